@@ -1,0 +1,61 @@
+# Everything here is what CI runs, too. `make help` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash -euo pipefail
+VENV := .venv
+PY := $(VENV)/bin/python
+export UV_PYTHON_DOWNLOADS := never
+UV_VERSION := 0.13.8
+CORE := $(shell find tapewire services -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp')
+ARGS ?=
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: requirements.lock tools/check_host.sh
+	@bash tools/check_host.sh
+	@test -x $(PY) || python3 -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.installed pyproject.toml $(CORE)
+	@test -e $(VENV)/bin/tapewire || echo "building the compiled core (about half a minute, once) ..."
+	@$(PY) -W ignore -c "import setuptools; setuptools.setup()" --quiet build_ext --inplace
+	@test -e $(VENV)/bin/tapewire || $(VENV)/bin/uv pip install --quiet --python $(PY) --no-build-isolation --no-deps -e .
+	@touch $@
+
+setup: $(VENV)/.installed ## install the locked dependencies into .venv
+
+build: $(VENV)/.built ## compile the core, if its sources changed
+
+generate: $(VENV)/.built ## write layout.hpp and messages.py anew from schemas/
+	@$(PY) -m tapewire.wire.generate
+
+check: build ## format, lint, types, import rules
+	@$(VENV)/bin/ruff format --check --quiet .
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(PY) -m tapewire.wire.generate --check
+
+test: build ## the tests, within minutes
+	@$(PY) -m pytest $(ARGS)
+
+test-all: build ## the tests and the long runs (soak, thousands of seeds)
+	@$(PY) -m pytest -m "" $(ARGS)
+
+bench: build ## measure everything, write bench/results/<machine>.json
+	@$(PY) -m bench all $(ARGS)
+
+demo: build ## run the whole platform on this machine
+	@$(VENV)/bin/tapewire demo $(ARGS)
+
+lock: ## resolve the dependencies anew (after editing pyproject.toml)
+	@$(VENV)/bin/uv lock --quiet
+	@$(VENV)/bin/uv export --quiet --no-header --all-extras --no-emit-project --no-annotate -o requirements.lock
+
+clean: ## remove what was built (not the data in .tapewire)
+	@rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find tapewire services \( -name '*.so' -o -name '_*.cpp' \) -delete
+
+.PHONY: help setup build generate check test test-all bench demo lock clean

@@ -1,0 +1,67 @@
+"""Every error Tapewire raises.
+
+TapewireError                  what happened, where, what was expected, what to do
+├── WireError                  bytes that are not a message of ours
+├── ConfigError                a key of the configuration: its path, what it holds, what is allowed
+├── RingError                  a ring that cannot be opened or used as asked
+├── TapeError                  a tape that cannot be opened or used as asked
+│   ├── TapeDamaged            a checksum or sequence that does not hold; carries the exact offset
+│   ├── TapeFenced             another writer owns the tape, or a newer epoch does
+│   └── TapeFull               the disk refused more
+├── TransportError             the bus cannot be reached, or refused
+├── FeedError                  a venue sent what its protocol does not allow
+└── EngineStopped              an invariant of the core does not hold: restart and recover by replay
+"""
+
+from __future__ import annotations
+
+
+class TapewireError(Exception):
+    """The root of all: catching it catches everything this library raises on purpose."""
+
+
+class WireError(TapewireError, ValueError):
+    """Bytes that are not a message of ours."""
+
+
+class ConfigError(TapewireError, ValueError):
+    """A key of the configuration is unknown, missing or out of range; the message names it and what is allowed."""
+
+
+class RingError(TapewireError):
+    """A ring cannot be opened or used as asked."""
+
+
+class TapeError(TapewireError):
+    """A tape cannot be opened or used as asked."""
+
+
+class TapeDamaged(TapeError):
+    """A checksum or a sequence does not hold anywhere but in a torn tail. The tape is refused, never repaired."""
+
+    def __init__(self, path: str, offset: int, seq: int, found: str) -> None:
+        super().__init__(
+            f"{path}: damaged at byte {offset} (record {seq}): {found}. Nothing was changed. "
+            f"Restore this segment from a copy, or cut the tape before record {seq} with `tapewire tape cut`."
+        )
+        self.path, self.offset, self.seq = path, offset, seq
+
+
+class TapeFenced(TapeError):
+    """Another writer holds the tape, or has started a newer epoch."""
+
+
+class TapeFull(TapeError):
+    """The disk has no room for the next segment. Nothing that was acknowledged is affected."""
+
+
+class TransportError(TapewireError):
+    """The bus cannot be reached, or refused what was asked."""
+
+
+class FeedError(TapewireError):
+    """A venue sent what its protocol does not allow."""
+
+
+class EngineStopped(TapewireError):
+    """An invariant of the core does not hold; restarting recovers by replay."""

@@ -1,0 +1,1 @@
+"""The flat codec: Cap'n Proto messages at constant offsets. Most users want `tapewire.messages`."""

@@ -1,0 +1,447 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+# distutils: language = c++
+"""The Python face of flat messages: immutable views whose attributes read at constant offsets."""
+
+import sys
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Malloc
+from cpython.object cimport Py_EQ, Py_NE
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from tapewire.errors import WireError
+
+cdef extern from "tapewire/wire/flat.hpp" namespace "tapewire::wire" nogil:
+    cdef enum class Fault(int):
+        none, truncated, not_flat, unknown_type, bad_pointer, too_long
+    cdef struct PointerLayout:
+        uint8_t kind, index
+        uint16_t room_at, room, element_words
+    cdef struct MessageLayout:
+        uint16_t bytes, data_at, data_words, pointers_at, pointer_words
+        uint8_t pointer_count
+        PointerLayout pointers[3]
+    const MessageLayout LAYOUTS[]
+    const void* BLANKS[]
+    const size_t TYPE_COUNT, MAX_MESSAGE
+    Fault check(const uint8_t*, size_t)
+    Fault relayout(const uint8_t*, size_t, uint8_t*, size_t, size_t&)
+    uint64_t load64(const uint8_t*)
+    size_t set_tail_text(uint8_t*, const PointerLayout&, const MessageLayout&, const char*, size_t)
+    size_t set_tail_list(uint8_t*, const PointerLayout&, const MessageLayout&, size_t)
+
+cdef enum:
+    TYPE_AT = 64
+    MAX_TYPES = 256
+
+cdef list _classes = [None] * MAX_TYPES
+cdef uint8_t* _scratch = <uint8_t*>PyMem_Malloc(1 << 20)
+
+FAULTS = {
+    Fault.truncated: "shorter than it says, or not whole words",
+    Fault.not_flat: "not a Cap'n Proto message of ours",
+    Fault.unknown_type: "header.type is not a known MessageType",
+    Fault.bad_pointer: "a pointer leads outside the message or to something of the wrong kind",
+    Fault.too_long: "a text exceeds its room, or the message 1 MiB",
+}
+
+
+cdef inline int64_t _load(const uint8_t* p, int size, bint signed) noexcept:
+    if size == 8:
+        return (<const int64_t*>p)[0]
+    if size == 4:
+        return (<const int32_t*>p)[0] if signed else <int64_t>(<const uint32_t*>p)[0]
+    if size == 2:
+        return (<const int16_t*>p)[0] if signed else <int64_t>(<const uint16_t*>p)[0]
+    return (<const int8_t*>p)[0] if signed else <int64_t>p[0]
+
+
+cdef int _store(uint8_t* p, int size, bint signed, object value) except -1:
+    cdef int64_t v
+    cdef uint64_t u
+    if size == 8:
+        if signed:
+            v = value
+            (<int64_t*>p)[0] = v
+        else:
+            u = value
+            (<uint64_t*>p)[0] = u
+        return 0
+    v = value
+    if signed and not -(<int64_t>1 << (8 * size - 1)) <= v < (<int64_t>1 << (8 * size - 1)):
+        raise OverflowError(f"{v} does not fit {8 * size} signed bits")
+    if not signed and not 0 <= v < (<int64_t>1 << (8 * size)):
+        raise OverflowError(f"{v} does not fit {8 * size} unsigned bits")
+    memcpy(p, &v, size)
+    return 0
+
+
+cdef class Field:
+    """One attribute of a message: reads straight from the message's bytes."""
+
+    cdef public str name
+    cdef readonly int at
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    cdef object read(self, Message m):
+        raise NotImplementedError
+
+    cdef int write(self, _Builder b, object value) except -1:
+        raise NotImplementedError
+
+    def __get__(self, m, owner):
+        if m is None:
+            return self
+        return self.read(<Message>m)
+
+
+cdef class IntField(Field):
+    cdef readonly int size
+    cdef readonly bint signed
+
+    def __init__(self, int at, int size, bint signed):
+        self.at, self.size, self.signed = at, size, signed
+
+    cdef object read(self, Message m):
+        if self.size == 8 and not self.signed:
+            return load64(m.p + self.at)
+        return _load(m.p + self.at, self.size, self.signed)
+
+    cdef int write(self, _Builder b, object value) except -1:
+        return _store(b.p + self.at, self.size, self.signed, value)
+
+
+cdef class BoolField(Field):
+    cdef readonly int bit
+
+    def __init__(self, int at, int bit):
+        self.at, self.bit = at, bit
+
+    cdef object read(self, Message m):
+        return bool(m.p[self.at] >> self.bit & 1)
+
+    cdef int write(self, _Builder b, object value) except -1:
+        if value:
+            b.p[self.at] |= 1 << self.bit
+        else:
+            b.p[self.at] &= ~(1 << self.bit)
+        return 0
+
+
+cdef class EnumField(Field):
+    """Reads as a member; an enumerant this build does not know reads as its number."""
+
+    cdef readonly object enum
+    cdef tuple members
+    cdef int count
+
+    def __init__(self, int at, enum):
+        self.at, self.enum = at, enum
+        self.members = tuple(enum)
+        self.count = len(self.members)
+
+    cdef object read(self, Message m):
+        cdef int value = (<const uint16_t*>(m.p + self.at))[0]
+        return self.members[value] if value < self.count else value
+
+    cdef int write(self, _Builder b, object value) except -1:
+        return _store(b.p + self.at, 2, False, value)
+
+
+cdef class TextField(Field):
+    """UTF-8. With room: at a constant place, interned on reading (tickers recur). Without: the message's tail."""
+
+    cdef readonly int text_at
+    cdef readonly int capacity
+
+    def __init__(self, int at, int text_at, int capacity):
+        self.at, self.text_at, self.capacity = at, text_at, capacity
+
+    cdef object read(self, Message m):
+        cdef uint64_t pointer = load64(m.p + self.at)
+        if pointer == 0:
+            return ""
+        cdef object text = PyUnicode_DecodeUTF8(<const char*>m.p + self.text_at, <Py_ssize_t>(pointer >> 35) - 1, "replace")
+        return sys.intern(text) if self.capacity else text
+
+    cdef int write(self, _Builder b, object value) except -1:
+        cdef Py_ssize_t n
+        cdef const char* text = PyUnicode_AsUTF8AndSize(value, &n)
+        if self.capacity == 0:
+            b.set_tail_text(text, n)
+            return 0
+        if n >= self.capacity:
+            raise ValueError(f"{self.name}: {n} bytes of UTF-8, at most {self.capacity - 1} fit: {value!r}")
+        memcpy(b.p + self.text_at, text, n)
+        memset(b.p + self.text_at + n, 0, self.capacity - n)
+        (<uint32_t*>(b.p + self.at))[1] = <uint32_t>(2 | (n + 1) << 3)
+        return 0
+
+
+cdef class ListField(Field):
+    """A list of plain structs, read as a tuple of NamedTuples, written from any sequence of tuples in that order."""
+
+    cdef readonly int data_at
+    cdef readonly int stride
+    cdef readonly object element
+    cdef tuple parts
+    cdef int n_parts
+    cdef int offsets[16]
+    cdef int sizes[16]
+    cdef bint signs[16]
+    cdef list enums
+
+    def __init__(self, int at, int data_at, int stride, element, tuple parts):
+        self.at, self.data_at, self.stride, self.element, self.parts = at, data_at, stride, element, parts
+        self.n_parts = len(parts)
+        self.enums = [None if part[3] is None else tuple(part[3]) for part in parts]
+        for i, part in enumerate(parts):
+            self.offsets[i], self.sizes[i], self.signs[i] = part[0], part[1], part[2]
+
+    def __class_getitem__(cls, item):
+        return cls
+
+    cdef object read(self, Message m):
+        cdef uint64_t pointer = load64(m.p + self.at)
+        if pointer == 0:
+            return ()
+        cdef Py_ssize_t count = <Py_ssize_t>((load64(m.p + self.data_at) & 0xffffffff) >> 2), i
+        cdef const uint8_t* p
+        cdef int k
+        cdef list rows = [], row
+        cdef int64_t value
+        make = self.element._make
+        for i in range(count):
+            p = m.p + self.data_at + 8 + i * self.stride
+            row = []
+            for k in range(self.n_parts):
+                value = _load(p + self.offsets[k], self.sizes[k], self.signs[k])
+                members = self.enums[k]
+                row.append(value if members is None or value >= len(members) else members[value])
+            rows.append(make(row))
+        return tuple(rows)
+
+    cdef int write(self, _Builder b, object value) except -1:
+        cdef Py_ssize_t count = len(value), i
+        cdef int k
+        cdef uint8_t* p = b.tail_list(count, self.stride)
+        for i, row in enumerate(value):
+            for k, cell in enumerate(row):
+                _store(p + i * self.stride + self.offsets[k], self.sizes[k], self.signs[k], cell)
+        return 0
+
+
+cdef class _Builder:
+    """A message while it is being made; becomes bytes once and is not touched again."""
+
+    cdef uint8_t* p
+    cdef size_t length
+    cdef int type
+
+    cdef int begin(self, int type) except -1:
+        self.type = type
+        self.p = _scratch
+        self.length = LAYOUTS[type].bytes
+        memcpy(self.p, BLANKS[type], self.length)
+        return 0
+
+    cdef const PointerLayout* tail(self) except NULL:
+        cdef const MessageLayout* layout = &LAYOUTS[self.type]
+        cdef int i
+        for i in range(layout.pointer_count):
+            if layout.pointers[i].kind != 1:
+                return &layout.pointers[i]
+        raise TypeError("this message has no tail")
+
+    cdef int set_tail_text(self, const char* text, size_t n) except -1:
+        if LAYOUTS[self.type].bytes + n + 8 > MAX_MESSAGE:
+            raise ValueError(f"text of {n} bytes: a message holds at most {MAX_MESSAGE}")
+        self.length = set_tail_text(self.p, self.tail()[0], LAYOUTS[self.type], text, n)
+        return 0
+
+    cdef uint8_t* tail_list(self, size_t count, size_t stride) except NULL:
+        if LAYOUTS[self.type].bytes + 8 + count * stride > MAX_MESSAGE:
+            raise ValueError(f"{count} list elements: a message holds at most {MAX_MESSAGE} bytes")
+        self.length = set_tail_list(self.p, self.tail()[0], LAYOUTS[self.type], count)
+        cdef uint8_t* start = self.p + LAYOUTS[self.type].bytes + 8
+        memset(start, 0, count * stride)
+        return start
+
+    cdef bytes finish(self):
+        return PyBytes_FromStringAndSize(<const char*>self.p, self.length)
+
+
+cdef _Builder _builder = _Builder()
+
+
+cdef class Message:
+    """An immutable message: a typed view of its own wire bytes.
+
+    Make one with keywords (`Trade(ticker="BTCUSDT", price=1)`; what is not given is 0 or empty), read one with
+    `decode` or `Trade.decode`. Equality, hash and order are those of the bytes.
+    """
+
+    cdef bytes raw
+    cdef const uint8_t* p
+
+    def __init__(self, **fields):
+        cls = type(self)
+        _builder.begin(cls.TYPE)
+        for name, value in fields.items():
+            descriptor = cls.FIELDS.get(name)
+            if descriptor is None:
+                raise TypeError(f"{cls.__name__} has no field {name!r}; it has {', '.join(cls.FIELDS)}")
+            try:
+                (<Field>descriptor).write(_builder, value)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise type(error)(f"{cls.__name__}.{name}: {error}") from None
+        self.raw = _builder.finish()
+        self.p = <const uint8_t*>PyBytes_AS_STRING(self.raw)
+
+    @classmethod
+    def decode(cls, data):
+        """The message in `data`, which must be of this type. Raises WireError saying what is wrong."""
+        m = decode(data)
+        if type(m) is not cls:
+            raise WireError(f"expected a {cls.__name__}, got a {type(m).__name__}")
+        return m
+
+    @classmethod
+    def encoder(cls, *names, **constants):
+        """A fast maker of this message: `encoder("price", "qty", ticker="X")(price, qty) -> bytes`."""
+        return Encoder(cls, names, cls(**constants))
+
+    def replace(self, **fields):
+        """A new message with some fields changed (this one stays as it is)."""
+        cls = type(self)
+        given = {name: getattr(self, name) for name in cls.FIELDS}
+        given.update(fields)
+        return cls(**given)
+
+    def __bytes__(self):
+        return self.raw
+
+    def __len__(self):
+        return PyBytes_GET_SIZE(self.raw)
+
+    def __hash__(self):
+        return hash(self.raw)
+
+    def __richcmp__(self, other, int op):
+        if op == Py_EQ:
+            return isinstance(other, Message) and (<Message>self).raw == (<Message>other).raw
+        if op == Py_NE:
+            return not isinstance(other, Message) or (<Message>self).raw != (<Message>other).raw
+        return NotImplemented
+
+    def __reduce__(self):
+        return decode, (self.raw,)
+
+    def to_dict(self):
+        """Plain values by field name; enumerants by name. What `--json` prints."""
+        out = {}
+        for name in type(self).FIELDS:
+            value = getattr(self, name)
+            if isinstance(value, tuple):
+                value = [{k: getattr(v, "name", v) for k, v in row._asdict().items()} for row in value]
+            else:
+                value = getattr(value, "name", value)
+            out[name] = value
+        return out
+
+    def __repr__(self):
+        blank = type(self)()
+        shown = []
+        for name in type(self).FIELDS:
+            value = getattr(self, name)
+            if name == "type" or value == getattr(blank, name):
+                continue
+            shown.append(f"{name}={getattr(value, 'name', None) or repr(value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+cdef class Encoder:
+    """Makes messages of one type from positional values over constant bytes. See Message.encoder."""
+
+    cdef bytes template
+    cdef int type
+    cdef tuple fields
+    cdef Py_ssize_t count
+    cdef readonly tuple names
+
+    def __init__(self, cls, names, constants):
+        unknown = [name for name in names if name not in cls.FIELDS]
+        if unknown:
+            raise TypeError(f"{cls.__name__} has no field {', '.join(unknown)}; it has {', '.join(cls.FIELDS)}")
+        self.names = tuple(names)
+        self.fields = tuple(cls.FIELDS[name] for name in names)
+        self.count = len(self.fields)
+        self.template = bytes(constants)
+        self.type = cls.TYPE
+
+    def __call__(self, *values):
+        cdef Py_ssize_t i
+        cdef Field f
+        cdef IntField n
+        cdef uint8_t* p
+        cdef size_t length = PyBytes_GET_SIZE(self.template)
+        if len(values) != self.count:
+            raise TypeError(f"expected {self.count} values ({', '.join(self.names)}), got {len(values)}")
+        cdef _Builder b = _builder
+        b.type, b.p, b.length = self.type, _scratch, length
+        memcpy(b.p, PyBytes_AS_STRING(self.template), length)
+        for i in range(self.count):
+            f = <Field>self.fields[i]
+            if type(f) is IntField:
+                n = <IntField>f
+                if n.size == 8:
+                    if n.signed:
+                        (<int64_t*>(b.p + n.at))[0] = <int64_t>values[i]
+                    else:
+                        (<uint64_t*>(b.p + n.at))[0] = <uint64_t>values[i]
+                    continue
+            f.write(b, values[i])
+        return PyBytes_FromStringAndSize(<const char*>b.p, b.length)
+
+
+def register(cls, type):
+    """Binds a message class to its MessageType; called once per class by tapewire/messages.py."""
+    fields = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
+    cls.FIELDS = fields
+    cls.TYPE = int(type)
+    _classes[int(type)] = cls
+
+
+cdef object _view(object cls, bytes raw):
+    cdef Message m = <Message>Message.__new__(cls)
+    m.raw = raw
+    m.p = <const uint8_t*>PyBytes_AS_STRING(raw)
+    return m
+
+
+def decode(data):
+    """The message in `data` (bytes, or anything with a buffer): any Cap'n Proto encoding of a message type of ours.
+
+    Flat bytes are viewed as they are; others are laid out anew. Raises WireError on anything else.
+    """
+    cdef bytes raw = <bytes>data if type(data) is bytes else bytes(data)
+    cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(raw)
+    cdef Py_ssize_t n = PyBytes_GET_SIZE(raw)
+    cdef Fault fault = check(p, n)
+    cdef size_t length = 0
+    if fault == Fault.none:
+        return _view(_classes[(<const uint16_t*>(p + TYPE_AT))[0]], raw)
+    fault = relayout(p, n, _scratch, MAX_MESSAGE, length)
+    if fault != Fault.none:
+        raise WireError(f"not a message: {FAULTS[fault]} ({n} bytes, beginning {raw[:16].hex(' ')})")
+    return _view(_classes[(<const uint16_t*>(_scratch + TYPE_AT))[0]], PyBytes_FromStringAndSize(<const char*>_scratch, length))
+
+
+def is_flat(data) -> bool:
+    """Whether `data` has exactly the flat layout, so that the compiled core takes it without laying it out anew."""
+    cdef bytes raw = bytes(data)
+    return check(<const uint8_t*>PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw)) == Fault.none
