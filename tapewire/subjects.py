@@ -112,7 +112,7 @@ def pattern(env: str = ANY, feed: str = ANY, kind: str = ANY, key: str | None = 
 
 
 def parse_pattern(text: str) -> str:
-    """The pattern a person meant: `demo.binance.trade.*`, `demo.kraken.>`, or with a plain key `demo.kraken.trade.BTC/USD`.
+    """The pattern a person meant: `demo.binance.trade.*`, `demo.kraken.>`, or a key as in `demo.kraken.trade.BTC/USD`.
 
     Everything after the third dot is the key, so `demo.iex.trade.BRK.B` means the ticker `BRK.B`. A key that is
     already escaped stays as it is. Raises SubjectError saying what is not right and how a pattern looks.
