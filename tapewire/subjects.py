@@ -154,3 +154,10 @@ def matches(pattern: str, subject: str) -> bool:
         if at >= len(found) or (token != ANY and token != found[at]):
             return False
     return len(wanted) == len(found)
+
+
+def check_subject(subject: str) -> None:
+    """Raises SubjectError for text that would break the protocol's line, or is a pattern."""
+    tokens = subject.split(".")
+    if not subject.isascii() or not subject.isprintable() or " " in subject or "" in tokens or {"*", ">"} & set(tokens):
+        raise SubjectError(f"subject {subject!r}: expected tokens of printable ASCII split by dots")

@@ -82,8 +82,8 @@ def _service(name: str) -> click.Command:
     """A command that hands all its arguments, --help too, to the service of that name."""
 
     def run(args: tuple[str, ...]) -> None:
-        if importlib.util.find_spec(f"services.{name}.__main__") is None:
-            raise TapewireError(f"the service {name} is not installed here: services/{name}/__main__.py is missing")
+        if importlib.util.find_spec(f"services.{name}") is None:
+            raise TapewireError(f"the service {name} is not installed here: there is no services/{name}")
         sys.argv = [f"tapewire {name}", *args]
         runpy.run_module(f"services.{name}", run_name="__main__", alter_sys=True)
 
