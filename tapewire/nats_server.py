@@ -22,6 +22,7 @@ READY_WITHIN_S = 10.0
 STOP_WITHIN_S = 5.0
 LOG_LIMIT_BYTES = 16 << 20
 LOG_LINES_SHOWN = 8
+URL_FILE = "url"
 
 
 def find_binary() -> Path:
@@ -75,6 +76,7 @@ class NatsServer:
         except BaseException:
             self.stop()
             raise
+        (self.store / URL_FILE).write_text(self.url)
         return self
 
     def _start(self, binary: Path) -> None:
@@ -154,6 +156,7 @@ class NatsServer:
             child.stop(self._process, STOP_WITHIN_S)
             self._process = None
         if self._lock is not None:
+            (self.store / URL_FILE).unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
 
@@ -162,6 +165,20 @@ class NatsServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def running_url(store: Path) -> str | None:
+    """The address of the server that runs on a store now, whatever port it got; None if none does."""
+    try:
+        with (store / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        # Held: a server runs. It writes its address once it is ready.
+        path = store / URL_FILE
+        return path.read_text() if path.exists() else None
+    except OSError:
+        return None
 
 
 def read_info(port: int, host: str = HOST, timeout: float = 1.0) -> dict[str, Any] | None:
