@@ -33,7 +33,11 @@ class World:
         expected, protection = self.oracle.check(c)
         assert (reason, value, limit) == expected, c
         after = m.decode(sequenced)
-        if isinstance(after, m.NewOrder) and reason == m.RejectReason.unspecified and c.ord_type == m.OrdType.market:
+        if (
+            isinstance(after, m.NewOrder)
+            and reason == m.RejectReason.unspecified
+            and after.ord_type == m.OrdType.market
+        ):
             assert after.price == protection
         decided = after.replace(decision=reason)
         self.fold(decided)
