@@ -18,8 +18,6 @@ from tapewire.folders import Folders
 from tapewire.ring import Doorbell, RingProducer
 from tapewire.tape import TapeReader
 
-MAX_SOURCES = 63  # producers per engine; services/journal/sequencer.hpp holds the same bound
-
 
 class RingFull(TapewireError):
     """The engine has not yet taken what was sent before. Nothing was sent; try again, slow down, or give up."""
@@ -42,32 +40,26 @@ class OrderClient:
         )
 
     @classmethod
-    def open(cls, data: Path | str, shard: int = 0, *, from_seq: int | None = None) -> OrderClient:
-        """Takes a free inbound ring of the engine at `data`, and reads its tape from now on (or from `from_seq`).
+    def open(
+        cls, data: Path | str, shard: int = 0, *, producer: str = "traders", from_seq: int | None = None
+    ) -> OrderClient:
+        """Takes the inbound ring named `producer` of the engine at `data`, and reads its tape from now on (or from
+        `from_seq`).
 
-        Raises RingError when no engine ever ran there, or all its rings have a living producer.
+        Raises RingError when no engine made such a ring, or another living process has it.
         """
         folders = Folders(Path(data))
-        bell = Doorbell(str(folders.doorbell(shard)))
-        found = 0
-        for source in range(1, MAX_SOURCES + 1):
-            path = folders.inbound_ring(shard, source)
-            if not path.exists():
-                break
-            found += 1
-            try:
-                ring = RingProducer(str(path), doorbell=bell)
-            except RingError:  # somebody else's
-                continue
-            reader = TapeReader(str(folders.orders_tape(shard)), limit="released")
-            reader.seek_seq(from_seq if from_seq is not None else reader.positions.released_seq + 1)
-            return cls(ring, source, reader)
-        if not found:
-            raise RingError(f"{folders.rings()}: no inbound rings of shard {shard}; start the engine with this data folder")
-        raise RingError(
-            f"{folders.rings()}: all {found} inbound rings of shard {shard} have a living producer; "
-            f"raise [engine] producers, or end one of them"
-        )
+        found = folders.find_inbound_ring(shard, producer)
+        if found is None:
+            raise RingError(
+                f"{folders.rings}: no inbound ring of a producer {producer!r} for shard {shard}. "
+                f"Start the engine with this data folder, and name the producer in [engine] producers"
+            )
+        path, source = found
+        ring = RingProducer(str(path), doorbell=Doorbell(str(folders.doorbell(shard))))
+        reader = TapeReader(str(folders.orders_tape(shard)), limit="released")
+        reader.seek_seq(from_seq if from_seq is not None else reader.positions.released_seq + 1)
+        return cls(ring, source, reader)
 
     def next_cl_ord_id(self) -> int:
         self._cl_ord_id += 1

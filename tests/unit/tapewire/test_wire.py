@@ -140,7 +140,7 @@ def test_a_message_cannot_be_changed() -> None:
         (lambda: m.Trade(price=2**63), OverflowError, "Trade.price"),
         (lambda: m.Trade(price_exponent=200), OverflowError, "does not fit 8 signed bits"),
         (lambda: m.Trade(price=1.5), TypeError, "Trade.price"),
-        (lambda: m.Trade.encoder("price")(1.0), TypeError, "float"),
+        (lambda: m.Trade.encoder("price")(1.0), TypeError, "float"),  # type: ignore[arg-type]
         (lambda: m.Trade(ticker="x" * 32), ValueError, "at most 31 fit"),
         (lambda: m.BookDelta(levels=[(1,) * 4] * 50_000), ValueError, "at most 1048576"),
         (lambda: m.decode(b""), WireError, "shorter than it says"),
