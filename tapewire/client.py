@@ -80,9 +80,7 @@ class OrderClient:
     ) -> int:
         """Sends an order; returns its ClOrdID. Price and qty are mantissas at the instrument's exponents."""
         cl_ord_id, now = self.next_cl_ord_id(), time.time_ns()
-        raw = self._new(
-            cl_ord_id, now, now, instrument, account, side, ord_type, time_in_force, price, qty, post_only
-        )
+        raw = self._new(cl_ord_id, now, now, instrument, account, side, ord_type, time_in_force, price, qty, post_only)
         if client_text:
             raw = bytes(m.NewOrder.decode(raw).replace(client_text=client_text))
         self._write(raw)
