@@ -37,7 +37,7 @@ struct Counters {
 struct Time {
     bool manual = false;
     int64_t value = 0;
-    int64_t now() const { return manual ? value : clock::utc_ns(); }
+    int64_t now() const { return manual ? value : utc_ns(); }
 };
 
 class Engine {
@@ -194,11 +194,11 @@ class Engine {
         const auto commands = int64_t(batch_recv_.size());
         for (int64_t recv : batch_recv_) {
             if (!recv) continue;
-            stages.queue->record(uint64_t(std::max<int64_t>(began_ - recv, 0)));
-            stages.answer->record(uint64_t(std::max<int64_t>(done - recv, 0)));
+            stages.queue->record(began_ - recv);
+            stages.answer->record(done - recv);
         }
-        stages.decide->record(uint64_t(std::max<int64_t>(drained_ - began_, 0) / commands));
-        stages.commit->record(uint64_t(std::max<int64_t>(done - drained_, 0)));
+        stages.decide->record((drained_ - began_) / commands);
+        stages.commit->record(done - drained_);
     }
 
     tape::Writer& tape_;

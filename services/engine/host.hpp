@@ -9,6 +9,10 @@
 
 namespace tapewire::engine {
 
+// The page's counters, in the order publish_stats() writes them.
+inline const std::vector<std::string> COUNTERS = {"commands", "orders",  "trades",  "rejects",
+                                                  "refused_inputs", "skipped", "batches", "live_orders"};
+
 enum class Idle : int { spin = 0, yield = 1, futex = 2 };
 
 // Where an error came from, so that the Python face raises the fitting exception.
@@ -105,7 +109,7 @@ class Host {
             // Looking at the time costs more than looking at the rings.
             if (++dry < SPINS_BEFORE_IDLE && idle != Idle::spin) continue;
             if (idle == Idle::spin && dry % SPINS_BEFORE_CLOCK) continue;
-            const int64_t left = until_ns - clock::monotonic_ns();
+            const int64_t left = until_ns - monotonic_ns();
             if (left <= 0) return true;
             if (idle == Idle::yield) sched_yield();
             else if (idle == Idle::futex) sleep(left);
@@ -118,19 +122,21 @@ class Host {
     }
 
     bool open_stats(const char* path) {
-        if (!stats_.create(path, {"queue", "decide", "commit", "answer"}, {"commands", "orders", "trades", "rejects", "refused_inputs", "skipped", "batches"}))
-            return refuse(ErrorKind::stats, stats_.error());
-        engine_.stages = {stats_.histogram("queue"), stats_.histogram("decide"), stats_.histogram("commit"), stats_.histogram("answer")};
+        if (!stats_.create(path, {"queue", "decide", "commit", "answer"}, COUNTERS)) return refuse(ErrorKind::stats, stats_.error());
+        engine_.stages = {stats_.histogram(0), stats_.histogram(1), stats_.histogram(2), stats_.histogram(3)};
         return true;
     }
 
-    // Copies the engine's plain counters to the page that others read; called between runs, not per command.
+    // Copies the engine's plain counters to the page that others read: between runs, not per command.
     void publish_stats() {
+        if (!stats_.is_open()) return;
         const Counters& c = engine_.counters;
         const uint64_t values[] = {c.commands, c.orders, c.trades, c.rejects, c.refused_inputs, c.skipped, c.batches};
-        for (size_t i = 0; i < 7; ++i) stats_.set_counter(i, values[i]);
+        for (size_t i = 0; i < std::size(values); ++i) stats_.set(i, values[i]);
+        stats_.set(std::size(values), engine_.core.risk().live_orders());
     }
 
+    size_t live_orders() const { return engine_.core.risk().live_orders(); }
     void snapshot(std::vector<uint8_t>& out) const { engine_.core.snapshot(out); }
     Engine& engine() { return engine_; }
 
@@ -167,7 +173,7 @@ class Host {
     std::string dir_;
     tape::Writer tape_;
     ring::Doorbell bell_;
-    stats::StatsPage stats_;
+    histogram::StatsPage stats_;
     Engine engine_;
 };
 
