@@ -4,6 +4,7 @@ python examples/subscribe.py [SUBJECT] [NATS URL] [COUNT]
 """
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 
@@ -29,7 +30,5 @@ async def main(subject: str = "demo.*.trade.*", url: str = "nats://127.0.0.1:422
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main(*sys.argv[1:]))
-    except KeyboardInterrupt:
-        pass

@@ -77,7 +77,7 @@ class Supervisor:
         process.wait()
 
     def stop(self, *order: str) -> None:
-        """SIGTERM to each in `order` (each after the one before has ended), then to the rest; SIGKILL past the bound."""
+        """SIGTERM to each in `order`, one after the other, then to the rest; SIGKILL past the bound."""
         deadline = time.monotonic() + TERM_SECONDS
         for name in order:
             if one := self.children.get(name):
