@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tapewire import messages as m
-from tapewire.errors import RingError, TapeError
+from tapewire.errors import RingError, StatsError, TapeError
 from tapewire.folders import Folders
-from tapewire.histogram import Histogram, StatsError, StatsPage
+from tapewire.histogram import Histogram, StatsPage
 from tapewire.ring import ring_state
 from tapewire.tape import TapeReader
 

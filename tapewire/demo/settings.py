@@ -73,7 +73,7 @@ DEPTH = {"binance": 100, "coinbase": 100, "kraken": 25}
 
 
 def write(data: Path, nats: str, venues: Mapping[str, Mapping[str, object]]) -> Path:
-    """Writes the file for venues as the simulator announced them: `url`, `rest_url`, `tickers` (and `depth`) by name."""
+    """Writes the file; `venues` as the simulator announced them: `url`, `rest_url`, `tickers` (and `depth`) by name."""
     text = HOUSE.format(data=data, nats=nats, segment_bytes=SEGMENT_BYTES)
     text += "".join(ACCOUNT.format(account=account) for account in ACCOUNTS)
     for name, venue in venues.items():
