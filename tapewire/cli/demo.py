@@ -40,8 +40,8 @@ def command(
     rate: int,
     seed: int,
 ) -> None:
-    """Run the whole platform on this machine: a bus, three simulated venues speaking the real protocols, a connector for
-    each, the house market with traders, the flusher, and a view of it all. Ctrl-C drains, stops and verifies.
+    """Run the whole platform on this machine: a bus, three simulated venues speaking the real protocols, a connector
+    for each, the house market with traders, the flusher, and a view of it all. Ctrl-C drains, stops and verifies.
 
     \b
     tapewire demo                                      until Ctrl-C

@@ -45,7 +45,6 @@ def command(tapes: tuple[str, ...], data: Path, as_json: bool) -> None:
     # A service is named, not imported: tapewire depends on none.
     service = importlib.import_module("services.engine.verify")
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TextColumn("records"), TransferSpeedColumn())
-    reports = []
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=as_json) as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -54,8 +53,7 @@ def command(tapes: tuple[str, ...], data: Path, as_json: bool) -> None:
                 tasks[tape] = bar.add_task(tape)
             bar.update(tasks[tape], completed=done, total=total)
 
-        for path in paths:
-            reports.append(service.verify_tape(path, progress))
+        reports = [service.verify_tape(path, progress) for path in paths]
     if as_json:
         document = {"ok": all(r.ok for r in reports), "tapes": [r.to_dict() for r in reports]}
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())

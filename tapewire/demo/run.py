@@ -145,7 +145,8 @@ class Demo:
             observer.sample()
             if time.monotonic() - began > READY_WITHIN_S:
                 raise TapewireError(
-                    f"no trade of {', '.join(sorted(missing))} within {READY_WITHIN_S:g} s: see {self.folders.data}/logs"
+                    f"no trade of {', '.join(sorted(missing))} within {READY_WITHIN_S:g} s: "
+                    f"see {self.folders.data}/logs"
                 )
             await asyncio.sleep(0.05)
 
