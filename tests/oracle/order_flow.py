@@ -178,7 +178,9 @@ class Flow:
                 )
             )
         if choice < 0.6:
-            return bytes(m.KillSwitch(**self._header(0), account=account, engaged=True, cancel_open=self.random.random() < 0.5))
+            return bytes(
+                m.KillSwitch(**self._header(0), account=account, engaged=True, cancel_open=self.random.random() < 0.5)
+            )
         instrument = self._instrument()
         tick = self.random.choice([self.tick.get(instrument, 1)] * 5 + [1, 5, 0, -1])
         lot = self.random.choice([self.lot.get(instrument, 1)] * 5 + [1, 10, 0])
