@@ -13,12 +13,17 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from services.journal import snapshots
-from tapewire.errors import EngineStopped, RingError, TapeError, TapewireError
-from tapewire.tape import raise_tape_error
+from tapewire.errors import EngineStopped, RingError, TapeDamaged, TapeError, TapeFenced, TapeFull, TapewireError
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
     cdef enum class Durability(uint32_t):
         memory, disk
+    cdef enum class Status(int):
+        ok, fenced, damaged, full
+    cdef cppclass Failure:
+        Status status
+        string message, path, found
+        uint64_t offset, seq
     cdef cppclass Options:
         uint64_t segment_bytes
         Durability durability
@@ -32,7 +37,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
     cdef enum class Mismatch(int):
         none, malformed, sequence, event_differs, event_unexpected, event_missing, order_id
     cdef enum class Idle(int):
-        spin, yield_ "yield", futex
+        spin, yield_thread, futex
     cdef enum class ErrorKind(int):
         none, tape, ring, replay, stats
     cdef struct Counters:
@@ -52,7 +57,8 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
     cdef cppclass Host:
         Host(size_t)
         string error
-        int error_kind
+        ErrorKind error_kind
+        Failure failure
         uint64_t recovered_records, recovered_commands, recovered_missing, redecided, redecided_seq, mismatch_seq
         Mismatch mismatch
         cbool open_tape(const char*, const Options&)
@@ -78,7 +84,7 @@ cdef extern from "services/engine/audit.hpp" namespace "tapewire::engine" nogil:
         uint64_t redecided_seq()
     cdef cppclass CAudit "tapewire::engine::Audit":
         CAudit() except +
-        string error
+        Failure failure
         Mismatch mismatch
         uint64_t mismatch_seq
         Replay replay
@@ -98,7 +104,16 @@ MISMATCHES = {
     Mismatch.order_id: "its order id is not the next one",
 }
 
-IDLES = {"spin": Idle.spin, "yield": Idle.yield_, "futex": Idle.futex}
+IDLES = {"spin": Idle.spin, "yield": Idle.yield_thread, "futex": Idle.futex}
+
+
+cdef int _raise_tape(const Failure& failure) except -1:
+    message = failure.message.decode(errors="replace")
+    if failure.status == Status.damaged:
+        raise TapeDamaged(failure.path.decode(errors="replace"), failure.offset, failure.seq, failure.found.decode(errors="replace"))
+    if failure.status == Status.fenced:
+        raise TapeFenced(message)
+    raise (TapeFull if failure.status == Status.full else TapeError)(message)
 
 
 cdef class Recovery:
@@ -192,16 +207,16 @@ cdef class Engine:
         if done:
             return
         why = self.host.error.decode(errors="replace")
-        if self.host.error_kind == <int>ErrorKind.replay:
+        if self.host.error_kind == ErrorKind.replay:
             raise EngineStopped(
                 f"{self.tape_path}: record {self.host.mismatch_seq} does not replay: {MISMATCHES[self.host.mismatch]}. "
                 "The tape was written by other rules than this build's, or was changed. Nothing was appended; run "
                 "`tapewire verify` for the whole report"
             )
-        if self.host.error_kind == <int>ErrorKind.ring:
+        if self.host.error_kind == ErrorKind.ring:
             raise RingError(why)
-        if self.host.error_kind == <int>ErrorKind.tape:
-            raise_tape_error(why)
+        if self.host.error_kind == ErrorKind.tape:
+            _raise_tape(self.host.failure)
         raise TapewireError(why)
 
     def run(self, double seconds, str idle="futex"):
@@ -311,10 +326,7 @@ cdef class Audit:
             if not self.audit.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state)):
                 raise ValueError(f"{tape}: the snapshot of record {snapshot.seq} was written by another version of the core")
         if not self.audit.open(path):
-            error = self.audit.error.decode(errors="replace")
-            del self.audit
-            self.audit = NULL
-            raise_tape_error(error)
+            _raise_tape(self.audit.failure)
 
     def __dealloc__(self):
         if self.audit is not NULL:
@@ -330,8 +342,8 @@ cdef class Audit:
             raise EngineStopped(
                 f"{self.path}: record {self.audit.mismatch_seq} does not replay: {MISMATCHES[self.audit.mismatch]}"
             )
-        if not self.audit.error.empty():
-            raise_tape_error(self.audit.error.decode(errors="replace"))
+        if self.audit.failure.status != Status.ok:
+            _raise_tape(self.audit.failure)
         return folded
 
     @property
