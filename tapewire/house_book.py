@@ -49,9 +49,10 @@ class Levels:
             heapq.heappop(self._heap)
         return 0, 0
 
-    def sorted(self) -> list[m.BookLevel]:
-        """All levels, the best first."""
-        return [self.level(price) for price in sorted(self.totals, key=lambda price: self._sign * price)]
+    def best_first(self, totals: dict[int, tuple[int, int]]) -> list[m.BookLevel]:
+        """`totals` of this side as levels, the best first."""
+        prices = sorted(totals, key=lambda price: self._sign * price)
+        return [m.BookLevel(price, *totals[price], self.side) for price in prices]
 
     def level(self, price: int) -> m.BookLevel:
         qty, orders = self.totals.get(price, (0, 0))
@@ -66,6 +67,7 @@ class HouseBook:
         self.bids, self.asks = Levels(m.Side.buy), Levels(m.Side.sell)
         self.book_seq = 0
         self._top = _NO_TOP
+        self._at = (0, 0)
         self._before: dict[tuple[m.Side, int], tuple[int, int]] = {}
         self.define(definition)
 
@@ -115,7 +117,8 @@ class HouseBook:
         if not changed:
             return []
         changed.sort(key=_bids_then_asks)
-        # A record before the last one of its command may carry another seq: the last is where the book stands.
+        # Of all records of the command, the last says where the book now stands.
+        self._at = (last.seq, last.ts)
         head = (last.seq, last.cause or last.seq, last.ts, last.ts, last.ts_recv)
         out = []
         for at in range(0, len(changed), MAX_LEVELS_PER_MESSAGE):
@@ -133,10 +136,18 @@ class HouseBook:
     def _totals(self, side: m.Side, price: int) -> tuple[int, int]:
         return (self.bids if side == m.Side.buy else self.asks).totals.get(price, (0, 0))
 
-    def snapshot(self, seq: int, ts: int) -> bytes:
-        """A BookSnapshot as of record `seq`, between two commands; of each side at most half MAX_LEVELS_PER_MESSAGE."""
-        half = MAX_LEVELS_PER_MESSAGE // 2
-        return self._snapshot(seq, ts, self.book_seq, [*self.bids.sorted()[:half], *self.asks.sorted()[:half]])
+    def snapshot(self) -> bytes:
+        """A BookSnapshot as last published, even in the middle of a command; of each side at most half
+        MAX_LEVELS_PER_MESSAGE levels."""
+        levels: list[m.BookLevel] = []
+        for side in (self.bids, self.asks):
+            totals = dict(side.totals)
+            for (of, price), before in self._before.items():
+                if of == side.side:
+                    totals[price] = before
+            published = {price: total for price, total in totals.items() if total[1]}
+            levels += side.best_first(published)[: MAX_LEVELS_PER_MESSAGE // 2]
+        return self._snapshot(*self._at, self.book_seq, levels)
 
 
 def _bids_then_asks(level: m.BookLevel) -> tuple[int, int]:

@@ -70,7 +70,11 @@ def test_books_rebuilt_from_what_is_published_are_those_of_the_market(seed: int,
     for _ in range(steps):
         market.step()
         for raw in market.records[folded:]:
-            subscriber.take(house.fold(raw))
+            published = house.fold(raw)
+            subscriber.take(published)
+            for ticker in house.tickers:
+                # Whoever asks in the middle of a command gets the book as it was published last.
+                assert snapshot_of(house, ticker) == (subscriber.books[ticker], len(subscriber.book_seqs[ticker]))
         folded = len(market.records)
         subscriber.take(house.settle())
         for number, ticker in enumerate(TICKERS, 1):
@@ -81,9 +85,7 @@ def test_books_rebuilt_from_what_is_published_are_those_of_the_market(seed: int,
                 number
             )
             assert subscriber.tops.get(ticker, (0, 0, 0, 0)) == top_of(market.levels(number))
-            snapshot = m.BookSnapshot.decode(book.snapshot(house.seq, 0))
-            assert {(one.side, one.price): (one.qty, one.orders) for one in snapshot.levels} == market.levels(number)
-            assert snapshot.book_seq == len(subscriber.book_seqs[ticker])
+            assert snapshot_of(house, ticker) == (market.levels(number), len(subscriber.book_seqs[ticker]))
     for seqs in subscriber.book_seqs.values():
         assert all(later == earlier + 1 for earlier, later in pairwise([0, *seqs]))
     assert house.live_orders == sum(map(len, market.resting.values()))
@@ -195,6 +197,13 @@ def test_a_tape_that_contradicts_itself_stops_the_fold_and_says_where(record: m.
     house.fold(bytes(accepted))
     with pytest.raises(EngineStopped, match=f"record 4 .* contradicts the tape before it: {what}"):
         house.fold(bytes(record.replace(seq=4, cause=4)))
+
+
+def snapshot_of(house: HouseMarket, ticker: str) -> tuple[dict[Key, tuple[int, int]], int]:
+    book = house.book(ticker)
+    assert book is not None
+    snapshot = m.BookSnapshot.decode(book.snapshot())
+    return {(one.side, one.price): (one.qty, one.orders) for one in snapshot.levels}, snapshot.book_seq
 
 
 def sides(totals: dict[int, tuple[int, int]], side: m.Side) -> dict[Key, tuple[int, int]]:
