@@ -52,6 +52,7 @@ def main(path: Path | None) -> None:
         snapshot=found.snapshot_seq,
         records=found.records,
         missing_events=found.missing_events,
+        torn_bytes=found.torn_bytes,
         seconds=round(found.seconds, 4),
         digest=engine.digest(),
     )

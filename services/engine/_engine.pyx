@@ -28,10 +28,16 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
         uint64_t segment_bytes
         Durability durability
         string name
+    cdef cppclass TapeRecovery "tapewire::tape::Recovery":
+        uint64_t cut_bytes, cut_position
     cdef cppclass Writer:
         uint64_t next_seq()
         uint64_t epoch()
         cbool sync()
+        void close()
+        cbool wants_next()
+        cbool prepare_next()
+        const TapeRecovery& recovery()
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
     cdef enum class Mismatch(int):
@@ -54,6 +60,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
         cbool sync()
         void publish()
         cbool failed()
+        cbool blocked()
     cdef cppclass Host:
         Host(size_t)
         string error
@@ -119,11 +126,11 @@ cdef int _raise_tape(const Failure& failure) except -1:
 cdef class Recovery:
     """What opening found: the snapshot it started from, how much was folded, how long it took."""
 
-    cdef readonly object snapshot_seq, records, commands, missing_events, redecided, seconds, refused_snapshots
+    cdef readonly object snapshot_seq, records, commands, missing_events, redecided, seconds, refused_snapshots, torn_bytes
 
     def __repr__(self):
         return (f"Recovery(snapshot_seq={self.snapshot_seq}, records={self.records}, commands={self.commands}, "
-                f"missing_events={self.missing_events}, seconds={self.seconds:.3f})")
+                f"missing_events={self.missing_events}, torn_bytes={self.torn_bytes}, seconds={self.seconds:.3f})")
 
 
 cdef class Engine:
@@ -200,6 +207,7 @@ cdef class Engine:
         self._check(done)
         found.records, found.commands = self.host.recovered_records, self.host.recovered_commands
         found.missing_events, found.redecided = self.host.recovered_missing, self.host.redecided
+        found.torn_bytes = self.host.tape().recovery().cut_bytes
         found.seconds = time.perf_counter() - began
         self.recovery = found
 
@@ -260,6 +268,13 @@ cdef class Engine:
         self._live().engine().time.manual = True
         self._live().engine().time.value = now
 
+    def work_ahead(self):
+        """Makes the tape's next segment ready once this one is half full; call it now and then, from any thread."""
+        cdef Host* host = self._live()
+        with nogil:
+            if host.tape().wants_next():
+                host.tape().prepare_next()
+
     def sync_tape(self):
         """Makes what was published durable, from any thread: for durability memory, now and then."""
         cdef cbool done
@@ -304,8 +319,19 @@ cdef class Engine:
     def close(self):
         """Closes tape and rings. What is in the rings stays there for the next engine."""
         if self.host is not NULL:
+            self.host.tape().close()
+            self.abandon()
+
+    def abandon(self):
+        """Lets everything go as a killed process would: for simulations."""
+        if self.host is not NULL:
             del self.host
             self.host = NULL
+
+    @property
+    def blocked(self):
+        """The disk has no room for the tape's next segment: commands stay in their rings until it has."""
+        return bool(self._live().engine().blocked())
 
 
 cdef class Audit:
