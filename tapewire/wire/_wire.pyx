@@ -6,6 +6,8 @@ import sys
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Malloc
+from cpython.long cimport PyLong_Check
+from cpython.number cimport PyNumber_Index
 from cpython.object cimport Py_EQ, Py_NE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -58,9 +60,15 @@ cdef inline int64_t _load(const uint8_t* p, int size, bint signed) noexcept:
     return (<const int8_t*>p)[0] if signed else <int64_t>p[0]
 
 
+cdef inline object _whole(object value):
+    # Without this a float would be cut to an integer in silence.
+    return value if PyLong_Check(value) else PyNumber_Index(value)
+
+
 cdef int _store(uint8_t* p, int size, bint signed, object value) except -1:
     cdef int64_t v
     cdef uint64_t u
+    value = _whole(value)
     if size == 8:
         if signed:
             v = value
@@ -400,9 +408,9 @@ cdef class Encoder:
                 n = <IntField>f
                 if n.size == 8:
                     if n.signed:
-                        (<int64_t*>(b.p + n.at))[0] = <int64_t>values[i]
+                        (<int64_t*>(b.p + n.at))[0] = <int64_t>_whole(values[i])
                     else:
-                        (<uint64_t*>(b.p + n.at))[0] = <uint64_t>values[i]
+                        (<uint64_t*>(b.p + n.at))[0] = <uint64_t>_whole(values[i])
                     continue
             f.write(b, values[i])
         return PyBytes_FromStringAndSize(<const char*>b.p, b.length)

@@ -1,0 +1,81 @@
+"""Where things lie under a data folder.
+
+<data>/tapes/<tape>/      one folder per tape, orders.0, md.binance: segments, control page, snapshots, consumers
+<data>/rings -> /dev/shm  a link into memory: orders.<shard>.<source>.<producer>, orders.<shard>.bell, md.<feed>
+<data>/archive/           sealed market data, columnar, written by the flusher alone
+<data>/stats/             counters and histograms of running services, one page each
+<data>/nats/              JetStream's own store
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from tapewire.errors import ConfigError
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+class Folders:
+    """The paths under one data folder. Nothing is created until `prepare`."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.tapes = data / "tapes"
+        self.rings = data / "rings"
+        self.archive = data / "archive"
+        self.nats = data / "nats"
+        self.stats = data / "stats"
+
+    def tape(self, name: str) -> Path:
+        """The folder of a tape, such as `orders.0` or `md.binance`."""
+        return self.tapes / name
+
+    def ring(self, name: str) -> Path:
+        """The file of a ring, such as `traders` or `md.binance`."""
+        return self.rings / name
+
+    def orders_tape(self, shard: int) -> Path:
+        return self.tape(f"orders.{shard}")
+
+    def md_tape(self, feed: str) -> Path:
+        return self.tape(f"md.{feed}")
+
+    def md_ring(self, feed: str) -> Path:
+        return self.ring(f"md.{feed}")
+
+    def inbound_ring(self, shard: int, source: int, producer: str) -> Path:
+        """The ring in which `producer`, number `source`, hands its commands to the engine of `shard`."""
+        return self.ring(f"orders.{shard}.{source}.{producer}")
+
+    def find_inbound_ring(self, shard: int, producer: str) -> tuple[Path, int] | None:
+        """The ring of a producer by its name, and its number; None if the engine made none of that name."""
+        for path in sorted(self.rings.glob(f"orders.{shard}.*.{producer}")):
+            return path, int(path.name.split(".")[2])
+        return None
+
+    def doorbell(self, shard: int) -> Path:
+        """What producers ring to wake the engine of `shard`."""
+        return self.ring(f"orders.{shard}.bell")
+
+    def prepare(self, rings: Path) -> None:
+        """Creates what is missing and links `<data>/rings` to `rings`. Raises ConfigError if it cannot."""
+        try:
+            for folder in (self.tapes, self.archive, self.nats, self.stats, rings):
+                folder.mkdir(parents=True, exist_ok=True)
+            if self.rings.is_symlink() and self.rings.readlink() != rings.absolute():
+                self.rings.unlink()
+            if not self.rings.is_symlink() and rings.absolute() != self.rings.absolute():
+                self.rings.symlink_to(rings.absolute())
+        except OSError as error:
+            raise ConfigError(
+                f"data folder {self.data}: cannot create {error.filename}: {error.strerror}. "
+                f"Point `data` and `rings` at folders this user may write to"
+            ) from error
+
+
+def default_rings(env: str, data: Path) -> Path:
+    """The shared-memory folder of an environment's rings: one per data folder, so that two never meet."""
+    mark = hashlib.sha256(str(data.absolute()).encode()).hexdigest()[:8]
+    return SHARED_MEMORY / f"tapewire-{env}-{mark}"
