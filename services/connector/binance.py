@@ -15,21 +15,32 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
 
-from services.connector._decimal import decimals, levels, mantissa
+from services.connector._decimal import levels, mantissa
 from services.connector.actions import Action, InstrumentDefined, Quote, Replace, Trade
+from services.connector.binance_messages import (
+    DEFAULT_EXPONENT,
+    DepthData,
+    Reply,
+    decode_answer,
+    decode_depth,
+    decode_info,
+    decode_reply,
+    decode_top,
+    decode_trade,
+    definition_of,
+    read_error,
+)
 from services.connector.book import BUY, CROSSED, LIVE, RESYNC, SELL, Book, Change
 from services.connector.instrument import DOWN, RESYNC_STATE, Instrument, rescaled
 from services.connector.limits import MS, SECOND, Limits
 from services.connector.session import BAD_INPUT, NOTHING, Actions, VenueSession
-from tapewire.messages import InstrumentStatus
 
 MAX_BUFFERED = 2_000
-"""Depth frames kept while a snapshot is awaited, 200 s at 100 ms; the oldest go first, and a newer snapshot is asked."""
+"""Depth frames kept while a snapshot is awaited, 200 s at 100 ms; the oldest go first, then a newer one is asked."""
 MAX_UPDATE_SPAN = 1_000_000
 """Update ids in one frame; the busiest recorded holds some hundreds."""
 STREAMS_IN_URL = 300
@@ -40,102 +51,9 @@ REPLACE_RETRY = 60 * SECOND
 DEPTH_BEHIND = 5 * SECOND
 """The best bid and ask may run ahead of the depth stream no longer than this."""
 SNAPSHOT_LIMITS = (5, 10, 20, 50, 100, 500, 1000, 5000)
-DEFAULT_EXPONENT = -8
-"""Binance writes every number with eight decimals, so this reads them all where the venue defines nothing finer."""
 FINEST_EXPONENT = -8
 DEFINITION_TRIES = 3
 INVALID_SYMBOL = -1121
-
-Millis = Annotated[int, msgspec.Meta(ge=0, lt=9_000_000_000_000)]
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-
-
-class TradeData(msgspec.Struct, gc=False):
-    t: Id
-    p: str
-    q: str
-    T: Millis
-    m: bool
-
-
-class TradeFrame(msgspec.Struct, gc=False):
-    data: TradeData
-
-
-class TopData(msgspec.Struct, gc=False):
-    u: Id
-    b: str
-    B: str
-    a: str
-    A: str
-
-
-class TopFrame(msgspec.Struct, gc=False):
-    data: TopData
-
-
-class DepthData(msgspec.Struct, gc=False):
-    E: Millis
-    U: Id
-    u: Id
-    b: msgspec.Raw
-    a: msgspec.Raw
-
-
-class DepthFrame(msgspec.Struct, gc=False):
-    data: DepthData
-
-
-class DepthAnswer(msgspec.Struct):
-    lastUpdateId: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-    bids: msgspec.Raw
-    asks: msgspec.Raw
-
-
-class Reply(msgspec.Struct):
-    """A frame that is not an event of a stream we know: an answer to a control message, or something new."""
-
-    stream: str = ""
-    e: str = ""
-    id: int | str | None = None
-    code: int = 0
-    msg: str = ""
-    error: dict[str, object] | None = None
-
-
-class SymbolFilter(msgspec.Struct):
-    filterType: str
-    minPrice: str = "0"
-    maxPrice: str = "0"
-    tickSize: str = "0"
-    maxQty: str = "0"
-    stepSize: str = "0"
-
-
-class Symbol(msgspec.Struct):
-    symbol: str
-    status: str
-    filters: list[SymbolFilter]
-
-
-class ExchangeInfo(msgspec.Struct):
-    symbols: list[Symbol]
-
-
-class ErrorAnswer(msgspec.Struct):
-    code: int = 0
-    msg: str = ""
-
-
-_decode_trade = msgspec.json.Decoder(TradeFrame).decode
-_decode_top = msgspec.json.Decoder(TopFrame).decode
-_decode_depth = msgspec.json.Decoder(DepthFrame).decode
-_decode_reply = msgspec.json.Decoder(Reply).decode
-_decode_answer = msgspec.json.Decoder(DepthAnswer).decode
-_decode_info = msgspec.json.Decoder(ExchangeInfo).decode
-_decode_error = msgspec.json.Decoder(ErrorAnswer).decode
-
-_STATUS = {"TRADING": InstrumentStatus.trading, "HALT": InstrumentStatus.halted, "BREAK": InstrumentStatus.closed}
 
 
 class BinanceInstrument(Instrument):
@@ -210,7 +128,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         route = self._routes.get(data[11 : data.find(b'"', 11)])
         if route is not None:
             return route[0](route[1], data, now)
-        reply = _decode_reply(data)
+        reply = decode_reply(data)
         route = self._routes.get(reply.stream.encode())
         if route is not None:
             return route[0](route[1], data, now)
@@ -226,19 +144,26 @@ class BinanceSession(VenueSession[BinanceInstrument]):
     def _trade(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
         if instrument.definition is None:
             return self._early(instrument, data, now)
-        t = _decode_trade(data).data
-        price = mantissa(t.p, instrument.price_exponent)
-        qty = mantissa(t.q, instrument.qty_exponent)
+        t = decode_trade(data).data
+        price = mantissa(t.price, instrument.price_exponent)
+        qty = mantissa(t.qty, instrument.qty_exponent)
         if not instrument.min_price <= price <= instrument.max_price or qty <= 0:
-            return self._impossible(instrument, f"trade {t.t}: {t.q} at {t.p}", now)
-        trade_id, last = t.t, instrument.last_trade_id
+            return self._impossible(instrument, f"trade {t.id}: {t.qty} at {t.price}", now)
+        trade_id, last = t.id, instrument.last_trade_id
         if trade_id <= last:
             if not self._repeated(instrument, last):
                 return NOTHING
             last = 0
         instrument.last_trade_id = trade_id
         trade = Trade(
-            instrument.index, trade_id, price, qty, SELL if t.m else BUY, instrument.book.quality, t.T * MS, trade_id
+            instrument.index,
+            trade_id,
+            price,
+            qty,
+            SELL if t.buyer_is_maker else BUY,
+            instrument.book.quality,
+            t.time * MS,
+            trade_id,
         )
         if trade_id == last + 1 or last == 0:
             return [trade]
@@ -247,54 +172,54 @@ class BinanceSession(VenueSession[BinanceInstrument]):
     def _top(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
         if instrument.definition is None:
             return self._early(instrument, data, now)
-        t = _decode_top(data).data
+        t = decode_top(data).data
         price_exponent, qty_exponent = instrument.price_exponent, instrument.qty_exponent
-        bid, bid_qty = mantissa(t.b, price_exponent), mantissa(t.B, qty_exponent)
-        ask, ask_qty = mantissa(t.a, price_exponent), mantissa(t.A, qty_exponent)
+        bid, bid_qty = mantissa(t.bid, price_exponent), mantissa(t.bid_qty, qty_exponent)
+        ask, ask_qty = mantissa(t.ask, price_exponent), mantissa(t.ask_qty, qty_exponent)
         # A side is either a positive price with a positive quantity, or empty: zero and zero.
         if bid < 0 or ask < 0 or bid_qty < 0 or ask_qty < 0 or (not bid) != (not bid_qty) or (not ask) != (not ask_qty):
-            return self._impossible(instrument, f"top {t.u}: {t.B} at {t.b}, {t.A} at {t.a}", now)
-        if t.u <= instrument.last_top_id and not self._repeated(instrument, instrument.last_top_id):
+            return self._impossible(instrument, f"top {t.id}: {t.bid_qty} at {t.bid}, {t.ask_qty} at {t.ask}", now)
+        if t.id <= instrument.last_top_id and not self._repeated(instrument, instrument.last_top_id):
             return NOTHING
-        instrument.last_top_id = t.u
+        instrument.last_top_id = t.id
         book = instrument.book
         quality = CROSSED if book.quality == LIVE and 0 < ask <= bid else book.quality
-        return [Quote(instrument.index, bid, bid_qty, ask, ask_qty, book.seq, quality, 0, t.u)]
+        return [Quote(instrument.index, bid, bid_qty, ask, ask_qty, book.seq, quality, 0, t.id)]
 
     def _depth(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
         if instrument.definition is None:
             return self._early(instrument, data, now)
-        d = _decode_depth(data).data
-        if not d.U <= d.u < d.U + MAX_UPDATE_SPAN:
-            return self._gap(instrument, f"one frame cannot hold updates {d.U} to {d.u}", now)
+        d = decode_depth(data).data
+        if not d.first <= d.last < d.first + MAX_UPDATE_SPAN:
+            return self._gap(instrument, f"one frame cannot hold updates {d.first} to {d.last}", now)
         if not instrument.last_id:
             instrument.waiting.append(d)
             return NOTHING
-        if d.u <= instrument.last_id:
+        if d.last <= instrument.last_id:
             if not self._repeated(instrument, instrument.last_id):
                 return NOTHING
-            return self._gap(instrument, f"update ids went back from {instrument.last_id} to {d.u}", now)
-        if d.U > instrument.last_id + 1:
-            return self._gap(instrument, f"updates {instrument.last_id + 1} to {d.U - 1} are missing", now)
+            return self._gap(instrument, f"update ids went back from {instrument.last_id} to {d.last}", now)
+        if d.first > instrument.last_id + 1:
+            return self._gap(instrument, f"updates {instrument.last_id + 1} to {d.first - 1} are missing", now)
         out: list[Action] = []
         self._apply(instrument, d, now, out)
         return out
 
     def _apply(self, instrument: BinanceInstrument, d: DepthData, now: int, out: list[Action]) -> bool:
         """One depth frame that follows on. False if it held something impossible: the book is then built anew."""
-        bids = levels(d.b, instrument.price_exponent, instrument.qty_exponent)
-        asks = levels(d.a, instrument.price_exponent, instrument.qty_exponent)
+        bids = levels(d.bids, instrument.price_exponent, instrument.qty_exponent)
+        asks = levels(d.asks, instrument.price_exponent, instrument.qty_exponent)
         if bids is None or asks is None:
-            finer = self._finer(instrument, d.b, d.a)
+            finer = self._finer(instrument, d.bids, d.asks)
             if finer is not None:
                 out += self._define(instrument, finer, now)
                 return False
             self.counters.impossible += 1
-            out += self._resync(instrument, f"impossible level in updates {d.U} to {d.u}", now)
+            out += self._resync(instrument, f"impossible level in updates {d.first} to {d.last}", now)
             return False
-        instrument.last_id = d.u
+        instrument.last_id = d.last
         instrument.depth_heard = now
-        self._publish_book(instrument, instrument.book.apply(bids, asks), d.E * MS, d.u, now, out)
+        self._publish_book(instrument, instrument.book.apply(bids, asks), d.time * MS, d.last, now, out)
         return True
 
     def _early(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
@@ -370,7 +295,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
             return self._definition(instrument, status, body, now)
         if status != 200:
             return self._rest_failed(instrument, "depth snapshot", status, body, now)
-        answer = _decode_answer(body)
+        answer = decode_answer(body)
         bids = levels(answer.bids, instrument.price_exponent, instrument.qty_exponent)
         asks = levels(answer.asks, instrument.price_exponent, instrument.qty_exponent)
         if bids is None or asks is None:
@@ -380,7 +305,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
                 return self._rest_failed(instrument, "depth snapshot with an impossible level", status, b"", now)
             out = self._define(instrument, finer, now)
             return out + self._answer(kind, instrument, status, body, now)
-        return self._snapshot(instrument, answer.lastUpdateId, bids, asks, now)
+        return self._snapshot(instrument, answer.last_id, bids, asks, now)
 
     @staticmethod
     def _finer(instrument: BinanceInstrument, bids: msgspec.Raw, asks: msgspec.Raw) -> InstrumentDefined | None:
@@ -404,9 +329,9 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         if instrument.last_id:
             return []  # Asked twice; the book is already in step.
         waiting = instrument.waiting
-        while waiting and waiting[0].u <= last_id:
+        while waiting and waiting[0].last <= last_id:
             waiting.popleft()
-        if waiting and waiting[0].U > last_id + 1:
+        if waiting and waiting[0].first > last_id + 1:
             self._retry_later(instrument, now)
             return [self._changed(instrument, RESYNC_STATE, f"snapshot {last_id} is older than the first update kept")]
         instrument.book.load(bids, asks)
@@ -417,8 +342,8 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         self._publish_book(instrument, [], 0, last_id, now, out)
         while waiting:
             d = waiting.popleft()
-            if d.U > instrument.last_id + 1:
-                missing = f"updates {instrument.last_id + 1} to {d.U - 1} are missing"
+            if d.first > instrument.last_id + 1:
+                missing = f"updates {instrument.last_id + 1} to {d.first - 1} are missing"
                 return out + self._gap(instrument, missing, now)
             if not self._apply(instrument, d, now, out):
                 break
@@ -426,13 +351,13 @@ class BinanceSession(VenueSession[BinanceInstrument]):
 
     def _definition(self, instrument: BinanceInstrument, status: int, body: bytes, now: int) -> list[Action]:
         if status == 200:
-            definition = _definition_of(instrument, _decode_info(body))
+            definition = definition_of(instrument.index, instrument.ticker, decode_info(body))
             if definition is None:
                 return self._rest_failed(instrument, "exchangeInfo without usable filters", status, b"", now)
         else:
             failures = self._definition_failures.get(instrument.index, 0) + 1
             self._definition_failures[instrument.index] = failures
-            if status in (400, 404) and _error(body).code == INVALID_SYMBOL:
+            if status in (400, 404) and read_error(body).code == INVALID_SYMBOL:
                 out: list[Action] = []
                 self.counters.errors += 1
                 self._set_state(instrument, DOWN, RESYNC, f"the venue does not know {instrument.ticker}", out)
@@ -475,43 +400,3 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         out: list[Action] = []
         self._say("refused", f"the venue refused {asked or reply.id}: {reply.code} {reply.msg} {reply.error}", now, out)
         return out
-
-
-def _error(body: bytes) -> ErrorAnswer:
-    try:
-        return _decode_error(body)
-    except BAD_INPUT:
-        return ErrorAnswer()
-
-
-def _exponent(step: str) -> int:
-    """The exponent of a step such as 0.01000000 (-2), 1.00000000 (0); the default where it is zero (no step)."""
-    places = decimals(step.encode())
-    if places < 0 or mantissa(step, -places) <= 0:
-        return DEFAULT_EXPONENT
-    whole, _, fraction = step.partition(".")
-    return -len(fraction.rstrip("0"))
-
-
-def _definition_of(instrument: BinanceInstrument, info: ExchangeInfo) -> InstrumentDefined | None:
-    """The definition in an exchangeInfo answer; None if the symbol or its filters are not there."""
-    symbol = next((s for s in info.symbols if s.symbol == instrument.ticker), None)
-    if symbol is None:
-        return None
-    filters = {f.filterType: f for f in symbol.filters}
-    price, lot = filters.get("PRICE_FILTER"), filters.get("LOT_SIZE")
-    if price is None or lot is None:
-        return None
-    price_exponent, qty_exponent = _exponent(price.tickSize), _exponent(lot.stepSize)
-    return InstrumentDefined(
-        instrument=instrument.index,
-        ticker=instrument.ticker,
-        price_exponent=price_exponent,
-        qty_exponent=qty_exponent,
-        tick_size=max(mantissa(price.tickSize, price_exponent), 1),
-        lot_size=max(mantissa(lot.stepSize, qty_exponent), 1),
-        max_qty=max(mantissa(lot.maxQty, qty_exponent), 0),
-        min_price=max(mantissa(price.minPrice, price_exponent), 0),
-        max_price=max(mantissa(price.maxPrice, price_exponent), 0),
-        status=int(_STATUS.get(symbol.status, InstrumentStatus.halted)),
-    )

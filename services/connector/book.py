@@ -3,10 +3,10 @@
     bids   keys  [ .., 61735, 61736, 61737 ]         best last, so that the busy end is the cheap end of the list
     asks   keys  [ .., -61740, -61739, -61738 ]      the same, with the price negated
 
-Where the venue sends its whole book, what is published is a window by price: the levels at or better than a floor (bids)
-and a ceiling (asks) that are set when a snapshot is taken. A subscriber's book therefore equals the venue's within the
-window at every message, though the venue may hold tens of thousands of levels. When the market has moved so far that
-the window holds less than half or more than twice what was asked, `needs_snapshot` asks for a new one.
+Where the venue sends its whole book, what is published is a window by price: the levels at or better than a floor
+(bids) and a ceiling (asks) that are set when a snapshot is taken. A subscriber's book therefore equals the venue's
+within the window at every message, though the venue may hold tens of thousands of levels. When the market has moved so
+far that the window holds less than half or more than twice what was asked, `needs_snapshot` asks for a new one.
 Where the venue itself keeps N levels a side (Kraken), all of them are published, and so are the removals that its rule
 of truncation leaves unsaid.
 """

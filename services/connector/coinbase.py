@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
@@ -20,68 +19,24 @@ import msgspec
 from services.connector._decimal import levels, mantissa, rfc3339_ns
 from services.connector.actions import Action, InstrumentDefined, Trade
 from services.connector.book import BUY, LIVE, RESYNC, SELL, STALE, Book
+from services.connector.coinbase_messages import (
+    DEFAULT_EXPONENT,
+    Match,
+    decode_envelope,
+    decode_heartbeat,
+    decode_match,
+    decode_product,
+    decode_snapshot,
+    decode_update,
+    definition_of,
+)
 from services.connector.instrument import DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
 from services.connector.limits import Limits
 from services.connector.session import NOTHING, Actions, VenueSession
-from tapewire.messages import InstrumentStatus
 
 BOOK, TRADES, HEARTBEAT = "level2_batch", "matches", "heartbeat"
-DEFAULT_EXPONENT = -8
 DEFINITION_TRIES = 3
 PREFIX = b'{"type":"'
-
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-
-
-class Match(msgspec.Struct, gc=False):
-    trade_id: Id
-    side: str
-    size: str
-    price: str
-    product_id: str
-    sequence: Id
-    time: str
-
-
-class L2Update(msgspec.Struct, gc=False):
-    product_id: str
-    changes: list[tuple[str, str, str]]
-    time: str = ""
-
-
-class Snapshot(msgspec.Struct):
-    product_id: str
-    bids: msgspec.Raw
-    asks: msgspec.Raw
-
-
-class Heartbeat(msgspec.Struct, gc=False):
-    product_id: str
-    last_trade_id: Id
-    sequence: Id
-
-
-class Envelope(msgspec.Struct):
-    type: str = ""
-    message: str = ""
-    reason: str = ""
-
-
-class Product(msgspec.Struct):
-    id: str
-    quote_increment: str
-    base_increment: str
-    base_max_size: str = "0"
-    trading_disabled: bool = False
-    status: str = "online"
-
-
-_decode_match = msgspec.json.Decoder(Match).decode
-_decode_update = msgspec.json.Decoder(L2Update).decode
-_decode_snapshot = msgspec.json.Decoder(Snapshot).decode
-_decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
-_decode_envelope = msgspec.json.Decoder(Envelope).decode
-_decode_product = msgspec.json.Decoder(Product).decode
 
 
 class CoinbaseInstrument(Instrument):
@@ -125,18 +80,18 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
     def _frame(self, data: bytes, now: int) -> Actions:
         handler = self._handlers.get(data[9 : data.find(b'"', 9)]) if data.startswith(PREFIX) else None
         if handler is None:
-            kind = _decode_envelope(data).type
+            kind = decode_envelope(data).type
             handler = self._handlers.get(kind.encode())
             if handler is None:
                 return self._unknown(kind or data[:60].decode("utf-8", "replace"), now)
         return handler(data, now)
 
     def _match(self, data: bytes, now: int) -> Actions:
-        return self._trade(_decode_match(data), data, now)
+        return self._trade(decode_match(data), data, now)
 
     def _last_match(self, data: bytes, now: int) -> Actions:
         """The last trade before the subscription: where counting starts, or one that a lost connection hid."""
-        match = _decode_match(data)
+        match = decode_match(data)
         instrument = self.by_ticker.get(match.product_id)
         if instrument is None:
             return self._unknown(f"product {match.product_id}", now)
@@ -180,7 +135,7 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
         return [*self._trades_missed(instrument, trade_id - last - 1, now), trade]
 
     def _snapshot(self, data: bytes, now: int) -> Actions:
-        snapshot = _decode_snapshot(data)
+        snapshot = decode_snapshot(data)
         instrument = self.by_ticker.get(snapshot.product_id)
         if instrument is None:
             return self._unknown(f"product {snapshot.product_id}", now)
@@ -201,7 +156,7 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
         return out
 
     def _update(self, data: bytes, now: int) -> Actions:
-        update = _decode_update(data)
+        update = decode_update(data)
         instrument = self.by_ticker.get(update.product_id)
         if instrument is None:
             return self._unknown(f"product {update.product_id}", now)
@@ -226,7 +181,7 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
         return out
 
     def _heartbeat(self, data: bytes, now: int) -> Actions:
-        beat = _decode_heartbeat(data)
+        beat = decode_heartbeat(data)
         instrument = self.by_ticker.get(beat.product_id)
         if instrument is None:
             return self._unknown(f"product {beat.product_id}", now)
@@ -246,7 +201,7 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
         return NOTHING
 
     def _error(self, data: bytes, now: int) -> Actions:
-        error = _decode_envelope(data)
+        error = decode_envelope(data)
         self.counters.errors += 1
         out: list[Action] = []
         self._say("error", f"the venue answered: {error.message}: {error.reason}", now, out)
@@ -315,7 +270,9 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
 
     def _answer(self, kind: str, instrument: CoinbaseInstrument, status: int, body: bytes, now: int) -> list[Action]:
         if status == 200:
-            return self._define(instrument, _definition_of(instrument, _decode_product(body)), now)
+            return self._define(
+                instrument, definition_of(instrument.index, instrument.ticker, decode_product(body)), now
+            )
         failures = self._definition_failures.get(instrument.index, 0) + 1
         self._definition_failures[instrument.index] = failures
         if instrument.definition is not None or (status != 404 and failures < DEFINITION_TRIES):
@@ -336,24 +293,3 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
             ),
             now,
         )
-
-
-def _exponent(increment: str) -> int:
-    """The exponent of an increment such as 0.01 (-2) or 1 (0)."""
-    _, _, fraction = increment.partition(".")
-    return -len(fraction.rstrip("0"))
-
-
-def _definition_of(instrument: CoinbaseInstrument, product: Product) -> InstrumentDefined:
-    price_exponent, qty_exponent = _exponent(product.quote_increment), _exponent(product.base_increment)
-    trading = product.status == "online" and not product.trading_disabled
-    return InstrumentDefined(
-        instrument=instrument.index,
-        ticker=instrument.ticker,
-        price_exponent=price_exponent,
-        qty_exponent=qty_exponent,
-        tick_size=max(mantissa(product.quote_increment, price_exponent), 1),
-        lot_size=max(mantissa(product.base_increment, qty_exponent), 1),
-        max_qty=max(mantissa(product.base_max_size, qty_exponent), 0),
-        status=int(InstrumentStatus.trading if trading else InstrumentStatus.halted),
-    )

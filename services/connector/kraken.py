@@ -12,22 +12,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Annotated
 from zlib import crc32
 
 import msgspec
 
-from services.connector._decimal import checksum_digits, decimals, lexeme_mantissa, rfc3339_ns
-from services.connector.actions import Action, InstrumentDefined, Trade
+from services.connector._decimal import checksum_digits, lexeme_mantissa, rfc3339_ns
+from services.connector.actions import Action, Trade
 from services.connector.book import BUY, RESYNC, SELL, Book, BookSide, Change, Level
-from services.connector.instrument import DOWN, RESYNC_STATE, Instrument
+from services.connector.instrument import DOWN, Instrument
+from services.connector.kraken_messages import (
+    BookData,
+    RawLevel,
+    Reply,
+    TradeData,
+    decode_book,
+    decode_instrument,
+    decode_reply,
+    decode_status,
+    decode_trade,
+    definition_of,
+    inferred,
+)
 from services.connector.limits import SECOND, Limits
 from services.connector.session import NOTHING, Actions, VenueSession
-from tapewire.messages import InstrumentStatus
 
 DEPTHS = (10, 25, 100, 500, 1000)
 CHECKED_LEVELS = 10
-MAX_DECIMALS = 18
 SYMBOLS_PER_REQUEST = 50
 PING_AFTER = 2 * SECOND
 """Silence after which the venue is asked for a sign of life; it sends a heartbeat each second by itself."""
@@ -35,87 +45,6 @@ LIMITS = Limits(
     stale=5 * SECOND, dead=15 * SECOND, recovery_first=2 * SECOND, reconnect_first=5 * SECOND, send_gap=100_000_000
 )
 PREFIX = b'{"channel":"'
-
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-
-
-class RawLevel(msgspec.Struct, gc=False):
-    price: msgspec.Raw
-    qty: msgspec.Raw
-
-
-class BookData(msgspec.Struct, gc=False):
-    symbol: str
-    bids: list[RawLevel]
-    asks: list[RawLevel]
-    checksum: int
-    timestamp: str = ""
-
-
-class BookFrame(msgspec.Struct, gc=False):
-    type: str
-    data: list[BookData]
-
-
-class TradeData(msgspec.Struct, gc=False):
-    symbol: str
-    side: str
-    price: msgspec.Raw
-    qty: msgspec.Raw
-    trade_id: Id
-    timestamp: str
-
-
-class TradeFrame(msgspec.Struct, gc=False):
-    type: str
-    data: list[TradeData]
-
-
-class Pair(msgspec.Struct):
-    symbol: str
-    status: str
-    price_precision: Annotated[int, msgspec.Meta(ge=0, le=MAX_DECIMALS)]
-    qty_precision: Annotated[int, msgspec.Meta(ge=0, le=MAX_DECIMALS)]
-    price_increment: msgspec.Raw
-    qty_increment: msgspec.Raw
-
-
-class Pairs(msgspec.Struct):
-    pairs: list[Pair] = []
-
-
-class InstrumentFrame(msgspec.Struct):
-    data: Pairs
-
-
-class SystemStatus(msgspec.Struct):
-    system: str
-
-
-class StatusFrame(msgspec.Struct):
-    data: list[SystemStatus]
-
-
-class AckResult(msgspec.Struct):
-    channel: str = ""
-    symbol: str = ""
-    warnings: list[str] | None = None
-
-
-class Reply(msgspec.Struct):
-    channel: str = ""
-    method: str = ""
-    success: bool = True
-    error: str = ""
-    symbol: str = ""
-    result: AckResult | None = None
-
-
-_decode_book = msgspec.json.Decoder(BookFrame).decode
-_decode_trade = msgspec.json.Decoder(TradeFrame).decode
-_decode_instrument = msgspec.json.Decoder(InstrumentFrame).decode
-_decode_status = msgspec.json.Decoder(StatusFrame).decode
-_decode_reply = msgspec.json.Decoder(Reply).decode
 
 
 class KrakenBook(Book):
@@ -186,7 +115,7 @@ class KrakenSession(VenueSession[KrakenInstrument]):
         handler = self._handlers.get(data[12 : data.find(b'"', 12)]) if data.startswith(PREFIX) else None
         if handler is not None:
             return handler(data, now)
-        reply = _decode_reply(data)
+        reply = decode_reply(data)
         handler = self._handlers.get(reply.channel.encode())
         if handler is not None:
             return handler(data, now)
@@ -202,7 +131,7 @@ class KrakenSession(VenueSession[KrakenInstrument]):
         return NOTHING
 
     def _book(self, data: bytes, now: int) -> Actions:
-        frame = _decode_book(data)
+        frame = decode_book(data)
         out: list[Action] = []
         for item in frame.data:
             instrument = self.by_ticker.get(item.symbol)
@@ -218,10 +147,10 @@ class KrakenSession(VenueSession[KrakenInstrument]):
 
     def _snapshot(self, instrument: KrakenInstrument, item: BookData, now: int, out: list[Action]) -> None:
         if instrument.definition is None:
-            inferred = _inferred(instrument, item)
-            if inferred is None:
+            definition = inferred(instrument.index, instrument.ticker, item)
+            if definition is None:
                 return self._drop(instrument, "impossible level in the snapshot", now, out)
-            out += self._define(instrument, inferred, now)
+            out += self._define(instrument, definition, now)
         book = instrument.kraken_book
         book.clear()
         bids, asks = self._read(instrument, item.bids, 0), self._read(instrument, item.asks, 1)
@@ -284,7 +213,7 @@ class KrakenSession(VenueSession[KrakenInstrument]):
         self._publish_top(instrument, ts_event, 0, out)
 
     def _trades(self, data: bytes, now: int) -> Actions:
-        frame = _decode_trade(data)
+        frame = decode_trade(data)
         frame.data.sort(key=lambda item: item.trade_id)
         out: list[Action] = []
         for item in frame.data:
@@ -326,15 +255,15 @@ class KrakenSession(VenueSession[KrakenInstrument]):
 
     def _pairs(self, data: bytes, now: int) -> Actions:
         out: list[Action] = []
-        for pair in _decode_instrument(data).data.pairs:
+        for pair in decode_instrument(data).data.pairs:
             instrument = self.by_ticker.get(pair.symbol)
             if instrument is not None:
-                out += self._define(instrument, _definition_of(instrument, pair), now)
+                out += self._define(instrument, definition_of(instrument.index, instrument.ticker, pair), now)
         return out
 
     def _status(self, data: bytes, now: int) -> Actions:
         out: list[Action] = []
-        for status in _decode_status(data).data:
+        for status in decode_status(data).data:
             if status.system != self._system:
                 self._system = status.system
                 out.append(self._changed(None, self.state, f"the venue's matching is {status.system}"))
@@ -389,32 +318,3 @@ class KrakenSession(VenueSession[KrakenInstrument]):
 
     def _answer(self, kind: str, instrument: KrakenInstrument, status: int, body: bytes, now: int) -> list[Action]:
         return []  # This venue's session asks nothing of REST.
-
-
-def _inferred(instrument: KrakenInstrument, item: BookData) -> InstrumentDefined | None:
-    """The precision a snapshot is written in. The venue pads with zeros, so that is the instrument's own."""
-    price_places = qty_places = 0
-    for level in (*item.bids, *item.asks):
-        price, qty = decimals(bytes(level.price)), decimals(bytes(level.qty))
-        if not 0 <= price <= MAX_DECIMALS or not 0 <= qty <= MAX_DECIMALS:
-            return None
-        price_places, qty_places = max(price_places, price), max(qty_places, qty)
-    return InstrumentDefined(
-        instrument=instrument.index,
-        ticker=instrument.ticker,
-        price_exponent=-price_places,
-        qty_exponent=-qty_places,
-    )
-
-
-def _definition_of(instrument: KrakenInstrument, pair: Pair) -> InstrumentDefined:
-    price_exponent, qty_exponent = -pair.price_precision, -pair.qty_precision
-    return InstrumentDefined(
-        instrument=instrument.index,
-        ticker=instrument.ticker,
-        price_exponent=price_exponent,
-        qty_exponent=qty_exponent,
-        tick_size=max(lexeme_mantissa(bytes(pair.price_increment), price_exponent), 1),
-        lot_size=max(lexeme_mantissa(bytes(pair.qty_increment), qty_exponent), 1),
-        status=int(InstrumentStatus.trading if pair.status == "online" else InstrumentStatus.halted),
-    )
