@@ -31,9 +31,11 @@ from services.connector.coinbase_messages import (
     definition_of,
 )
 from services.connector.instrument import DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
-from services.connector.limits import Limits
+from services.connector.limits import SECOND, Limits
 from services.connector.session import NOTHING, Actions, VenueSession
 
+LIMITS = Limits(recovery_first=5 * SECOND)
+"""A new snapshot takes two control messages and the venue's answer: not to be asked for twice meanwhile."""
 BOOK, TRADES, HEARTBEAT = "level2_batch", "matches", "heartbeat"
 DEFINITION_TRIES = 3
 PREFIX = b'{"type":"'
@@ -60,7 +62,7 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
     def __init__(self, tickers: Sequence[str], depth: int, random: Random, limits: Limits | None = None) -> None:
         """`tickers` as the venue writes them (BTC-USD); `depth`: levels a side to publish."""
         instruments = [CoinbaseInstrument(i, ticker, Book(depth)) for i, ticker in enumerate(tickers, 1)]
-        super().__init__(instruments, limits or Limits(), random)
+        super().__init__(instruments, limits or LIMITS, random)
         self._handlers = {
             b"l2update": self._update,
             b"match": self._match,

@@ -42,7 +42,7 @@ SYMBOLS_PER_REQUEST = 50
 PING_AFTER = 2 * SECOND
 """Silence after which the venue is asked for a sign of life; it sends a heartbeat each second by itself."""
 LIMITS = Limits(
-    stale=5 * SECOND, dead=15 * SECOND, recovery_first=2 * SECOND, reconnect_first=5 * SECOND, send_gap=100_000_000
+    stale=5 * SECOND, dead=15 * SECOND, recovery_first=5 * SECOND, reconnect_first=5 * SECOND, send_gap=100_000_000
 )
 PREFIX = b'{"channel":"'
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -53,6 +54,8 @@ class Replay:
         self._connect_at: int | None = None
         self._connected = False
         self._open: dict[int, str] = {}
+        self._due: deque[tuple[int, int, bytes]] = deque()
+        self._taking = False
         self._answers: dict[str, bytes] = {}
         self._keys: set[str] = set()
 
@@ -103,6 +106,7 @@ class Replay:
         """The connection breaks now."""
         self._connected, self._timer = False, None
         self._open.clear()
+        self._due.clear()
         self.closed.append((self.now, why))
         self.take(self.session.on_closed(self.now, why))
 
@@ -123,6 +127,12 @@ class Replay:
                 self.take(self.session.on_replaced(self.now))
             else:
                 self.updates.append((self.now, action))
+        # Answers come after what led to the question, not in the midst of it.
+        while self._due and not self._taking:
+            self._taking = True
+            actions = self.session.on_rest(*self._due.popleft(), self.now)
+            self.take(actions)
+            self._taking = False
 
     def _fetch(self, request: FetchRest) -> None:
         self.requests.append((self.now, request.path))
@@ -136,7 +146,7 @@ class Replay:
                 return
             else:
                 answer = 404, b"not recorded"
-        self.take(self.session.on_rest(request.request_id, *answer, self.now))
+        self._due.append((request.request_id, *answer))
 
     def of(self, *kinds: type) -> list[Any]:
         """The updates of these kinds, in order."""
