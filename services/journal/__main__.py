@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 
@@ -11,12 +10,12 @@ import click
 
 from services.journal.publisher import CONSUMER, Publisher
 from tapewire import config as configuration
+from tapewire import lifecycle
 from tapewire.config import Config
 from tapewire.consumers import ConsumerPosition
-from tapewire.errors import TapeError, TapewireError
+from tapewire.errors import TapeError
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
-from tapewire.process import die_with_parent
 from tapewire.tape import TapeReader
 from tapewire.transports.nats import NatsTransport
 
@@ -75,18 +74,9 @@ async def open_tape(tape: Path, stop: asyncio.Event) -> TapeReader | None:
 @click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
 def main(path: Path | None) -> None:
     """Republishes one shard's orders tape on the bus: trades, quotes, books, private reports, the raw records."""
-    die_with_parent()
     settings = configuration.load(path)
     run(serve(settings, configure("journal")))
 
 
 if __name__ == "__main__":
-    try:
-        main(prog_name="tapewire journal", standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except TapewireError as error:
-        sys.exit(f"tapewire journal: {error}")
+    lifecycle.main(main, "tapewire journal")
