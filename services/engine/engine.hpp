@@ -66,18 +66,18 @@ class Engine {
 
     size_t drain() {
         if (failed_ || rings_.empty() || !room()) return 0;
-        const size_t before = batch_recv_.size();
+        size_t polled = 0;
         began_ = time.now();
         first_ring_ = (first_ring_ + 1) % rings_.size();
         for (size_t i = 0; i < rings_.size() && batch_recv_.size() < max_batch_ && !failed_; ++i) {
             Inbound& in = rings_[(first_ring_ + i) % rings_.size()];
-            in.consumer->poll(
+            polled += in.consumer->poll(
                 [&](const uint8_t* p, uint32_t n, uint64_t end) {
                     if (!failed_) take(p, n, end, in.source);
                 },
                 max_batch_ - batch_recv_.size());
         }
-        return batch_recv_.size() - before;
+        return polled;
     }
 
     bool write() { return batch_recv_.empty() || (!failed_ && (tape_.write() || fail())); }
@@ -93,13 +93,10 @@ class Engine {
         ++counters.batches;
     }
 
-    // Returns how many ring records were taken; 0 when there was nothing to do.
+    // Returns how many ring records were looked at; 0 when there was nothing to do.
     size_t do_work() {
         size_t taken = drain();
-        if (!taken) {
-            release_skipped();
-            return 0;
-        }
+        if (!taken) return 0;
         drained_ = time.now();
         if (write() && sync()) publish();
         return taken;
@@ -129,17 +126,9 @@ class Engine {
         return !(blocked_ = !tape_.prepare_next());
     }
 
-    // A record taken before a crash, found again in its ring.
-    void release_skipped() {
-        if (!skipped_) return;
-        for (Inbound& in : rings_) in.consumer->release();
-        skipped_ = false;
-    }
-
     void take(const uint8_t* p, uint32_t n, uint64_t end, uint16_t source) {
         if (!core.sequencer().fresh(source, end)) {
-            ++counters.skipped;
-            skipped_ = true;
+            ++counters.skipped;  // taken before a crash, found again in its ring
             return;
         }
         // Shared memory can change under our eyes: copy once, then look.
@@ -219,7 +208,7 @@ class Engine {
     size_t max_batch_;
     std::vector<Inbound> rings_;
     size_t first_ring_ = 0;
-    bool failed_ = false, skipped_ = false, blocked_ = false;
+    bool failed_ = false, blocked_ = false;
     int64_t began_ = 0, drained_ = 0, retry_at_ = 0;
     std::vector<int64_t> batch_recv_;
     uint8_t* event_ = nullptr;

@@ -19,19 +19,15 @@ def lose_power(tape: Path, pick: random.Random) -> int:
     """
     with TapeReader(tape, None, "written") as reader:
         durable = reader.positions.durable
-    lost, begin = 0, 0
-    for segment in sorted(tape.glob("*.seg")):
-        raw = bytearray(segment.read_bytes())
-        end = begin + len(raw)
-        if end > durable:
-            lost += _tear(raw, max(durable - begin, FIRST_RECORD_AT), pick)
-            segment.write_bytes(raw)
-        begin = end
+    *sealed, last = sorted(tape.glob("*.seg"))
+    base = sum(
+        segment.stat().st_size for segment in sealed
+    )  # a segment is sealed by a sync, before the next one is named
+    raw = bytearray(last.read_bytes())
+    lost = _tear(raw, max(durable - base, SECTOR), pick)  # its header, in the first sector, was synced, too
+    last.write_bytes(raw)
     _reboot(tape / "control")
     return lost
-
-
-FIRST_RECORD_AT = 4096  # a segment's header is synced before the segment has its name
 
 
 def _tear(raw: bytearray, synced: int, pick: random.Random) -> int:
