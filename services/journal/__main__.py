@@ -16,7 +16,6 @@ from tapewire.consumers import ConsumerPosition
 from tapewire.errors import TapeError, TapewireError
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
-from tapewire.process import die_with_parent
 from tapewire.tape import TapeReader
 from tapewire.transports.nats import NatsTransport
 
@@ -75,7 +74,6 @@ async def open_tape(tape: Path, stop: asyncio.Event) -> TapeReader | None:
 @click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
 def main(path: Path | None) -> None:
     """Republishes one shard's orders tape on the bus: trades, quotes, books, private reports, the raw records."""
-    die_with_parent()
     settings = configuration.load(path)
     run(serve(settings, configure("journal")))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import os
 import pkgutil
 import runpy
 import sys
@@ -102,8 +101,6 @@ def _service(name: str) -> click.Command:
 @click.option("--debug", is_flag=True, envvar="TAPEWIRE_DEBUG", help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
     """Tapewire: an event-sourced trading platform. One tape owns the order of events; all else is a fold over it."""
-    if debug:
-        os.environ["TAPEWIRE_DEBUG"] = "1"
 
 
 def main() -> NoReturn:
