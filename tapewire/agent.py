@@ -1,4 +1,4 @@
-"""Agents: work cut into short, non-blocking duty cycles, so that any number of them run on one thread or each on its own.
+"""Agents: work cut into short duty cycles that never block, so many can share a thread or each have its own.
 
     AgentRunner thread                       a test
       while running:                           schedule = SteppedSchedule(seed, agents)

@@ -20,6 +20,8 @@ namespace tapewire::engine {
 
 inline constexpr size_t MAX_COMMAND = 4096;  // bytes of one command
 inline constexpr size_t MAX_BATCH = 4096;    // commands of one batch
+inline constexpr int64_t ROOM_RETRY_NS = 100'000'000;
+inline constexpr size_t ROOM_MIN = 4 << 20;  // bytes left in a segment below which the next one must be ready
 
 // Stages of an order's way, as the histograms of the stats page name them.
 struct Stages {
@@ -59,8 +61,11 @@ class Engine {
     // The tape refused room for a record: the batch is given up, the engine must be started anew and recovers by replay.
     bool failed() const { return failed_; }
 
+    // The disk had no room for the tape's next segment: nothing is taken until it has, and producers see full rings.
+    bool blocked() const { return blocked_; }
+
     size_t drain() {
-        if (failed_ || rings_.empty()) return 0;
+        if (failed_ || rings_.empty() || !room()) return 0;
         const size_t before = batch_recv_.size();
         began_ = time.now();
         first_ring_ = (first_ring_ + 1) % rings_.size();
@@ -114,6 +119,15 @@ class Engine {
         std::unique_ptr<ring::Consumer> consumer;
         uint16_t source;
     };
+
+    // Whether the events of a whole batch are sure to find a place. A command that was taken can not be given back.
+    bool room() {
+        if (tape_.left() > ROOM_MIN || !tape_.wants_next()) return !(blocked_ = false);
+        const int64_t now = monotonic_ns();
+        if (blocked_ && now < retry_at_) return false;
+        retry_at_ = now + ROOM_RETRY_NS;
+        return !(blocked_ = !tape_.prepare_next());
+    }
 
     // A record taken before a crash, found again in its ring.
     void release_skipped() {
@@ -205,8 +219,8 @@ class Engine {
     size_t max_batch_;
     std::vector<Inbound> rings_;
     size_t first_ring_ = 0;
-    bool failed_ = false, skipped_ = false;
-    int64_t began_ = 0, drained_ = 0;
+    bool failed_ = false, skipped_ = false, blocked_ = false;
+    int64_t began_ = 0, drained_ = 0, retry_at_ = 0;
     std::vector<int64_t> batch_recv_;
     uint8_t* event_ = nullptr;
     alignas(64) uint8_t command_[MAX_COMMAND];

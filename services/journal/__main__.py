@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import click
 from services.journal.checkpoint import Checkpoint
 from services.journal.publisher import Publisher
 from tapewire import config as configuration
+from tapewire import lifecycle
 from tapewire.config import Config
-from tapewire.errors import TapeError, TapewireError
+from tapewire.errors import TapeError
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
 from tapewire.tape import TapeReader
@@ -79,12 +79,4 @@ def main(path: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(prog_name="tapewire journal", standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except TapewireError as error:
-        sys.exit(f"tapewire journal: {error}")
+    lifecycle.main(main, "tapewire journal")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import pkgutil
 import runpy
 import sys
@@ -83,6 +84,8 @@ def _service(name: str) -> click.Command:
     def run(args: tuple[str, ...]) -> None:
         if importlib.util.find_spec(f"services.{name}") is None:
             raise TapewireError(f"the service {name} is not installed here: there is no services/{name}")
+        if click.get_current_context().find_root().params["debug"]:
+            os.environ["TAPEWIRE_DEBUG"] = "1"
         sys.argv = [f"tapewire {name}", *args]
         runpy.run_module(f"services.{name}", run_name="__main__", alter_sys=True)
 
