@@ -13,7 +13,7 @@ from services.journal.publisher import Publisher
 from tapewire import config as configuration
 from tapewire import lifecycle
 from tapewire.config import Config
-from tapewire.errors import TapeError
+from tapewire.errors import TapeDamaged, TapeError
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
 from tapewire.tape import TapeReader
@@ -63,8 +63,11 @@ async def open_tape(tape: Path, stop: asyncio.Event) -> TapeReader | None:
     while not stop.is_set():
         try:
             return TapeReader(tape, from_seq=1, limit="released")
+        except TapeDamaged:
+            raise
         except TapeError:
-            if tape.exists() or time.monotonic() > deadline:
+            # Not there yet, or just being made.
+            if time.monotonic() > deadline:
                 raise
         await asyncio.sleep(LOOK_EVERY_S)
     return None
