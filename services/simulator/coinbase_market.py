@@ -49,6 +49,8 @@ class GeneratedCoinbase(GeneratedMarket):
 
     def opening(self, key: Key, now_ns: int) -> list[bytes]:
         channel, product = key
+        if channel == "status":
+            return []
         flow = self.flows[product]
         if channel == "level2_batch":
             frame = {

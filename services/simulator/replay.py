@@ -3,8 +3,8 @@
     file ──frames──▶ clock ──due──▶ book kept up ──▶ Published(raw bytes)
                                        └──▶ snapshots for those who come later
 
-Time starts when somebody subscribes. Nothing is repeated: a second round would need other ids and a book that jumps, and
-so would not be what was recorded. At the end the venue stays up and quiet, and says so in its log and /_sim/status.
+Time starts when somebody subscribes. Nothing is repeated: a second round would need other ids and a book that jumps,
+and so would not be what was recorded. At the end the venue stays up and quiet, and says so in its log and /_sim/status.
 """
 
 from __future__ import annotations

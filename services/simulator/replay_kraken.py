@@ -53,16 +53,18 @@ class RecordedKraken(RecordedMarket):
         self._timestamp = ""
         self._views: dict[Key, View] = {}
         # Recorded with indents and line ends that the wire does not have.
-        self._instruments = re.sub(rb"\s*\n\s*", b"", gzip.decompress(instruments.read_bytes()))
+        self._instruments = msgspec.json.format(gzip.decompress(instruments.read_bytes()), indent=-1)
 
     def advance(self, now_ns: int, wanted: Container[Key], silent: Collection[str]) -> list[Published]:
         out: list[Published] = []
         keys = [key for depth in DEPTHS if (key := ("book", SYMBOL, str(depth))) in wanted]
         for frame in self.due(now_ns, silent):
             kind, changes = self._apply(frame)
-            for key in keys:
-                if (payload := self._payload(key, kind, changes, frame.raw)) is not None:
-                    out.append(Published(key, SYMBOL, "book", payload))
+            out += [
+                Published(key, SYMBOL, "book", payload)
+                for key in keys
+                if (payload := self._payload(key, kind, changes, frame.raw)) is not None
+            ]
         return out
 
     def opening(self, key: Key, now_ns: int) -> list[bytes]:

@@ -55,8 +55,9 @@ class Connection(ServerConnection):
 class Endpoint:
     """One venue on one port."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, max_unsent: int = MAX_UNSENT_BYTES) -> None:
         self.venue = venue
+        self._max_unsent = max_unsent
         self.cut_off = 0
         self._backlog_since = 0
         self._connections: dict[Session, Connection] = {}
@@ -88,12 +89,17 @@ class Endpoint:
         for session in list(self._connections):
             self._flush(session)
 
+    @property
+    def sessions(self) -> list[Session]:
+        """Who is connected here."""
+        return list(self._connections)
+
     def _backlog(self, now_ns: int) -> bool:
         """Whether a recording should wait for its readers; not for longer than MAX_WAIT_NS at a time."""
         unsent = max((c.transport.get_write_buffer_size() for c in self._connections.values()), default=0)
-        if unsent <= MAX_UNSENT_BYTES // 8:
+        if unsent <= self._max_unsent // 8:
             self._backlog_since = now_ns
-        return unsent > MAX_UNSENT_BYTES // 8 and now_ns - self._backlog_since < MAX_WAIT_NS
+        return unsent > self._max_unsent // 8 and now_ns - self._backlog_since < MAX_WAIT_NS
 
     def _request(self, connection: ServerConnection, request: Request) -> Response | None:
         url = urlsplit(request.path)
@@ -156,7 +162,7 @@ class Endpoint:
                 connection.transport.abort()
             else:
                 self._close(connection, action)
-        if connection.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+        if connection.transport.get_write_buffer_size() > self._max_unsent:
             self.cut_off += 1
             session.closed = True
             log.warning("slow client cut off", venue=self.venue.name, address=connection.address)
