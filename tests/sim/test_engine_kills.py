@@ -1,7 +1,7 @@
 """Engine, tape and rings, killed between any two steps, and losing power; thousands of seeds.
 
-A seed decides everything: commands, steps, kills, what a power loss leaves. A failure prints it; run that one again with
-`pytest tests/sim -k <test> --seed N` or `World(N)`.
+A seed decides everything: commands, steps, kills, what a power loss leaves. A failure prints it: `run(seed, folder)`
+repeats that one.
 
 What must hold after every death:
     acknowledged   what could be read as an answer stands on the tape as it was, byte for byte
@@ -174,7 +174,9 @@ class World:
 
     def finish(self) -> None:
         """Whatever is still in the rings is taken; then everything written must be on the tape."""
-        self.engine.write(), self.engine.sync(), self.publish()
+        self.engine.write()
+        self.engine.sync()
+        self.publish()
         while self.engine.do_work():
             pass
         self.publish()

@@ -79,7 +79,7 @@ def test_what_only_the_engine_may_say_is_not_taken_from_the_client(market: Marke
     ],
 )
 def test_impossible_orders_are_rejected_by_name(market: Market, fields: dict[str, int], reason: R) -> None:
-    _, event = market.send(market.order(**{"side": 1, "price": 100, "qty": 5, **fields}))  # type: ignore[arg-type]
+    _, event = market.send(market.order(**{"side": 1, "price": 100, "qty": 5, **fields}))
     assert isinstance(event, m.OrderRejected)
     assert event.reason == reason
 
