@@ -8,6 +8,7 @@ TapewireError                  what happened, where, what was expected, what to 
 │   ├── TapeDamaged            a checksum or sequence that does not hold; carries the exact offset
 │   ├── TapeFenced             another writer owns the tape, or a newer epoch does
 │   └── TapeFull               the disk refused more
+├── StoreError                 the archive cannot answer, or does not fit its tape
 ├── TransportError             the bus cannot be reached, or refused
 ├── FeedError                  a venue sent what its protocol does not allow
 └── EngineStopped              an invariant of the core does not hold: restart and recover by replay
@@ -53,6 +54,10 @@ class TapeFenced(TapeError):
 
 class TapeFull(TapeError):
     """The disk has no room for the next segment. Nothing that was acknowledged is affected."""
+
+
+class StoreError(TapewireError):
+    """The archive of columns cannot answer what was asked, or does not fit the tape it was made from."""
 
 
 class TransportError(TapewireError):
