@@ -4,11 +4,15 @@ TapewireError                  what happened, where, what was expected, what to 
 ├── WireError                  bytes that are not a message of ours
 ├── ConfigError                a key of the configuration: its path, what it holds, what is allowed
 ├── RingError                  a ring that cannot be opened or used as asked
+│   ├── RingMissing            no ring of that name: its service has not started yet
+│   ├── RingBusy               another live producer or consumer holds that side
+│   └── RingDamaged            a header, cursor or record that does not hold
 ├── TapeError                  a tape that cannot be opened or used as asked
 │   ├── TapeDamaged            a checksum or sequence that does not hold; carries the exact offset
 │   ├── TapeFenced             another writer owns the tape, or a newer epoch does
 │   └── TapeFull               the disk refused more
 ├── StoreError                 the archive cannot answer, or does not fit its tape
+├── StatsError                 a page of statistics that cannot be made or opened as asked
 ├── TransportError             the bus cannot be reached, or refused
 ├── FeedError                  a venue sent what its protocol does not allow
 └── EngineStopped              an invariant of the core does not hold: restart and recover by replay
@@ -31,6 +35,18 @@ class ConfigError(TapewireError, ValueError):
 
 class RingError(TapewireError):
     """A ring cannot be opened or used as asked."""
+
+
+class RingMissing(RingError):
+    """No ring of that name exists yet."""
+
+
+class RingBusy(RingError):
+    """Another live producer, or consumer, has the ring open. Locks die with their process, so it is alive."""
+
+
+class RingDamaged(RingError):
+    """A header, a cursor or a record does not hold. What was read before is whole; nothing after it can be trusted."""
 
 
 class TapeError(TapewireError):
@@ -58,6 +74,8 @@ class TapeFull(TapeError):
 
 class StoreError(TapewireError):
     """The archive of columns cannot answer what was asked, or does not fit the tape it was made from."""
+class StatsError(TapewireError):
+    """A page of statistics cannot be made or opened as asked."""
 
 
 class TransportError(TapewireError):
