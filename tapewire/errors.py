@@ -14,6 +14,8 @@ TapewireError                  what happened, where, what was expected, what to 
 ├── StoreError                 the archive cannot answer, or does not fit its tape
 ├── StatsError                 a page of statistics that cannot be made or opened as asked
 ├── TransportError             the bus cannot be reached, or refused
+├── SubjectError               a subject or pattern of the bus that cannot be one
+├── FixedError                 decimal text that does not fit its exponent exactly
 ├── FeedError                  a venue sent what its protocol does not allow
 └── EngineStopped              an invariant of the core does not hold: restart and recover by replay
 """
@@ -80,6 +82,14 @@ class StatsError(TapewireError):
 
 class TransportError(TapewireError):
     """The bus cannot be reached, or refused what was asked."""
+
+
+class SubjectError(TapewireError, ValueError):
+    """Text that is not a subject or a pattern of ours."""
+
+
+class FixedError(TapewireError, ValueError):
+    """A text that is no decimal number, or does not fit its exponent or 64 bits exactly."""
 
 
 class FeedError(TapewireError):

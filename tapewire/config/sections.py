@@ -1,0 +1,203 @@
+"""The sections of the configuration: every key with its unit, range and default.
+
+Read by `tapewire.config.load`. Times are seconds unless the name says otherwise, sizes are bytes. Money is written as
+decimal text in quotes ("0.01", in the instrument's own units) or as a whole number, and held as an integer mantissa.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tapewire import messages as m
+from tapewire.folders import Folders
+
+Durability = Literal["memory", "disk"]
+Idle = Literal["spin", "yield", "futex"]
+Venue = Literal["binance", "coinbase", "kraken"]
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$", extra={"allowed": "1 to 31 of a-z, 0-9, - and _"})]
+Ticker = Annotated[str, Meta(pattern=r"^[!-~]{1,31}$", extra={"allowed": "1 to 31 printable ASCII characters"})]
+Url = Annotated[str, Meta(pattern=r"^([a-z]+://.+)?$", extra={"allowed": 'a URL such as "wss://host/path"'})]
+RingBytes = Annotated[int, Meta(ge=4096, le=1 << 30, extra={"power_of_two": True})]
+SegmentBytes = Annotated[int, Meta(ge=1 << 16, le=1 << 32, extra={"power_of_two": True})]
+Batch = Annotated[int, Meta(ge=1, le=4096)]
+Exponent = Annotated[int, Meta(ge=-18, le=18)]
+Seconds = Annotated[float, Meta(ge=0.05, le=3600.0)]
+Amount = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Price = Annotated[int, Meta(ge=0, extra={"decimal": "price_exponent"})]
+Qty = Annotated[int, Meta(ge=0, extra={"decimal": "qty_exponent"})]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """What all sections are: frozen, given by keyword."""
+
+
+class Nats(Section, frozen=True, kw_only=True):
+    """`[nats]`: the bus."""
+
+    url: Url = "nats://127.0.0.1:4222"
+    """Where the server is. With `supervised`, the address wanted for our own; a free port is taken if it is in use."""
+    supervised: bool = True
+    """Whether `tapewire demo` starts a server of its own as a child. false: one is running at `url`."""
+    connect_timeout: Seconds = 2.0
+    """How long the first connection may take, seconds."""
+    drain_timeout: Seconds = 3.0
+    """How long pending messages may take to be handled at the end, seconds."""
+    max_pending: Annotated[int, Meta(ge=1, le=1 << 22)] = 65_536
+    """Messages a subscription may have waiting before new ones are dropped and counted."""
+    max_outgoing: Annotated[int, Meta(ge=1 << 16, le=1 << 30)] = 8 << 20
+    """Bytes that may wait for the socket (or for a reconnection) before publishing is refused."""
+
+
+class Engine(Section, frozen=True, kw_only=True):
+    """`[engine]`: risk, journal and matcher of one shard."""
+
+    shard: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """Number of the shard; its tape is `orders.<shard>`."""
+    durability: Durability = "disk"
+    """What an answer waits for. memory: the page cache (survives a killed process); disk: fdatasync."""
+    idle: Idle = "futex"
+    """What the engine does between batches. spin needs a core of its own; futex sleeps."""
+    max_batch: Batch = 1024
+    """Commands drained, matched and synced together, 1 to 4096."""
+    segment_bytes: SegmentBytes = 64 << 20
+    """Size of a tape segment, bytes: a power of two."""
+    snapshot_every: Annotated[int, Meta(ge=0, le=1 << 40)] = 1_000_000
+    """Records between snapshots; 0: none."""
+    producers: tuple[Name, ...] = ("operator", "traders")
+    """Names of the inbound rings. The tape refers to them by place: append, never reorder or remove."""
+    ring_bytes: RingBytes = 1 << 20
+    """Capacity of each inbound ring, bytes: a power of two."""
+    core: Annotated[int, Meta(ge=-1, le=1023)] = -1
+    """The CPU to pin the engine's thread to; -1: none."""
+
+
+class Instrument(Section, frozen=True, kw_only=True):
+    """`[[instrument]]`: one instrument of the house market. Prices and quantities are mantissas at its exponents."""
+
+    ticker: Ticker
+    price_exponent: Exponent
+    """Prices are integers times 10^price_exponent. Left out: taken from tick_size ("0.01" gives -2)."""
+    qty_exponent: Exponent
+    """The same for quantities. Left out: taken from lot_size."""
+    tick_size: Price
+    """Every price is a multiple of it; above 0."""
+    lot_size: Qty
+    """Every quantity is a multiple of it; above 0."""
+    reference_price: Price = 0
+    """Where the collar starts from before the first trade; 0: none."""
+    collar_bps: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    """Width of the price collar around the reference, in 1/10,000; 0: no collar."""
+    max_qty: Qty = 0
+    """Largest quantity of one order; 0: the platform's bound."""
+    min_price: Price = 0
+    max_price: Price = 0
+    """Both inclusive; 0: the platform's bound."""
+
+    def definition(self, instrument: int) -> m.InstrumentDefinition:
+        """The operator's command that opens this instrument under the dense id `instrument` (from 1)."""
+        return m.InstrumentDefinition(
+            instrument=instrument,
+            ticker=self.ticker,
+            tick_size=self.tick_size,
+            lot_size=self.lot_size,
+            max_qty=self.max_qty,
+            min_price=self.min_price,
+            max_price=self.max_price,
+            reference_price=self.reference_price,
+            collar_bps=self.collar_bps,
+            price_exponent=self.price_exponent,
+            qty_exponent=self.qty_exponent,
+            status=m.InstrumentStatus.trading,
+        )
+
+
+class Account(Section, frozen=True, kw_only=True):
+    """`[[account]]`: an account that may trade, and its limits. They are mantissas: they span instruments."""
+
+    account: Annotated[int, Meta(ge=1, le=(1 << 32) - 1)]
+    """Its number; the key of `<env>.house.exec.<account>`."""
+    max_order_qty: Amount = 0
+    """Largest quantity of one order, at the instrument's qty_exponent; 0: the platform's bound."""
+    max_notional: Amount = 0
+    """Largest price x quantity of one order, at price_exponent + qty_exponent; 0: the platform's bound."""
+    max_position: Amount = 0
+    """Per instrument and direction, open orders counted as filled, at qty_exponent; 0: the platform's bound."""
+
+    def limits(self) -> m.AccountLimits:
+        """The operator's command that opens this account."""
+        return m.AccountLimits(
+            account=self.account,
+            max_order_qty=self.max_order_qty,
+            max_notional=self.max_notional,
+            max_position=self.max_position,
+        )
+
+
+class Feed(Section, frozen=True, kw_only=True):
+    """`[feed.<name>]`: one venue's market data. The name is the feed in subjects and tape names."""
+
+    venue: Venue
+    """Whose protocol it speaks."""
+    tickers: Annotated[tuple[Ticker, ...], Meta(min_length=1, max_length=1024)]
+    """As the venue writes them. Ids follow this order: append, never reorder."""
+    url: Url = ""
+    """WebSocket address. Left out: the venue's public one."""
+    rest_url: Url = ""
+    """Base address for snapshots. Left out: the venue's public one."""
+    depth: Annotated[int, Meta(ge=1, le=5000)] = 100
+    """Levels of each side to keep. Kraken offers 10, 25, 100, 500 and 1000."""
+    ring_bytes: RingBytes = 8 << 20
+    """Capacity of the ring to the flusher, bytes: a power of two."""
+
+
+class Flusher(Section, frozen=True, kw_only=True):
+    """`[flusher]`: rings to market-data tapes, sealed segments to columnar files."""
+
+    durability: Durability = "memory"
+    """As for the engine: what a committed batch has reached."""
+    idle: Idle = "futex"
+    max_batch: Batch = 1024
+    """Records appended per commit, at most."""
+    segment_bytes: SegmentBytes = 64 << 20
+    """Size of a tape segment, bytes: a power of two."""
+    row_group_rows: Annotated[int, Meta(ge=1024, le=1 << 20)] = 16_384
+    """Rows of a Parquet row group."""
+
+
+class Publisher(Section, frozen=True, kw_only=True):
+    """`[publisher]`: the journal's republisher of the orders tape."""
+
+    max_batch: Batch = 256
+    """Records taken off the tape at once."""
+    raw: bool = True
+    """Whether every record is also published unchanged on `<env>.orders.tape.<shard>`."""
+    health_interval: Seconds = 1.0
+    """Between two ServiceHealth messages, seconds."""
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """Everything that can be set. Top-level keys are `env`, `data` and `rings`; all else is in a section."""
+
+    env: Name = "demo"
+    """The first part of every subject; keeps environments on one bus apart."""
+    data: Path = Path()
+    """The data folder. Left out: `.tapewire/<env>`."""
+    rings: Path = Path()
+    """The folder of the rings, in memory. Left out: `/dev/shm/tapewire-<env>-<hash of data>`."""
+    nats: Nats = Nats()
+    engine: Engine = Engine()
+    instruments: tuple[Instrument, ...] = msgspec.field(default=(), name="instrument")
+    accounts: tuple[Account, ...] = msgspec.field(default=(), name="account")
+    feeds: dict[str, Feed] = msgspec.field(default_factory=dict, name="feed")
+    flusher: Flusher = Flusher()
+    publisher: Publisher = Publisher()
+
+    @property
+    def folders(self) -> Folders:
+        """The paths under `data`; `folders.prepare(config.rings)` creates them."""
+        return Folders(self.data)

@@ -1,0 +1,40 @@
+"""How a service on the event loop starts and ends: uvloop, and a clean stop on SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from tapewire.interfaces import Transport
+
+_T = TypeVar("_T")
+
+
+def run(main: Coroutine[Any, Any, _T]) -> _T:
+    """Runs a coroutine on uvloop until it ends."""
+    import uvloop
+
+    return uvloop.run(main)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set. Call it inside the loop; a second signal changes nothing."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+@asynccontextmanager
+async def draining(transport: Transport) -> AsyncIterator[asyncio.Event]:
+    """Connects, and drains when the block ends: `async with draining(transport) as stop: await stop.wait()`."""
+    stop = stop_on_signals()
+    await transport.connect()
+    try:
+        yield stop
+    finally:
+        await transport.drain()

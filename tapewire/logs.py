@@ -1,0 +1,55 @@
+"""Logging: one JSON object per line on stderr, its level from TAPEWIRE_LOG. Never per message: a line costs 11 µs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, cast
+
+import orjson
+import structlog
+
+from tapewire.errors import ConfigError
+
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+Logger = structlog.typing.FilteringBoundLogger
+
+
+def configure(service: str, environ: Mapping[str, str] | None = None) -> Logger:
+    """Sets up logging of this process and returns its logger; `service` is on every line.
+
+    The level is TAPEWIRE_LOG: debug, info (default), warning or error. Raises ConfigError on anything else.
+    """
+    name = (os.environ if environ is None else environ).get("TAPEWIRE_LOG", "info").lower()
+    if name not in LEVELS:
+        raise ConfigError(f"environment TAPEWIRE_LOG: holds {name!r}; expected one of {', '.join(LEVELS)}")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_dumps),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[name]),
+        logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
+        cache_logger_on_first_use=False,
+    )
+    return get(service)
+
+
+def get(service: str) -> Logger:
+    """A logger that names its service; before `configure` it prints readable lines."""
+    return cast(Logger, structlog.get_logger(service=service))
+
+
+def _dumps(event: Any, **_: Any) -> bytes:
+    return orjson.dumps(event, default=str)

@@ -1,0 +1,97 @@
+"""Messages as a person reads them (one line, real decimals) and as a program does (one JSON object)."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+
+from tapewire import messages as m
+from tapewire.fixed import to_text
+
+LEVELS_SHOWN = 4
+MAX_INSTRUMENTS = 65_536
+_NS = 1_000_000_000
+_HEADER = frozenset(m.Trade.FIELDS) & frozenset(m.Quote.FIELDS) & frozenset(m.NewOrder.FIELDS)
+_NOT_SHOWN = _HEADER | {"ticker", "price_exponent", "qty_exponent"}
+_PRICES = frozenset(
+    {"price", "old_price", "bid_price", "ask_price", "min_price", "max_price", "reference_price", "tick_size"}
+)
+_QTYS = frozenset({"bid_qty", "ask_qty", "max_qty", "lot_size", "cancelled_qty", "cum_qty"}) | {
+    "qty",
+    "leaves_qty",
+    "old_leaves_qty",
+    "maker_leaves_qty",
+    "taker_leaves_qty",
+}
+_SIDES = {m.Side.buy: "bid", m.Side.sell: "ask"}
+
+
+class Renderer:
+    """Makes lines of messages. Remembers the exponents it sees, for messages that carry none."""
+
+    def __init__(self) -> None:
+        self._exponents: dict[tuple[str, int], tuple[int, int]] = {}
+
+    def line(self, subject: str, message: m.Message) -> str:
+        """Time (UTC), subject and fields on one line."""
+        feed = subject.split(".")[1] if "." in subject else ""
+        return f"{clock_text(message)} {subject}  {self.fields(message, feed)}"
+
+    def fields(self, message: m.Message, feed: str = "house") -> str:
+        """The type and the fields that say something, prices and quantities as decimals where exponents are known."""
+        price_exponent, qty_exponent = self._exponents_of(message, feed)
+        shown = [m.MessageType(message.TYPE).name]
+        if message.seq:
+            shown.append(f"seq={message.seq}")
+        for name in type(message).FIELDS:
+            value = getattr(message, name)
+            if (
+                name in _NOT_SHOWN
+                or not value
+                or (isinstance(value, int) and getattr(value, "name", "") == "unspecified")
+            ):
+                continue
+            if isinstance(value, tuple):
+                shown.append(_levels(value, price_exponent, qty_exponent))
+            elif name in _PRICES:
+                shown.append(f"{name}={to_text(value, price_exponent)}")
+            elif name in _QTYS:
+                shown.append(f"{name}={to_text(value, qty_exponent)}")
+            else:
+                shown.append(f"{name}={getattr(value, 'name', value)}")
+        return " ".join(shown)
+
+    def _exponents_of(self, message: m.Message, feed: str) -> tuple[int, int]:
+        price_exponent: int | None = getattr(message, "price_exponent", None)
+        if price_exponent is None:
+            return self._exponents.get((feed, message.instrument), (0, 0))
+        found = (price_exponent, int(getattr(message, "qty_exponent", 0)))
+        if message.instrument and len(self._exponents) < MAX_INSTRUMENTS:
+            self._exponents[feed, message.instrument] = found
+        return found
+
+
+def _levels(levels: tuple[m.BookLevel, ...], price_exponent: int, qty_exponent: int) -> str:
+    """The first few levels: `bid 64000.10x1.5`."""
+    shown = [
+        f"{_SIDES.get(one.side, '?')} {to_text(one.price, price_exponent)}x{to_text(one.qty, qty_exponent)}"
+        for one in levels[:LEVELS_SHOWN]
+    ]
+    if len(levels) > LEVELS_SHOWN:
+        shown.append(f"(+{len(levels) - LEVELS_SHOWN} levels)")
+    return " ".join(shown)
+
+
+def clock_text(message: m.Message) -> str:
+    """The message's time of day in UTC, to the nanosecond: when it was sequenced, else received, else made."""
+    ts = message.ts or message.ts_recv or message.ts_event
+    return f"{time.strftime('%H:%M:%S', time.gmtime(ts // _NS))}.{ts % _NS:09d}"
+
+
+def as_json(subject: str, message: m.Message) -> bytes:
+    """One JSON object: the subject and every field as on the wire, integers with exponents, enumerants by name."""
+    fields: dict[str, Any] = {"subject": subject}
+    fields.update(message.to_dict())
+    return orjson.dumps(fields)

@@ -1,0 +1,61 @@
+"""W3C trace context: parsed, formatted, and turned into a header block once per batch.
+
+traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+             version-trace id-parent (span) id-flags
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tapewire.transports.headers import block
+
+SAMPLED = 1
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
+
+
+class TraceContext(NamedTuple):
+    """Which trace a message belongs to, and the span it was sent from. Ids are lower-case hex, never all zeros."""
+
+    trace_id: str
+    span_id: str
+    flags: int = SAMPLED
+    state: str = ""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the trace is recorded. Only this bit counts: others may be set by newer versions."""
+        return bool(self.flags & SAMPLED)
+
+    def traceparent(self) -> str:
+        """The header's value, always as version 00."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags & 0xFF:02x}"
+
+    def header_block(self) -> bytes:
+        """The headers as `Transport.publish` takes them: make it once, send it with every message of a batch."""
+        headers = {"traceparent": self.traceparent()}
+        if self.state:
+            headers["tracestate"] = self.state
+        return block(headers)
+
+
+def parse(traceparent: str, state: str = "") -> TraceContext | None:
+    """The context of a `traceparent`, or None for one that the standard says to ignore."""
+    found = _TRACEPARENT.fullmatch(traceparent.strip())
+    if found is None:
+        return None
+    version, trace_id, span_id, flags, more = found.groups()
+    # Version 00 has exactly four parts; a later one may append, and is read as far as 00 goes. ff is forbidden.
+    if version == "ff" or (version == "00" and more) or trace_id == _NO_TRACE or span_id == _NO_SPAN:
+        return None
+    return TraceContext(trace_id, span_id, int(flags, 16), state)
+
+
+def of_headers(headers: Mapping[str, str] | None) -> TraceContext | None:
+    """The context that came with a message, if any."""
+    if not headers or "traceparent" not in headers:
+        return None
+    return parse(headers["traceparent"], headers.get("tracestate", ""))

@@ -1,0 +1,111 @@
+"""What only a real server can show: death and return, a connection that is not there, a socket that does not take."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tapewire.config import Nats
+from tapewire.errors import TransportError
+from tapewire.nats_server import NatsServer
+from tapewire.transports.nats import NatsTransport
+from tests.integration.test_transport_contract import Lines, until
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[NatsServer]:
+    with NatsServer(tmp_path / "nats", port=0) as server:
+        yield server
+
+
+async def test_subscriptions_survive_a_server_that_is_killed_and_comes_back(mortal: NatsServer) -> None:
+    log = Lines()
+    publisher = NatsTransport(Nats(url=mortal.url), log=log)  # type: ignore[arg-type]
+    subscriber = NatsTransport(Nats(url=mortal.url), log=log)  # type: ignore[arg-type]
+    await publisher.connect()
+    await subscriber.connect()
+    got: list[bytes] = []
+    await subscriber.subscribe("demo.*.trade.*", lambda message: got.append(message.data))
+    publisher.publish("demo.house.trade.A", b"before")
+    await until(lambda: got == [b"before"])
+
+    os.kill(mortal.pid, signal.SIGKILL)
+    await until(lambda: not publisher.connected and not subscriber.connected)
+    # Published without a connection: it waits here and goes out when the server is back and the subscriber with it.
+    assert publisher.publish("demo.house.trade.A", b"while away")
+    await asyncio.to_thread(lambda: None)
+    mortal.restart()
+    await until(lambda: publisher.connected and subscriber.connected, 10)
+    await subscriber.flush()
+    publisher.publish("demo.house.trade.A", b"after")
+    await until(lambda: b"after" in got)
+    assert set(got) <= {b"before", b"while away", b"after"}
+    assert (publisher.stats.reconnects, subscriber.stats.reconnects) == (1, 1)
+    assert [event for event, _ in log.lines].count("reconnected") == 2
+    assert len([event for event, _ in log.lines if event == "bus_error"]) <= 4, "errors while away are rate limited"
+    await publisher.drain()
+    await subscriber.drain()
+
+
+async def test_outgoing_messages_are_bounded_while_there_is_no_server(mortal: NatsServer) -> None:
+    log = Lines()
+    transport = NatsTransport(Nats(url=mortal.url, max_outgoing=1 << 16), log=log)  # type: ignore[arg-type]
+    await transport.connect()
+    os.kill(mortal.pid, signal.SIGKILL)
+    await until(lambda: not transport.connected)
+    taken = [transport.publish("demo.house.trade.A", bytes(1000)) for _ in range(200)]
+    assert taken == [True] * 64 + [False] * 136
+    assert (transport.stats.published, transport.stats.refused) == (64, 136)
+    assert [event for event, _ in log.lines].count("outgoing_full") == 1
+    waiting = asyncio.create_task(transport.writable())
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    mortal.restart()
+    await asyncio.wait_for(waiting, 10)
+    assert transport.publish("demo.house.trade.A", b"again")
+    await transport.flush()
+    await transport.drain()
+
+
+async def test_a_flood_is_held_back_by_the_socket_and_nothing_of_it_is_lost(mortal: NatsServer) -> None:
+    publisher = NatsTransport(Nats(url=mortal.url, max_outgoing=1 << 18))
+    subscriber = NatsTransport(Nats(url=mortal.url, max_pending=1 << 20))
+    await publisher.connect()
+    await subscriber.connect()
+    got: list[bytes] = []
+    await subscriber.subscribe("demo.>", lambda message: got.append(message.data))
+    sent = 0
+    while sent < 20_000:
+        if publisher.publish("demo.house.trade.A", b"%d" % sent):
+            sent += 1
+        else:
+            await publisher.writable()
+    await publisher.flush()
+    await until(lambda: len(got) == sent)
+    assert got == [b"%d" % n for n in range(sent)]
+    await publisher.drain()
+    await subscriber.drain()
+
+
+async def test_a_server_that_is_not_there_is_an_error_that_says_where_it_looked() -> None:
+    transport = NatsTransport(Nats(url="nats://user:secret@127.0.0.1:1", connect_timeout=0.2))
+    with pytest.raises(TransportError) as raised:
+        await transport.connect()
+    assert "cannot reach a NATS server at nats://127.0.0.1:1 within 0.2 s" in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+async def test_drain_without_a_server_closes_and_says_what_was_not_sent(mortal: NatsServer) -> None:
+    log = Lines()
+    transport = NatsTransport(Nats(url=mortal.url), log=log)  # type: ignore[arg-type]
+    await transport.connect()
+    os.kill(mortal.pid, signal.SIGKILL)
+    await until(lambda: not transport.connected)
+    transport.publish("demo.house.trade.A", b"x")
+    await asyncio.wait_for(transport.drain(), 3)
+    assert [fields["unsent"] for event, fields in log.lines if event == "drain_incomplete"] == [1]
