@@ -76,6 +76,8 @@ class TapeFull(TapeError):
 
 class StoreError(TapewireError):
     """The archive of columns cannot answer what was asked, or does not fit the tape it was made from."""
+
+
 class StatsError(TapewireError):
     """A page of statistics cannot be made or opened as asked."""
 
