@@ -13,6 +13,7 @@ TapewireError                  what happened, where, what was expected, what to 
 │   └── TapeFull               the disk refused more
 ├── StoreError                 the archive cannot answer, or does not fit its tape
 ├── StatsError                 a page of statistics that cannot be made or opened as asked
+├── TimeError                  text that means no time
 ├── TransportError             the bus cannot be reached, or refused
 ├── SubjectError               a subject or pattern of the bus that cannot be one
 ├── FixedError                 decimal text that does not fit its exponent exactly
@@ -76,6 +77,10 @@ class TapeFull(TapeError):
 
 class StoreError(TapewireError):
     """The archive of columns cannot answer what was asked, or does not fit the tape it was made from."""
+
+
+class TimeError(TapewireError, ValueError):
+    """Text that means no time; the message says how times are written."""
 
 
 class StatsError(TapewireError):

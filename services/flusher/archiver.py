@@ -22,7 +22,7 @@ from tapewire.store import layout
 from tapewire.store.checkpoint import Checkpoint
 from tapewire.store.columns import convert
 from tapewire.store.disk import Disk
-from tapewire.store.write import split_days, write_piece
+from tapewire.store.write import ROW_GROUP_ROWS, split_days, write_piece
 from tapewire.tape import TapeReader
 
 POLL_RECORDS: Final = 8_192  # short, so that the thread of the rings gets its turn between two
@@ -32,7 +32,8 @@ class Limits(NamedTuple):
     """When a stretch is worth archiving: so many records, or the oldest waiting so long (ns; 0: never by time)."""
 
     records: int = 262_144
-    wait_ns: int = 60 * 10**9
+    wait_ns: int = 300 * 10**9
+    row_group_rows: int = ROW_GROUP_ROWS
 
 
 class Archiver:
@@ -115,8 +116,8 @@ class Archiver:
         rows = dict(before.rows)
         for part in convert(self._records(before.archived, before.planned), instruments):
             rows[part.kind.name] = rows.get(part.kind.name, 0) + part.table.num_rows
-            for partition, table in split_days(part, self._feed):
-                write_piece(self._data, partition, self.tape, part.kind, table, self._disk)
+            for partition, piece in split_days(part, self._feed):
+                write_piece(self._data, partition, self.tape, piece, self._disk, self._limits.row_group_rows)
         self._save(
             Checkpoint(
                 tape=self.tape, archived=before.planned, planned=before.planned, instruments=instruments, rows=rows

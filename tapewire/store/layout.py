@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
+from tapewire.folders import Folders
+
 NS_PER_DAY: Final = 86_400 * 10**9
 HOUSE: Final = "house"
 EMPTY: Final = "__HIVE_DEFAULT_PARTITION__"  # the convention for no value: a feed's own status has no ticker
@@ -58,17 +60,17 @@ def unescape(name: str) -> str:
 
 
 def archive(data: Path) -> Path:
-    return data / "archive"
+    return Folders(data).archive
 
 
 def tapes(data: Path) -> list[str]:
     """Names of the tapes under `data`, sorted."""
-    folder = data / "tapes"
+    folder = Folders(data).tapes
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
 def tape(data: Path, name: str) -> Path:
-    return data / "tapes" / name
+    return Folders(data).tape(name)
 
 
 def folder(data: Path, partition: Partition) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tapewire.errors import StoreError, TapeError
 from tapewire.store import checkpoint as checkpoints
@@ -228,10 +229,16 @@ def _shown(kind: Kind, ticker: str, found: list[tuple[str, pa.Table]], limit: in
     tables = [labelled(kind, layout.feed_of(tape), ticker, table) for tape, table in found]
     if not tables:
         tables = [labelled(kind, "", ticker, kind.schema.empty_table())]
-    table = tables[0] if len(tables) == 1 else pa.concat_tables(tables).unify_dictionaries()
-    if len(tables) > 1:
-        table = limited(table.sort_by([("ts", "ascending"), ("feed", "ascending"), ("seq", "ascending")]), limit)
+    table = tables[0] if len(tables) == 1 else limited(_merged(tables), limit)
     return table if raw else with_decimals(table, kind)
+
+
+def _merged(tables: list[pa.Table]) -> pa.Table:
+    """Rows of several tapes by `ts`; where that is the same, in the order of the tapes, and then of each one."""
+    table = pa.concat_tables(tables).unify_dictionaries()
+    tape = pa.concat_arrays([pa.repeat(pa.scalar(at, pa.int16()), one.num_rows) for at, one in enumerate(tables)])
+    keys = pa.table({"ts": table["ts"], "tape": tape, "seq": table["seq"]})
+    return table.take(pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names]))
 
 
 @lru_cache(maxsize=8)
