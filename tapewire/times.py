@@ -1,9 +1,9 @@
 """Times as people write them, to UTC ns and back, without losing a nanosecond.
 
-    2026-11-21   2026-11-21T09:00   2026-11-21T09:00:00.123456789Z   2026-11-21T10:00+01:00      ISO; no zone means UTC
-    09:30        today at that time, UTC                       now   today   yesterday           words
-    -5m   -1h30m   -2d                                                                           before now
-    1795251600   1795251600123   1795251600123456   1795251600123456789                          s, ms, µs or ns since 1970
+2026-11-21   2026-11-21T09:00   2026-11-21T09:00:00.123456789Z   2026-11-21T10:00+01:00      ISO; no zone means UTC
+09:30        today at that time, UTC                       now   today   yesterday           words
+-5m   -1h30m   -2d                                                                           before now
+1795251600   1795251600123   1795251600123456   1795251600123456789                          s, ms, µs or ns since 1970
 """
 
 from __future__ import annotations

@@ -11,43 +11,52 @@ from typing import Final
 
 import click
 
-from services.flusher.agent import COUNTERS, HISTOGRAMS, FeedFlusher, State
+from services.flusher import agent, archive_agent
+from services.flusher.agent import FeedFlusher, State
+from services.flusher.archive_agent import ArchiveAgent
 from services.flusher.archiver import Archiver, Limits
 from services.flusher.flusher import Pacer
-from services.flusher.service import ARCHIVE_COUNTERS, ARCHIVE_HISTOGRAMS, ArchiveLoop, run_feeds
 from tapewire import logs
+from tapewire.agent import AgentRunner, BackoffIdle, CompositeAgent, IdleStrategy, SpinIdle, YieldIdle
 from tapewire.config import Config, load
 from tapewire.histogram import StatsPage
 from tapewire.store import layout
 from tapewire.tape import TapeWriter
 
-SWITCH_SECONDS: Final = 0.001  # how long the archive's thread may keep the rings' thread from its turn
-ARCHIVE_JOIN_S: Final = 1.5  # drained feeds and this stay within the 5 s that a stop may take
+SWITCH_S: Final = 0.001  # how long the archive's thread may keep the rings' thread from its turn
+QUIET_NS: Final = 2_000_000  # how late a quiet feed's next message may be noticed; its ring holds far more than that
+ARCHIVE_QUIET_NS: Final = 250_000_000
+FEEDS_JOIN_S: Final = 4.0
+ARCHIVE_JOIN_S: Final = 0.5
 
 
-def feed_flusher(config: Config, feed: str) -> FeedFlusher:
+def feed_flusher(config: Config, feed: str, log: logs.Logger) -> FeedFlusher:
     name, settings = f"md.{feed}", config.flusher
     path = config.folders.tape(name)
 
     def open_tape() -> TapeWriter:
         return TapeWriter(path, name=name, segment_bytes=settings.segment_bytes, durability=settings.durability)
 
-    page = StatsPage.create(_stats(config, f"flusher.{name}"), HISTOGRAMS, COUNTERS)
-    return FeedFlusher(feed, config.folders.ring(name), path, open_tape, Pacer(settings.max_batch), page)
+    page = StatsPage.create(_stats(config, f"flusher.{name}"), agent.HISTOGRAMS, agent.COUNTERS)
+    return FeedFlusher(feed, config.folders.ring(name), path, open_tape, Pacer(settings.max_batch), page, log)
 
 
-def archive_loop(config: Config, stop: threading.Event, log: logs.Logger) -> ArchiveLoop:
+def archiving(config: Config, log: logs.Logger) -> ArchiveAgent:
     settings = config.flusher
     limits = Limits(settings.archive_records, int(settings.archive_wait * 1e9), settings.row_group_rows)
-    return ArchiveLoop(
-        find=lambda: layout.tapes(config.data),
-        make=lambda tape: Archiver(config.data, tape, limits),
-        page=lambda tape: StatsPage.create(
-            _stats(config, f"archiver.{tape}"), ARCHIVE_HISTOGRAMS, ARCHIVE_COUNTERS
-        ),
-        stop=stop,
-        log=log,
-    )
+
+    def page(tape: str) -> StatsPage:
+        path = _stats(config, f"archiver.{tape}")
+        return StatsPage.create(path, archive_agent.HISTOGRAMS, archive_agent.COUNTERS)
+
+    return ArchiveAgent(lambda: layout.tapes(config.data), lambda tape: Archiver(config.data, tape, limits), page, log)
+
+
+def idle_of(config: Config) -> IdleStrategy:
+    """Connectors ring no bell, so that what sleeps has to look by itself now and then."""
+    if config.flusher.idle == "spin":
+        return SpinIdle()
+    return YieldIdle() if config.flusher.idle == "yield" else BackoffIdle(sleep_ns_max=QUIET_NS)
 
 
 def _stats(config: Config, name: str) -> Path:
@@ -63,23 +72,29 @@ def main(path: Path | None, only: tuple[str, ...]) -> None:
     """Move every feed's ring onto its tape, and tapes into columnar files. SIGTERM drains, commits and ends."""
     config = load(path)
     log = logs.configure("flusher")
-    sys.setswitchinterval(SWITCH_SECONDS)
     config.folders.prepare(config.rings)
+    sys.setswitchinterval(SWITCH_S)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    feeds = [feed_flusher(config, feed) for feed in only or config.feeds]
-    archive = threading.Thread(target=archive_loop(config, stop, log).run, name="archive", daemon=True)
+    feeds = [feed_flusher(config, feed, log) for feed in only or config.feeds]
+    rings = AgentRunner(CompositeAgent("rings", feeds), idle_of(config), on_error=lambda *_: stop.set())
+    archive = AgentRunner(
+        archiving(config, log), BackoffIdle(0, 0, 1_000_000, ARCHIVE_QUIET_NS), on_error=lambda *_: stop.set()
+    )
+    rings.start()
     if config.flusher.archive:
         archive.start()
     log.info("started", feeds=[feed.feed for feed in feeds], data=str(config.data), archive=config.flusher.archive)
-    run_feeds(feeds, stop, log)
-    if config.flusher.archive:
-        archive.join(ARCHIVE_JOIN_S)
+    stop.wait()
+    archive.request_stop()
+    rings.stop(FEEDS_JOIN_S)
     stopped = [feed.feed for feed in feeds if feed.state is State.stopped]
-    log.info("ended", stopped=stopped)
-    if archive.is_alive():
-        # A stretch takes longer than anyone should wait. The next start does it again, as after a kill.
+    log.info("drained", stopped=stopped)
+    try:
+        archive.join(ARCHIVE_JOIN_S)
+    except TimeoutError:
+        # The stretch under way takes longer than a stop may. The next start does it again, as after a kill.
         os._exit(1 if stopped else 0)
     sys.exit(1 if stopped else 0)
 

@@ -99,7 +99,7 @@ class Archiver:
         return min(behind, self._limits.records) if waited or behind >= self._limits.records else 0
 
     def _sync_tape(self) -> None:
-        """Makes durable what the tape holds, whatever durability its writer has; files that did not change are skipped."""
+        """Makes durable what the tape holds, whatever its writer's durability; unchanged files are skipped."""
         for path in sorted(self._path.iterdir()):
             if not path.is_file():
                 continue

@@ -1,8 +1,8 @@
 """What the flusher decides: which records of a ring go onto the tape, and when a batch is worth a commit.
 
-    ring   … 41 42 43 44 45 46      tape ends at 43
-             `--v---' `---v--'
-           duplicates  append       a first record above 44 would be a gap: the feed stops, nothing is released
+ring   … 41 42 43 44 45 46      tape ends at 43
+         `--v---' `---v--'
+       duplicates  append       a first record above 44 would be a gap: the feed stops, nothing is released
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def path_of(data: Path, tape: str) -> Path:
 
 
 def read(data: Path, tape: str) -> Checkpoint:
-    """The checkpoint of a tape; a blank one if it was never archived. Raises StoreError if the file is no checkpoint."""
+    """The checkpoint of a tape; a blank one if it was never archived. StoreError: the file is no checkpoint."""
     path = path_of(data, tape)
     try:
         content = path.read_bytes()

@@ -1,8 +1,8 @@
 """Messages to columns: each field is cut out of all messages of a type at once, at its constant offset.
 
-    raws  [ header | fields | ticker | ... ]     one block of fixed-size rows; a column is one strided cut of it
-          [ header | fields | ticker | ... ]
-          [   ^seq     ^price                ]
+raws  [ header | fields | ticker | ... ]     one block of fixed-size rows; a column is one strided cut of it
+      [ header | fields | ticker | ... ]
+      [   ^seq     ^price                ]
 """
 
 from __future__ import annotations
@@ -131,9 +131,7 @@ def _block(raws: list[bytes], cls: type[m.Message]) -> pa.Array:
 
 
 def _rows(joined: bytes, size: int) -> pa.Array:
-    return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(size), len(joined) // size, [None, pa.py_buffer(joined)]
-    )
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), len(joined) // size, [None, pa.py_buffer(joined)])
 
 
 def _int_at(block: pa.Array, at: int, size: int, signed: bool) -> pa.Array:
@@ -180,9 +178,7 @@ def _is_current(cls: type[m.Message], raws: list[bytes]) -> bool:
     return all(raw[8:16] == root for raw in raws)
 
 
-def _house_tables(
-    raws: list[bytes], instruments: dict[int, Instrument]
-) -> Iterable[tuple[tuple[str, str], pa.Table]]:
+def _house_tables(raws: list[bytes], instruments: dict[int, Instrument]) -> Iterable[tuple[tuple[str, str], pa.Table]]:
     """Executions under the names and exponents that held when they happened; definitions as they come."""
     executed: defaultdict[Instrument, list[bytes]] = defaultdict(list)
     defined: defaultdict[str, list[m.Message]] = defaultdict(list)

@@ -38,7 +38,7 @@ class Disk:
         path.unlink(missing_ok=True)
 
     def replace_file(self, path: Path, content: bytes | pa.Buffer) -> None:
-        """`path` holds `content` durably afterwards; after a crash at any step it holds that, or what it held before."""
+        """`path` holds `content` durably afterwards; after a crash at any step, that or what it held before."""
         aside = path.with_name(f".{path.name}.tmp")
         self.write(aside, content)
         self.sync(aside)

@@ -1,10 +1,10 @@
 """Where the archive keeps what. Names are the Hive convention, so that any Parquet reader finds feed, date and ticker.
 
-    <data>/archive/
-        _checkpoints/md.binance.json                       how far each tape has been archived
-        trades/feed=binance/date=2026-11-21/ticker=BTCUSDT/
-            md.binance.00000000000000000001-00000000000000262144.parquet
-            ^ tape     ^ seq of the first row   ^ and of the last
+<data>/archive/
+    _checkpoints/md.binance.json                       how far each tape has been archived
+    trades/feed=binance/date=2026-11-21/ticker=BTCUSDT/
+        md.binance.00000000000000000001-00000000000000262144.parquet
+        ^ tape     ^ seq of the first row   ^ and of the last
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ def pieces(
             if (first_day and day < first_day) or (last_day and day > last_day):
                 continue
             for ticker_folder in _children(day_folder, "ticker", ticker):
-                partition = Partition(
-                    kind, unescape(feed_folder.name[5:]), day, unescape(ticker_folder.name[7:])
-                )
+                partition = Partition(kind, unescape(feed_folder.name[5:]), day, unescape(ticker_folder.name[7:]))
                 for path in sorted(ticker_folder.glob("[!.]*.parquet")):
                     tape_name, _, seqs = path.stem.rpartition(".")
                     first, _, last = seqs.partition("-")

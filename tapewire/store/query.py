@@ -1,4 +1,4 @@
-"""One question, one answer: the rows of history (files) and of today (the tape's tail) together, none twice, none missing.
+"""One question, one answer: the rows of history (files) and of today (the tape's tail), none twice, none missing.
 
     archive ............ checkpoint | tape .................... now
     files whose last seq <= archived | records whose seq > archived
@@ -140,7 +140,9 @@ class Store:
             tables.append(table)
             rows += table.num_rows
             if rows > ROWS_MAX:
-                raise StoreError(f"{ask.kind.name} of {ask.ticker}: over {ROWS_MAX} rows; ask for less time, or a limit")
+                raise StoreError(
+                    f"{ask.kind.name} of {ask.ticker}: over {ROWS_MAX} rows; ask for less time, or a limit"
+                )
             if ask.limit is not None and rows >= abs(ask.limit):
                 break
         if backwards:

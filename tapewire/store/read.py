@@ -1,4 +1,4 @@
-"""Reading one file of the archive: footers are kept, and only the row groups that can hold the asked time are decoded."""
+"""Reading one file of the archive: footers are kept, and only row groups that can hold the asked time are decoded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOOTERS_MAX: Final = 4_096  # about 8 kB each for a segment's worth of rows
 
 
 class Footer(NamedTuple):
-    """What is kept of a file: its parsed metadata, and the first and last `ts` (ns, both inclusive) of each row group."""
+    """What is kept of a file: its metadata, and the first and last `ts` (ns, both inclusive) of each row group."""
 
     metadata: pq.FileMetaData
     spans: tuple[tuple[int, int], ...]

@@ -81,4 +81,3 @@ def encode(table: pa.Table, kind: Kind, said: dict[str, str], row_group_rows: in
         store_schema=False,
     )
     return sink.getvalue()
-

@@ -31,8 +31,8 @@ def rows_of(records: list[bytes], feed: str) -> dict[tuple[str, str], list[Row]]
             more = fields(message, "trade_id", "price", "qty", "aggressor", "quality", *scaled)
             put("trades", message.ticker, message, **more)
         elif isinstance(message, m.Quote):
-            names = ("bid_price", "bid_qty", "ask_price", "ask_qty", "book_seq", "quality")
-            put("quotes", message.ticker, message, **fields(message, *names, *scaled))
+            more = fields(message, "bid_price", "bid_qty", "ask_price", "ask_qty", "book_seq", "quality", *scaled)
+            put("quotes", message.ticker, message, **more)
         elif isinstance(message, m.BookDelta | m.BookSnapshot):
             levels = message.levels
             for at, level in enumerate(levels or (m.BookLevel(),)):
@@ -40,11 +40,17 @@ def rows_of(records: list[bytes], feed: str) -> dict[tuple[str, str], list[Row]]
                 more |= {"level": at, "levels": len(levels), "snapshot": int(isinstance(message, m.BookSnapshot))}
                 put("levels", message.ticker, message, **more)
         elif isinstance(message, m.FeedStatus):
-            names = ("gaps", "resyncs", "dropped", "state", "quality", "reason")
-            put("statuses", message.ticker, message, **fields(message, *names))
+            more = fields(message, "gaps", "resyncs", "dropped", "state", "quality", "reason")
+            put("statuses", message.ticker, message, **more)
         elif isinstance(message, m.InstrumentDefinition):
-            names = ("tick_size", "lot_size", "max_qty", "min_price", "max_price", "reference_price", "collar_bps")
-            put("instruments", message.ticker, message, **fields(message, *names, "status", "decision", *scaled))
+            more = fields(message, "tick_size", "lot_size", "max_qty", "min_price", "max_price", "reference_price")
+            put(
+                "instruments",
+                message.ticker,
+                message,
+                **more,
+                **fields(message, "collar_bps", "status", "decision", *scaled),
+            )
             if message.decision == m.RejectReason.unspecified:
                 instruments[message.instrument] = message
         elif isinstance(message, m.OrderExecuted):
@@ -52,8 +58,8 @@ def rows_of(records: list[bytes], feed: str) -> dict[tuple[str, str], list[Row]]
             more = fields(message, "price", "qty", "aggressor") | fields(defined, *scaled)
             trade = more | {"trade_id": message.match_id, "quality": m.BookQuality.live}
             put("trades", defined.ticker, message, **trade)
-            names = ("cause", "match_id", "maker_order_id", "taker_order_id", "maker_leaves_qty", "taker_leaves_qty")
-            more |= fields(message, *names, "maker_account", "taker_account")
+            more |= fields(message, "cause", "match_id", "maker_order_id", "taker_order_id", "maker_account")
+            more |= fields(message, "maker_leaves_qty", "taker_leaves_qty", "taker_account")
             put("executions", defined.ticker, message, **more)
     return found
 

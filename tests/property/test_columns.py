@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapewire.store.columns import Part, convert
+from tapewire.store.columns import Instrument, Part, convert
 from tests.oracle.market import house, market_data
 from tests.oracle.slow_rows import Row, rows_of
 
@@ -31,7 +31,8 @@ def test_columns_of_an_orders_tape_equal_its_rows_one_by_one(seed: int, count: i
 
 @pytest.mark.parametrize("cut", [1, 39, 41, 150])
 def test_an_orders_tape_converted_in_two_halves_keeps_what_its_definitions_said(cut: int) -> None:
-    records, instruments = house(5, 200), {}
+    records = house(5, 200)
+    instruments: dict[int, Instrument] = {}
     halves = [_rows(convert(half, instruments)) for half in (records[:cut], records[cut:])]
     joined = {key: halves[0].get(key, []) + halves[1].get(key, []) for key in {*halves[0], *halves[1]}}
     assert joined == rows_of(records, "house")
