@@ -1,8 +1,9 @@
 """Where things lie under a data folder.
 
-<data>/tapes/<tape>/      one folder per tape: orders.0, md.binance
-<data>/rings -> /dev/shm  a link into memory, one file per ring: traders, md.binance
-<data>/archive/           sealed market data, columnar
+<data>/tapes/<tape>/      one folder per tape, orders.0, md.binance: segments, control page, snapshots, consumers
+<data>/rings -> /dev/shm  a link into memory: orders.<shard>.<source>.<producer>, orders.<shard>.bell, md.<feed>
+<data>/archive/           sealed market data, columnar, written by the flusher alone
+<data>/stats/             counters and histograms of running services, one page each
 <data>/nats/              JetStream's own store
 """
 
@@ -25,6 +26,7 @@ class Folders:
         self.rings = data / "rings"
         self.archive = data / "archive"
         self.nats = data / "nats"
+        self.stats = data / "stats"
 
     def tape(self, name: str) -> Path:
         """The folder of a tape, such as `orders.0` or `md.binance`."""
@@ -34,10 +36,33 @@ class Folders:
         """The file of a ring, such as `traders` or `md.binance`."""
         return self.rings / name
 
+    def orders_tape(self, shard: int) -> Path:
+        return self.tape(f"orders.{shard}")
+
+    def md_tape(self, feed: str) -> Path:
+        return self.tape(f"md.{feed}")
+
+    def md_ring(self, feed: str) -> Path:
+        return self.ring(f"md.{feed}")
+
+    def inbound_ring(self, shard: int, source: int, producer: str) -> Path:
+        """The ring in which `producer`, number `source`, hands its commands to the engine of `shard`."""
+        return self.ring(f"orders.{shard}.{source}.{producer}")
+
+    def find_inbound_ring(self, shard: int, producer: str) -> tuple[Path, int] | None:
+        """The ring of a producer by its name, and its number; None if the engine made none of that name."""
+        for path in sorted(self.rings.glob(f"orders.{shard}.*.{producer}")):
+            return path, int(path.name.split(".")[2])
+        return None
+
+    def doorbell(self, shard: int) -> Path:
+        """What producers ring to wake the engine of `shard`."""
+        return self.ring(f"orders.{shard}.bell")
+
     def prepare(self, rings: Path) -> None:
         """Creates what is missing and links `<data>/rings` to `rings`. Raises ConfigError if it cannot."""
         try:
-            for folder in (self.tapes, self.archive, self.nats, rings):
+            for folder in (self.tapes, self.archive, self.nats, self.stats, rings):
                 folder.mkdir(parents=True, exist_ok=True)
             if self.rings.is_symlink() and self.rings.readlink() != rings.absolute():
                 self.rings.unlink()

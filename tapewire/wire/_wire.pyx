@@ -6,6 +6,8 @@ import sys
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Malloc
+from cpython.long cimport PyLong_Check
+from cpython.number cimport PyNumber_Index
 from cpython.object cimport Py_EQ, Py_NE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -25,7 +27,8 @@ cdef extern from "tapewire/wire/flat.hpp" namespace "tapewire::wire" nogil:
         PointerLayout pointers[3]
     const MessageLayout LAYOUTS[]
     const void* BLANKS[]
-    const size_t TYPE_COUNT, MAX_MESSAGE
+    const size_t MAX_MESSAGE, DATA_AT
+    uint16_t c_type_of "tapewire::wire::type_of"(const uint8_t*)
     Fault check(const uint8_t*, size_t)
     Fault relayout(const uint8_t*, size_t, uint8_t*, size_t, size_t&)
     uint64_t load64(const uint8_t*)
@@ -33,7 +36,6 @@ cdef extern from "tapewire/wire/flat.hpp" namespace "tapewire::wire" nogil:
     size_t set_tail_list(uint8_t*, const PointerLayout&, const MessageLayout&, size_t)
 
 cdef enum:
-    TYPE_AT = 64
     MAX_TYPES = 256
 
 cdef list _classes = [None] * MAX_TYPES
@@ -58,9 +60,15 @@ cdef inline int64_t _load(const uint8_t* p, int size, bint signed) noexcept:
     return (<const int8_t*>p)[0] if signed else <int64_t>p[0]
 
 
+cdef inline object _whole(object value):
+    # Without this a float would be cut to an integer in silence.
+    return value if PyLong_Check(value) else PyNumber_Index(value)
+
+
 cdef int _store(uint8_t* p, int size, bint signed, object value) except -1:
     cdef int64_t v
     cdef uint64_t u
+    value = _whole(value)
     if size == 8:
         if signed:
             v = value
@@ -400,9 +408,9 @@ cdef class Encoder:
                 n = <IntField>f
                 if n.size == 8:
                     if n.signed:
-                        (<int64_t*>(b.p + n.at))[0] = <int64_t>values[i]
+                        (<int64_t*>(b.p + n.at))[0] = <int64_t>_whole(values[i])
                     else:
-                        (<uint64_t*>(b.p + n.at))[0] = <uint64_t>values[i]
+                        (<uint64_t*>(b.p + n.at))[0] = <uint64_t>_whole(values[i])
                     continue
             f.write(b, values[i])
         return PyBytes_FromStringAndSize(<const char*>b.p, b.length)
@@ -434,14 +442,21 @@ def decode(data):
     cdef Fault fault = check(p, n)
     cdef size_t length = 0
     if fault == Fault.none:
-        return _view(_classes[(<const uint16_t*>(p + TYPE_AT))[0]], raw)
+        return _view(_classes[c_type_of(p)], raw)
     fault = relayout(p, n, _scratch, MAX_MESSAGE, length)
     if fault != Fault.none:
         raise WireError(f"not a message: {FAULTS[fault]} ({n} bytes, beginning {raw[:16].hex(' ')})")
-    return _view(_classes[(<const uint16_t*>(_scratch + TYPE_AT))[0]], PyBytes_FromStringAndSize(<const char*>_scratch, length))
+    return _view(_classes[c_type_of(_scratch)], PyBytes_FromStringAndSize(<const char*>_scratch, length))
 
 
 def is_flat(data) -> bool:
     """Whether `data` has exactly the flat layout, so that the compiled core takes it without laying it out anew."""
     cdef bytes raw = bytes(data)
     return check(<const uint8_t*>PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw)) == Fault.none
+
+
+def type_of(bytes raw) -> int:
+    """The MessageType number of a flat message, without looking at anything else in it."""
+    if PyBytes_GET_SIZE(raw) < <Py_ssize_t>DATA_AT:
+        raise WireError(f"not a message: {PyBytes_GET_SIZE(raw)} bytes")
+    return c_type_of(<const uint8_t*>PyBytes_AS_STRING(raw))

@@ -15,7 +15,7 @@ def test_prepare_creates_the_folders_and_links_the_rings_into_memory(tmp_path: P
     folders.ring("traders").write_bytes(b"x")
     assert (memory / "traders").read_bytes() == b"x"
     assert folders.tape("orders.0") == tmp_path / "data" / "tapes" / "orders.0"
-    assert sorted(p.name for p in folders.data.iterdir()) == ["archive", "nats", "rings", "tapes"]
+    assert sorted(p.name for p in folders.data.iterdir()) == ["archive", "nats", "rings", "stats", "tapes"]
 
 
 def test_prepare_moves_the_link_when_the_rings_moved_and_takes_rings_inside_the_data(tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""`tapewire engine`: reads configuration, recovers, runs until SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from services.engine import Engine, operator
+from services.engine.agent import EngineAgent
+from tapewire import config as configuration
+from tapewire.errors import ConfigError, TapewireError
+from tapewire.logs import configure
+from tapewire.process import pin
+from tapewire.ring import Doorbell, RingProducer
+
+
+@click.command()
+@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
+def main(path: Path | None) -> None:
+    """Runs one shard of the market: every command checked, sequenced, matched, durable, then answered."""
+    settings = configuration.load(path)
+    own, folders = settings.engine, settings.folders
+    folders.prepare(settings.rings)
+    log = configure("engine")
+    if operator.PRODUCER not in own.producers:
+        raise ConfigError(f"engine.producers: holds {list(own.producers)}; expected {operator.PRODUCER!r} among them")
+    pin(own.core)
+    tape = folders.orders_tape(own.shard)
+    rings = [(folders.inbound_ring(own.shard, n, name), n) for n, name in enumerate(own.producers, start=1)]
+    engine = Engine(
+        tape,
+        rings,
+        name=tape.name,
+        durability=own.durability,
+        segment_bytes=own.segment_bytes,
+        ring_bytes=own.ring_bytes,
+        max_batch=own.max_batch,
+        doorbell=folders.doorbell(own.shard),
+        stats=folders.stats / f"engine.{own.shard}",
+        version=version("tapewire"),
+    )
+    found = engine.recovery
+    log.info(
+        "recovered",
+        tape=str(tape),
+        next_seq=engine.next_seq,
+        epoch=engine.epoch,
+        snapshot=found.snapshot_seq,
+        records=found.records,
+        missing_events=found.missing_events,
+        seconds=round(found.seconds, 4),
+        digest=engine.digest(),
+    )
+    for refused in found.refused_snapshots:
+        log.warning("snapshot passed over", reason=refused)
+    agent = EngineAgent(
+        engine,
+        idle=own.idle,
+        snapshot_every=own.snapshot_every,
+        background_sync=own.durability == "memory",
+        log=log,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: agent.stop())
+    with (
+        Doorbell(folders.doorbell(own.shard)) as bell,
+        RingProducer(rings[own.producers.index(operator.PRODUCER)][0], doorbell=bell) as ring,
+    ):
+        commands = [bytes(c) for c in operator.pending(settings.instruments, settings.accounts, tape)]
+        agent.start()
+        if (sent := ring.write_many(commands)) < len(commands):
+            agent.stop()
+            raise ConfigError(
+                f"engine.ring_bytes: {own.ring_bytes} holds {sent} of the operator's {len(commands)} commands; raise it"
+            )
+        agent.watch()
+    log.info("stopped", next_seq=engine.next_seq, digest=engine.digest(), **engine.counters)
+    engine.close()
+
+
+if __name__ == "__main__":
+    try:
+        main(prog_name="tapewire engine", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except TapewireError as error:
+        sys.exit(f"tapewire engine: {error}")

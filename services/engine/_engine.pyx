@@ -1,0 +1,363 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+# distutils: language = c++
+"""The Python face of the engine: opens, recovers, and runs the compiled loop without the GIL."""
+
+import os
+import time
+from pathlib import Path
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libcpp cimport bool as cbool
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+from services.journal import snapshots
+from tapewire.errors import EngineStopped, RingError, TapeError, TapewireError
+from tapewire.tape import raise_tape_error
+
+cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
+    cdef enum class Durability(uint32_t):
+        memory, disk
+    cdef cppclass Options:
+        uint64_t segment_bytes
+        Durability durability
+        string name
+    cdef cppclass Writer:
+        uint64_t next_seq()
+        uint64_t epoch()
+        cbool sync()
+
+cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
+    cdef enum class Mismatch(int):
+        none, malformed, sequence, event_differs, event_unexpected, event_missing, order_id
+    cdef enum class Idle(int):
+        spin, yield_ "yield", futex
+    cdef enum class ErrorKind(int):
+        none, tape, ring, replay, stats
+    cdef struct Counters:
+        uint64_t commands, refused_inputs, skipped, batches, rejects, orders, trades
+    cdef struct Time:
+        cbool manual
+        int64_t value
+    cdef cppclass CEngine "tapewire::engine::Engine":
+        Time time
+        Counters counters
+        size_t do_work()
+        size_t drain()
+        cbool write()
+        cbool sync()
+        void publish()
+        cbool failed()
+    cdef cppclass Host:
+        Host(size_t)
+        string error
+        int error_kind
+        uint64_t recovered_records, recovered_commands, recovered_missing, redecided, redecided_seq, mismatch_seq
+        Mismatch mismatch
+        cbool open_tape(const char*, const Options&)
+        Writer& tape()
+        cbool restore(const uint8_t*, size_t)
+        cbool recover()
+        cbool start_epoch(int64_t, const char*)
+        cbool add_ring(const char*, uint64_t, uint16_t)
+        cbool open_doorbell(const char*)
+        cbool open_stats(const char*)
+        void publish_stats()
+        cbool run(int64_t, Idle, const cbool*)
+        void wake()
+        void snapshot(vector[uint8_t]&)
+        CEngine& engine()
+        size_t live_orders()
+
+cdef extern from "services/engine/audit.hpp" namespace "tapewire::engine" nogil:
+    cdef cppclass Replay:
+        uint64_t records()
+        uint64_t commands()
+        uint64_t redecided()
+        uint64_t redecided_seq()
+    cdef cppclass CAudit "tapewire::engine::Audit":
+        CAudit() except +
+        string error
+        Mismatch mismatch
+        uint64_t mismatch_seq
+        Replay replay
+        cbool open(const char*)
+        cbool restore(const uint8_t*, size_t)
+        size_t run(uint64_t, uint64_t)
+        uint64_t seq()
+        uint64_t pending()
+        void snapshot(vector[uint8_t]&)
+
+MISMATCHES = {
+    Mismatch.malformed: "the record is not a flat message",
+    Mismatch.sequence: "its seq is not the next one",
+    Mismatch.event_differs: "the event derived from its command has other bytes",
+    Mismatch.event_unexpected: "an event that no command before it causes",
+    Mismatch.event_missing: "a command where an event of the command before it was due",
+    Mismatch.order_id: "its order id is not the next one",
+}
+
+IDLES = {"spin": Idle.spin, "yield": Idle.yield_, "futex": Idle.futex}
+
+
+cdef class Recovery:
+    """What opening found: the snapshot it started from, how much was folded, how long it took."""
+
+    cdef readonly object snapshot_seq, records, commands, missing_events, redecided, seconds, refused_snapshots
+
+    def __repr__(self):
+        return (f"Recovery(snapshot_seq={self.snapshot_seq}, records={self.records}, commands={self.commands}, "
+                f"missing_events={self.missing_events}, seconds={self.seconds:.3f})")
+
+
+cdef class Engine:
+    """Risk, journal and matcher of one shard on the calling thread. See services/engine/README.md.
+
+    Opening recovers: newest good snapshot, then the tape's records behind it, each event compared with what its command
+    gives here. Raises TapeDamaged, TapeFenced, TapeFull, RingError, or EngineStopped if the tape does not replay.
+    `rings` are (path, source number); each is made if it is not there. `now` fixes the clock for simulations.
+    """
+
+    cdef Host* host
+    cdef cbool stopping
+    cdef readonly Recovery recovery
+    cdef readonly object tape_path
+
+    def __cinit__(self, *args, **kwargs):
+        self.host = NULL
+
+    def __init__(self, tape, rings=(), *, str name="orders.0", str durability="disk", uint64_t segment_bytes=64 << 20,
+                 uint64_t ring_bytes=1 << 20, size_t max_batch=1024, doorbell=None, stats=None, now=None,
+                 str version="0"):
+        if not 1 <= max_batch <= 4096:
+            raise ValueError(f"max_batch is {max_batch}; expected 1 to 4096")
+        self.host = new Host(max_batch)
+        self.stopping = False
+        self.tape_path = Path(tape)
+        cdef Options options
+        options.segment_bytes = segment_bytes
+        options.durability = {"memory": Durability.memory, "disk": Durability.disk}[durability]
+        options.name = name.encode()
+        cdef bytes path = os.fsencode(tape)
+        if now is not None:
+            self.set_time(now)
+        self._check(self.host.open_tape(path, options))
+        self._recover()
+        cdef int64_t started = now if now is not None else time.time_ns()
+        cdef bytes release = version.encode()
+        self._check(self.host.start_epoch(started, release))
+        for ring_path, source in rings:
+            path = os.fsencode(ring_path)
+            self._check(self.host.add_ring(path, ring_bytes, source))
+        if doorbell is not None:
+            path = os.fsencode(doorbell)
+            self._check(self.host.open_doorbell(path))
+        if stats is not None:
+            path = os.fsencode(stats)
+            self._check(self.host.open_stats(path))
+
+    def __dealloc__(self):
+        if self.host is not NULL:
+            del self.host
+
+    cdef Host* _live(self) except NULL:
+        if self.host is NULL:
+            raise EngineStopped(f"{self.tape_path}: this engine was closed")
+        return self.host
+
+    cdef _recover(self):
+        began = time.perf_counter()
+        cdef Recovery found = Recovery()
+        found.snapshot_seq, found.refused_snapshots = 0, []
+        for candidate in snapshots.newest(self.tape_path, self.host.tape().next_seq() - 1):
+            if isinstance(candidate, ValueError):
+                found.refused_snapshots.append(str(candidate))
+                continue
+            state = candidate.state
+            if self.host.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state)):
+                found.snapshot_seq = candidate.seq
+                break
+            found.refused_snapshots.append(f"snapshot of record {candidate.seq}: written by another version of the core")
+        cdef cbool done
+        with nogil:
+            done = self.host.recover()
+        self._check(done)
+        found.records, found.commands = self.host.recovered_records, self.host.recovered_commands
+        found.missing_events, found.redecided = self.host.recovered_missing, self.host.redecided
+        found.seconds = time.perf_counter() - began
+        self.recovery = found
+
+    cdef _check(self, cbool done):
+        if done:
+            return
+        why = self.host.error.decode(errors="replace")
+        if self.host.error_kind == <int>ErrorKind.replay:
+            raise EngineStopped(
+                f"{self.tape_path}: record {self.host.mismatch_seq} does not replay: {MISMATCHES[self.host.mismatch]}. "
+                "The tape was written by other rules than this build's, or was changed. Nothing was appended; run "
+                "`tapewire verify` for the whole report"
+            )
+        if self.host.error_kind == <int>ErrorKind.ring:
+            raise RingError(why)
+        if self.host.error_kind == <int>ErrorKind.tape:
+            raise_tape_error(why)
+        raise TapewireError(why)
+
+    def run(self, double seconds, str idle="futex"):
+        """Works without the GIL until the time is over or stop() was called. Raises EngineStopped if the tape refused a
+        record: nothing of the batch at hand was acknowledged; opening anew recovers."""
+        cdef int64_t until = time.monotonic_ns() + <int64_t>(seconds * 1e9)
+        cdef Idle how = IDLES[idle]
+        cdef Host* host = self._live()
+        cdef cbool done
+        with nogil:
+            done = host.run(until, how, &self.stopping)
+        self._live().publish_stats()
+        if not done:
+            self._stopped()
+
+    cdef _stopped(self):
+        raise EngineStopped(
+            f"{self.tape_path}: the tape refused a record: {self.host.error.decode(errors='replace')}. Nothing of the "
+            "batch at hand was acknowledged; it is still in the producers' rings. Make room, then start the engine anew"
+        )
+
+    def do_work(self):
+        """One duty cycle; returns how many ring records were taken."""
+        return self._live().engine().do_work()
+
+    def drain(self):
+        """The first of the four steps of do_work, for simulations that end the process between them."""
+        return self._live().engine().drain()
+
+    def write(self):
+        return bool(self._live().engine().write())
+
+    def sync(self):
+        return bool(self._live().engine().sync())
+
+    def publish(self):
+        self._live().engine().publish()
+
+    def set_time(self, int64_t now):
+        """Fixes the clock at `now` (UTC ns)."""
+        self._live().engine().time.manual = True
+        self._live().engine().time.value = now
+
+    def sync_tape(self):
+        """Makes what was published durable, from any thread: for durability memory, now and then."""
+        cdef cbool done
+        cdef Host* host = self._live()
+        with nogil:
+            done = host.tape().sync()
+        return bool(done)
+
+    def stop(self):
+        """Ends run() soon, from any thread or a signal handler."""
+        self.stopping = True
+        self._live().wake()
+
+    @property
+    def next_seq(self):
+        return self._live().tape().next_seq()
+
+    @property
+    def epoch(self):
+        return self._live().tape().epoch()
+
+    @property
+    def live_orders(self):
+        return self._live().live_orders()
+
+    @property
+    def counters(self):
+        return dict(self._live().engine().counters)
+
+    def snapshot(self):
+        """The state after the last record, as canonical bytes: services/journal/snapshots.py keeps them."""
+        cdef vector[uint8_t] out
+        cdef Host* host = self._live()
+        with nogil:
+            host.snapshot(out)
+        return snapshots.Snapshot(self.next_seq - 1, PyBytes_FromStringAndSize(<const char*>out.data(), out.size()))
+
+    def digest(self):
+        """SHA-256 of the state's canonical bytes: equal live, replayed and recovered."""
+        return self.snapshot().digest
+
+    def close(self):
+        """Closes tape and rings. What is in the rings stays there for the next engine."""
+        if self.host is not NULL:
+            del self.host
+            self.host = NULL
+
+
+cdef class Audit:
+    """Folds a tape from its first record (or a snapshot) and compares every event with what its command gives here.
+
+    Needs no lock: it reads. See services/engine/verify.py for the whole report.
+    """
+
+    cdef CAudit* audit
+    cdef object path
+
+    def __cinit__(self, tape, snapshot=None):
+        self.audit = new CAudit()
+        self.path = Path(tape)
+        cdef bytes path = os.fsencode(tape), state
+        if snapshot is not None:
+            state = snapshot.state
+            if not self.audit.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state)):
+                raise ValueError(f"{tape}: the snapshot of record {snapshot.seq} was written by another version of the core")
+        if not self.audit.open(path):
+            error = self.audit.error.decode(errors="replace")
+            del self.audit
+            self.audit = NULL
+            raise_tape_error(error)
+
+    def __dealloc__(self):
+        if self.audit is not NULL:
+            del self.audit
+
+    def run(self, uint64_t up_to=0, uint64_t limit=1 << 20):
+        """Folds up to `limit` records, none beyond `up_to` (0: all there are); returns how many. Raises EngineStopped
+        naming the record that does not replay, TapeDamaged for one that does not check."""
+        cdef size_t folded
+        with nogil:
+            folded = self.audit.run(up_to, limit)
+        if self.audit.mismatch != Mismatch.none:
+            raise EngineStopped(
+                f"{self.path}: record {self.audit.mismatch_seq} does not replay: {MISMATCHES[self.audit.mismatch]}"
+            )
+        if not self.audit.error.empty():
+            raise_tape_error(self.audit.error.decode(errors="replace"))
+        return folded
+
+    @property
+    def seq(self):
+        """The last record folded, events due but not yet on the tape included."""
+        return self.audit.seq()
+
+    @property
+    def pending_events(self):
+        """Events that the last command derives and the tape does not hold yet (a writer is at it, or was killed)."""
+        return self.audit.pending()
+
+    @property
+    def commands(self):
+        return self.audit.replay.commands()
+
+    @property
+    def redecided(self):
+        """(how many commands today's risk rules decide otherwise, seq of the last one)."""
+        return self.audit.replay.redecided(), self.audit.replay.redecided_seq()
+
+    def snapshot(self):
+        cdef vector[uint8_t] out
+        with nogil:
+            self.audit.snapshot(out)
+        return snapshots.Snapshot(self.seq, PyBytes_FromStringAndSize(<const char*>out.data(), out.size()))
+
+    def digest(self):
+        return self.snapshot().digest

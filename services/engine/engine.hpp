@@ -1,0 +1,216 @@
+// The fused engine: one thread that takes commands from every producer's ring, checks, sequences, matches, makes the
+// batch durable once, and only then lets its answers be read.
+//
+//   drain()    takes up to max_batch commands, in turn from each ring; they and their events are in the tape's open batch
+//   write()    the batch is in the file
+//   sync()     the batch is durable (durability disk)
+//   publish()  the batch may be read; the rings forget what was taken
+//
+// do_work() is the four in order. They are apart so that a simulation can end the process between any two of them.
+#pragma once
+#include <vector>
+
+#include "services/engine/core.hpp"
+#include "tapewire/clock.hpp"
+#include "tapewire/histogram/stats.hpp"
+#include "tapewire/ring/ring.hpp"
+#include "tapewire/tape/tape.hpp"
+
+namespace tapewire::engine {
+
+inline constexpr size_t MAX_COMMAND = 4096;  // bytes of one command
+inline constexpr size_t MAX_BATCH = 4096;    // commands of one batch
+
+// Stages of an order's way, as the histograms of the stats page name them.
+struct Stages {
+    histogram::Histogram *queue = nullptr,  // written into the producer's ring -> taken by the engine
+        *decide = nullptr,                  // taken -> checked, sequenced, matched (mean over the batch)
+        *commit = nullptr,                  // the batch's write and sync
+        *answer = nullptr;                  // written into the producer's ring -> answers may be read
+};
+
+struct Counters {
+    uint64_t commands = 0, refused_inputs = 0, skipped = 0, batches = 0, rejects = 0, orders = 0, trades = 0;
+};
+
+// Host time, or a time that a simulation sets.
+struct Time {
+    bool manual = false;
+    int64_t value = 0;
+    int64_t now() const { return manual ? value : utc_ns(); }
+};
+
+class Engine {
+  public:
+    Engine(tape::Writer& tape, size_t max_batch) : tape_(tape), max_batch_(max_batch) {
+        batch_recv_.reserve(MAX_BATCH);
+    }
+
+    Core core;
+    Time time;
+    Stages stages;
+    Counters counters;
+
+    ring::Consumer& add_ring(uint16_t source) {
+        rings_.push_back({std::make_unique<ring::Consumer>(), source});
+        return *rings_.back().consumer;
+    }
+
+    // The tape refused room for a record: the batch is given up, the engine must be started anew and recovers by replay.
+    bool failed() const { return failed_; }
+
+    size_t drain() {
+        if (failed_ || rings_.empty()) return 0;
+        const size_t before = batch_recv_.size();
+        began_ = time.now();
+        first_ring_ = (first_ring_ + 1) % rings_.size();
+        for (size_t i = 0; i < rings_.size() && batch_recv_.size() < max_batch_ && !failed_; ++i) {
+            Inbound& in = rings_[(first_ring_ + i) % rings_.size()];
+            in.consumer->poll(
+                [&](const uint8_t* p, uint32_t n, uint64_t end) {
+                    if (!failed_) take(p, n, end, in.source);
+                },
+                max_batch_ - batch_recv_.size());
+        }
+        return batch_recv_.size() - before;
+    }
+
+    bool write() { return batch_recv_.empty() || (!failed_ && (tape_.write() || fail())); }
+    bool sync() { return batch_recv_.empty() || (!failed_ && (tape_.sync_batch() || fail())); }
+
+    void publish() {
+        if (failed_) return;
+        tape_.publish();
+        for (Inbound& in : rings_) in.consumer->release();
+        if (batch_recv_.empty()) return;
+        measure();
+        batch_recv_.clear();
+        ++counters.batches;
+    }
+
+    // Returns how many ring records were taken; 0 when there was nothing to do.
+    size_t do_work() {
+        size_t taken = drain();
+        if (!taken) {
+            release_skipped();
+            return 0;
+        }
+        drained_ = time.now();
+        if (write() && sync()) publish();
+        return taken;
+    }
+
+    // Puts a record of the engine's own (EpochStarted) or of the replay (missing events) on the tape.
+    bool append_own(const uint8_t* record, size_t n) {
+        uint8_t* room = tape_.reserve(n);
+        if (!room) return fail();
+        std::memcpy(room, record, n);
+        tape_.append(n);
+        return true;
+    }
+
+  private:
+    struct Inbound {
+        std::unique_ptr<ring::Consumer> consumer;
+        uint16_t source;
+    };
+
+    // A record taken before a crash, found again in its ring.
+    void release_skipped() {
+        if (!skipped_) return;
+        for (Inbound& in : rings_) in.consumer->release();
+        skipped_ = false;
+    }
+
+    void take(const uint8_t* p, uint32_t n, uint64_t end, uint16_t source) {
+        if (!core.sequencer().fresh(source, end)) {
+            ++counters.skipped;
+            skipped_ = true;
+            return;
+        }
+        // Shared memory can change under our eyes: copy once, then look.
+        size_t length = n;
+        const bool fits = n <= MAX_COMMAND;
+        if (fits) std::memcpy(command_, p, n);
+        wire::Fault fault = fits ? wire::check(command_, n) : wire::Fault::too_long;
+        if (fault == wire::Fault::not_flat) {
+            std::memcpy(foreign_, command_, n);
+            fault = wire::relayout(foreign_, n, command_, MAX_COMMAND, length);
+        }
+        if (fault != wire::Fault::none) return refuse(n, end, source, fault);
+        wire::Header& header = wire::header(command_);
+        if (!is_command(header.type)) return refuse(n, end, source, wire::Fault::none);
+        batch_recv_.push_back(header.ts_recv);
+        ++counters.commands;
+        counters.orders += header.type == MessageType::new_order;
+        risk::Verdict verdict = core.decide(command_);
+        core.sequencer().stamp(header, time.now(), source, end);
+        if (!append_own(command_, length)) return;
+        core.fold(command_);
+        core.apply(command_, verdict, *this);
+    }
+
+    void refuse(uint32_t n, uint64_t end, uint16_t source, wire::Fault fault) {
+        batch_recv_.push_back(0);
+        ++counters.refused_inputs;
+        auto* refused = wire::make<wire::InputRefused>(command_);
+        refused->length = n;
+        refused->reason = fault == wire::Fault::none           ? wire::RefusalReason::not_a_command
+                          : fault == wire::Fault::unknown_type ? wire::RefusalReason::unknown_type
+                          : fault == wire::Fault::too_long     ? wire::RefusalReason::too_long
+                                                               : wire::RefusalReason::malformed;
+        core.sequencer().stamp(refused->header, time.now(), source, end);
+        if (append_own(command_, sizeof *refused)) core.fold(command_);
+    }
+
+    template <class Out>
+    friend struct Core::Events;
+    friend class Core;
+
+    // The sink of Core::apply: straight onto the tape. Never null, so that a command is carried through; failed_ then
+    // keeps the batch from being published.
+    uint8_t* reserve(size_t bytes) {
+        uint8_t* room = failed_ ? nullptr : tape_.reserve(bytes);
+        if (room) return event_ = room;
+        fail();
+        return event_ = foreign_;
+    }
+
+    void append(size_t bytes) {
+        const MessageType type = wire::header(event_).type;
+        counters.trades += type == MessageType::order_executed;
+        counters.rejects += type == MessageType::order_rejected || type == MessageType::cancel_rejected;
+        if (!failed_) tape_.append(bytes);
+    }
+
+    bool fail() {
+        failed_ = true;
+        return false;
+    }
+
+    void measure() {
+        if (!stages.answer) return;
+        const int64_t done = time.now();
+        const auto commands = int64_t(batch_recv_.size());
+        for (int64_t recv : batch_recv_) {
+            if (!recv) continue;
+            stages.queue->record(began_ - recv);
+            stages.answer->record(done - recv);
+        }
+        stages.decide->record((drained_ - began_) / commands);
+        stages.commit->record(done - drained_);
+    }
+
+    tape::Writer& tape_;
+    size_t max_batch_;
+    std::vector<Inbound> rings_;
+    size_t first_ring_ = 0;
+    bool failed_ = false, skipped_ = false;
+    int64_t began_ = 0, drained_ = 0;
+    std::vector<int64_t> batch_recv_;
+    uint8_t* event_ = nullptr;
+    alignas(64) uint8_t command_[MAX_COMMAND];
+    alignas(64) uint8_t foreign_[MAX_COMMAND];
+};
+
+}  // namespace tapewire::engine

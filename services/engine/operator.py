@@ -1,0 +1,52 @@
+"""What the operator's configuration asks of the market, as commands: only what the tape does not say already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tapewire import messages as m
+from tapewire.config import Account, Instrument
+from tapewire.tape import TapeReader
+
+PRODUCER = "operator"
+HEADER = ("seq", "cause", "ts", "ts_event", "ts_recv", "origin_seq", "source")
+
+
+def pending(instruments: Iterable[Instrument], accounts: Iterable[Account], tape: Path) -> Iterator[m.Message]:
+    """The definitions and limits that differ from the last accepted ones on the tape, accounts first.
+
+    Instruments get dense ids in the order they were first defined on the tape; new ones follow.
+    """
+    limits: dict[int, m.AccountLimits] = {}
+    definitions: dict[str, m.InstrumentDefinition] = {}
+    for raw in records(tape, m.MessageType.account_limits):
+        limit = m.AccountLimits.decode(raw)
+        limits[limit.account] = limit
+    for raw in records(tape, m.MessageType.instrument_definition):
+        definition = m.InstrumentDefinition.decode(raw)
+        if not definition.decision:
+            definitions[definition.ticker] = definition
+    for account in accounts:
+        wanted = account.limits()
+        if not same(limits.get(account.account), wanted):
+            yield wanted
+    next_id = max((d.instrument for d in definitions.values()), default=0) + 1
+    for instrument in instruments:
+        known = definitions.get(instrument.ticker)
+        asked = instrument.definition(known.instrument if known else next_id)
+        if known is None:
+            next_id += 1
+        if not same(known, asked):
+            yield asked
+
+
+def records(tape: Path, kind: m.MessageType) -> Iterator[bytes]:
+    with TapeReader(str(tape), limit="written") as reader:
+        while batch := reader.poll_type(kind, 4096):
+            yield from batch
+
+
+def same(known: m.Message | None, wanted: m.Message) -> bool:
+    """Whether two commands say the same, header aside (where and when they were said)."""
+    return known is not None and known.replace(**dict.fromkeys(HEADER, 0)) == wanted

@@ -1,0 +1,103 @@
+// Folds a tape and audits it: derives the events of every command anew and compares them with those on the tape.
+//
+//   feed(record)   the next record; a difference is returned, never repaired
+//   missing()      what a crash cut off the last command's events, ready to be appended
+//
+// Replay trusts the decision that stands on a command, so a change in risk's rules never changes the past; it also
+// decides again and reports (`redecided`) where today's rules would have answered otherwise.
+#pragma once
+#include "services/engine/core.hpp"
+
+namespace tapewire::engine {
+
+enum class Mismatch : int {
+    none = 0,
+    malformed = 1,         // the record is not a flat message
+    sequence = 2,          // its seq is not the next one
+    event_differs = 3,     // the event derived here has other bytes than the one on the tape
+    event_unexpected = 4,  // an event on the tape that nothing here derives
+    event_missing = 5,     // a command came where an event of the command before was due
+    order_id = 6,          // an accepted order's id is not the next one
+};
+
+class Replay {
+  public:
+    static constexpr size_t MAX_EVENT_BYTES = size_t{1} << 30;  // one command cannot derive more
+
+    explicit Replay(Core& core) : core_(core) {}
+
+    Mismatch feed(const uint8_t* p, size_t n) {
+        if (wire::check(p, n) != wire::Fault::none) return Mismatch::malformed;
+        const wire::Header& header = wire::header(p);
+        if (at_ < derived_.size()) return compare(p, n, header);
+        if (header.seq != core_.sequencer().next_seq()) return Mismatch::sequence;
+        if (header.cause != 0) return Mismatch::event_unexpected;
+        ++records_;
+        if (!is_command(header.type)) {
+            core_.fold(p);
+            return Mismatch::none;
+        }
+        return run(p, n);
+    }
+
+    // The derived events that the tape does not hold yet, as flat messages one after the other.
+    const uint8_t* missing(size_t& bytes) const {
+        bytes = derived_.size() - at_;
+        return derived_.data() + at_;
+    }
+    void missing_appended() { at_ = derived_.size(); }
+
+    uint64_t records() const { return records_; }
+    uint64_t commands() const { return commands_; }
+    uint64_t redecided() const { return redecided_; }
+    uint64_t redecided_seq() const { return redecided_seq_; }
+
+    // The sink of Core::apply.
+    uint8_t* reserve(size_t bytes) {
+        pending_ = derived_.size();
+        derived_.resize(pending_ + bytes);
+        return derived_.data() + pending_;
+    }
+    void append(size_t bytes) { derived_.resize(pending_ + bytes); }
+
+  private:
+    Mismatch run(const uint8_t* p, size_t n) {
+        ++commands_;
+        const wire::RejectReason recorded = decision(const_cast<uint8_t*>(p));
+        const bool accepted = recorded == wire::RejectReason::unspecified;
+        again_.assign(p, p + n);
+        if (wire::header(p).type == MessageType::new_order && accepted) {
+            if (reinterpret_cast<const wire::NewOrder*>(p)->order_id != core_.sequencer().next_order_id()) return Mismatch::order_id;
+            auto* order = reinterpret_cast<wire::NewOrder*>(again_.data());
+            if (order->ord_type == wire::OrdType::market) order->price = 0;  // the protection price was risk's
+        }
+        risk::Verdict verdict = core_.decide(again_.data());
+        if (verdict.reason != recorded) {
+            ++redecided_;
+            redecided_seq_ = wire::header(p).seq;
+            verdict = {recorded, 0, 0};
+        }
+        core_.fold(p);
+        derived_.clear();
+        at_ = 0;
+        core_.apply(p, verdict, *this);
+        return Mismatch::none;
+    }
+
+    Mismatch compare(const uint8_t* p, size_t n, const wire::Header& header) {
+        if (header.cause == 0) return Mismatch::event_missing;
+        const uint8_t* due = derived_.data() + at_;
+        const size_t length = size_t(wire::load64(due) >> 32) * 8 + 8;
+        if (n != length || std::memcmp(p, due, n)) return Mismatch::event_differs;
+        at_ += length;
+        ++records_;
+        return Mismatch::none;
+    }
+
+    Core& core_;
+    std::vector<uint8_t> derived_, again_;
+    size_t at_ = 0, pending_ = 0;
+    uint64_t records_ = 0, commands_ = 0, redecided_ = 0, redecided_seq_ = 0;
+};
+
+}  // namespace tapewire::engine

@@ -1,0 +1,131 @@
+// Risk's state as bytes, and back. Little endian, 8-byte words, in this order:
+//
+//   "TWRISK01"  killed
+//   count, then per defined instrument:  id  tick  lot  max_qty  min_price  max_price  reference  collar_bps  status
+//   count, then per known account:       id  max_order_qty  max_notional  max_position  killed
+//   count, then per exposure that is not 0:   account<<32|instrument  position  open_buy  open_sell
+//   count, then per ClOrdID mark by key: (source+1)<<32|account  last ClOrdID
+//   count, then per live order by id:    id  leaves  cum  account<<32|instrument  buy
+#pragma once
+#include "services/risk/risk.hpp"
+
+namespace tapewire::risk {
+
+inline constexpr uint64_t SNAPSHOT_MAGIC = 0x31304b5349525754;  // "TWRISK01"
+
+namespace detail {
+
+class Words {
+  public:
+    explicit Words(std::vector<uint8_t>& out) : out_(out) {}
+    template <class... T>
+    void put(T... values) {
+        for (uint64_t v : {uint64_t(values)...}) {
+            const auto* p = reinterpret_cast<const uint8_t*>(&v);
+            out_.insert(out_.end(), p, p + 8);
+        }
+    }
+
+  private:
+    std::vector<uint8_t>& out_;
+};
+
+// Reads past the end give 0 and clear ok(), so that a caller may check once per section.
+class WordReader {
+  public:
+    WordReader(const uint8_t* p, size_t n) : p_(p), words_(n / 8), ok_(n % 8 == 0) {}
+    uint64_t get() {
+        if (at_ == words_) {
+            ok_ = false;
+            return 0;
+        }
+        return wire::load64(p_ + 8 * at_++);
+    }
+    // A count of entries of `words` words each that really are there.
+    size_t count(size_t words) {
+        uint64_t n = get();
+        if (n > (words_ - at_) / words) ok_ = false;
+        return ok_ ? n : 0;
+    }
+    bool ok() const { return ok_; }
+    bool done() const { return ok_ && at_ == words_; }
+
+  private:
+    const uint8_t* p_;
+    size_t words_, at_ = 0;
+    bool ok_;
+};
+
+}  // namespace detail
+
+inline void Risk::snapshot(std::vector<uint8_t>& out) const {
+    detail::Words w(out);
+    w.put(SNAPSHOT_MAGIC, killed_);
+    w.put(std::count_if(instruments_.begin(), instruments_.end(), [](const Instrument& i) { return i.status != 0; }));
+    for (size_t id = 0; id < instruments_.size(); ++id)
+        if (const Instrument& i = instruments_[id]; i.status)
+            w.put(id, i.tick, i.lot, i.max_qty, i.min_price, i.max_price, i.reference, i.collar_bps, i.status);
+    w.put(std::count_if(accounts_.begin(), accounts_.end(), [](const Account& a) { return a.known != 0; }));
+    for (size_t id = 0; id < accounts_.size(); ++id)
+        if (const Account& a = accounts_[id]; a.known) w.put(id, a.max_order_qty, a.max_notional, a.max_position, a.killed);
+    size_t open = 0;
+    exposures_.each_sorted([&](uint64_t, const Exposure& e) { open += e.any(); });
+    w.put(open);
+    exposures_.each_sorted([&](uint64_t key, const Exposure& e) {
+        if (e.any()) w.put(key, e.position, e.open_buy, e.open_sell);
+    });
+    w.put(last_cl_ord_.size());
+    last_cl_ord_.each_sorted([&](uint64_t key, uint64_t last) { w.put(key, last); });
+    w.put(orders_.live());
+    orders_.each([&](uint64_t id, const OpenOrder& o) { w.put(id, o.leaves, o.cum, pair(o.account, o.instrument), o.buy); });
+}
+
+// False: not a snapshot of this version, or cut short; the state is then empty.
+inline bool Risk::restore(const uint8_t* p, size_t n) {
+    *this = Risk{};
+    detail::WordReader r(p, n);
+    if (r.get() != SNAPSHOT_MAGIC) return false;
+    killed_ = r.get() != 0;
+    for (size_t left = r.count(9); left; --left) {
+        uint64_t id = r.get();
+        if (id == 0 || id >= MAX_INSTRUMENTS) return *this = Risk{}, false;
+        if (id >= instruments_.size()) instruments_.resize(id + 1);
+        Instrument& i = instruments_[id];
+        i.tick = int64_t(r.get()), i.lot = int64_t(r.get()), i.max_qty = int64_t(r.get());
+        i.min_price = int64_t(r.get()), i.max_price = int64_t(r.get()), i.reference = int64_t(r.get());
+        i.collar_bps = uint32_t(r.get()), i.status = uint32_t(r.get());
+        if (i.tick <= 0 || i.lot <= 0) return *this = Risk{}, false;
+    }
+    for (size_t left = r.count(5); left; --left) {
+        uint64_t id = r.get();
+        if (id == 0 || id >= MAX_ACCOUNTS) return *this = Risk{}, false;
+        if (id >= accounts_.size()) accounts_.resize(id + 1);
+        Account& a = accounts_[id];
+        a.max_order_qty = int64_t(r.get()), a.max_notional = int64_t(r.get()), a.max_position = int64_t(r.get());
+        a.killed = uint32_t(r.get()), a.known = 1;
+    }
+    for (size_t left = r.count(4); left; --left) {
+        uint64_t key = r.get();
+        if (key == 0) return *this = Risk{}, false;
+        Exposure& e = exposures_[key];
+        e.position = int64_t(r.get()), e.open_buy = int64_t(r.get()), e.open_sell = int64_t(r.get());
+    }
+    for (size_t left = r.count(2); left; --left) {
+        uint64_t key = r.get();
+        if (key == 0) return *this = Risk{}, false;
+        last_cl_ord_[key] = r.get();
+    }
+    for (size_t left = r.count(5); left; --left) {
+        uint64_t id = r.get();
+        int64_t leaves = int64_t(r.get()), cum = int64_t(r.get());
+        uint64_t owner = r.get();
+        bool buy = r.get() != 0;
+        // An id far beyond what was ever given would make the page table as long as it says.
+        if (leaves <= 0 || id >> 40 || uint32_t(owner) >= instruments_.size()) return *this = Risk{}, false;
+        orders_.add(id) = {leaves, uint32_t(owner >> 32), uint32_t(owner), cum, buy};
+    }
+    if (!r.done()) return *this = Risk{}, false;
+    return true;
+}
+
+}  // namespace tapewire::risk

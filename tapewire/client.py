@@ -1,0 +1,157 @@
+"""The order client: puts commands into a ring of its own and reads its answers off the tape.
+
+    client ──ring──▶ engine ──▶ tape ──▶ client
+
+Commands and answers never meet in this process: what poll() returns has been sequenced and is as durable as the engine
+is configured to make it. A client that was away reads on from where it was: every answer stays on the tape.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tapewire import messages as m
+from tapewire.errors import RingError, TapewireError
+from tapewire.folders import Folders
+from tapewire.ring import Doorbell, RingProducer
+from tapewire.tape import TapeReader
+
+
+class RingFull(TapewireError):
+    """The engine has not yet taken what was sent before. Nothing was sent; try again, slow down, or give up."""
+
+
+class OrderClient:
+    """One producer of commands. Not shared between threads: open one each."""
+
+    def __init__(self, ring: RingProducer, source: int, reader: TapeReader) -> None:
+        self._ring, self.source, self._reader = ring, source, reader
+        # Rising across restarts, as ClOrdIDs of one source and account must.
+        self._cl_ord_id = time.time_ns()
+        self._new = m.NewOrder.encoder(
+            *("cl_ord_id", "ts_event", "ts_recv", "instrument", "account", "side", "ord_type", "time_in_force"),
+            *("price", "qty", "post_only"),
+        )
+        self._cancel = m.CancelOrder.encoder("cl_ord_id", "ts_event", "ts_recv", "order_id", "account")
+        self._replace = m.ReplaceOrder.encoder(
+            *("cl_ord_id", "ts_event", "ts_recv", "order_id", "account", "price", "qty")
+        )
+
+    @classmethod
+    def open(
+        cls, data: Path | str, shard: int = 0, *, producer: str = "traders", from_seq: int | None = None
+    ) -> OrderClient:
+        """Takes the inbound ring named `producer` of the engine at `data`, and reads its tape from now on (or from
+        `from_seq`).
+
+        Raises RingError when no engine made such a ring, or another living process has it.
+        """
+        folders = Folders(Path(data))
+        found = folders.find_inbound_ring(shard, producer)
+        if found is None:
+            raise RingError(
+                f"{folders.rings}: no inbound ring of a producer {producer!r} for shard {shard}. "
+                f"Start the engine with this data folder, and name the producer in [engine] producers"
+            )
+        path, source = found
+        ring = RingProducer(str(path), doorbell=Doorbell(str(folders.doorbell(shard))))
+        reader = TapeReader(str(folders.orders_tape(shard)), limit="released")
+        reader.seek_seq(from_seq if from_seq is not None else reader.positions.released_seq + 1)
+        return cls(ring, source, reader)
+
+    def next_cl_ord_id(self) -> int:
+        self._cl_ord_id += 1
+        return self._cl_ord_id
+
+    def new_order(
+        self,
+        *,
+        instrument: int,
+        side: m.Side,
+        qty: int,
+        account: int,
+        price: int = 0,
+        ord_type: m.OrdType = m.OrdType.limit,
+        time_in_force: m.TimeInForce = m.TimeInForce.gtc,
+        post_only: bool = False,
+        client_text: str = "",
+    ) -> int:
+        """Sends an order; returns its ClOrdID. Price and qty are mantissas at the instrument's exponents."""
+        cl_ord_id, now = self.next_cl_ord_id(), time.time_ns()
+        raw = self._new(cl_ord_id, now, now, instrument, account, side, ord_type, time_in_force, price, qty, post_only)
+        if client_text:
+            raw = bytes(m.NewOrder.decode(raw).replace(client_text=client_text))
+        self._write(raw)
+        return cl_ord_id
+
+    def cancel(self, order_id: int, account: int) -> int:
+        """Asks for a live order to be cancelled; returns this request's ClOrdID."""
+        cl_ord_id, now = self.next_cl_ord_id(), time.time_ns()
+        self._write(self._cancel(cl_ord_id, now, now, order_id, account))
+        return cl_ord_id
+
+    def replace(self, order_id: int, account: int, price: int, qty: int) -> int:
+        """Asks for a new price and total quantity (OrderQty); returns this request's ClOrdID."""
+        cl_ord_id, now = self.next_cl_ord_id(), time.time_ns()
+        self._write(self._replace(cl_ord_id, now, now, order_id, account, price, qty))
+        return cl_ord_id
+
+    def submit(self, command: m.Message) -> None:
+        """Sends any command as it is (its ts_recv is set to now if it is 0)."""
+        self._write(bytes(command if command.ts_recv else command.replace(ts_recv=time.time_ns())))
+
+    def poll(self, limit: int = 256) -> list[m.Message]:
+        """What the tape answered this producer since the last call, at most `limit`: events, never commands."""
+        return [m.decode(raw) for raw in self._reader.poll_answers(self.source, limit)]
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleeps until the tape has moved; False after the time-out."""
+        return self._reader.wait(timeout_s)
+
+    def answers(self, cl_ord_id: int, timeout_s: float = 5.0) -> Iterator[m.Message]:
+        """Yields this producer's events until the one that answers `cl_ord_id` has been yielded.
+
+        Raises TimeoutError when that takes longer than `timeout_s`.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            for event in self.poll():
+                yield event
+                if getattr(event, "cl_ord_id", 0) == cl_ord_id:
+                    return
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"no answer to ClOrdID {cl_ord_id} within {timeout_s} s: is the engine running?")
+            self.wait(min(left, 0.1))
+
+    def instruments(self) -> dict[str, m.InstrumentDefinition]:
+        """The instruments as the tape defines them so far, by ticker."""
+        reader = TapeReader(str(self._reader.path), limit="released")
+        found: dict[str, m.InstrumentDefinition] = {}
+        while batch := reader.poll_type(m.MessageType.instrument_definition, 4096):
+            for raw in batch:
+                definition = m.InstrumentDefinition.decode(raw)
+                if not definition.decision:
+                    found[definition.ticker] = definition
+        return found
+
+    @property
+    def lag(self) -> int:
+        """Bytes of the tape that this client has not read yet."""
+        return self._reader.lag
+
+    def close(self) -> None:
+        self._ring.close()
+        self._reader.close()
+
+    def __enter__(self) -> OrderClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _write(self, raw: bytes) -> None:
+        if not self._ring.write(raw):
+            raise RingFull(f"inbound ring {self.source} is full: the engine is behind, or not running")
