@@ -19,7 +19,9 @@ from services.flusher.flusher import Pacer
 from tapewire import logs
 from tapewire.agent import AgentRunner, BackoffIdle, CompositeAgent, IdleStrategy, SpinIdle, YieldIdle
 from tapewire.config import Config, load
+from tapewire.errors import ConfigError
 from tapewire.histogram import StatsPage
+from tapewire.ring import RingConsumer, create_ring
 from tapewire.store import layout
 from tapewire.tape import TapeWriter
 
@@ -32,13 +34,20 @@ ARCHIVE_JOIN_S: Final = 0.5
 
 def feed_flusher(config: Config, feed: str, log: logs.Logger) -> FeedFlusher:
     name, settings = f"md.{feed}", config.flusher
-    path = config.folders.tape(name)
+    path, ring = config.folders.tape(name), config.folders.ring(name)
+    if feed not in config.feeds:
+        raise ConfigError(f"feed {feed}: there is no [feed.{feed}]; there are {', '.join(config.feeds) or 'none'}")
+
+    def open_ring() -> RingConsumer:
+        # Whichever of connector and flusher comes first makes it: a ring that is there is kept with all it holds.
+        create_ring(ring, config.feeds[feed].ring_bytes)
+        return RingConsumer(ring)
 
     def open_tape() -> TapeWriter:
         return TapeWriter(path, name=name, segment_bytes=settings.segment_bytes, durability=settings.durability)
 
-    page = StatsPage.create(_stats(config, f"flusher.{name}"), agent.HISTOGRAMS, agent.COUNTERS)
-    return FeedFlusher(feed, config.folders.ring(name), path, open_tape, Pacer(settings.max_batch), page, log)
+    page = StatsPage.create(config.folders.stats / f"flusher.{name}", agent.HISTOGRAMS, agent.COUNTERS)
+    return FeedFlusher(feed, ring, path, open_ring, open_tape, Pacer(settings.max_batch), page, log)
 
 
 def archiving(config: Config, log: logs.Logger) -> ArchiveAgent:
@@ -46,7 +55,7 @@ def archiving(config: Config, log: logs.Logger) -> ArchiveAgent:
     limits = Limits(settings.archive_records, int(settings.archive_wait * 1e9), settings.row_group_rows)
 
     def page(tape: str) -> StatsPage:
-        path = _stats(config, f"archiver.{tape}")
+        path = config.folders.stats / f"archiver.{tape}"
         return StatsPage.create(path, archive_agent.HISTOGRAMS, archive_agent.COUNTERS)
 
     return ArchiveAgent(lambda: layout.tapes(config.data), lambda tape: Archiver(config.data, tape, limits), page, log)
@@ -57,12 +66,6 @@ def idle_of(config: Config) -> IdleStrategy:
     if config.flusher.idle == "spin":
         return SpinIdle()
     return YieldIdle() if config.flusher.idle == "yield" else BackoffIdle(sleep_ns_max=QUIET_NS)
-
-
-def _stats(config: Config, name: str) -> Path:
-    folder = config.data / "stats"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / name
 
 
 @click.command()

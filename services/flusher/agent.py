@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from services.flusher.flusher import Pacer, seq_of, sort_out, ts_of
-from tapewire.errors import RingBusy, RingMissing, TapeFull, TapewireError, WireError
+from tapewire.errors import RingBusy, TapeFenced, TapeFull, TapewireError, WireError
 from tapewire.histogram import StatsPage
 from tapewire.logs import Logger
 from tapewire.ring import RingConsumer
 from tapewire.tape import TapeReader, TapeWriter
-from tapewire.wire._wire import is_flat
 
-RETRY_NS: Final = 1_000_000_000  # how often a ring that is not there yet, or a full disk, is tried again
+RETRY_NS: Final = 1_000_000_000  # how often a ring or tape that another process has, or a full disk, is tried again
 DRAIN_NS: Final = 3_000_000_000
 
 COUNTERS: Final = ("state", "records", "commits", "duplicates", "gaps", "next_seq", "ring_bytes")
@@ -37,7 +36,7 @@ class State(IntEnum):
 
 
 class FeedFlusher:
-    """Moves one ring onto its tape. `open_tape` makes the writer; it is called again after a disk was full.
+    """Moves one ring onto its tape. `open_ring` and `open_tape` are called again after a disk was full.
 
     A feed that cannot go on stops alone: `state`, `reason` and the log say so, and nothing more of its ring goes.
     `clock` gives ns and never goes back.
@@ -48,6 +47,7 @@ class FeedFlusher:
         feed: str,
         ring: Path,
         tape: Path,
+        open_ring: Callable[[], RingConsumer],
         open_tape: Callable[[], TapeWriter],
         pacer: Pacer,
         stats: StatsPage,
@@ -55,7 +55,8 @@ class FeedFlusher:
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.feed, self.state, self.reason = feed, State.waiting, ""
-        self._ring_path, self._tape_path, self._open_tape = ring, tape, open_tape
+        self._ring_path, self._tape_path = ring, tape
+        self._open_ring, self._open_tape = open_ring, open_tape
         self._pacer, self._stats, self._log, self._clock = pacer, stats, log, clock
         self._latency, self._commit_time = (stats.histogram(name) for name in HISTOGRAMS)
         self._ring: RingConsumer | None = None
@@ -97,6 +98,7 @@ class FeedFlusher:
             except TapewireError as error:
                 self._leave(State.stopped, error)
         self._let_go()
+        self._stats.close()
 
     def _let_go(self) -> None:
         """Without a commit: what was not committed stays in the ring."""
@@ -116,11 +118,10 @@ class FeedFlusher:
     def _open(self, now: int) -> None:
         self._retry_at = now + RETRY_NS
         try:
-            self._ring = RingConsumer(self._ring_path)
-        except (RingMissing, RingBusy) as error:  # its connector, or the flusher before us, has yet to start or to end
-            self._become(State.waiting, str(error))
+            self._ring, self._tape = self._open_ring(), self._open_tape()
+        except (RingBusy, TapeFenced) as error:  # the flusher before us has yet to end
+            self._leave(State.waiting, error)
             return
-        self._tape = self._open_tape()
         self._recovering, self._polled, self._appended = True, 0, 0
         self._stats.set("next_seq", self._tape.next_seq)
         self._become(State.running, "")
@@ -141,32 +142,33 @@ class FeedFlusher:
 
     def _append(self, raws: list[bytes], now: int) -> None:
         assert self._tape is not None
-        damaged = next((place for place, raw in enumerate(raws) if not is_flat(raw)), None)
-        found = sort_out(raws[:damaged], self._tape.next_seq, self._recovering)
+        found = sort_out(raws, self._tape.next_seq, self._recovering)
         if found.duplicates:
             self._check_duplicates(found.duplicates)
         if self._polled == 0:
             self._first_at, self._first_ts = now, ts_of(raws[0])
-        for raw in found.append:
-            self._tape.append(raw)
+        try:
+            if found.append:
+                self._tape.append_many(found.append)
+        except WireError as error:
+            self._tape.commit()  # what came before is good
+            raise TapewireError(f"ring {self._ring_path}: record {self._tape.next_seq} is not whole: {error}") from None
         self._polled += len(found.duplicates) + len(found.append)
         self._appended += len(found.append)
         self._recovering = self._recovering and not found.append
-        if found.found is not None or damaged is not None:
-            self._commit()  # what came before the fault is good
+        if found.found is not None:
+            self._tape.commit()  # likewise; but nothing is released: the ring keeps what cannot be written
             self._stats.add("gaps")
-            raise self._fault(found.found, damaged)
+            raise self._out_of_order(found.found)
 
-    def _fault(self, found: int | None, damaged: int | None) -> TapewireError:
+    def _out_of_order(self, found: int) -> TapewireError:
         assert self._tape is not None
         expected = self._tape.next_seq
-        if found is None:
-            return WireError(f"ring {self._ring_path}: record {expected} is no message of ours. The feed is stopped.")
         way = "jumps ahead to" if found > expected else "steps back to"
         return TapewireError(
-            f"feed {self.feed}: ring {self._ring_path} {way} record {found}, but the next for tape {self._tape_path} is "
-            f"{expected}. A tape has no gaps, so nothing more of this feed is written. Was the tape or the ring removed "
-            f"alone? Stop the connector of {self.feed}, remove the ring (its records are lost then), and start it."
+            f"feed {self.feed}: ring {self._ring_path} {way} record {found}, but the next for tape {self._tape_path} "
+            f"is {expected}. A tape has no gaps, so nothing more of this feed is written. Was the tape or the ring "
+            f"removed alone? Stop the connector of {self.feed}, remove the ring (its records are lost then), and start it."
         )
 
     def _check_duplicates(self, duplicates: list[bytes]) -> None:

@@ -1,11 +1,11 @@
 """Tapes to columnar files: the next stretch of a tape, planned, converted, made durable, checked off.
 
-    1  sync the tape's own files, so that the archive never holds what a power cut could take off the tape
-    2  write the plan                        checkpoint: archived = 1000, planned = 2000
-    3  for each kind, feed, day, ticker: write the file aside, sync, rename, sync the folder
-    4  check it off                          checkpoint: archived = 2000, planned = 2000
+    1  write the plan                        checkpoint: archived = 1000, planned = 2000
+    2  for each kind, feed, day, ticker: write the file aside, sync, rename, sync the folder
+    3  check it off                          checkpoint: archived = 2000, planned = 2000
 
-Killed anywhere, it does the same plan again: the same rows, the same names, nothing twice.
+Killed anywhere, it does the same plan again: the same rows, the same names, nothing twice. Only what is durable on the
+tape is planned, so that the archive never holds what a power cut could take off the tape and number anew.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ class Archiver:
         self._feed = layout.feed_of(tape)
         self._reader: TapeReader | None = None
         self._waiting_since: int | None = None
-        self._synced: dict[str, int] = {}
 
     def do_work(self, now: int) -> int:
         """Archives one stretch if one is due; returns how many records it had. `now` in ns, of any steady clock.
@@ -59,16 +58,15 @@ class Archiver:
             stretch = self._due(now)
             if stretch == 0:
                 return 0
-            self._sync_tape()
             self._save(msgspec.structs.replace(self.checkpoint, planned=self.checkpoint.archived + stretch))
         return self._carry_out()
 
     def behind(self) -> int:
-        """Records on the tape that are not archived yet."""
-        last = self._open().last_seq
+        """Durable records of the tape that are not archived yet."""
+        last = self._open().positions.durable_seq
         if last < self.checkpoint.archived:
             raise StoreError(
-                f"tape {self._path} ends at record {last}, but {checkpoints.path_of(self._data, self.tape)} says that "
+                f"tape {self._path} is durable up to record {last}, but by {checkpoints.path_of(self._data, self.tape)} "
                 f"{self.checkpoint.archived} are archived: the tape was replaced or cut. Nothing was changed."
             )
         return last - self.checkpoint.archived
@@ -80,7 +78,7 @@ class Archiver:
 
     def _open(self) -> TapeReader:
         if self._reader is None:
-            self._reader = TapeReader(self._path, from_seq=self.checkpoint.archived + 1)
+            self._reader = TapeReader(self._path, from_seq=self.checkpoint.archived + 1, limit="durable")
         return self._reader
 
     def _save(self, checkpoint: Checkpoint) -> None:
@@ -97,17 +95,6 @@ class Archiver:
             self._waiting_since = now
         waited = self._limits.wait_ns and now - self._waiting_since >= self._limits.wait_ns
         return min(behind, self._limits.records) if waited or behind >= self._limits.records else 0
-
-    def _sync_tape(self) -> None:
-        """Makes durable what the tape holds, whatever its writer's durability; unchanged files are skipped."""
-        for path in sorted(self._path.iterdir()):
-            if not path.is_file():
-                continue
-            changed = path.stat().st_mtime_ns
-            if self._synced.get(path.name) != changed:
-                self._disk.sync(path)
-                self._synced[path.name] = changed
-        self._disk.sync(self._path)
 
     def _carry_out(self) -> int:
         """Archives what is planned and not archived, whether planned just now or before a crash."""

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tapewire.errors import StoreError, TapeError
+from tapewire.errors import StoreError, TapeGone
 from tapewire.store import checkpoint as checkpoints
 from tapewire.store import layout
 from tapewire.store.checkpoint import Checkpoint
@@ -125,7 +125,7 @@ class Store:
             point = checkpoints.read(self.data, tape)
             try:
                 return self._rows(ask, tape, point)
-            except (StoreError, TapeError):
+            except TapeGone:
                 # The tape let go of records that were archived after the checkpoint was read: there is a newer one.
                 if attempt == RETRIES_MAX or checkpoints.read(self.data, tape).archived == point.archived:
                     raise
@@ -134,7 +134,7 @@ class Store:
     def _rows(self, ask: Ask, tape: str, point: Checkpoint) -> tuple[pa.Table, bool]:
         """The rows of one tape, and whether it has any of that kind and ticker, at whatever time."""
         pieces, tail = self._pieces_of(ask, tape, point), self._tail_of(ask, tape, point)
-        exists = bool(pieces or (tail and tail.tickers(ask.kind.name)))
+        exists = bool(pieces or tail.tickers(ask.kind.name))
         backwards, tables, rows = ask.limit is not None and ask.limit < 0, [], 0
         for table in self._sources(ask, pieces, tail, point, backwards):
             tables.append(table)
@@ -150,10 +150,10 @@ class Store:
         return limited(pa.concat_tables(tables) if tables else ask.kind.schema.empty_table(), ask.limit), exists
 
     def _sources(
-        self, ask: Ask, pieces: list[layout.Piece], tail: Tail | None, point: Checkpoint, backwards: bool
+        self, ask: Ask, pieces: list[layout.Piece], tail: Tail, point: Checkpoint, backwards: bool
     ) -> Iterator[pa.Table]:
         def today() -> list[pa.Table]:
-            return tail.rows(ask.kind.name, ask.ticker, point.archived, ask.start, ask.end) if tail else []
+            return tail.rows(ask.kind.name, ask.ticker, point.archived, ask.start, ask.end)
 
         if backwards:
             yield from reversed(today())
@@ -175,9 +175,7 @@ class Store:
         self._pieces[key] = (point.archived, pieces)
         return pieces
 
-    def _tail_of(self, ask: Ask, tape: str, point: Checkpoint) -> Tail | None:
-        if not layout.tape(self.data, tape).is_dir():
-            return None
+    def _tail_of(self, ask: Ask, tape: str, point: Checkpoint) -> Tail:
         key = (tape, ask.kind.name, ask.ticker)
         tail = self._tails.pop(key, None) or Tail(self.data, tape, kinds=(ask.kind.name,), ticker=ask.ticker)
         self._tails[key] = tail

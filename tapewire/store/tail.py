@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tapewire.errors import StoreError
+from tapewire.errors import TapeMissing
 from tapewire.store import layout
 from tapewire.store.checkpoint import Checkpoint
 from tapewire.store.columns import convert
@@ -47,17 +47,10 @@ class Tail:
         self._next_seq = 0
 
     def refresh(self, checkpoint: Checkpoint) -> None:
-        """Raises TapeError; StoreError if the tape no longer holds what follows the checkpoint."""
+        """Raises TapeError: damaged, or (TapeGone) without the records that follow the checkpoint."""
         if self._reader is None or self._next_seq <= checkpoint.archived:
             self._begin(checkpoint)
-        assert self._reader is not None
-        while raws := self._reader.poll(POLL_RECORDS):
-            first = int.from_bytes(raws[0][16:24], "little")
-            if first != self._next_seq:
-                raise StoreError(
-                    f"tape {self._path}: record {self._next_seq} was to follow what is archived, but {first} comes "
-                    f"next: the records between are neither in the archive nor on the tape."
-                )
+        while self._reader is not None and (raws := self._reader.poll(POLL_RECORDS)):
             self._next_seq += len(raws)
             for kind, ticker, table in convert(raws, self._instruments, self._kinds, self._ticker):
                 self._chunks.setdefault((kind.name, ticker), []).append(_chunk(table))
@@ -88,7 +81,10 @@ class Tail:
         self._chunks.clear()
         self._instruments = dict(checkpoint.instruments)
         self._next_seq = checkpoint.archived + 1
-        self._reader = TapeReader(self._path, from_seq=self._next_seq)
+        try:
+            self._reader = TapeReader(self._path, from_seq=self._next_seq)
+        except TapeMissing:  # taken away, or being made: there is nothing of today
+            self._reader = None
 
     def _tidy(self, archived: int) -> None:
         for key, chunks in list(self._chunks.items()):
