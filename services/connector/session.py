@@ -413,7 +413,10 @@ class VenueSession(Generic[I]):
             definition.price_exponent,
             definition.qty_exponent,
         ):
-            out += self._resync(instrument, "the venue changed the precision", now)
+            if instrument.state == RESYNC_STATE:
+                instrument.book.clear()  # It is being built already, and no level of it was published.
+            else:
+                out += self._resync(instrument, "the venue changed the precision", now)
         early, instrument.early = instrument.early, deque(maxlen=instrument.early.maxlen)
         for data, received in early:
             try:
