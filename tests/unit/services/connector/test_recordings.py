@@ -111,7 +111,7 @@ class TopsCompared:
 def test_binance_spot_has_no_false_gap_and_its_book_equals_every_shared_top(recordings: Path) -> None:
     events = spot(recordings)
     session = BinanceSession(["BTCUSDT"], 1000, Random(1))
-    replay, tops, naive = Replay(session), TopsCompared(session), NaiveBook()
+    replay, tops = Replay(session), TopsCompared(session)
     replay.begin(events)
     for event in events:
         replay.feed(event)
@@ -124,19 +124,25 @@ def test_binance_spot_has_no_false_gap_and_its_book_equals_every_shared_top(reco
     assert len(tops.equal) == 1_072
     assert (len(replay.of(Trade)), len(replay.of(Quote))) == (9_757 + 10_147, 28_040 + 45_134)
     matches_window(replay, rebuilt(update for _, update in replay.updates))
-    scale = 10**8
-    for event in events:
-        frame = json.loads(event.data)
-        if event.kind == "rest":
-            naive = NaiveBook()
-            snapshot_id, sides = frame["lastUpdateId"], (frame["bids"], frame["asks"])
-        elif "depth" in frame["stream"] and "snapshot_id" in locals() and frame["data"]["u"] > snapshot_id:
-            sides = (frame["data"]["b"], frame["data"]["a"])
-        else:
-            continue
-        naive.apply(*([(int(Decimal(p) * scale), int(Decimal(q) * scale)) for p, q in side] for side in sides))
+    naive = naive_spot(events)
     book = session.instruments[0].book
     assert (book.bids.levels, book.asks.levels) == (naive.bids, naive.asks)
+
+
+def mantissas(levels: list[list[str]], price_scale: int = 10**8) -> list[tuple[int, int]]:
+    return [(int(Decimal(price) * price_scale), int(Decimal(qty) * 10**8)) for price, qty in levels]
+
+
+def naive_spot(events: list[Event]) -> NaiveBook:
+    """The snapshot, then every frame that is not older."""
+    (snapshot,) = [json.loads(event.data) for event in events if event.kind == "rest"]
+    book = NaiveBook()
+    book.apply(mantissas(snapshot["bids"]), mantissas(snapshot["asks"]))
+    for event in events:
+        data = json.loads(event.data).get("data", {})
+        if data.get("e") == "depthUpdate" and data["u"] > snapshot["lastUpdateId"]:
+            book.apply(mantissas(data["b"]), mantissas(data["a"]))
+    return book
 
 
 @pytest.mark.parametrize(
@@ -205,8 +211,8 @@ def test_every_kraken_checksum_verifies(recordings: Path, name: str, depth: int,
             if frame["type"] == "snapshot":
                 naive = NaiveBook()
             data = frame["data"][0]
-            sides = ([(int(v["price"] * 10), int(v["qty"] * 10**8)) for v in data[side]] for side in ("bids", "asks"))
-            naive.apply(*sides, depth=depth)
+            bids, asks = ([[v["price"], v["qty"]] for v in data[side]] for side in ("bids", "asks"))
+            naive.apply(mantissas(bids, 10), mantissas(asks, 10), depth)
     book = session.instruments[0].book
     assert (book.bids.levels, book.asks.levels) == (naive.bids, naive.asks)
     matches_window(replay, rebuilt(update for _, update in replay.updates))
@@ -220,8 +226,8 @@ def kraken_sdk(recordings: Path) -> list[Event]:
     events = []
     for n, frame in enumerate((recorded["init"], *recorded["updates"])):
         (data,) = frame["data"]
-        sides = [[(f"{v['price']:.1f}", f"{v['qty']:.8f}") for v in data[side]] for side in ("bids", "asks")]
-        events.append(Event(n, kraken_book(frame["type"], data["checksum"], *sides)))
+        bids, asks = ([(f"{v['price']:.1f}", f"{v['qty']:.8f}") for v in data[side]] for side in ("bids", "asks"))
+        events.append(Event(n, kraken_book(frame["type"], data["checksum"], bids, asks)))
     return events
 
 
