@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 export UV_PYTHON_DOWNLOADS := never
 UV_VERSION := 0.13.8
-CORE := $(shell find tapewire services -name '*.pyx' -o -name '*.pxd' -o -name '*.hpp')
+CORE := $(shell find tapewire services bench -name '*.pyx' -o -name '*.hpp')
 ARGS ?=
 
 help: ## list the targets
@@ -18,9 +18,9 @@ $(VENV)/.installed: requirements.lock tools/check_host.sh
 	@$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/.built: $(VENV)/.installed pyproject.toml $(CORE)
+$(VENV)/.built: $(VENV)/.installed setup.py pyproject.toml $(CORE)
 	@test -e $(VENV)/bin/tapewire || echo "building the compiled core (about half a minute, once) ..."
-	@$(PY) -W ignore -c "import setuptools; setuptools.setup()" --quiet build_ext --inplace
+	@$(PY) setup.py --quiet build_ext --inplace
 	@test -e $(VENV)/bin/tapewire || $(VENV)/bin/uv pip install --quiet --python $(PY) --no-build-isolation --no-deps -e .
 	@touch $@
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from tapewire.wire._wire import BoolField, EnumField, IntField, ListField, Message, TextField, decode, register
+from tapewire.wire._wire import BoolField, EnumField, IntField, ListField, Message, TextField, decode, register, type_of
 
 __all__ = [
     "AccountLimits",
@@ -49,6 +49,7 @@ __all__ = [
     "TimeInForce",
     "Trade",
     "decode",
+    "type_of",
 ]
 
 

@@ -14,7 +14,7 @@ from services.engine.agent import EngineAgent
 from tapewire import config as configuration
 from tapewire.errors import ConfigError, TapewireError
 from tapewire.logs import configure
-from tapewire.process import die_with_parent, pin
+from tapewire.process import pin
 from tapewire.ring import Doorbell, RingProducer
 
 
@@ -28,7 +28,6 @@ def main(path: Path | None) -> None:
     log = configure("engine")
     if operator.PRODUCER not in own.producers:
         raise ConfigError(f"engine.producers: holds {list(own.producers)}; expected {operator.PRODUCER!r} among them")
-    die_with_parent()
     pin(own.core)
     tape = folders.orders_tape(own.shard)
     rings = [(folders.inbound_ring(own.shard, n, name), n) for n, name in enumerate(own.producers, start=1)]

@@ -5,6 +5,8 @@
 //
 // `out` is where events go: `reserve(bytes)` gives room (never null: it stops the engine itself), `append(bytes)` completes it.
 #pragma once
+#include <memory>
+
 #include "services/journal/sequencer.hpp"
 #include "services/matcher/matcher.hpp"
 #include "services/risk/risk.hpp"
@@ -97,6 +99,12 @@ class Core {
             return true;
         };
         return next(sequencer_) && next(risk_) && next(matcher_) && at == n;
+    }
+
+    // Back to the empty state.
+    void clear() {
+        std::destroy_at(this);
+        std::construct_at(this);
     }
 
     const journal::Sequencer& sequencer() const { return sequencer_; }

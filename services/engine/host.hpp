@@ -41,7 +41,7 @@ class Host {
     // The state a snapshot holds; false leaves the empty state.
     bool restore(const uint8_t* p, size_t n) {
         if (engine_.core.restore(p, n)) return true;
-        engine_.core = Core{};
+        engine_.core.clear();
         return false;
     }
 

@@ -27,7 +27,8 @@ cdef extern from "tapewire/wire/flat.hpp" namespace "tapewire::wire" nogil:
         PointerLayout pointers[3]
     const MessageLayout LAYOUTS[]
     const void* BLANKS[]
-    const size_t TYPE_COUNT, MAX_MESSAGE
+    const size_t MAX_MESSAGE, DATA_AT
+    uint16_t c_type_of "tapewire::wire::type_of"(const uint8_t*)
     Fault check(const uint8_t*, size_t)
     Fault relayout(const uint8_t*, size_t, uint8_t*, size_t, size_t&)
     uint64_t load64(const uint8_t*)
@@ -35,7 +36,6 @@ cdef extern from "tapewire/wire/flat.hpp" namespace "tapewire::wire" nogil:
     size_t set_tail_list(uint8_t*, const PointerLayout&, const MessageLayout&, size_t)
 
 cdef enum:
-    TYPE_AT = 64
     MAX_TYPES = 256
 
 cdef list _classes = [None] * MAX_TYPES
@@ -442,14 +442,21 @@ def decode(data):
     cdef Fault fault = check(p, n)
     cdef size_t length = 0
     if fault == Fault.none:
-        return _view(_classes[(<const uint16_t*>(p + TYPE_AT))[0]], raw)
+        return _view(_classes[c_type_of(p)], raw)
     fault = relayout(p, n, _scratch, MAX_MESSAGE, length)
     if fault != Fault.none:
         raise WireError(f"not a message: {FAULTS[fault]} ({n} bytes, beginning {raw[:16].hex(' ')})")
-    return _view(_classes[(<const uint16_t*>(_scratch + TYPE_AT))[0]], PyBytes_FromStringAndSize(<const char*>_scratch, length))
+    return _view(_classes[c_type_of(_scratch)], PyBytes_FromStringAndSize(<const char*>_scratch, length))
 
 
 def is_flat(data) -> bool:
     """Whether `data` has exactly the flat layout, so that the compiled core takes it without laying it out anew."""
     cdef bytes raw = bytes(data)
     return check(<const uint8_t*>PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw)) == Fault.none
+
+
+def type_of(bytes raw) -> int:
+    """The MessageType number of a flat message, without looking at anything else in it."""
+    if PyBytes_GET_SIZE(raw) < <Py_ssize_t>DATA_AT:
+        raise WireError(f"not a message: {PyBytes_GET_SIZE(raw)} bytes")
+    return c_type_of(<const uint8_t*>PyBytes_AS_STRING(raw))

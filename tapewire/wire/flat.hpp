@@ -49,6 +49,7 @@ inline M* make(void* room) {
 }
 
 inline const Header& header(const uint8_t* message) { return *reinterpret_cast<const Header*>(message + HEADER_AT); }
+inline uint16_t type_of(const uint8_t* message) { return uint16_t(header(message).type); }
 inline Header& header(uint8_t* message) { return *reinterpret_cast<Header*>(message + HEADER_AT); }
 
 // Sets a text that has room; `n` excludes the NUL. False if it does not fit.

@@ -344,7 +344,10 @@ def emit_python(enums: list[Enum], structs: list[Struct]) -> str:
     messages = [s for s in structs if s.is_message]
     plain = [s for s in structs if not s.is_message and s.name != "Header"]
     names = sorted(
-        [e.name for e in enums] + [s.name for s in messages] + [s.name for s in plain] + ["Message", "decode"]
+        [e.name for e in enums]
+        + [s.name for s in messages]
+        + [s.name for s in plain]
+        + ["Message", "decode", "type_of"]
     )
     out = [
         f'"""{BANNER}',
@@ -359,7 +362,7 @@ def emit_python(enums: list[Enum], structs: list[Struct]) -> str:
         "from enum import IntEnum",
         "from typing import NamedTuple",
         "",
-        "from tapewire.wire._wire import BoolField, EnumField, IntField, ListField, Message, TextField, decode, register",
+        "from tapewire.wire._wire import BoolField, EnumField, IntField, ListField, Message, TextField, decode, register, type_of",
         "",
         "__all__ = [",
         *[f'    "{n}",' for n in names],

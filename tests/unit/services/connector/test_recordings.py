@@ -29,7 +29,7 @@ from services.connector.replay import (
     read_hftbacktest,
     split_products,
 )
-from tests.oracle.naive_book import NaiveBook, Subscriber
+from tests.oracle.naive_venue_book import NaiveBook, Subscriber
 from tests.venue_frames import binance_depth, kraken_book, kraken_checksum
 
 NKN = ("NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR")

@@ -1,0 +1,39 @@
+from tapewire.messages import Side
+
+MAX_LIVE_ORDERS: int
+
+class Matcher:
+    """The books of a shard. Deterministic: the same commands give the same events, state and digest."""
+
+    def __init__(self, max_live_orders: int = ...) -> None:
+        """`max_live_orders`: 1 to MAX_LIVE_ORDERS; beyond it NewOrders are rejected with `capacity`."""
+    def apply(self, command: bytes) -> list[bytes]:
+        """The events of one flat, sequenced command, numbered from just past its seq. Raises WireError on malformed bytes."""
+    def apply_batch(self, commands: list[bytes] | bytes) -> bytes:
+        """The events of many commands (a list, or one behind another in one bytes), one behind another: see `split`.
+
+        All commands are checked before the first is applied: on WireError, which names the place, nothing was applied.
+        """
+    def snapshot(self) -> bytes:
+        """The whole state as canonical bytes: equal states give equal bytes. The layout is in snapshot.hpp."""
+    @staticmethod
+    def restore(snapshot: bytes, max_live_orders: int = ...) -> Matcher:
+        """The matcher that wrote `snapshot`. Raises WireError on anything that `snapshot` did not write."""
+    def digest(self) -> str:
+        """SHA-256 of the snapshot, in hexadecimal."""
+    def best(self, instrument: int) -> tuple[int, int, int, int]:
+        """(bid, bid quantity, ask, ask quantity); zeros where a side is empty. Raises KeyError if it is not defined."""
+    def depth(self, instrument: int, side: Side, n: int) -> list[tuple[int, int, int]]:
+        """The best `n` levels as (price, quantity, orders), best first. Raises KeyError if it is not defined."""
+    @property
+    def live_orders(self) -> int: ...
+    @property
+    def live_levels(self) -> int: ...
+    @property
+    def last_order_id(self) -> int:
+        """The greatest order id seen; the next NewOrder must carry a greater one."""
+    @property
+    def next_match_id(self) -> int: ...
+
+def split(events: bytes) -> list[bytes]:
+    """The single messages of concatenated ones. Raises WireError where they end amiss."""

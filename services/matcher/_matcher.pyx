@@ -1,0 +1,198 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+# distutils: language = c++
+"""The Python face of the matcher: bytes of commands in, bytes of events out."""
+
+import hashlib
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libcpp cimport bool as cbool
+from libcpp.vector cimport vector
+
+from tapewire.errors import WireError
+from tapewire.wire._wire import FAULTS
+
+cdef extern from "tapewire/wire/flat.hpp" namespace "tapewire::wire" nogil:
+    cdef enum class Fault(int):
+        none, truncated
+    cdef enum class WireSide "tapewire::wire::Side"(uint16_t):
+        unspecified, buy, sell
+    cdef cppclass Header:
+        pass
+    Fault check(const uint8_t*, size_t)
+    const Header& header(const uint8_t*)
+    uint64_t load64(const uint8_t*)
+
+cdef extern from "services/matcher/batch.hpp" namespace "tapewire::matcher" nogil:
+    const size_t MAX_LIVE_ORDERS_C "tapewire::matcher::MAX_LIVE_ORDERS"
+    cdef cppclass CTop "tapewire::matcher::Matcher::Top":
+        int64_t bid, bid_qty, ask, ask_qty
+    cdef cppclass CDepth "tapewire::matcher::Matcher::Depth":
+        int64_t price, qty
+        uint32_t orders
+    cdef cppclass EventBuffer:
+        EventBuffer() except +
+        void command(const Header&)
+        const uint8_t* data()
+        size_t size()
+        void clear()
+    cdef cppclass CMatcher "tapewire::matcher::Matcher":
+        CMatcher(size_t) except +
+        void apply[Sink](const uint8_t*, Sink&) except +
+        void snapshot(vector[uint8_t]&) except +
+        cbool restore(const uint8_t*, size_t) except +
+        cbool defined(uint32_t)
+        CTop best(uint32_t)
+        vector[CDepth] depth(uint32_t, WireSide, size_t) except +
+        size_t live_orders()
+        size_t live_levels()
+        uint64_t last_order_id()
+        uint64_t next_match_id()
+    void apply_batch(CMatcher&, const uint8_t* const*, size_t, EventBuffer&) except +
+
+MAX_LIVE_ORDERS = MAX_LIVE_ORDERS_C
+
+
+cdef int _refuse(const uint8_t* p, Py_ssize_t n, object where) except -1:
+    raise WireError(f"{where}: not a flat message: {FAULTS[check(p, n)]} ({n} bytes). Nothing was applied.")
+
+
+def split(bytes events):
+    """The single messages of concatenated ones, such as `Matcher.apply_batch` returns. Raises WireError where they end amiss."""
+    cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(events)
+    cdef Py_ssize_t left = PyBytes_GET_SIZE(events), n
+    cdef list out = []
+    while left:
+        n = 8 + 8 * <Py_ssize_t>(load64(p) >> 32) if left >= 8 else left + 1
+        if n > left:
+            raise WireError(f"message {len(out)}: {left} bytes are left of it. Pass whole messages.")
+        out.append(PyBytes_FromStringAndSize(<const char*>p, n))
+        p += n
+        left -= n
+    return out
+
+
+cdef class Matcher:
+    cdef CMatcher* matcher
+    cdef EventBuffer* events
+    cdef vector[const uint8_t*] commands
+
+    def __cinit__(self, size_t max_live_orders=MAX_LIVE_ORDERS_C):
+        if not 0 < max_live_orders <= MAX_LIVE_ORDERS_C:
+            raise ValueError(f"max_live_orders is {max_live_orders}: expected 1 to {MAX_LIVE_ORDERS_C}")
+        self.matcher = new CMatcher(max_live_orders)
+        self.events = new EventBuffer()
+
+    def __dealloc__(self):
+        del self.matcher
+        del self.events
+
+    def apply(self, bytes command not None):
+        cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(command)
+        if check(p, PyBytes_GET_SIZE(command)) != Fault.none:
+            _refuse(p, PyBytes_GET_SIZE(command), "command")
+        self.events.clear()
+        self.events.command(header(p))
+        self.matcher.apply(p, self.events[0])
+        p = self.events.data()
+        cdef const uint8_t* end = p + self.events.size()
+        cdef list out = []
+        cdef Py_ssize_t n
+        while p < end:
+            n = 8 + 8 * <Py_ssize_t>(load64(p) >> 32)
+            out.append(PyBytes_FromStringAndSize(<const char*>p, n))
+            p += n
+        return out
+
+    def apply_batch(self, commands not None):
+        self.commands.clear()
+        if PyList_CheckExact(commands):
+            self._take_list(<list>commands)
+        elif PyBytes_CheckExact(commands):
+            self._take_bytes(<bytes>commands)
+        else:
+            raise TypeError(f"commands is a {type(commands).__name__}: expected a list of bytes, or bytes")
+        self.events.clear()
+        apply_batch(self.matcher[0], self.commands.data(), self.commands.size(), self.events[0])
+        return PyBytes_FromStringAndSize(<const char*>self.events.data(), self.events.size())
+
+    cdef int _take_list(self, list commands) except -1:
+        cdef Py_ssize_t i, count = PyList_GET_SIZE(commands)
+        cdef object command
+        cdef const uint8_t* p
+        self.commands.resize(count)
+        for i in range(count):
+            command = <object>PyList_GET_ITEM(commands, i)
+            if not PyBytes_CheckExact(command):
+                raise TypeError(f"command {i} is a {type(command).__name__}: expected bytes. Nothing was applied.")
+            p = <const uint8_t*>PyBytes_AS_STRING(command)
+            if check(p, PyBytes_GET_SIZE(command)) != Fault.none:
+                _refuse(p, PyBytes_GET_SIZE(command), f"command {i}")
+            self.commands[i] = p
+        return 0
+
+    cdef int _take_bytes(self, bytes commands) except -1:
+        cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(commands)
+        cdef size_t left = PyBytes_GET_SIZE(commands), n
+        while left:
+            n = 8 + 8 * <size_t>(load64(p) >> 32) if left >= 8 else left
+            if n > left:
+                n = left
+            if check(p, n) != Fault.none:
+                _refuse(p, n, f"command {self.commands.size()}")
+            self.commands.push_back(p)
+            p += n
+            left -= n
+        return 0
+
+    def snapshot(self):
+        cdef vector[uint8_t] out
+        self.matcher.snapshot(out)
+        return PyBytes_FromStringAndSize(<const char*>out.data(), out.size())
+
+    @staticmethod
+    def restore(bytes snapshot not None, size_t max_live_orders=MAX_LIVE_ORDERS_C):
+        cdef Matcher made = Matcher(max_live_orders)
+        if not made.matcher.restore(<const uint8_t*>PyBytes_AS_STRING(snapshot), PyBytes_GET_SIZE(snapshot)):
+            raise WireError(
+                f"not a matcher snapshot of version 1 with at most {max_live_orders} orders ({PyBytes_GET_SIZE(snapshot)} bytes, "
+                f"beginning {snapshot[:8]!r}). Take another snapshot, or replay the tape from its beginning."
+            )
+        return made
+
+    def digest(self):
+        return hashlib.sha256(self.snapshot()).hexdigest()
+
+    cdef int _known(self, uint32_t instrument) except -1:
+        if not self.matcher.defined(instrument):
+            raise KeyError(f"instrument {instrument} is not defined: send an InstrumentDefinition first")
+        return 0
+
+    def best(self, uint32_t instrument):
+        self._known(instrument)
+        cdef CTop top = self.matcher.best(instrument)
+        return top.bid, top.bid_qty, top.ask, top.ask_qty
+
+    def depth(self, uint32_t instrument, int side, size_t n):
+        self._known(instrument)
+        if side != 1 and side != 2:
+            raise ValueError(f"side is {side}: expected Side.buy or Side.sell")
+        cdef vector[CDepth] levels = self.matcher.depth(instrument, WireSide.buy if side == 1 else WireSide.sell, n)
+        return [(level.price, level.qty, level.orders) for level in levels]
+
+    @property
+    def live_orders(self):
+        return self.matcher.live_orders()
+
+    @property
+    def live_levels(self):
+        return self.matcher.live_levels()
+
+    @property
+    def last_order_id(self):
+        return self.matcher.last_order_id()
+
+    @property
+    def next_match_id(self):
+        return self.matcher.next_match_id()

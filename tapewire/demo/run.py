@@ -1,0 +1,212 @@
+"""Runs the whole platform on this machine: starts it, watches it, ends it, verifies what it left.
+
+nats-server      the bus
+simulator        three venues on sockets of their own; house traders
+connector x 3    venue -> book -> bus and ring
+flusher          rings -> tapes -> columnar files
+engine           the house market: risk, journal, matcher
+journal          the orders tape on the bus
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from tapewire import messages as m
+from tapewire.config.sections import Nats
+from tapewire.demo import kill, settings
+from tapewire.demo.observe import Observer, Sample, summary
+from tapewire.demo.supervisor import Supervisor
+from tapewire.demo.view import Market, View
+from tapewire.errors import TapewireError
+from tapewire.folders import Folders, default_rings
+from tapewire.interfaces import Received
+from tapewire.lifecycle import stop_on_signals
+from tapewire.nats_server import NatsServer
+from tapewire.transports.nats import NatsTransport
+
+VENUES = ("binance", "coinbase", "kraken")
+READY_WITHIN_S = 60.0
+LOOK_EVERY_S = 0.25
+HOUSE_READY_TRADES = 1
+DEFAULT_RATE = 400  # house commands a second
+STOP_ORDER = ("traders", "simulator", *(f"connector.{venue}" for venue in VENUES), "engine", "flusher", "journal")
+
+
+@dataclass
+class Options:
+    data: Path = Path(".tapewire/demo")
+    recordings: Path | None = None
+    seconds: float = 0.0  # 0: until Ctrl-C
+    headless: bool = False
+    kill_engine: bool = False
+    rate: int = DEFAULT_RATE
+    seed: int = 1
+    verify: bool = True
+
+
+@dataclass
+class Outcome:
+    """What --json prints, and whether all of it is as it should be."""
+
+    summary: dict[str, Any] = field(default_factory=dict)
+    ok: bool = True
+
+
+class Demo:
+    def __init__(self, options: Options, console: Console) -> None:
+        self.options, self.console = options, console
+        self.folders = Folders(options.data.absolute())
+        self.market = Market()
+        self.setup_seconds = 0.0
+        self.killed: dict[str, Any] = {}
+        self.config = Path()
+
+    async def run(self) -> Outcome:
+        began = time.monotonic()
+        self.folders.prepare(default_rings("demo", self.folders.data))
+        with NatsServer(self.folders.nats) as server:
+            supervisor = Supervisor(self.folders.data / "logs", {})
+            try:
+                sample = await self._watched(server, supervisor, began)
+            finally:
+                await asyncio.to_thread(supervisor.stop, *STOP_ORDER)
+        return self._finish(sample)
+
+    async def _watched(self, server: NatsServer, supervisor: Supervisor, began: float) -> Sample:
+        observer = Observer(self.folders, VENUES)
+        stopping = stop_on_signals()
+        transport = NatsTransport(Nats(url=server.url))
+        await self._start(server, supervisor)
+        await transport.connect()
+        try:
+            for kind in ("trade", "quote"):
+                await transport.subscribe(f"demo.*.{kind}.*", self._take)
+            await self._ready(observer, supervisor, stopping, began)
+            self.setup_seconds = time.monotonic() - began
+            self._say(f"a running market after {self.setup_seconds:.1f} s")
+            sample = await self._watch(observer, supervisor, stopping, server.url)
+        finally:
+            await transport.close()
+        # Counters and positions as they are once everything has drained; children still hold their pages until then.
+        await asyncio.to_thread(supervisor.stop, *STOP_ORDER)
+        return observer.sample() if not stopping.is_set() or self.options.headless else sample
+
+    async def _start(self, server: NatsServer, supervisor: Supervisor) -> None:
+        options, ports = self.options, self.folders.data / "venues.json"
+        ports.unlink(missing_ok=True)
+        recordings = ["--data", str(options.recordings)] if options.recordings else []
+        supervisor.start(
+            "simulator",
+            *("services.simulator", "--venues", ",".join(VENUES), "--ports-file", str(ports)),
+            *("--seed", str(options.seed), *recordings),
+        )
+        venues = await self._venues(ports, supervisor)
+        self.config = settings.write(self.folders.data, server.url, venues)
+        at = ("--config", str(self.config))
+        supervisor.start("engine", "services.engine", *at)
+        supervisor.start("flusher", "services.flusher", *at)
+        for venue in VENUES:
+            supervisor.start(f"connector.{venue}", "services.connector", venue, *at)
+        supervisor.start("journal", "services.journal", *at)
+        supervisor.start(
+            "traders",
+            *("services.simulator", "traders", "--data", str(self.folders.data), "--producer", "traders"),
+            *("--rate", str(options.rate), "--seed", str(options.seed)),
+        )
+
+    async def _venues(self, ports: Path, supervisor: Supervisor) -> dict[str, dict[str, Any]]:
+        """What the simulator announces once its sockets listen."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not ports.exists():
+            supervisor.check()
+            if time.monotonic() > deadline:
+                raise TapewireError(
+                    f"the simulated venues were not ready within {READY_WITHIN_S:g} s: see {ports.parent}/logs"
+                )
+            await asyncio.sleep(0.02)
+        found: dict[str, dict[str, Any]] = json.loads(ports.read_bytes())
+        return found
+
+    async def _ready(self, observer: Observer, supervisor: Supervisor, stopping: asyncio.Event, began: float) -> None:
+        """Until a trade of every feed, the house's own among them, has come over the bus."""
+        wanted = {*VENUES, "house"}
+        while (missing := wanted - self.market.trades_seen.keys()) and not stopping.is_set():
+            supervisor.check()
+            observer.sample()
+            if time.monotonic() - began > READY_WITHIN_S:
+                raise TapewireError(
+                    f"no trade of {', '.join(sorted(missing))} within {READY_WITHIN_S:g} s: "
+                    f"see {self.folders.data}/logs"
+                )
+            await asyncio.sleep(0.05)
+
+    async def _watch(self, observer: Observer, supervisor: Supervisor, stopping: asyncio.Event, nats: str) -> Sample:
+        view = View(nats, str(self.options.data), self.hints())
+        began = time.monotonic()
+        kill_at = min(self.options.seconds / 2 or 8.0, 8.0) if self.options.kill_engine else None
+        live = None if self.options.headless else Live(console=self.console, screen=True, auto_refresh=False)
+        if live:
+            live.start()
+        try:
+            while not stopping.is_set():
+                elapsed = time.monotonic() - began
+                sample = observer.sample()
+                supervisor.check()
+                if kill_at is not None and elapsed >= kill_at:
+                    kill_at = None
+                    self.killed = await asyncio.to_thread(kill.kill_and_recover, supervisor, self.folders, self.config)
+                if live:
+                    live.update(view.render(sample, self.market, elapsed), refresh=True)
+                if self.options.seconds and elapsed >= self.options.seconds:
+                    break
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            if live:
+                live.stop()
+        return observer.sample()
+
+    def _take(self, message: Received) -> None:
+        self.market.take(message.subject.split(".")[1], m.decode(message.data))
+
+    def hints(self) -> list[str]:
+        data = "" if self.options.data == Options.data else f" --data {self.options.data}"
+        return [
+            "tapewire sub 'demo.binance.trade.*'      decoded messages, one per line (--json for machines)",
+            f"tapewire tape tail orders.0{data}              the house tape, decoded, live",
+            f"tapewire verify{data}                          replays every tape, compares events and digests",
+        ]
+
+    def _finish(self, sample: Sample) -> Outcome:
+        known: dict[str, Any] = {"setup_seconds": round(self.setup_seconds, 2)}
+        outcome = Outcome()
+        if self.options.verify:
+            # A service is named, not imported: tapewire depends on none.
+            verify = importlib.import_module("services.engine.verify")
+            reports = verify.verify(self.folders.data)
+            orders = next((r for r in reports if r.tape == "orders.0"), None)
+            known["verify"] = {
+                "ok": all(r.ok for r in reports),
+                "records": sum(r.records for r in reports),
+                "digest": orders.digest if orders else "",
+                "problems": [f"{r.tape}: {p}" for r in reports for p in r.problems],
+            }
+            outcome.ok = known["verify"]["ok"]
+        if self.options.kill_engine:
+            known["kill"] = self.killed
+            outcome.ok = outcome.ok and bool(self.killed) and self.killed["digest_equal"] and not self.killed["lost"]
+        outcome.summary = summary(sample, known)
+        return outcome
+
+    def _say(self, text: str) -> None:
+        if self.options.headless:
+            self.console.print(text, highlight=False)

@@ -1,0 +1,93 @@
+"""Starts the demo's processes and ends them: in order, within a bound, none left behind.
+
+Each child writes to a log of its own, gets SIGTERM from the kernel should this process die first, and is in the group
+that stop() empties.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tapewire import child
+from tapewire.errors import TapewireError
+
+TERM_SECONDS = 3.0  # what children have for draining before they are killed; all of stop() stays below 5 s
+LOG_LINES_SHOWN = 5
+
+
+class ChildFailed(TapewireError):
+    """A child ended that should be running; carries the end of its log."""
+
+
+@dataclass
+class Child:
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def last_lines(self, count: int = LOG_LINES_SHOWN) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+class Supervisor:
+    """The children of one demo, by name."""
+
+    def __init__(self, logs: Path, environment: dict[str, str]) -> None:
+        self.logs, self.environment = logs, environment
+        self.children: dict[str, Child] = {}
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def start(self, name: str, *arguments: str) -> Child:
+        """Starts `python -m <arguments>`; its output goes to `<logs>/<name>.log`, from the start of that file."""
+        log = self.logs / f"{name}.log"
+        with log.open("wb") as out:
+            process = child.spawn(
+                [sys.executable, "-m", *arguments],
+                stdout=out,
+                stderr=out,
+                env={**os.environ, **self.environment},
+                on_parent_death=signal.SIGTERM,
+            )
+        self.children[name] = Child(name, process, log)
+        return self.children[name]
+
+    def check(self) -> None:
+        """Raises ChildFailed if one of them is gone."""
+        for one in self.children.values():
+            if not one.alive:
+                raise ChildFailed(
+                    f"{one.name} ended by itself (status {one.process.returncode}). The end of {one.log}:\n"
+                    f"{one.last_lines() or '(it is empty)'}"
+                )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, and waits until the process is gone."""
+        process = self.children.pop(name).process
+        process.kill()
+        process.wait()
+
+    def stop(self, *order: str) -> None:
+        """SIGTERM to each in `order`, one after the other, then to the rest; SIGKILL past the bound."""
+        deadline = time.monotonic() + TERM_SECONDS
+        for name in order:
+            if one := self.children.get(name):
+                self._end([one], deadline)
+        self._end(list(self.children.values()), deadline)
+        self.children.clear()
+
+    def _end(self, children: list[Child], deadline: float) -> None:
+        for one in children:
+            if one.alive:
+                one.process.terminate()
+        for one in children:
+            child.stop(one.process, max(deadline - time.monotonic(), 0.05))

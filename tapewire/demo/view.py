@@ -1,0 +1,170 @@
+"""The terminal view of `tapewire demo`: rates, tops of book, last trades, latencies, tapes, lag."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.layout import Layout
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from tapewire import messages as m
+from tapewire.demo.observe import Latency, Sample
+from tapewire.fixed import to_text
+
+TRADES_SHOWN = 16
+QUALITY_STYLE = {"live": "green", "resync": "yellow", "stale": "red", "crossed": "red"}
+SIDE_STYLE = {m.Side.buy: "green", m.Side.sell: "red"}
+
+
+class Market:
+    """The latest quote per feed and ticker, and the last trades, as they come from the bus."""
+
+    def __init__(self) -> None:
+        self.quotes: dict[tuple[str, str], m.Quote] = {}
+        self.trades: deque[tuple[str, m.Trade]] = deque(maxlen=TRADES_SHOWN)
+        self.trades_seen: dict[str, int] = {}
+
+    def take(self, feed: str, message: m.Message) -> None:
+        if isinstance(message, m.Quote):
+            self.quotes[feed, message.ticker] = message
+        elif isinstance(message, m.Trade):
+            self.trades.appendleft((feed, message))
+            self.trades_seen[feed] = self.trades_seen.get(feed, 0) + 1
+
+
+class Rates:
+    """Per second, from two looks at a counter."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[float, int]] = {}
+
+    def per_second(self, name: str, value: int) -> float:
+        now = time.monotonic()
+        then, before = self._last.get(name, (now, value))
+        if now - then >= 1.0 or name not in self._last:
+            self._last[name] = (now, value)
+        return (value - before) / (now - then) if now > then else 0.0
+
+
+class View:
+    def __init__(self, nats: str, data: str, hints: list[str]) -> None:
+        self.nats, self.data, self.hints = nats, data, hints
+        self._rates = Rates()
+
+    def render(self, sample: Sample, market: Market, elapsed: float) -> RenderableType:
+        head = Text.assemble(
+            ("tapewire demo", "bold"),
+            f"  {elapsed:5.0f} s   bus {self.nats}   data {self.data}   ",
+            ("Ctrl-C ends", "dim"),
+        )
+        layout = Layout()
+        layout.split_column(
+            Layout(head, size=1),
+            Layout(name="top", ratio=5),
+            Layout(name="bottom", ratio=4),
+            Layout(self._hints(), size=len(self.hints) + 2),
+        )
+        layout["top"].split_row(
+            Layout(Panel(self._books(market), title="top of book", box=box.ROUNDED), ratio=3),
+            Layout(Panel(self._trades(market), title="last trades", box=box.ROUNDED), ratio=2),
+        )
+        layout["bottom"].split_row(
+            Layout(Panel(Group(self._feeds(sample), self._house(sample)), title="rates", box=box.ROUNDED), ratio=3),
+            Layout(Panel(self._latency(sample), title="latency", box=box.ROUNDED), ratio=3),
+            Layout(Panel(self._tapes(sample), title="tapes and lag", box=box.ROUNDED), ratio=3),
+        )
+        return layout
+
+    def _books(self, market: Market) -> Table:
+        table = _table("feed", "ticker", ">bid", ">qty", ">ask", ">qty", "book")
+        for (feed, ticker), q in sorted(market.quotes.items()):
+            quality = m.BookQuality(q.quality).name
+            table.add_row(
+                feed,
+                ticker,
+                Text(_price(q.bid_price, q.price_exponent), style="green"),
+                _qty(q.bid_qty, q.qty_exponent),
+                Text(_price(q.ask_price, q.price_exponent), style="red"),
+                _qty(q.ask_qty, q.qty_exponent),
+                Text(quality, style=QUALITY_STYLE.get(quality, "")),
+            )
+        return table
+
+    def _trades(self, market: Market) -> Table:
+        table = _table("time", "feed", "ticker", ">price", ">qty")
+        for feed, t in market.trades:
+            at = time.strftime("%H:%M:%S", time.gmtime(t.ts / 1e9)) + f".{t.ts // 1_000_000 % 1000:03d}"
+            price = Text(to_text(t.price, t.price_exponent), style=SIDE_STYLE.get(t.aggressor, ""))
+            table.add_row(Text(at, style="dim"), feed, t.ticker, price, _qty(t.qty, t.qty_exponent))
+        return table
+
+    def _feeds(self, sample: Sample) -> Table:
+        table = _table("feed", ">messages/s", ">published/s", ">gaps", ">resyncs", ">dropped")
+        for feed, c in sample.feeds.items():
+            rates = (self._rates.per_second(f"{feed}.{name}", c[name]) for name in ("messages", "published"))
+            table.add_row(
+                feed, *(f"{rate:,.0f}" for rate in rates), str(c["gaps"]), str(c["resyncs"]), str(c["dropped"])
+            )
+        return table
+
+    def _house(self, sample: Sample) -> Text:
+        rates = {name: self._rates.per_second(f"house.{name}", n) for name, n in sample.house.items()}
+        return Text("\nhouse   " + "   ".join(f"{rate:,.0f} {name}/s" for name, rate in rates.items()))
+
+    def _latency(self, sample: Sample) -> Table:
+        table = _table("stage", ">p50", ">p99", ">p99.9")
+        for stage, one in sample.latency.items():
+            if one.count:
+                table.add_row(stage, *_percentiles(one))
+        return table
+
+    def _tapes(self, sample: Sample) -> Table:
+        table = _table("tape / consumer", ">records", ">written", ">not durable", ">lag")
+        for name, t in sample.tapes.items():
+            table.add_row(name, f"{t.records:,}", _bytes(t.written), _bytes(t.written - t.durable), "")
+        for name, lag in sample.lag.items():
+            table.add_row(Text(name, style="dim"), "", "", "", _bytes(lag))
+        return table
+
+    def _hints(self) -> Panel:
+        return Panel(Text("\n".join(self.hints)), title="in another terminal", box=box.ROUNDED)
+
+
+def _table(*columns: str) -> Table:
+    """A plain table; a column that begins with > is set right."""
+    table = Table(box=None, padding=(0, 1), expand=True, header_style="dim")
+    for column in columns:
+        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
+    return table
+
+
+def _price(mantissa: int, exponent: int) -> str:
+    return to_text(mantissa, exponent) if mantissa else "-"
+
+
+def _qty(mantissa: int, exponent: int) -> str:
+    text = to_text(mantissa, exponent)
+    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+
+
+def _percentiles(one: Latency) -> list[str]:
+    return [duration(ns) for ns in (one.p50_ns, one.p99_ns, one.p999_ns)]
+
+
+def duration(ns: int) -> str:
+    for unit, size in (("s", 1_000_000_000), ("ms", 1_000_000), ("µs", 1_000)):
+        if ns >= size:
+            return f"{ns / size:.3g} {unit}"
+    return f"{ns} ns"
+
+
+def _bytes(n: int) -> str:
+    for unit, size in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)):
+        if n >= size:
+            return f"{n / size:.3g} {unit}"
+    return f"{n} B"
