@@ -8,6 +8,8 @@ TapewireError                  what happened, where, what was expected, what to 
 │   ├── RingBusy               another live producer or consumer holds that side
 │   └── RingDamaged            a header, cursor or record that does not hold
 ├── TapeError                  a tape that cannot be opened or used as asked
+│   ├── TapeMissing            no tape there: the service that writes it has not started yet
+│   ├── TapeGone               the record was removed by retention; the tape begins later
 │   ├── TapeDamaged            a checksum or sequence that does not hold; carries the exact offset
 │   ├── TapeFenced             another writer owns the tape, or a newer epoch does
 │   └── TapeFull               the disk refused more
@@ -52,6 +54,14 @@ class RingDamaged(RingError):
 
 class TapeError(TapewireError):
     """A tape cannot be opened or used as asked."""
+
+
+class TapeMissing(TapeError):
+    """There is no tape at that path, or not yet."""
+
+
+class TapeGone(TapeError):
+    """The record asked for was removed by retention: the tape begins with a later one."""
 
 
 class TapeDamaged(TapeError):

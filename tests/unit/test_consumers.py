@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tapewire.consumers import ConsumerPosition, positions
+from tapewire.errors import TapeError
+
+
+def test_a_position_is_kept_never_goes_back_and_is_listed(tmp_path: Path) -> None:
+    mine = ConsumerPosition(tmp_path, "journal.publisher")
+    assert mine.seq == 0
+    mine.store(1 << 40)
+    mine.store(7)
+    mine.close()
+    again = ConsumerPosition(tmp_path, "journal.publisher")
+    other = ConsumerPosition(tmp_path, "flusher")
+    assert again.seq == 1 << 40
+    assert positions(tmp_path) == {"flusher": 0, "journal.publisher": 1 << 40}
+    again.close()
+    other.close()
+
+
+@pytest.mark.parametrize("name", ["", "../x", "A", "a/b"])
+def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TapeError, match="expected a name"):
+        ConsumerPosition(tmp_path, name)
+
+
+def test_a_tape_that_is_not_there_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(TapeError, match=r"consumer x: cannot keep its position in .*none/consumers/x: No such file"):
+        ConsumerPosition(tmp_path / "none", "x")
