@@ -182,6 +182,8 @@ class Publisher(Section, frozen=True, kw_only=True):
     """Records taken off the tape at once."""
     raw: bool = True
     """Whether every record is also published unchanged on `<env>.orders.tape.<shard>`."""
+    snapshot_every: Annotated[int, Meta(ge=0, le=1 << 40)] = 1_000_000
+    """Records between two snapshots of the fold, which shorten a restart and let old segments go; 0: none."""
     health_interval: Seconds = 1.0
     """Between two ServiceHealth messages, seconds."""
 

@@ -22,6 +22,12 @@ def create_ring(path: str | PathLike[str], capacity: int, first_position: int = 
 def ring_state(path: str | PathLike[str]) -> RingState:
     """Raises RingMissing, RingDamaged, or RingError if the file is no ring."""
 
+def last_record(path: str | PathLike[str]) -> bytes | None:
+    """The newest record that the consumer has not released; None if it has released all.
+
+    For a producer that continues a numbering after a restart: call it before writing. Raises as `ring_state`.
+    """
+
 class Doorbell:
     """Lets one consumer sleep until any of many producers writes. The file is made if it is not there.
 

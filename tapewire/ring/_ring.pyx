@@ -58,6 +58,7 @@ cdef extern from "tapewire/ring/ring.hpp" namespace "tapewire::ring" nogil:
         const char* error()
     cdef cppclass Consumer:
         Status open(const char*)
+        Status open(const char*, Role)
         void close()
         cbool look()
         cbool next(Record&)
@@ -112,6 +113,24 @@ def ring_state(path):
     head = file.shared.head.load()  # before tail, which may move on in between and never falls behind it
     tail = file.shared.tail.load()
     return RingState(file.capacity, head, tail, file.alive(Role.producer), file.alive(Role.consumer))
+
+
+def last_record(path):
+    cdef Consumer ring
+    cdef Record record, last
+    cdef bytes found = None
+    cdef Status status = ring.open(os.fsencode(path), Role.observer)
+    if status == Status.ok:
+        ring.look()
+        while ring.next(record):
+            last = record
+        if last.p != NULL:
+            found = PyBytes_FromStringAndSize(<const char*>last.p, last.n)
+        status = ring.fault()
+    if status != Status.ok:
+        raise _error(status, ring.error())
+    ring.close()
+    return found
 
 
 cdef class Doorbell:

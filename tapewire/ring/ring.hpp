@@ -116,9 +116,10 @@ class Producer {
 
 class Consumer {
   public:
-    // The ring must exist. busy: another consumer lives. Reading starts at what was last released.
-    Status open(const char* path) {
-        fault_ = file_.open(path, Role::consumer);
+    // The ring must exist. busy: another consumer lives. Reading starts at what was last released. An observer takes no
+    // side: it must not release, and sees whole records only while the producer stands still.
+    Status open(const char* path, Role role = Role::consumer) {
+        fault_ = file_.open(path, role);
         if (fault_ != Status::ok) return fault_;
         read_ = released_ = file_.shared->head.load(std::memory_order_acquire);
         tail_seen_ = read_;

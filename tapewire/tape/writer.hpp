@@ -173,6 +173,7 @@ class Writer {
     bool disk() const { return flags_ & FLAG_DISK; }
     uint64_t position() const { return segment_.base + offset(); }  // just past the last append
     uint64_t epoch() const { return segment_epoch_; }
+    uint64_t left() const { return segment_.bytes - offset(); }  // bytes of this segment not yet used
     uint64_t max_message() const { return message_max_; }
     uint64_t batch_records() const { return next_seq_ - batch_first_; }
     const std::string& name() const { return name_; }

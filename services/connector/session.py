@@ -1,0 +1,458 @@
+"""What the sessions of all venues share: a state machine without sockets and without a clock.
+
+                 on_start
+                    │ Connect
+                    ▼           on_connected              snapshot in step
+              (connecting) ───────────────────▶ resync ───────────────────▶ live
+                    ▲                             ▲  ▲   gap, checksum, impossible level, crossed too long  │
+     on_closed      │ Connect, later each time    │  └─────────── one instrument ─────────────────────────┘
+     ───────────────┘                             │
+                                            stale (silence), live again at the next frame
+
+Every entry point takes the time and returns a list of actions; what the venue sends can never make one raise.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from random import Random
+from typing import Generic, TypeVar
+
+import msgspec
+
+from services.connector.actions import (
+    Action,
+    BookDelta,
+    BookSnapshot,
+    Close,
+    Connect,
+    FeedChanged,
+    FetchRest,
+    InstrumentDefined,
+    Quote,
+    Send,
+    Wait,
+)
+from services.connector.book import CROSSED, LIVE, RESYNC, STALE, Level
+from services.connector.instrument import CONNECTING, DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
+from services.connector.limits import Backoff, Limits, jittered
+
+MAX_REST_IN_FLIGHT = 2
+MAX_REPEATS = 100
+MAX_REASON = 200
+"""Characters of a reason; what a venue sent is quoted no longer than that."""
+
+Actions = Sequence[Action]
+NOTHING: Actions = ()
+BAD_INPUT = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What decoding can raise on bytes from outside."""
+
+I = TypeVar("I", bound=Instrument)  # noqa: E741
+
+
+class Counters(msgspec.Struct, kw_only=True):
+    """What happened since the session began."""
+
+    messages: int = 0
+    gaps: int = 0
+    resyncs: int = 0
+    malformed: int = 0
+    unknown: int = 0
+    impossible: int = 0
+    duplicates: int = 0
+    missed_trades: int = 0
+    errors: int = 0
+    reconnects: int = 0
+
+
+class VenueSession(Generic[I]):
+    """Base of the sessions. `random` only spreads retries; a seeded one makes the whole session reproducible."""
+
+    venue = ""
+
+    def __init__(self, instruments: Sequence[I], limits: Limits, random: Random) -> None:
+        self.instruments = tuple(instruments)
+        self.by_ticker = {instrument.ticker: instrument for instrument in instruments}
+        self.limits, self.random = limits, random
+        self.counters = Counters()
+        self.state = CONNECTING
+        self.connected_at = 0
+        self._connected = self._quiet = False
+        self._heard = 0
+        self._backoff = Backoff(limits.reconnect_first, limits.reconnect_most, random)
+        self._outbox: deque[str] = deque()
+        self._next_send = 0
+        self._bad_count = self._bad_since = 0
+        self._said: dict[str, int] = {}
+        self._requests: dict[int, tuple[str, I]] = {}
+        self._request_queue: deque[tuple[str, I, str]] = deque()
+        self._next_request = 1
+
+    # ── what a venue fills in ────────────────────────────────────────────────────────────────────────────────────
+
+    def address(self, url: str) -> str:
+        """What to connect to, given the configured URL."""
+        return url
+
+    def _begin(self, now: int) -> list[Action]:
+        """The connection is open: subscribe, ask for definitions."""
+        raise NotImplementedError
+
+    def _frame(self, data: bytes, now: int) -> Actions:
+        """One text frame. May raise BAD_INPUT."""
+        raise NotImplementedError
+
+    def _answer(self, kind: str, instrument: I, status: int, body: bytes, now: int) -> list[Action]:
+        """The answer to a FetchRest; status 0 means that none came. May raise BAD_INPUT."""
+        raise NotImplementedError
+
+    def _recover(self, instrument: I, now: int) -> list[Action]:
+        """Start building this instrument's book anew; called again while it does not become live."""
+        raise NotImplementedError
+
+    def _forget(self, instrument: I) -> None:
+        """The connection is gone: drop what belonged to it."""
+
+    def _tick(self, now: int) -> list[Action]:
+        """Rules of the venue that depend on time."""
+        return []
+
+    # ── entry points ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_start(self, now: int) -> list[Action]:
+        """Once, before anything else."""
+        return [self._changed(None, CONNECTING, "starting"), Connect(now)]
+
+    def on_connected(self, now: int) -> list[Action]:
+        """The WebSocket is open."""
+        self._connected, self._quiet = True, False
+        self.connected_at = self._heard = now
+        self._bad_count = 0
+        self._outbox.clear()
+        self._next_send = now
+        out: list[Action] = []
+        for instrument in self.instruments:
+            instrument.recoveries = 0
+            instrument.recovery_due = now + self.limits.recovery_most
+            self._set_state(instrument, RESYNC_STATE, RESYNC, "connected", out)
+        out += self._begin(now)
+        self._flush(now, out)
+        out.append(Wait(now + self.limits.tick))
+        return out
+
+    def on_frame(self, data: bytes, now: int) -> Actions:
+        """One whole text message."""
+        self._heard = now
+        self.counters.messages += 1
+        try:
+            out = self._frame(data, now)
+        except BAD_INPUT as error:
+            return self._malformed(data, error, now)
+        return self._heard_again(out) if self._quiet else out
+
+    def on_rest(self, request_id: int, status: int, body: bytes, now: int) -> list[Action]:
+        """The answer to FetchRest(request_id, ...); status 0 and a reason as body when there was none."""
+        asked = self._requests.pop(request_id, None)
+        if asked is None:
+            return []  # Of a connection that is gone.
+        kind, instrument = asked
+        out: list[Action] = []
+        try:
+            out += self._answer(kind, instrument, status, body, now)
+        except BAD_INPUT as error:
+            self.counters.malformed += 1
+            self._retry_later(instrument, now)
+            self._say(f"rest.{instrument.index}", f"{kind}: not what was expected: {error}", now, out, instrument)
+        self._ask_queued(out)
+        return out
+
+    def on_timer(self, now: int) -> list[Action]:
+        """At the latest when the last Wait said; earlier and more often does no harm."""
+        if not self._connected:
+            return []
+        out: list[Action] = []
+        limits = self.limits
+        silent = now - self._heard
+        if silent >= limits.dead:
+            return [Close(f"nothing heard for {silent / 1e9:.1f} s")]
+        if silent >= limits.stale and not self._quiet:
+            self._quiet = True
+            for instrument in self.instruments:
+                if instrument.state == LIVE_STATE:
+                    self._set_state(instrument, STALE_STATE, STALE, f"nothing heard for {silent / 1e9:.1f} s", out)
+        for instrument in self.instruments:
+            self._watch(instrument, now, out)
+        out += self._tick(now)
+        self._flush(now, out)
+        out.append(Wait(now + (limits.send_gap if self._outbox else limits.tick)))
+        return out
+
+    def on_closed(self, now: int, why: str) -> list[Action]:
+        """The connection is gone, or could not be opened."""
+        if self._connected and now - self.connected_at >= self.limits.settled:
+            self._backoff.reset()
+        self._connected = False
+        self.counters.reconnects += 1
+        self._requests.clear()
+        self._request_queue.clear()
+        self._outbox.clear()
+        out: list[Action] = []
+        for instrument in self.instruments:
+            instrument.early.clear()
+            instrument.book.clear()
+            self._forget(instrument)
+            self._set_state(instrument, DOWN, RESYNC, why, out)
+        wait = self._backoff.next()
+        if self.state != DOWN:
+            out.append(self._changed(None, DOWN, f"{why}; next try in {wait / 1e9:.1f} s"))
+        out.append(Connect(now + wait))
+        return out
+
+    def on_replaced(self, now: int) -> list[Action]:
+        """The connection that a Replace asked for feeds this session from now on, beside the older for a while."""
+        self.connected_at = now
+        return []
+
+    def snapshot(self, index: int) -> BookSnapshot | None:
+        """The book of one instrument as it stands; None while there is nothing to trust."""
+        instrument = self.instruments[index - 1]
+        if instrument.state not in (LIVE_STATE, STALE_STATE):
+            return None
+        book = instrument.book
+        return BookSnapshot(
+            index, book.snapshot(), book.seq, book.quality, instrument.last_event_ns, instrument.last_origin
+        )
+
+    # ── states and reasons ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _changed(self, instrument: I | None, state: int, reason: str) -> FeedChanged:
+        if instrument is None:
+            self.state = state
+            counters = self.counters
+            quality = {LIVE_STATE: LIVE, STALE_STATE: STALE}.get(state, RESYNC)
+            return FeedChanged(
+                instrument=0, state=state, quality=quality, gaps=counters.gaps, resyncs=counters.resyncs, reason=reason
+            )
+        return FeedChanged(
+            instrument=instrument.index,
+            state=state,
+            quality=instrument.book.quality,
+            gaps=instrument.gaps,
+            resyncs=instrument.resyncs,
+            reason=reason[:MAX_REASON],
+        )
+
+    def _set_state(self, instrument: I, state: int, quality: int, reason: str, out: list[Action]) -> None:
+        """Moves one instrument and, if that follows, the feed; says so only if something changed."""
+        if instrument.state == state and instrument.book.quality == quality:
+            return
+        instrument.state, instrument.book.quality = state, quality
+        out.append(self._changed(instrument, state, reason))
+        if not self._connected:
+            return
+        feed = self._feed_state()
+        if feed != self.state:
+            out.append(self._changed(None, feed, reason))
+
+    def _feed_state(self) -> int:
+        states = {instrument.state for instrument in self.instruments}
+        if RESYNC_STATE in states:
+            return RESYNC_STATE
+        if STALE_STATE in states:
+            return STALE_STATE
+        return LIVE_STATE if LIVE_STATE in states else RESYNC_STATE
+
+    def _say(self, kind: str, reason: str, now: int, out: list[Action], instrument: I | None = None) -> None:
+        """Reports something that changes no state, at most once in `say_every` per kind."""
+        last = self._said.get(kind)
+        if last is not None and now - last < self.limits.say_every:
+            return
+        self._said[kind] = now
+        out.append(self._changed(instrument, self.state if instrument is None else instrument.state, reason))
+
+    def _malformed(self, data: bytes, error: Exception, now: int) -> list[Action]:
+        self.counters.malformed += 1
+        if now - self._bad_since > self.limits.malformed_within:
+            self._bad_count, self._bad_since = 0, now
+        self._bad_count += 1
+        out: list[Action] = []
+        shown = data[:60].decode("utf-8", "replace")
+        self._say("malformed", f"malformed frame, {self.counters.malformed} so far: {error}: {shown}", now, out)
+        if self._bad_count >= self.limits.malformed:
+            out.append(Close(f"{self._bad_count} malformed frames: {error}"[:MAX_REASON]))
+        return out
+
+    def _unknown(self, what: str, now: int) -> list[Action]:
+        """A message of a kind this session does not know: counted, reported, left aside."""
+        self.counters.unknown += 1
+        out: list[Action] = []
+        self._say("unknown", f"unknown message, {self.counters.unknown} so far: {what[:60]}", now, out)
+        return out
+
+    def _impossible(self, instrument: I, what: str, now: int) -> list[Action]:
+        """A price or quantity that cannot be: the update is dropped."""
+        self.counters.impossible += 1
+        out: list[Action] = []
+        self._say(f"impossible.{instrument.index}", f"impossible {what}: dropped", now, out, instrument)
+        return out
+
+    def _repeated(self, instrument: I, last_id: int) -> bool:
+        """Counts an id that is not above the last one. True when so many came in a row that the last must be wrong.
+
+        Repeats are normal while two connections overlap; a damaged id must not silence an instrument for ever.
+        """
+        self.counters.duplicates += 1
+        if instrument.repeated_id != last_id:
+            instrument.repeated_id, instrument.repeats = last_id, 0
+        instrument.repeats += 1
+        return instrument.repeats > MAX_REPEATS
+
+    def _heard_again(self, out: Actions) -> list[Action]:
+        self._quiet = False
+        back: list[Action] = []
+        for instrument in self.instruments:
+            if instrument.state == STALE_STATE:
+                self._set_state(instrument, LIVE_STATE, LIVE, "heard again", back)
+        return [*back, *out]
+
+    # ── books ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _gap(self, instrument: I, reason: str, now: int) -> list[Action]:
+        """Something of this instrument's book was missed: it alone is built anew."""
+        instrument.gaps += 1
+        self.counters.gaps += 1
+        return self._resync(instrument, reason, now)
+
+    def _resync(self, instrument: I, reason: str, now: int) -> list[Action]:
+        instrument.resyncs += 1
+        self.counters.resyncs += 1
+        instrument.book.clear()
+        instrument.book.quality = RESYNC
+        instrument.state = RESYNC_STATE
+        out: list[Action] = [self._changed(instrument, RESYNC_STATE, reason)]
+        if self.state != RESYNC_STATE:
+            out.append(self._changed(None, RESYNC_STATE, f"{instrument.ticker}: {reason}"[:MAX_REASON]))
+        if instrument.recovery_due == 0 or instrument.recoveries == 0:
+            out += self._recover_now(instrument, now)
+        return out
+
+    def _recover_now(self, instrument: I, now: int) -> list[Action]:
+        self._retry_later(instrument, now)
+        out = self._recover(instrument, now)
+        self._flush(now, out)
+        return out
+
+    def _retry_later(self, instrument: I, now: int) -> None:
+        limits = self.limits
+        instrument.recovery_due = now + jittered(
+            limits.recovery_first, limits.recovery_most, instrument.recoveries, self.random
+        )
+        instrument.recoveries += 1
+
+    def _watch(self, instrument: I, now: int, out: list[Action]) -> None:
+        """What time alone does to an instrument."""
+        if instrument.state == RESYNC_STATE:
+            if now >= instrument.recovery_due:
+                out += self._recover_now(instrument, now)
+            return
+        if instrument.recovery_due and now >= instrument.recovery_due:
+            # It has stayed in step through the wait: the next trouble is a new one.
+            instrument.recovery_due = instrument.recoveries = 0
+        if instrument.crossed_since and now - instrument.crossed_since >= self.limits.crossed:
+            instrument.crossed_since = 0
+            out += self._gap(instrument, "the book stayed crossed", now)
+        elif instrument.state == LIVE_STATE and now >= instrument.next_snapshot:
+            instrument.next_snapshot = now + self.limits.snapshot_every
+            snapshot = self.snapshot(instrument.index)
+            if snapshot is not None:
+                out.append(snapshot)
+
+    def _book_begins(self, instrument: I, now: int, reason: str, out: list[Action]) -> None:
+        """The book is in step with the venue: live from here on."""
+        instrument.next_snapshot = now + self.limits.snapshot_every
+        instrument.crossed_since = 0
+        instrument.top = (-1, 0, 0, 0)
+        if instrument.recoveries == 0:
+            instrument.recovery_due = 0
+        self._set_state(instrument, LIVE_STATE, LIVE, reason, out)
+
+    def _publish_book(
+        self, instrument: I, levels: list[Level], ts_event: int, origin_seq: int, now: int, out: list[Action]
+    ) -> None:
+        """One consistent change of the book: a delta, or a snapshot where the book or its window begins anew."""
+        book = instrument.book
+        if book.crossed():
+            if book.quality == LIVE:
+                instrument.crossed_since = now
+                self._set_state(instrument, LIVE_STATE, CROSSED, "the book is crossed", out)
+        elif book.quality == CROSSED:
+            instrument.crossed_since = 0
+            self._set_state(instrument, LIVE_STATE, LIVE, "no longer crossed", out)
+        instrument.last_event_ns = ts_event or instrument.last_event_ns
+        instrument.last_origin = origin_seq
+        if book.needs_snapshot:
+            book.seq += 1
+            out.append(BookSnapshot(instrument.index, book.snapshot(), book.seq, book.quality, ts_event, origin_seq))
+        elif levels:
+            book.seq += 1
+            out.append(BookDelta(instrument.index, levels, book.seq, book.quality, ts_event, origin_seq))
+
+    def _publish_top(self, instrument: I, ts_event: int, origin_seq: int, out: list[Action]) -> None:
+        """A quote, if the best level of either side is not what was last quoted."""
+        book = instrument.book
+        top = book.top()
+        if top != instrument.top:
+            instrument.top = top
+            out.append(Quote(instrument.index, *top, book.seq, book.quality, ts_event, origin_seq))
+
+    def _define(self, instrument: I, definition: InstrumentDefined, now: int) -> list[Action]:
+        """Takes a definition, then the frames that waited for it. A change of exponents begins the book anew."""
+        known = instrument.definition
+        if not instrument.define(definition):
+            return []
+        out: list[Action] = [definition]
+        if known is not None and (known.price_exponent, known.qty_exponent) != (
+            definition.price_exponent,
+            definition.qty_exponent,
+        ):
+            if instrument.state == RESYNC_STATE:
+                instrument.book.clear()  # It is being built already, and no level of it was published.
+            else:
+                out += self._resync(instrument, "the venue changed the precision", now)
+        early, instrument.early = instrument.early, deque(maxlen=instrument.early.maxlen)
+        for data, received in early:
+            try:
+                out += self._frame(data, received)
+            except BAD_INPUT as error:
+                out += self._malformed(data, error, now)
+        return out
+
+    # ── talking to the venue ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _send(self, text: str) -> None:
+        """Queues a control message; they leave no closer together than `send_gap`."""
+        self._outbox.append(text)
+
+    def _flush(self, now: int, out: list[Action]) -> None:
+        if self._outbox and now >= self._next_send:
+            out.append(Send(self._outbox.popleft()))
+            self._next_send = now + self.limits.send_gap
+        if self._outbox:
+            out.append(Wait(self._next_send))
+
+    def _ask(self, kind: str, instrument: I, path: str, out: list[Action]) -> None:
+        """Asks the venue's REST service, a few at a time; one question of a kind per instrument is enough."""
+        asked = list(self._requests.values()) + [(kind_, who) for kind_, who, _ in self._request_queue]
+        if any(kind_ == kind and who is instrument for kind_, who in asked):
+            return
+        self._request_queue.append((kind, instrument, path))
+        self._ask_queued(out)
+
+    def _ask_queued(self, out: list[Action]) -> None:
+        while self._request_queue and len(self._requests) < MAX_REST_IN_FLIGHT:
+            kind, instrument, path = self._request_queue.popleft()
+            request_id = self._next_request
+            self._next_request += 1
+            self._requests[request_id] = (kind, instrument)
+            out.append(FetchRest(request_id, path))
