@@ -1,7 +1,8 @@
-"""One question over archive and tape: bounds, limits, several feeds, exact decimals, and words for what is not there."""
+"""One question over archive and tape: bounds, limits, several feeds, exact decimals, words for what is not there."""
 
 from __future__ import annotations
 
+import shutil
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -151,10 +152,7 @@ def test_executions_of_the_house_are_trades_of_feed_house(tmp_path: Path) -> Non
 
 
 def test_history_is_answered_when_its_tape_has_been_taken_away(store: Store) -> None:
-    folder = layout.tape(store.data, "md.binance")
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
+    shutil.rmtree(layout.tape(store.data, "md.binance"))
     assert seconds(Store(store.data).query("trades", "BTCUSDT")) == [1, 2, 3, 4, 5, 6]
 
 
