@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import nats_peers as peers
+from bench import _nats_peers as peers
 from bench.harness import Row
 from bench.probes import Probes
 from tapewire.config import Nats
@@ -35,9 +35,10 @@ LOST = 10.0  # seconds without the last message
 
 def run(probes: Probes) -> Iterable[Row]:
     with tempfile.TemporaryDirectory() as store, NatsServer(Path(store), port=0) as server:
-        yield from _throughput("publish", [run_loop(_publish(server)) for _ in range(RUNS)], PUBLISHED)
-        yield from _throughput("subscribe", [run_loop(_subscribe(server)) for _ in range(RUNS)], SUBSCRIBED)
-        yield from _one_way(server)
+        out, into, one_way = (probes.scale(samples) for samples in (PUBLISHED, SUBSCRIBED, ONE_WAY))
+        yield from _throughput("publish", [run_loop(_publish(server, out)) for _ in range(RUNS)], out)
+        yield from _throughput("subscribe", [run_loop(_subscribe(server, into)) for _ in range(RUNS)], into)
+        yield from _one_way(server, one_way)
 
 
 def _throughput(what: str, runs: list[tuple[float, float]], count: int) -> Iterator[Row]:
@@ -62,12 +63,12 @@ def _throughput(what: str, runs: list[tuple[float, float]], count: int) -> Itera
     )
 
 
-async def _publish(server: NatsServer) -> tuple[float, float]:
+async def _publish(server: NatsServer, messages: int) -> tuple[float, float]:
     transport = NatsTransport(Nats(url=server.url))
     await transport.connect()
     payload, publish = bytes(peers.PAYLOAD_BYTES), transport.publish
     wall, cpu = time.perf_counter(), time.process_time()
-    left = PUBLISHED
+    left = messages
     while left:
         if publish(peers.SUBJECT, payload):
             left -= 1
@@ -79,7 +80,7 @@ async def _publish(server: NatsServer) -> tuple[float, float]:
     return taken
 
 
-async def _subscribe(server: NatsServer) -> tuple[float, float]:
+async def _subscribe(server: NatsServer, messages: int) -> tuple[float, float]:
     transport = NatsTransport(Nats(url=server.url, max_pending=1 << 20))
     await transport.connect()
     count = 0
@@ -91,23 +92,23 @@ async def _subscribe(server: NatsServer) -> tuple[float, float]:
         count += 1
         if first is None:
             first = time.perf_counter(), time.process_time()
-        elif count == SUBSCRIBED:
+        elif count == messages:
             done.set_result((time.perf_counter() - first[0], time.process_time() - first[1]))
 
     await transport.subscribe(peers.SUBJECT, on_message)
-    with _peer("flood", server.port, SUBSCRIBED):
-        taken = await asyncio.wait_for(done, LOST + SUBSCRIBED / 50_000)
+    with _peer("flood", server.port, messages):
+        taken = await asyncio.wait_for(done, LOST + messages / 50_000)
     await transport.drain()
     return taken
 
 
-def _one_way(server: NatsServer) -> Iterator[Row]:
+def _one_way(server: NatsServer, messages: int) -> Iterator[Row]:
     """Both clients in turn, so that what the machine does meanwhile falls on both."""
     bare: list[int] = []
     ours: list[int] = []
     for _ in range(2):
-        bare += _bare_one_way(server)
-        ours += run_loop(_our_one_way(server))
+        bare += _bare_one_way(server, messages)
+        ours += run_loop(_our_one_way(server, messages))
     for name, q in (("p50", 0.5), ("p99", 0.99)):
         base, value = _quantile(bare, q) / 1e3, _quantile(ours, q) / 1e3
         yield Row(id="N2", metric=f"one way, bare sockets, {name}", value=base, unit="µs", n=len(bare))
@@ -122,17 +123,17 @@ def _one_way(server: NatsServer) -> Iterator[Row]:
         )
 
 
-def _bare_one_way(server: NatsServer) -> list[int]:
+def _bare_one_way(server: NatsServer, messages: int) -> list[int]:
     connection = peers.connect(server.port)
     connection.sendall(f"SUB {peers.SUBJECT} 1\r\n".encode())
     peers.flush(connection)
-    with _peer("send-bare", server.port, ONE_WAY, ONE_WAY_RATE):
-        taken = peers.receive_bare(connection, ONE_WAY)
+    with _peer("send-bare", server.port, messages, ONE_WAY_RATE):
+        taken = peers.receive_bare(connection, messages)
     connection.close()
     return taken
 
 
-async def _our_one_way(server: NatsServer) -> list[int]:
+async def _our_one_way(server: NatsServer, messages: int) -> list[int]:
     transport = NatsTransport(Nats(url=server.url))
     await transport.connect()
     taken: list[int] = []
@@ -140,19 +141,19 @@ async def _our_one_way(server: NatsServer) -> list[int]:
 
     def on_message(message: Received) -> None:
         taken.append(time.monotonic_ns() - peers.CLOCK.unpack_from(message.data)[0])
-        if len(taken) == ONE_WAY:
+        if len(taken) == messages:
             done.set()
 
     await transport.subscribe(peers.SUBJECT, on_message)
-    with _peer("send", server.port, ONE_WAY, ONE_WAY_RATE):
-        await asyncio.wait_for(done.wait(), LOST + ONE_WAY / ONE_WAY_RATE)
+    with _peer("send", server.port, messages, ONE_WAY_RATE):
+        await asyncio.wait_for(done.wait(), LOST + messages / ONE_WAY_RATE)
     await transport.drain()
     return taken
 
 
 @contextmanager
 def _peer(role: str, port: int, *numbers: int) -> Iterator[None]:
-    command = [sys.executable, "-m", "bench.nats_peers", role, str(port), *map(str, numbers)]
+    command = [sys.executable, "-m", "bench._nats_peers", role, str(port), *map(str, numbers)]
     with subprocess.Popen(command) as process:
         try:
             yield

@@ -15,17 +15,32 @@ is a function of the tape: a restarted publisher goes on with the same numbers.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
+
+import msgspec
 
 from tapewire import messages as m
-from tapewire.errors import EngineStopped
+from tapewire.errors import EngineStopped, WireError
 from tapewire.house_book import HouseBook
 from tapewire.subjects import subject
 
 FEED = "house"
+STATE_VERSION = 1
 Publication = tuple[str, bytes]
 
 # Records that a writer puts on the tape by itself: they belong to no command and end none.
 _ASIDE = frozenset({m.MessageType.epoch_started, m.MessageType.input_refused, m.MessageType.segment_header})
+
+
+class _State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A fold between two commands. Levels are not in it: they follow from the orders."""
+
+    version: int
+    seq: int
+    books: list[tuple[bytes, int, tuple[int, int]]]
+    """Definition, bookSeq, and where the book stands: (seq, ts)."""
+    orders: list[tuple[int, int, int, int, int]]
+    """OrderID, instrument, side, price, leaves."""
 
 
 class _Order:
@@ -49,6 +64,7 @@ class HouseMarket:
         self._definition: m.InstrumentDefinition | None = None
         self._group = 0
         self._last: m.Message | None = None
+        self._seq = 0
         self._out: list[Publication] = []
         self._folds: dict[int, Callable[[m.Message], None]] = {
             m.MessageType.instrument_definition: self._on_definition,  # type: ignore[dict-item]
@@ -65,7 +81,7 @@ class HouseMarket:
     @property
     def seq(self) -> int:
         """The last record folded; 0 before the first."""
-        return self._last.seq if self._last is not None else 0
+        return self._seq
 
     @property
     def live_orders(self) -> int:
@@ -87,7 +103,7 @@ class HouseMarket:
             if group != self._group:
                 self._settle()
                 self._group = group
-        self._last = record
+        self._last, self._seq = record, record.seq
         if (fold := self._folds.get(record.TYPE)) is not None:
             fold(record)
         out, self._out = self._out, []
@@ -98,6 +114,44 @@ class HouseMarket:
         self._settle()
         out, self._out = self._out, []
         return out
+
+    @property
+    def between_commands(self) -> bool:
+        """Whether nothing waits for the end of a command; `state` is taken only then."""
+        return not self._touched and self._definition is None
+
+    def state(self) -> bytes:
+        """What `restored` goes on from. Equal folds give equal bytes."""
+        assert self.between_commands, "a state in the middle of a command would lose what that changed"
+        books = [(bytes(book.definition), book.book_seq, book.at) for _, book in sorted(self._books.items())]
+        orders = [
+            (order_id, order.book.definition.instrument, int(order.side), order.price, order.leaves)
+            for order_id, order in sorted(self._orders.items())
+        ]
+        return msgspec.msgpack.encode(_State(STATE_VERSION, self._seq, books, orders))
+
+    @classmethod
+    def restored(cls, env: str, state: bytes) -> Self:
+        """The fold that gave `state`. Raises WireError for other bytes."""
+        try:
+            kept = msgspec.msgpack.decode(state, type=_State)
+            if kept.version != STATE_VERSION:
+                raise WireError(f"state of a house market: version {kept.version}, expected {STATE_VERSION}")
+            made = cls(env)
+            for raw, book_seq, at in kept.books:
+                book = HouseBook(env, m.InstrumentDefinition.decode(raw))
+                made._books[book.definition.instrument] = made._by_ticker[book.ticker] = book
+                book.book_seq, book.at = book_seq, at
+            for order_id, instrument, side, price, leaves in kept.orders:
+                order = _Order(made._books[instrument], m.Side(side), price, leaves)
+                made._orders[order_id] = order
+                order.book.change(order.side, price, leaves, +1)
+            for book in made._books.values():
+                book.settled()
+        except (msgspec.DecodeError, KeyError, ValueError, AssertionError) as error:
+            raise WireError(f"not the state of a house market: {error}") from error
+        made._seq = kept.seq
+        return made
 
     # -- the end of a command
 

@@ -67,12 +67,14 @@ class HouseBook:
         self.bids, self.asks = Levels(m.Side.buy), Levels(m.Side.sell)
         self.book_seq = 0
         self._top = _NO_TOP
-        self._at = (0, 0)
+        self.at = (0, 0)
+        """seq and ts of the record after which the book stands as published."""
         self._before: dict[tuple[m.Side, int], tuple[int, int]] = {}
         self.define(definition)
 
     def define(self, definition: m.InstrumentDefinition) -> None:
         """Takes the terms of the instrument: its ticker and exponents."""
+        self.definition = definition
         self.ticker = definition.ticker
         terms = {
             "instrument": definition.instrument,
@@ -118,7 +120,7 @@ class HouseBook:
             return []
         changed.sort(key=_bids_then_asks)
         # Of all records of the command, the last says where the book now stands.
-        self._at = (last.seq, last.ts)
+        self.at = (last.seq, last.ts)
         head = (last.seq, last.cause or last.seq, last.ts, last.ts, last.ts_recv)
         out = []
         for at in range(0, len(changed), MAX_LEVELS_PER_MESSAGE):
@@ -132,6 +134,11 @@ class HouseBook:
             if not quiet:
                 out.append((self._to_quote, self._quote(*head, self.book_seq, *top)))
         return out
+
+    def settled(self) -> None:
+        """Takes the book as it is for what was published last: after it was rebuilt from a state."""
+        self._before.clear()
+        self._top = (*self.bids.best(), *self.asks.best())
 
     def _totals(self, side: m.Side, price: int) -> tuple[int, int]:
         return (self.bids if side == m.Side.buy else self.asks).totals.get(price, (0, 0))
@@ -147,7 +154,7 @@ class HouseBook:
                     totals[price] = before
             published = {price: total for price, total in totals.items() if total[1]}
             levels += side.best_first(published)[: MAX_LEVELS_PER_MESSAGE // 2]
-        return self._snapshot(*self._at, self.book_seq, levels)
+        return self._snapshot(*self.at, self.book_seq, levels)
 
 
 def _bids_then_asks(level: m.BookLevel) -> tuple[int, int]:

@@ -370,7 +370,15 @@ class BinanceSession(VenueSession[BinanceInstrument]):
                 price_exponent=DEFAULT_EXPONENT,
                 qty_exponent=DEFAULT_EXPONENT,
             )
-        first = instrument.definition is None
+        known = instrument.definition
+        first = known is None
+        if known is not None:
+            # Never coarser than levels have shown to be needed.
+            definition = rescaled(
+                definition,
+                min(known.price_exponent, definition.price_exponent),
+                min(known.qty_exponent, definition.qty_exponent),
+            )
         found = self._define(instrument, definition, now)
         if first:
             self._ask_snapshot(instrument, found)

@@ -30,6 +30,7 @@ class Instrument:
         "gaps",
         "index",
         "last_event_ns",
+        "last_origin",
         "last_trade_id",
         "max_price",
         "min_price",
@@ -54,7 +55,8 @@ class Instrument:
         self.early: deque[tuple[bytes, int]] = deque(maxlen=MAX_EARLY_FRAMES)
         self.state = CONNECTING
         self.gaps = self.resyncs = 0
-        self.last_trade_id = self.last_event_ns = 0
+        self.last_trade_id = self.last_event_ns = self.last_origin = 0
+        """The venue's ids and time of the last trade and of the last change of the book."""
         self.crossed_since = self.next_snapshot = 0
         self.recoveries = self.recovery_due = 0
         """How often recovery was tried since the book was last live, and when to try again (0: not waiting)."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gzip
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -61,13 +61,16 @@ class Replay:
 
     def run(self, events: Iterable[Event]) -> Replay:
         """Everything, from the connection to the last event. Returns itself."""
-        known = list(events)
-        self._keys = {event.key for event in known if event.kind == "rest"}
-        if known:
-            self.start(known[0].at)
-        for event in known:
+        recording = list(events)
+        self.begin(recording)
+        for event in recording:
             self.feed(event)
         return self
+
+    def begin(self, recording: Sequence[Event]) -> None:
+        """Starts at the time of the first event; what is recorded as an answer will be waited for."""
+        self._keys = {event.key for event in recording if event.kind == "rest"}
+        self.start(recording[0].at)
 
     def start(self, now: int) -> None:
         """Starts the session and connects it."""

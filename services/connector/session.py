@@ -220,7 +220,9 @@ class VenueSession(Generic[I]):
         if instrument.state not in (LIVE_STATE, STALE_STATE):
             return None
         book = instrument.book
-        return BookSnapshot(index, book.snapshot(), book.seq, book.quality, instrument.last_event_ns, 0)
+        return BookSnapshot(
+            index, book.snapshot(), book.seq, book.quality, instrument.last_event_ns, instrument.last_origin
+        )
 
     # ── states and reasons ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -387,7 +389,8 @@ class VenueSession(Generic[I]):
         elif book.quality == CROSSED:
             instrument.crossed_since = 0
             self._set_state(instrument, LIVE_STATE, LIVE, "no longer crossed", out)
-        instrument.last_event_ns = ts_event
+        instrument.last_event_ns = ts_event or instrument.last_event_ns
+        instrument.last_origin = origin_seq
         if book.needs_snapshot:
             book.seq += 1
             out.append(BookSnapshot(instrument.index, book.snapshot(), book.seq, book.quality, ts_event, origin_seq))
@@ -413,7 +416,10 @@ class VenueSession(Generic[I]):
             definition.price_exponent,
             definition.qty_exponent,
         ):
-            out += self._resync(instrument, "the venue changed the precision", now)
+            if instrument.state == RESYNC_STATE:
+                instrument.book.clear()  # It is being built already, and no level of it was published.
+            else:
+                out += self._resync(instrument, "the venue changed the precision", now)
         early, instrument.early = instrument.early, deque(maxlen=instrument.early.maxlen)
         for data, received in early:
             try:

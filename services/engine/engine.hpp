@@ -146,8 +146,8 @@ class Engine {
         batch_recv_.push_back(header.ts_recv);
         ++counters.commands;
         counters.orders += header.type == MessageType::new_order;
-        risk::Verdict verdict = core.decide(command_);
         core.sequencer().stamp(header, time.now(), source, end);
+        risk::Verdict verdict = core.decide(command_);
         if (!append_own(command_, length)) return;
         core.fold(command_);
         core.apply(command_, verdict, *this);
@@ -156,7 +156,10 @@ class Engine {
     void refuse(uint32_t n, uint64_t end, uint16_t source, wire::Fault fault) {
         batch_recv_.push_back(0);
         ++counters.refused_inputs;
+        const bool typed = fault == wire::Fault::none || fault == wire::Fault::unknown_type;
+        const uint16_t type = typed ? wire::type_of(command_) : 0;
         auto* refused = wire::make<wire::InputRefused>(command_);
+        refused->type_found = type;
         refused->length = n;
         refused->reason = fault == wire::Fault::none           ? wire::RefusalReason::not_a_command
                           : fault == wire::Fault::unknown_type ? wire::RefusalReason::unknown_type

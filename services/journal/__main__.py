@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from services.journal.publisher import CONSUMER, Publisher
+from services.journal.checkpoint import Checkpoint
+from services.journal.publisher import Publisher
 from tapewire import config as configuration
 from tapewire import lifecycle
 from tapewire.config import Config
-from tapewire.consumers import ConsumerPosition
-from tapewire.errors import TapeError
+from tapewire.errors import TapeDamaged, TapeError
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
 from tapewire.tape import TapeReader
@@ -34,7 +34,7 @@ async def serve(settings: Config, log: Logger) -> None:
     reader = await open_tape(tape, stop)
     if reader is None:
         return
-    position = ConsumerPosition(tape, CONSUMER)
+    checkpoint = Checkpoint(tape, log)
     transport = NatsTransport(settings.nats, name="journal", on_failure=fail, log=log)
     await transport.connect()
     try:
@@ -43,7 +43,7 @@ async def serve(settings: Config, log: Logger) -> None:
             shard=settings.engine.shard,
             settings=settings.publisher,
             tape=reader,
-            position=position,
+            checkpoint=checkpoint,
             transport=transport,
             log=log,
             now=time.time_ns,
@@ -51,7 +51,7 @@ async def serve(settings: Config, log: Logger) -> None:
         await publisher.run(stop)
     finally:
         await transport.drain()
-        position.close()
+        checkpoint.close()
         reader.close()
     if failures:
         raise failures[0]
@@ -62,9 +62,12 @@ async def open_tape(tape: Path, stop: asyncio.Event) -> TapeReader | None:
     deadline = time.monotonic() + TAPE_WITHIN_S
     while not stop.is_set():
         try:
-            return TapeReader(str(tape), from_seq=1, limit="released")
+            return TapeReader(tape, from_seq=1, limit="released")
+        except TapeDamaged:
+            raise
         except TapeError:
-            if tape.exists() or time.monotonic() > deadline:
+            # Not there yet, or just being made.
+            if time.monotonic() > deadline:
                 raise
         await asyncio.sleep(LOOK_EVERY_S)
     return None

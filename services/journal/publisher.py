@@ -14,9 +14,9 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
+from services.journal.checkpoint import Checkpoint
 from tapewire import messages as m
 from tapewire.config import Publisher as Settings
-from tapewire.consumers import ConsumerPosition
 from tapewire.errors import TransportError
 from tapewire.house import FEED, HouseMarket
 from tapewire.interfaces import Received, Transport
@@ -24,7 +24,6 @@ from tapewire.logs import Logger
 from tapewire.subjects import Subject, subject
 
 SERVICE = "journal"
-CONSUMER = "journal.publisher"
 WAIT_S = 0.05  # between two looks at the stop signal while the tape stands still
 BEHIND = 100_000  # records; further behind than that is reported as degraded
 
@@ -39,8 +38,9 @@ class Records(Protocol):
 
     @property
     def positions(self) -> ReleasedPositions: ...
-    def poll(self, limit: int) -> list[bytes]: ...
-    def wait(self, timeout_s: float) -> bool: ...
+    def poll(self, max_records: int, /) -> list[bytes]: ...
+    def wait(self, timeout_s: float, /) -> bool: ...
+    def seek_seq(self, seq: int, /) -> None: ...
 
 
 class _GivenUpError(Exception):
@@ -57,15 +57,17 @@ class Publisher:
         shard: int,
         settings: Settings,
         tape: Records,
-        position: ConsumerPosition,
+        checkpoint: Checkpoint,
         transport: Transport,
         log: Logger,
         now: Callable[[], int],
     ) -> None:
         self._env, self._shard, self._settings = env, shard, settings
-        self._tape, self._position, self._transport = tape, position, transport
+        self._tape, self._checkpoint, self._transport = tape, checkpoint, transport
+        self._position = checkpoint.published
         self._log, self._now = log, now
         self._market = HouseMarket(env)
+        self._last_snapshot = 0
         self._tape_subject = subject(env, "orders", "tape", shard)
         self._health_subject = subject(env, "ops", "health", SERVICE)
         self._state = m.HealthState.starting
@@ -89,6 +91,7 @@ class Publisher:
                 records = self._tape.poll(self._settings.max_batch)
                 await self._publish(records, stop)
                 await self._report_if_due()
+                await self._snapshot_if_due()
                 if not records:
                     await asyncio.to_thread(self._tape.wait, WAIT_S)
         except _GivenUpError:
@@ -100,7 +103,9 @@ class Publisher:
 
     async def _catch_up(self, stop: asyncio.Event) -> None:
         """Folds what was published before, without publishing it again."""
-        market, published = self._market, self._position.seq
+        self._market = market = self._checkpoint.restore(self._env)
+        self._last_snapshot, published = market.seq, self._position.seq
+        self._tape.seek_seq(market.seq + 1)
         market.quiet = True
         while market.seq < published and not stop.is_set():
             records = self._tape.poll(min(self._settings.max_batch, published - market.seq))
@@ -136,6 +141,16 @@ class Publisher:
             stopped.cancel()
             if stop.is_set():
                 raise _GivenUpError
+
+    async def _snapshot_if_due(self) -> None:
+        every, market = self._settings.snapshot_every, self._market
+        if not every or market.seq - self._last_snapshot < every or not market.between_commands:
+            return
+        # Published first, stored as such, and only then a place to restart from.
+        await self._report()
+        if self._position.seq == market.seq:
+            self._last_snapshot = market.seq
+            self._checkpoint.save(market)
 
     async def _report_if_due(self) -> None:
         if self._now() >= self._next_report:

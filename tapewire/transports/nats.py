@@ -58,6 +58,12 @@ class ShortWayIn(Client):
         self.direct: dict[int, Callable[[NatsMessage], None]] = {}
         self._texts: dict[bytes, str] = {}
 
+    async def flush_all(self, timeout: float) -> None:
+        """Returns when the server has seen all commands so far. `flush` alone does not say that: its PING goes to the
+        socket at once, ahead of a SUB that still waits for the flusher's turn."""
+        await self._flush_pending(force_flush=True)
+        await self.flush(timeout=max(1, round(timeout)))
+
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         deliver = self.direct.get(sid)
         if deliver is None:
@@ -275,7 +281,7 @@ class NatsTransport:
     async def flush(self) -> None:
         await self._send_all()
         try:
-            await self._client.flush(timeout=max(1, round(self.settings.drain_timeout)))
+            await self._client.flush_all(self.settings.drain_timeout)
         except (nats.errors.Error, OSError) as error:
             raise TransportError(f"flush: {_without_secret(self.settings.url)}: {error}") from error
 
@@ -295,7 +301,7 @@ class NatsTransport:
         subscription = NatsSubscription(self, pattern, handler, max_pending or self.settings.max_pending)
         try:
             self._subscriptions[await subscription.start(self._client)] = subscription
-            await self._client.flush()
+            await self._client.flush_all(self.settings.connect_timeout)
         except nats.errors.Error as error:
             raise TransportError(f"subscribe to {pattern}: {error}") from error
         return subscription

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from services.journal.publisher import CONSUMER, Publisher
+from services.journal.checkpoint import RESTART, Checkpoint
+from services.journal.publisher import Publisher
 from tapewire import logs
 from tapewire import messages as m
 from tapewire.config import Nats
 from tapewire.config import Publisher as Settings
-from tapewire.consumers import ConsumerPosition
+from tapewire.consumers import positions
 from tapewire.house import HouseMarket, Publication
 from tapewire.interfaces import Received, Transport
 from tapewire.nats_server import NatsServer
@@ -42,29 +43,32 @@ class ListTape:
         self.at += len(found)
         return found
 
+    def seek_seq(self, seq: int) -> None:
+        self.at = seq - 1
+
     def wait(self, timeout_s: float) -> bool:
         time.sleep(min(timeout_s, 0.002))
         return self.at < self.released
 
 
 @contextmanager
-def position_of(tape: Path) -> Iterator[ConsumerPosition]:
-    position = ConsumerPosition(tape, CONSUMER)
+def checkpoint_of(tape: Path) -> Iterator[Checkpoint]:
+    checkpoint = Checkpoint(tape, logs.get("journal"))
     try:
-        yield position
+        yield checkpoint
     finally:
-        position.close()
+        checkpoint.close()
 
 
 def publisher_on(
-    tape: ListTape, position: ConsumerPosition, transport: Transport, env: str, batch: int = 7
+    tape: ListTape, checkpoint: Checkpoint, transport: Transport, env: str, batch: int = 7, every: int = 0
 ) -> Publisher:
     return Publisher(
         env=env,
         shard=0,
-        settings=Settings(max_batch=batch, health_interval=0.05),
+        settings=Settings(max_batch=batch, health_interval=0.05, snapshot_every=every),
         tape=tape,
-        position=position,
+        checkpoint=checkpoint,
         transport=transport,
         log=logs.get("journal"),
         now=time.time_ns,
@@ -83,10 +87,7 @@ def expected(market: NaiveMarket, env: str, first: int = 0) -> list[Publication]
 
 @pytest.fixture
 def market() -> NaiveMarket:
-    made = NaiveMarket(7)
-    for _ in range(300):
-        made.step()
-    return made
+    return again(7, 300)
 
 
 @pytest.mark.parametrize("kind", ["nats", "memory"])
@@ -108,13 +109,13 @@ async def test_everything_on_the_tape_is_published_and_snapshots_are_answered(
     await watching.subscribe(f"{env}.orders.tape.0", lambda message: raw.append(message.data))
     await watching.subscribe(f"{env}.ops.health.*", lambda one: health.append(m.ServiceHealth.decode(one.data)))
     tape, stop = ListTape(market.records), asyncio.Event()
-    with position_of(tmp_path) as position:
-        running = asyncio.create_task(publisher_on(tape, position, publishing, env).run(stop))
+    with checkpoint_of(tmp_path) as checkpoint:
+        running = asyncio.create_task(publisher_on(tape, checkpoint, publishing, env).run(stop))
         for released in [*market.ends[::20], len(market.records)]:
             tape.released = released
             await asyncio.sleep(0.005)
         await until(lambda: len(raw) == len(market.records))
-        await until(lambda: position.seq == len(market.records))
+        await until(lambda: checkpoint.published.seq == len(market.records))
         answer = m.decode((await watching.request(f"{env}.house.snapshot.BTC=2FUSD", b"")).data)
         unknown = m.decode((await watching.request(f"{env}.house.snapshot.XYZ", b"")).data)
         stop.set()
@@ -142,10 +143,10 @@ async def test_a_restarted_publisher_goes_on_behind_its_position(market: NaiveMa
     await transport.subscribe("demo.house.>", lambda message: got.append((message.subject, message.data)))
     tape, stop = ListTape(market.records), asyncio.Event()
     tape.released = len(market.records)
-    with position_of(tmp_path) as position:
-        position.store(at)
-        running = asyncio.create_task(publisher_on(tape, position, transport, "demo").run(stop))
-        await until(lambda: position.seq == len(market.records))
+    with checkpoint_of(tmp_path) as checkpoint:
+        checkpoint.published.store(at)
+        running = asyncio.create_task(publisher_on(tape, checkpoint, transport, "demo").run(stop))
+        await until(lambda: checkpoint.published.seq == len(market.records))
         stop.set()
         await running
     assert got == expected(market, "demo", at)
@@ -170,12 +171,58 @@ async def test_without_room_on_the_bus_it_waits_and_stops_without_moving_its_pos
     await transport.subscribe("demo.>", heard.append)
     tape, stop = ListTape(market.records), asyncio.Event()
     tape.released = len(market.records)
-    with position_of(tmp_path) as position:
-        publisher = publisher_on(tape, position, transport, "demo")
+    with checkpoint_of(tmp_path) as checkpoint:
+        publisher = publisher_on(tape, checkpoint, transport, "demo")
         running = asyncio.create_task(publisher.run(stop))
         await until(lambda: len(heard) == 10)
         stop.set()
         await asyncio.wait_for(running, 2)
-        assert position.seq == 0
+        assert checkpoint.published.seq == 0
         assert 0 < publisher.seq < len(market.records)
     await transport.close()
+
+
+async def test_a_restart_from_a_snapshot_needs_no_older_records_and_goes_on_with_the_same_bytes(
+    market: NaiveMarket, tmp_path: Path
+) -> None:
+    transport = MemoryTransport(MemoryBus())
+    await transport.connect()
+    got: list[Publication] = []
+    await transport.subscribe("demo.house.>", lambda message: got.append((message.subject, message.data)))
+    tape = ListTape(market.records)
+    for released in (market.ends[150], len(market.records)):
+        stop = asyncio.Event()
+        tape.released = released
+        with checkpoint_of(tmp_path) as checkpoint:
+            publisher = publisher_on(tape, checkpoint, transport, "demo", every=50)
+            running = asyncio.create_task(publisher.run(stop))
+            await until(lambda checkpoint=checkpoint, released=released: checkpoint.published.seq == released)  # type: ignore[misc]
+            stop.set()
+            await running
+        restart = positions(tmp_path)[RESTART]
+        assert 0 < restart <= released
+        # What retention may now remove is gone: reading it would not decode.
+        tape.records[:restart] = [b"gone"] * restart
+    assert got == expected(again(7, 300), "demo")
+    await transport.drain()
+
+
+async def test_a_damaged_snapshot_is_passed_over(market: NaiveMarket, tmp_path: Path) -> None:
+    house = HouseMarket("demo")
+    for raw in market.records:
+        house.fold(raw)
+    house.settle()
+    with checkpoint_of(tmp_path) as checkpoint:
+        checkpoint.published.store(house.seq)
+        checkpoint.save(house)
+        assert checkpoint.restore("demo").state() == house.state()
+        (snapshot,) = (tmp_path / "publisher" / "snapshots").iterdir()
+        snapshot.write_bytes(snapshot.read_bytes()[:-1])
+        assert checkpoint.restore("demo").seq == 0
+
+
+def again(seed: int, steps: int) -> NaiveMarket:
+    made = NaiveMarket(seed)
+    for _ in range(steps):
+        made.step()
+    return made

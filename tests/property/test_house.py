@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapewire import messages as m
-from tapewire.errors import EngineStopped
+from tapewire.errors import EngineStopped, WireError
 from tapewire.house import HouseMarket, Publication
 from tapewire.subjects import Subject
 from tests.oracle.naive_market import TICKERS, NaiveMarket
@@ -131,6 +131,9 @@ def test_a_restarted_publisher_goes_on_with_the_same_bytes(seed: int, steps: int
     quiet = [restarted.fold(raw) for raw in market.records[:at]] + [restarted.settle()]
     assert all(out == [] for out in quiet)
     restarted.quiet = False
+    assert restarted.state() == whole.state()
+    restarted = HouseMarket.restored("demo", whole.state())
+    assert restarted.state() == whole.state()
     for raw in market.records[at:]:
         assert restarted.fold(raw) == whole.fold(raw)
     assert restarted.settle() == whole.settle()
@@ -178,6 +181,12 @@ def test_an_epoch_between_a_command_and_its_events_does_not_show_a_crossed_book(
     assert subscriber.books[TICKERS[0]] == {}
     assert subscriber.book_seqs[TICKERS[0]] == [1, 2]
     assert house.live_orders == 0
+
+
+@pytest.mark.parametrize("state", [b"", b"x", b"\x94\x02\x00\x90\x90", b"\x94\x01\x00\x90\x91\x95\x01\x01\x01\x01\x01"])
+def test_bytes_that_are_no_state_are_refused(state: bytes) -> None:
+    with pytest.raises(WireError, match="house market"):
+        HouseMarket.restored("demo", state)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The other processes of bench/nats.py (`python -m bench.nats_peers ROLE PORT COUNT [RATE]`), and the bare client.
+"""The other processes of bench/nats.py (`python -m bench._nats_peers ROLE PORT COUNT [RATE]`), and the bare client.
 
 flood       publishes COUNT messages from one prebuilt block, as fast as the server takes them
 send-bare   publishes COUNT messages at RATE a second, each with the time in it, through a bare socket

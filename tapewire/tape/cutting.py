@@ -1,0 +1,33 @@
+"""Ends a tape before a record, and moves aside what the cut leaves ahead of its end."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tapewire import consumers
+from tapewire.errors import TapeError
+from tapewire.tape._tape import CutReport, cut
+
+
+def cut_tape(tape: Path, before_seq: int, now_ns: int) -> tuple[CutReport, Path]:
+    """Cuts `tape` before record `before_seq`; returns what was done and the backup folder, `<tape>/cut-<now>`.
+
+    Snapshots of later records go to the backup as well: a state beyond the tape's end must not be restored. So do the
+    positions of consumers that are ahead. Raises TapeFenced while a writer runs, TapeDamaged if the tape is damaged
+    before `before_seq`, TapeError if nothing would be left.
+    """
+    backup = tape / f"cut-{now_ns}"
+    done = cut(tape, before_seq, backup)
+    ahead = [path for path in (tape / "snapshots").glob("*.snap") if int(path.stem) > done.last_seq]
+    ahead += [tape / consumers.FOLDER / name for name, seq in consumers.positions(tape).items() if seq > done.last_seq]
+    for path in ahead:
+        target = backup / path.parent.name
+        try:
+            target.mkdir(exist_ok=True)
+            os.rename(path, target / path.name)
+        except OSError as error:
+            raise TapeError(
+                f"{path}: the tape was cut, but this could not be moved to {target}: {error.strerror}"
+            ) from error
+    return done, backup
