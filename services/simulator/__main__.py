@@ -135,13 +135,14 @@ def main(
 @click.option("--wait", default=60.0, show_default=True, help="seconds to wait for the engine")
 def traders(data: Path, rate: float, producer: str, shard: int, seed: int, accounts: str, wait: float) -> None:
     """Market makers and takers of the house market."""
-    from services.simulator import trading
-    from tapewire.client import RingFull
-
     log = logs.configure("traders")
     numbers = [int(text) for text in accounts.split(",") if text.strip().isdigit()]
     if len(numbers) != len(accounts.split(",")) or len(numbers) < 2 or not 0 < rate <= 1_000_000:
         raise ConfigError(f"--accounts {accounts}, --rate {rate:g}: expected two or more numbers, and 1 to 1,000,000")
+    # Imported here: the venues run where no core is compiled.
+    from services.simulator import trading
+    from tapewire.client import RingFull
+
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, _: stopping.append(signum))
