@@ -317,7 +317,7 @@ def test_misplaced_segments_are_refused(folder: Path, harm: Callable[[Path], Non
 
 @BOTH
 def test_a_crash_between_sealing_a_segment_and_naming_the_next_loses_nothing(folder: Path, durability: str) -> None:
-    for spare in (0, 40):  # with a padding frame, and without
+    for spare in (24, 40):  # with the smallest padding frame, and with a larger one
         path = folder / f"t{spare}"
         first = refused(1, "x" * (SMALL - HEADER_FRAME - 16 - spare - 96 - 8 - 112))
         with Writer(path, "t", SMALL, durability) as writer:
