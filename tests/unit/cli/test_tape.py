@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,3 +123,20 @@ def test_retain_shows_before_it_deletes(data: Path) -> None:
     assert run(data, "retain", "--max-mb", "0.0082", "--yes").exit_code == 0
     assert segments(tape) == before[-2:]
     assert "say what to keep" in run(data, "retain").stderr
+
+
+def test_tail_follows_a_live_tape_and_ends_quietly_on_ctrl_c(data: Path) -> None:
+    arguments = ["tape", "tail", "orders.0", "--json", "--data", str(data)]
+    program = [sys.executable, "-c", "from tapewire.cli import main; main()", *arguments]
+    with (
+        TapeWriter(data / "tapes" / "orders.0") as writer,
+        subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following,
+    ):
+        assert following.stdout is not None
+        assert following.stderr is not None
+        first = [json.loads(following.stdout.readline())["seq"] for _ in range(3)]
+        writer.append(kill(4))
+        writer.commit()
+        then = json.loads(following.stdout.readline())["seq"]
+        following.send_signal(signal.SIGINT)
+        assert (first, then, following.wait(10), following.stderr.read()) == ([1, 2, 3], 4, 0, "")
