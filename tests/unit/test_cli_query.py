@@ -22,7 +22,7 @@ SECOND = 10**9
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Three trades of one feed: two archived, the last on the tape only."""
-    with TapeWriter(layout.tape(tmp_path, "md.kraken"), name="md.kraken") as writer:
+    with TapeWriter(layout.tape(tmp_path, "md.kraken"), name="md.kraken", segment_bytes=1 << 16) as writer:
         for n in (1, 2, 3):
             trade = m.Trade(
                 seq=n,

@@ -23,7 +23,7 @@ SECOND = 10**9
 
 
 def append(data: Path, name: str, records: list[bytes]) -> None:
-    with TapeWriter(layout.tape(data, name), name=name) as writer:
+    with TapeWriter(layout.tape(data, name), name=name, segment_bytes=1 << 16) as writer:
         for record in records:
             writer.append(record)
         writer.commit()
