@@ -30,6 +30,7 @@ from tapewire.lifecycle import run, stop_on_signals
 VENUES = ("binance", "coinbase", "kraken")
 PATHS = {"binance": "", "coinbase": "", "kraken": "/v2"}
 RECORDED_DEPTH = {"kraken": 25}
+WITHOUT_TRADES = {"kraken"}  # where the recording holds only a book
 
 
 def build(name: str, seed: int, rate: float, data: Path | None, speed: float) -> Venue:
@@ -56,6 +57,7 @@ def announce(path: Path, simulator: Simulator, host: str, recorded: bool) -> Non
             "url": f"ws://{host}:{port}{PATHS[name]}",
             "rest_url": f"http://{host}:{port}",
             "tickers": list(endpoint.venue.market.tickers),
+            "trades": not (recorded and name in WITHOUT_TRADES),
             **({"depth": RECORDED_DEPTH[name]} if recorded and name in RECORDED_DEPTH else {}),
         }
     path.parent.mkdir(parents=True, exist_ok=True)
