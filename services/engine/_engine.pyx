@@ -13,6 +13,7 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from services.journal import snapshots
+from services.journal.checkpoint import forget_beyond
 from tapewire.errors import EngineStopped, RingError, TapeDamaged, TapeError, TapeFenced, TapeFull, TapewireError
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
@@ -192,7 +193,10 @@ cdef class Engine:
         began = time.perf_counter()
         cdef Recovery found = Recovery()
         found.snapshot_seq, found.refused_snapshots = 0, []
-        for candidate in snapshots.newest(self.tape_path, self.host.tape().next_seq() - 1):
+        cdef uint64_t last = self.host.tape().next_seq() - 1
+        for path in forget_beyond(self.tape_path, last):
+            found.refused_snapshots.append(f"{path}: removed: the tape ends with record {last}, so this is of a past that was lost")
+        for candidate in snapshots.newest(self.tape_path, last):
             if isinstance(candidate, ValueError):
                 found.refused_snapshots.append(str(candidate))
                 continue
