@@ -100,7 +100,7 @@ class Host {
 
     // Works until `until_ns` (monotonic) or until *stop. Returns false when the engine failed.
     bool run(int64_t until_ns, Idle idle, const volatile bool* stop) {
-        size_t dry = 0;
+        size_t dry = 0, busy = 0;
         while (!*stop) {
             if (engine_.do_work()) {
                 dry = 0;
@@ -115,6 +115,8 @@ class Host {
             if (idle == Idle::yield_thread) sched_yield();
             else if (idle == Idle::futex) sleep(left);
         }
+                // Rings that are never empty must not keep the caller from its snapshots.
+                if (++busy % BATCHES_BEFORE_CLOCK == 0 && monotonic_ns() >= until_ns) return true;
         return !engine_.failed() || refuse_tape(tape_.failure());
     }
 
@@ -142,7 +144,8 @@ class Host {
     Engine& engine() { return engine_; }
 
   private:
-    static constexpr size_t SPINS_BEFORE_IDLE = 200, SPINS_BEFORE_CLOCK = 1000;
+    static constexpr size_t SPINS_BEFORE_IDLE = 200, SPINS_BEFORE_CLOCK = 1000, BATCHES_BEFORE_CLOCK = 16;
+    static constexpr int64_t NAP_NS = 200'000;
 
     bool append_missing(Replay& replay) {
         size_t left;
@@ -173,6 +176,11 @@ class Host {
 
     bool refuse_tape(const tape::Failure& why) {
         failure = why;
+        if (!bell_.is_open()) {  // nobody can wake us
+            const struct timespec nap{0, long(std::min(left, NAP_NS))};
+            ::nanosleep(&nap, nullptr);
+            return;
+        }
         return refuse(ErrorKind::tape, why.message);
     }
 
