@@ -34,7 +34,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
     cdef cppclass Writer:
         uint64_t next_seq()
         uint64_t epoch()
-        cbool sync()
+        cbool sync(Failure&)
         void close()
         cbool wants_next()
         cbool prepare_next()
@@ -283,14 +283,16 @@ cdef class Engine:
         """Makes what was published durable, from any thread: for durability memory, now and then."""
         cdef cbool done
         cdef Host* host = self._live()
+        cdef Failure why  # of its own: the engine's thread may be writing the tape's
         with nogil:
-            done = host.tape().sync()
+            done = host.tape().sync(why)
         return bool(done)
 
     def stop(self):
-        """Ends run() soon, from any thread or a signal handler."""
+        """Ends run() soon, from any thread or a signal handler; after close() it changes nothing."""
         self.stopping = True
-        self._live().wake()
+        if self.host is not NULL:
+            self.host.wake()
 
     @property
     def next_seq(self):

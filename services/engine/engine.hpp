@@ -199,7 +199,7 @@ class Engine {
         const int64_t done = time.now();
         const auto commands = int64_t(batch_recv_.size());
         for (int64_t recv : batch_recv_) {
-            if (!recv) continue;
+            if (recv <= 0) continue;  // the producer says so, and may say anything
             stages.queue->record(began_ - recv);
             stages.answer->record(done - recv);
         }
