@@ -22,6 +22,8 @@ inline constexpr size_t MAX_COMMAND = 4096;  // bytes of one command
 inline constexpr size_t MAX_BATCH = 4096;    // commands of one batch
 inline constexpr int64_t ROOM_RETRY_NS = 100'000'000;
 inline constexpr size_t ROOM_MIN = 4 << 20;  // bytes left in a segment below which the next one must be ready
+inline constexpr size_t EVENT_BYTES = tape::frame_bytes(sizeof(wire::OrderExecuted));  // the longest event of a live order
+static_assert(sizeof(wire::OrderExecuted) >= sizeof(wire::OrderCancelled));
 
 // Stages of an order's way, as the histograms of the stats page name them.
 struct Stages {
@@ -69,13 +71,11 @@ class Engine {
         size_t polled = 0;
         began_ = time.now();
         first_ring_ = (first_ring_ + 1) % rings_.size();
-        for (size_t i = 0; i < rings_.size() && batch_recv_.size() < max_batch_ && !failed_; ++i) {
+        for (size_t i = 0; i < rings_.size() && may_take(polled); ++i) {
             Inbound& in = rings_[(first_ring_ + i) % rings_.size()];
-            polled += in.consumer->poll(
-                [&](const uint8_t* p, uint32_t n, uint64_t end) {
-                    if (!failed_) take(p, n, end, in.source);
-                },
-                max_batch_ - batch_recv_.size());
+            ring::Record record;
+            for (in.consumer->look(); may_take(polled) && in.consumer->next(record); ++polled) take(record.p, record.n, record.end, in.source);
+            if (in.consumer->fault() != ring::Status::ok) [[unlikely]] some_damaged_ = true;
         }
         return polled;
     }
@@ -117,9 +117,25 @@ class Engine {
         uint16_t source;
     };
 
-    // Whether the events of a whole batch are sure to find a place. A command that was taken can not be given back.
+    bool may_take(size_t polled) { return polled < max_batch_ && !failed_ && room(); }
+
+    // After what was whole of them has been taken and released. Their producers see full rings that nobody reads.
+    void let_damaged_go() {
+        std::erase_if(rings_, [&](const Inbound& in) {
+            if (in.consumer->fault() == ring::Status::ok) return false;
+            report_damage(in.consumer->error());
+            return true;
+        });
+        first_ring_ = 0;
+        some_damaged_ = false;
+    }
+
+    // Whether one more command and what may follow from it find a place: a command that was taken can not be given back.
+    // It may end every live order, so those count; up to a quarter of a segment, because the next one is made in the
+    // background from its middle on and should not be waited for here.
     bool room() {
-        if (tape_.left() > ROOM_MIN || !tape_.wants_next()) return !(blocked_ = false);
+        const uint64_t enough = std::min<uint64_t>(ROOM_MIN + core.risk().live_orders() * EVENT_BYTES, tape_.segment_bytes() / 4);
+        if (tape_.left() > enough || tape_.next_ready()) [[likely]] return !(blocked_ = false);
         const int64_t now = monotonic_ns();
         if (blocked_ && now < retry_at_) return false;
         retry_at_ = now + ROOM_RETRY_NS;
