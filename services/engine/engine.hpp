@@ -34,7 +34,7 @@ struct Stages {
 };
 
 struct Counters {
-    uint64_t commands = 0, refused_inputs = 0, skipped = 0, batches = 0, rejects = 0, orders = 0, trades = 0;
+    uint64_t commands = 0, refused_inputs = 0, skipped = 0, batches = 0, rejects = 0, orders = 0, trades = 0, damaged_rings = 0;
 };
 
 // Host time, or a time that a simulation sets.
@@ -66,6 +66,14 @@ class Engine {
     // The disk had no room for the tape's next segment: nothing is taken until it has, and producers see full rings.
     bool blocked() const { return blocked_; }
 
+    // What was found of rings that do not hold, each once: they are let go, the others go on.
+    const std::vector<std::string>& damaged_rings() const { return damage_; }
+
+    void report_damage(const std::string& what) {
+        damage_.push_back(what);
+        ++counters.damaged_rings;
+    }
+
     size_t drain() {
         if (failed_ || rings_.empty() || !room()) return 0;
         size_t polled = 0;
@@ -87,6 +95,7 @@ class Engine {
         if (failed_) return;
         tape_.publish();
         for (Inbound& in : rings_) in.consumer->release();
+        if (some_damaged_) [[unlikely]] let_damaged_go();
         if (batch_recv_.empty()) return;
         measure();
         batch_recv_.clear();
@@ -96,7 +105,7 @@ class Engine {
     // Returns how many ring records were looked at; 0 when there was nothing to do.
     size_t do_work() {
         size_t taken = drain();
-        if (!taken) return 0;
+        if (!taken && !some_damaged_) return 0;
         drained_ = time.now();
         if (write() && sync()) publish();
         return taken;
@@ -227,9 +236,10 @@ class Engine {
     size_t max_batch_;
     std::vector<Inbound> rings_;
     size_t first_ring_ = 0;
-    bool failed_ = false, blocked_ = false;
+    bool failed_ = false, blocked_ = false, some_damaged_ = false;
     int64_t began_ = 0, drained_ = 0, retry_at_ = 0;
     std::vector<int64_t> batch_recv_;
+    std::vector<std::string> damage_;
     uint8_t* event_ = nullptr;
     alignas(64) uint8_t command_[MAX_COMMAND];
     alignas(64) uint8_t foreign_[MAX_COMMAND];
