@@ -56,6 +56,6 @@ lock: ## resolve the dependencies anew (after editing pyproject.toml)
 
 clean: ## remove what was built (not the data in .tapewire)
 	@rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	@find tapewire services \( -name '*.so' -o -name '_*.cpp' \) -delete
+	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
 .PHONY: help setup build generate check test test-all bench demo lock clean

@@ -204,6 +204,9 @@ class Consumer {
 
   private:
     Status refresh_tail() {
+        // Asks for the next record's line together with tail's, not after it. In a few noisy comparisons this took about
+        // a tenth off a round trip between distant cores and made no consistent difference between near ones.
+        __builtin_prefetch(file_.data + (read_ & (file_.capacity - 1)));
         uint64_t tail = this->tail();
         // In one comparison: it has not moved back, and is not more than a lap ahead of what was released.
         if (tail - tail_seen_ > released_ + file_.capacity - tail_seen_ || (tail & 7)) {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -15,7 +17,7 @@ from tapewire.errors import RingError
 from tapewire.ring import RingConsumer, RingProducer, RingState, create_ring, ring_state
 from tests.oracle.naive_ring import NaiveRing, stride_of
 
-CAPACITY = 4096
+CAPACITY = DATA_AT = 4096
 MAX_RECORD = CAPACITY // 4
 # Lengths crowd around what matters: nothing, the edges of alignment, the longest that is allowed.
 lengths = st.one_of(
@@ -122,3 +124,48 @@ class RingMachine(RuleBasedStateMachine):
 
 RingMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 TestRing = RingMachine.TestCase
+
+
+interesting = st.one_of(
+    st.integers(0, 48), st.sampled_from([128, 129, 135, 256, 257, 263]), st.integers(4096, 4096 + CAPACITY - 1)
+)
+
+
+@given(
+    sizes=st.lists(lengths, min_size=1, max_size=30),
+    damage=st.lists(st.tuples(interesting, st.binary(min_size=1, max_size=12)), min_size=1, max_size=4),
+    first=st.integers(0, CAPACITY // 8),
+    while_open=st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_bytes_are_damaged_both_sides_refuse_or_go_on_and_never_crash(
+    sizes: list[int], damage: list[tuple[int, bytes]], first: int, while_open: bool
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="tapewire-ring-", dir="/dev/shm") as folder:
+        path = Path(folder) / "ring"
+        create_ring(path, CAPACITY, 8 * first)
+
+        def corrupt() -> None:
+            with path.open("r+b") as file:
+                for at, data in damage:
+                    file.seek(at)
+                    file.write(data[: DATA_AT + CAPACITY - at])
+
+        def use(side: Callable[[], object]) -> None:
+            with contextlib.suppress(RingError):
+                side()
+
+        with RingProducer(path) as producer, RingConsumer(path) as consumer:
+            producer.write_many([bytes(size) for size in sizes])
+            if while_open:
+                corrupt()
+                for _ in range(3):
+                    use(lambda: consumer.poll(100))
+                    use(consumer.release)
+                    use(lambda: producer.write_many([bytes(size) for size in sizes]))
+        corrupt()
+        use(lambda: ring_state(path))
+        use(lambda: RingProducer(path).write(b"after"))
+        use(lambda: RingConsumer(path).poll(100))
+        use(lambda: create_ring(path, CAPACITY, 8 * first))
+        assert path.stat().st_size == DATA_AT + CAPACITY

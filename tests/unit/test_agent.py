@@ -74,15 +74,15 @@ def bell(tmp_path: Path) -> Doorbell:
 def test_an_agent_takes_everything_whatever_its_thread_does_between(
     tmp_path: Path, bell: Doorbell, strategy: str
 ) -> None:
-    idle: IdleStrategy = {
+    strategies: dict[str, IdleStrategy] = {
         "spin": SpinIdle(),
         "yield": YieldIdle(),
         "backoff": BackoffIdle(),
         "futex": FutexIdle(bell, 10 * SECOND),
-    }[strategy]
+    }
     create_ring(tmp_path / "ring", 4096)
     agent = Drain(tmp_path / "ring")
-    runner = AgentRunner(agent, idle)
+    runner = AgentRunner(agent, strategies[strategy])
     runner.start()
     sent = [str(n).encode() for n in range(200)]
     with RingProducer(tmp_path / "ring", bell) as producer:
