@@ -1,3 +1,6 @@
+def stream(frame: bytes) -> bytes:
+    """The stream that a frame beginning with `{"stream":"` names; empty for any other beginning."""
+
 def trade(frame: bytes, price_exponent: int, qty_exponent: int) -> tuple[int, int, int, int, bool] | None:
     """(trade id, price, quantity, time in ms, whether the buyer is the maker); None: not a whole trade frame.
 

@@ -16,9 +16,15 @@ cdef extern from "services/connector/binance_frames.hpp" namespace "tapewire::co
     cdef struct DepthFields:
         int64_t time_ms, first, last
         string_view bids, asks
+    string_view stream_of(const char*, size_t)
     cbool read_trade(const char*, size_t, int, int, TradeFields*)
     cbool read_top(const char*, size_t, int, int, TopFields*)
     cbool read_depth(const char*, size_t, DepthFields*)
+
+
+def stream(bytes frame not None):
+    cdef string_view name = stream_of(PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame))
+    return PyBytes_FromStringAndSize(name.data(), name.size())
 
 
 def trade(bytes frame not None, int price_exponent, int qty_exponent):

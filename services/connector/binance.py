@@ -54,7 +54,7 @@ DEFINITION_TRIES = 3
 INVALID_SYMBOL = -1121
 
 
-read_trade, read_top, read_depth = _binance.trade, _binance.top, _binance.depth
+stream, read_trade, read_top, read_depth = _binance.stream, _binance.trade, _binance.top, _binance.depth
 
 
 class BinanceInstrument(Instrument):
@@ -114,7 +114,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_frame(self, data: bytes, now: int) -> Actions:
-        route = self._routes.get(data[11 : data.find(b'"', 11)])
+        route = self._routes.get(stream(data))
         if route is None or self._quiet:
             return super().on_frame(data, now)
         self._heard = now
@@ -126,7 +126,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
             return self._malformed(data, str(error), now)
 
     def _frame(self, data: bytes, now: int) -> Actions:
-        route = self._routes.get(data[11 : data.find(b'"', 11)])
+        route = self._routes.get(stream(data))
         if route is not None:
             return route[0](route[1], data, now)
         reply = decode_reply(data)

@@ -141,6 +141,15 @@ class JsonScanner {
   const char* end_;
 };
 
+// The stream named at the very beginning of a frame, as Binance writes it; empty where a frame begins otherwise.
+inline std::string_view stream_of(const char* p, size_t n) noexcept {
+  constexpr std::string_view head = "{\"stream\":\"";
+  const std::string_view frame(p, n);
+  if (!frame.starts_with(head)) return {};
+  const size_t end = frame.find('"', head.size());
+  return end == frame.npos ? std::string_view{} : frame.substr(head.size(), end - head.size());
+}
+
 // Reads the member `data` of a combined-stream frame with f(scanner, key); false: not such a frame, or not whole.
 template <class F>
 inline bool read_data(const char* p, size_t n, F&& f) noexcept {
