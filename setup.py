@@ -5,13 +5,12 @@ What a module must be built again for is read from its sources: the headers it i
 
 import os
 import re
-import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
 
-# Below bench/ are native loops for measuring: built beside the sources, never part of the distribution.
-FOLDERS = ["tapewire", "services", *(["bench"] if "--inplace" in sys.argv else [])]
+# Below bench/ are native loops for measuring: built by bench/build.py, never part of the distribution.
+FOLDERS = ["tapewire", "services", *(["bench"] if os.environ.get("TAPEWIRE_BENCH") else [])]
 INCLUDE = re.compile(r'^\s*(?:#include|cdef extern from) "((?:tapewire|services|bench)/[^"]+)"', re.MULTILINE)
 FLAGS = ["-std=c++20", "-O3", "-g0", "-fno-plt", "-Wall", "-Wextra", "-Wno-unused-function"]
 FLAGS += ["-Wno-missing-field-initializers"]

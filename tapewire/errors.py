@@ -13,7 +13,9 @@ TapewireError                  what happened, where, what was expected, what to 
 │   ├── TapeDamaged            a checksum or sequence that does not hold; carries the exact offset
 │   ├── TapeFenced             another writer owns the tape, or a newer epoch does
 │   └── TapeFull               the disk refused more
+├── StoreError                 the archive cannot answer, or does not fit its tape
 ├── StatsError                 a page of statistics that cannot be made or opened as asked
+├── TimeError                  text that means no time
 ├── TransportError             the bus cannot be reached, or refused
 ├── SubjectError               a subject or pattern of the bus that cannot be one
 ├── FixedError                 decimal text that does not fit its exponent exactly
@@ -81,6 +83,14 @@ class TapeFenced(TapeError):
 
 class TapeFull(TapeError):
     """The disk has no room for the next segment. Nothing that was acknowledged is affected."""
+
+
+class StoreError(TapewireError):
+    """The archive of columns cannot answer what was asked, or does not fit the tape it was made from."""
+
+
+class TimeError(TapewireError, ValueError):
+    """Text that means no time; the message says how times are written."""
 
 
 class StatsError(TapewireError):

@@ -21,8 +21,9 @@ class Received(Protocol):
 
 
 Handler = Callable[[Received], Awaitable[None] | None]
-"""Called once per message, in the order of arrival within its subscription. May be a coroutine function; while it
-waits, further messages of that subscription wait too, up to `max_pending`."""
+"""Called once per message, in the order of arrival within its subscription. A plain function is fastest, and holds up
+everything while it runs. While a coroutine function waits, further messages of its subscription wait too, up to
+`max_pending`; beyond that they are dropped and counted."""
 
 OnFailure = Callable[[BaseException], None]
 """Told what a handler raised, or why the transport closed by itself. A service stops; by default it is logged."""

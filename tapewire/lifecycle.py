@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
+import click
+
+from tapewire.errors import TapewireError
 from tapewire.interfaces import Transport
 
 _T = TypeVar("_T")
@@ -38,3 +43,19 @@ async def draining(transport: Transport) -> AsyncIterator[asyncio.Event]:
         yield stop
     finally:
         await transport.drain()
+
+
+def main(command: click.Command, name: str) -> NoReturn:
+    """What a service's `__main__` ends with: runs its command; an error of ours is one line and exit status 1."""
+    try:
+        command.main(prog_name=name, standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except TapewireError as error:
+        if os.environ.get("TAPEWIRE_DEBUG"):
+            raise
+        sys.exit(f"{name}: {error}")
+    sys.exit(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import click
 from services.engine import Engine, operator
 from services.engine.agent import EngineAgent
 from tapewire import config as configuration
-from tapewire.errors import ConfigError, TapewireError
+from tapewire import lifecycle
+from tapewire.errors import ConfigError
 from tapewire.logs import configure
 from tapewire.process import pin
 from tapewire.ring import Doorbell, RingProducer
@@ -52,6 +52,7 @@ def main(path: Path | None) -> None:
         snapshot=found.snapshot_seq,
         records=found.records,
         missing_events=found.missing_events,
+        torn_bytes=found.torn_bytes,
         seconds=round(found.seconds, 4),
         digest=engine.digest(),
     )
@@ -83,12 +84,4 @@ def main(path: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(prog_name="tapewire engine", standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except TapewireError as error:
-        sys.exit(f"tapewire engine: {error}")
+    lifecycle.main(main, "tapewire engine")

@@ -13,26 +13,37 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from services.journal import snapshots
-from tapewire.errors import EngineStopped, RingError, TapeError, TapewireError
-from tapewire.tape import raise_tape_error
+from tapewire.errors import EngineStopped, RingError, TapeDamaged, TapeError, TapeFenced, TapeFull, TapewireError
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
     cdef enum class Durability(uint32_t):
         memory, disk
+    cdef enum class Status(int):
+        ok, fenced, damaged, full
+    cdef cppclass Failure:
+        Status status
+        string message, path, found
+        uint64_t offset, seq
     cdef cppclass Options:
         uint64_t segment_bytes
         Durability durability
         string name
+    cdef cppclass TapeRecovery "tapewire::tape::Recovery":
+        uint64_t cut_bytes, cut_position
     cdef cppclass Writer:
         uint64_t next_seq()
         uint64_t epoch()
         cbool sync()
+        void close()
+        cbool wants_next()
+        cbool prepare_next()
+        const TapeRecovery& recovery()
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
     cdef enum class Mismatch(int):
         none, malformed, sequence, event_differs, event_unexpected, event_missing, order_id
     cdef enum class Idle(int):
-        spin, yield_ "yield", futex
+        spin, yield_thread, futex
     cdef enum class ErrorKind(int):
         none, tape, ring, replay, stats
     cdef struct Counters:
@@ -49,10 +60,12 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
         cbool sync()
         void publish()
         cbool failed()
+        cbool blocked()
     cdef cppclass Host:
         Host(size_t)
         string error
-        int error_kind
+        ErrorKind error_kind
+        Failure failure
         uint64_t recovered_records, recovered_commands, recovered_missing, redecided, redecided_seq, mismatch_seq
         Mismatch mismatch
         cbool open_tape(const char*, const Options&)
@@ -78,7 +91,7 @@ cdef extern from "services/engine/audit.hpp" namespace "tapewire::engine" nogil:
         uint64_t redecided_seq()
     cdef cppclass CAudit "tapewire::engine::Audit":
         CAudit() except +
-        string error
+        Failure failure
         Mismatch mismatch
         uint64_t mismatch_seq
         Replay replay
@@ -98,17 +111,26 @@ MISMATCHES = {
     Mismatch.order_id: "its order id is not the next one",
 }
 
-IDLES = {"spin": Idle.spin, "yield": Idle.yield_, "futex": Idle.futex}
+IDLES = {"spin": Idle.spin, "yield": Idle.yield_thread, "futex": Idle.futex}
+
+
+cdef int _raise_tape(const Failure& failure) except -1:
+    message = failure.message.decode(errors="replace")
+    if failure.status == Status.damaged:
+        raise TapeDamaged(failure.path.decode(errors="replace"), failure.offset, failure.seq, failure.found.decode(errors="replace"))
+    if failure.status == Status.fenced:
+        raise TapeFenced(message)
+    raise (TapeFull if failure.status == Status.full else TapeError)(message)
 
 
 cdef class Recovery:
     """What opening found: the snapshot it started from, how much was folded, how long it took."""
 
-    cdef readonly object snapshot_seq, records, commands, missing_events, redecided, seconds, refused_snapshots
+    cdef readonly object snapshot_seq, records, commands, missing_events, redecided, seconds, refused_snapshots, torn_bytes
 
     def __repr__(self):
         return (f"Recovery(snapshot_seq={self.snapshot_seq}, records={self.records}, commands={self.commands}, "
-                f"missing_events={self.missing_events}, seconds={self.seconds:.3f})")
+                f"missing_events={self.missing_events}, torn_bytes={self.torn_bytes}, seconds={self.seconds:.3f})")
 
 
 cdef class Engine:
@@ -185,6 +207,7 @@ cdef class Engine:
         self._check(done)
         found.records, found.commands = self.host.recovered_records, self.host.recovered_commands
         found.missing_events, found.redecided = self.host.recovered_missing, self.host.redecided
+        found.torn_bytes = self.host.tape().recovery().cut_bytes
         found.seconds = time.perf_counter() - began
         self.recovery = found
 
@@ -192,16 +215,16 @@ cdef class Engine:
         if done:
             return
         why = self.host.error.decode(errors="replace")
-        if self.host.error_kind == <int>ErrorKind.replay:
+        if self.host.error_kind == ErrorKind.replay:
             raise EngineStopped(
                 f"{self.tape_path}: record {self.host.mismatch_seq} does not replay: {MISMATCHES[self.host.mismatch]}. "
                 "The tape was written by other rules than this build's, or was changed. Nothing was appended; run "
                 "`tapewire verify` for the whole report"
             )
-        if self.host.error_kind == <int>ErrorKind.ring:
+        if self.host.error_kind == ErrorKind.ring:
             raise RingError(why)
-        if self.host.error_kind == <int>ErrorKind.tape:
-            raise_tape_error(why)
+        if self.host.error_kind == ErrorKind.tape:
+            _raise_tape(self.host.failure)
         raise TapewireError(why)
 
     def run(self, double seconds, str idle="futex"):
@@ -244,6 +267,13 @@ cdef class Engine:
         """Fixes the clock at `now` (UTC ns)."""
         self._live().engine().time.manual = True
         self._live().engine().time.value = now
+
+    def work_ahead(self):
+        """Makes the tape's next segment ready once this one is half full; call it now and then, from any thread."""
+        cdef Host* host = self._live()
+        with nogil:
+            if host.tape().wants_next():
+                host.tape().prepare_next()
 
     def sync_tape(self):
         """Makes what was published durable, from any thread: for durability memory, now and then."""
@@ -289,8 +319,19 @@ cdef class Engine:
     def close(self):
         """Closes tape and rings. What is in the rings stays there for the next engine."""
         if self.host is not NULL:
+            self.host.tape().close()
+            self.abandon()
+
+    def abandon(self):
+        """Lets everything go as a killed process would: for simulations."""
+        if self.host is not NULL:
             del self.host
             self.host = NULL
+
+    @property
+    def blocked(self):
+        """The disk has no room for the tape's next segment: commands stay in their rings until it has."""
+        return bool(self._live().engine().blocked())
 
 
 cdef class Audit:
@@ -311,10 +352,7 @@ cdef class Audit:
             if not self.audit.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state)):
                 raise ValueError(f"{tape}: the snapshot of record {snapshot.seq} was written by another version of the core")
         if not self.audit.open(path):
-            error = self.audit.error.decode(errors="replace")
-            del self.audit
-            self.audit = NULL
-            raise_tape_error(error)
+            _raise_tape(self.audit.failure)
 
     def __dealloc__(self):
         if self.audit is not NULL:
@@ -330,8 +368,8 @@ cdef class Audit:
             raise EngineStopped(
                 f"{self.path}: record {self.audit.mismatch_seq} does not replay: {MISMATCHES[self.audit.mismatch]}"
             )
-        if not self.audit.error.empty():
-            raise_tape_error(self.audit.error.decode(errors="replace"))
+        if self.audit.failure.status != Status.ok:
+            _raise_tape(self.audit.failure)
         return folded
 
     @property

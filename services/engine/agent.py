@@ -38,6 +38,7 @@ class EngineAgent:
         """Writes snapshots and syncs in the background until the engine has stopped; raises what stopped it."""
         while self._thread.is_alive():
             self._save_next(timeout=SLICE_SECONDS)
+            self.engine.work_ahead()
             if self.background_sync:
                 self.engine.sync_tape()
         self._thread.join()

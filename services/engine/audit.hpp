@@ -1,7 +1,5 @@
 // Replay over a tape's reader: what `tapewire verify` runs. It reads only, so it may run beside a live engine.
 #pragma once
-#include <string>
-
 #include "services/engine/replay.hpp"
 #include "tapewire/tape/tape.hpp"
 
@@ -9,7 +7,7 @@ namespace tapewire::engine {
 
 class Audit {
   public:
-    std::string error;
+    tape::Failure failure;
     Mismatch mismatch = Mismatch::none;
     uint64_t mismatch_seq = 0;
     Core core;
@@ -27,7 +25,7 @@ class Audit {
     size_t run(uint64_t up_to, uint64_t limit) {
         const uint64_t written = reader_.positions().written;
         size_t folded = 0;
-        tape::Record record;
+        tape::Record record{};
         while (folded < limit && (up_to == 0 || last_ < up_to) && reader_.next(record, written)) {
             mismatch = replay.feed(record.p, record.n);
             if (mismatch != Mismatch::none) {
@@ -53,7 +51,7 @@ class Audit {
 
   private:
     bool refuse() {
-        error = reader_.error();
+        failure = reader_.failure();
         return false;
     }
 

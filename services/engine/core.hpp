@@ -1,6 +1,6 @@
 // Everything that must come out the same wherever the same tape is folded: sequencer, risk, matcher, in that order.
 //
-//   decide(command)          live only: stamps it, asks risk, writes the decision (and the order id) into it
+//   decide(command)          asks risk, writes the decision (and the order id) into the stamped command
 //   apply(command, v, out)   live and replay: the events that follow from a decided command
 //
 // `out` is where events go: `reserve(bytes)` gives room (never null: it stops the engine itself), `append(bytes)` completes it.
@@ -43,7 +43,7 @@ inline wire::RejectReason& decision(uint8_t* command) {
 
 class Core {
   public:
-    // Makes `command` (flat, checked, a command) what will stand on the tape, except for its seq and time.
+    // Makes `command` (flat, checked, a command, stamped) what will stand on the tape.
     risk::Verdict decide(uint8_t* command) {
         // What the engine fills in is not the client's to say.
         const bool order = wire::header(command).type == MessageType::new_order;

@@ -20,6 +20,8 @@ namespace tapewire::engine {
 
 inline constexpr size_t MAX_COMMAND = 4096;  // bytes of one command
 inline constexpr size_t MAX_BATCH = 4096;    // commands of one batch
+inline constexpr int64_t ROOM_RETRY_NS = 100'000'000;
+inline constexpr size_t ROOM_MIN = 4 << 20;  // bytes left in a segment below which the next one must be ready
 
 // Stages of an order's way, as the histograms of the stats page name them.
 struct Stages {
@@ -59,20 +61,23 @@ class Engine {
     // The tape refused room for a record: the batch is given up, the engine must be started anew and recovers by replay.
     bool failed() const { return failed_; }
 
+    // The disk had no room for the tape's next segment: nothing is taken until it has, and producers see full rings.
+    bool blocked() const { return blocked_; }
+
     size_t drain() {
-        if (failed_ || rings_.empty()) return 0;
-        const size_t before = batch_recv_.size();
+        if (failed_ || rings_.empty() || !room()) return 0;
+        size_t polled = 0;
         began_ = time.now();
         first_ring_ = (first_ring_ + 1) % rings_.size();
         for (size_t i = 0; i < rings_.size() && batch_recv_.size() < max_batch_ && !failed_; ++i) {
             Inbound& in = rings_[(first_ring_ + i) % rings_.size()];
-            in.consumer->poll(
+            polled += in.consumer->poll(
                 [&](const uint8_t* p, uint32_t n, uint64_t end) {
                     if (!failed_) take(p, n, end, in.source);
                 },
                 max_batch_ - batch_recv_.size());
         }
-        return batch_recv_.size() - before;
+        return polled;
     }
 
     bool write() { return batch_recv_.empty() || (!failed_ && (tape_.write() || fail())); }
@@ -88,13 +93,10 @@ class Engine {
         ++counters.batches;
     }
 
-    // Returns how many ring records were taken; 0 when there was nothing to do.
+    // Returns how many ring records were looked at; 0 when there was nothing to do.
     size_t do_work() {
         size_t taken = drain();
-        if (!taken) {
-            release_skipped();
-            return 0;
-        }
+        if (!taken) return 0;
         drained_ = time.now();
         if (write() && sync()) publish();
         return taken;
@@ -115,17 +117,18 @@ class Engine {
         uint16_t source;
     };
 
-    // A record taken before a crash, found again in its ring.
-    void release_skipped() {
-        if (!skipped_) return;
-        for (Inbound& in : rings_) in.consumer->release();
-        skipped_ = false;
+    // Whether the events of a whole batch are sure to find a place. A command that was taken can not be given back.
+    bool room() {
+        if (tape_.left() > ROOM_MIN || !tape_.wants_next()) return !(blocked_ = false);
+        const int64_t now = monotonic_ns();
+        if (blocked_ && now < retry_at_) return false;
+        retry_at_ = now + ROOM_RETRY_NS;
+        return !(blocked_ = !tape_.prepare_next());
     }
 
     void take(const uint8_t* p, uint32_t n, uint64_t end, uint16_t source) {
         if (!core.sequencer().fresh(source, end)) {
-            ++counters.skipped;
-            skipped_ = true;
+            ++counters.skipped;  // taken before a crash, found again in its ring
             return;
         }
         // Shared memory can change under our eyes: copy once, then look.
@@ -143,8 +146,8 @@ class Engine {
         batch_recv_.push_back(header.ts_recv);
         ++counters.commands;
         counters.orders += header.type == MessageType::new_order;
-        risk::Verdict verdict = core.decide(command_);
         core.sequencer().stamp(header, time.now(), source, end);
+        risk::Verdict verdict = core.decide(command_);
         if (!append_own(command_, length)) return;
         core.fold(command_);
         core.apply(command_, verdict, *this);
@@ -153,7 +156,10 @@ class Engine {
     void refuse(uint32_t n, uint64_t end, uint16_t source, wire::Fault fault) {
         batch_recv_.push_back(0);
         ++counters.refused_inputs;
+        const bool typed = fault == wire::Fault::none || fault == wire::Fault::unknown_type;
+        const uint16_t type = typed ? wire::type_of(command_) : 0;
         auto* refused = wire::make<wire::InputRefused>(command_);
+        refused->type_found = type;
         refused->length = n;
         refused->reason = fault == wire::Fault::none           ? wire::RefusalReason::not_a_command
                           : fault == wire::Fault::unknown_type ? wire::RefusalReason::unknown_type
@@ -205,8 +211,8 @@ class Engine {
     size_t max_batch_;
     std::vector<Inbound> rings_;
     size_t first_ring_ = 0;
-    bool failed_ = false, skipped_ = false;
-    int64_t began_ = 0, drained_ = 0;
+    bool failed_ = false, blocked_ = false;
+    int64_t began_ = 0, drained_ = 0, retry_at_ = 0;
     std::vector<int64_t> batch_recv_;
     uint8_t* event_ = nullptr;
     alignas(64) uint8_t command_[MAX_COMMAND];

@@ -13,7 +13,7 @@ namespace tapewire::engine {
 inline const std::vector<std::string> COUNTERS = {"commands", "orders",  "trades",  "rejects",
                                                   "refused_inputs", "skipped", "batches", "live_orders"};
 
-enum class Idle : int { spin = 0, yield = 1, futex = 2 };
+enum class Idle : int { spin = 0, yield_thread = 1, futex = 2 };
 
 // Where an error came from, so that the Python face raises the fitting exception.
 enum class ErrorKind : int { none = 0, tape = 1, ring = 2, replay = 3, stats = 4 };
@@ -23,7 +23,8 @@ class Host {
     explicit Host(size_t max_batch) : engine_(tape_, max_batch) {}
 
     std::string error;
-    int error_kind = 0;
+    ErrorKind error_kind = ErrorKind::none;
+    tape::Failure failure;  // of a tape error: its place, too
 
     // What recovery found.
     uint64_t recovered_records = 0, recovered_commands = 0, recovered_missing = 0;
@@ -33,7 +34,7 @@ class Host {
     bool open_tape(const char* dir, const tape::Options& options) {
         dir_ = dir;
         if (tape_.open(dir, options) == tape::Status::ok) return true;
-        return refuse(ErrorKind::tape, tape_.error());
+        return refuse_tape(tape_.failure());
     }
 
     tape::Writer& tape() { return tape_; }
@@ -48,11 +49,11 @@ class Host {
     // Folds what the tape holds beyond the restored state, auditing every event, and appends what a crash cut off.
     bool recover() {
         tape::Reader reader;
-        if (reader.open(dir_.c_str()) != tape::Status::ok) return refuse(ErrorKind::tape, reader.error());
+        if (reader.open(dir_.c_str()) != tape::Status::ok) return refuse_tape(reader.failure());
         const uint64_t from = engine_.core.sequencer().next_seq();
-        if (from < tape_.next_seq() && reader.seek_seq(from) != tape::Status::ok) return refuse(ErrorKind::tape, reader.error());
+        if (reader.seek_seq(from) != tape::Status::ok) return refuse_tape(reader.failure());
         Replay replay(engine_.core);
-        tape::Record record;
+        tape::Record record{};
         while (reader.next(record, reader.positions().written)) {
             mismatch = replay.feed(record.p, record.n);
             if (mismatch != Mismatch::none) {
@@ -60,7 +61,7 @@ class Host {
                 return refuse(ErrorKind::replay, "replay");
             }
         }
-        if (!reader.ok()) return refuse(ErrorKind::tape, reader.error());
+        if (!reader.ok()) return refuse_tape(reader.failure());
         recovered_records = replay.records();
         recovered_commands = replay.commands();
         redecided = replay.redecided();
@@ -76,7 +77,7 @@ class Host {
         started->resumed_seq = tape_.next_seq() - 1;
         started->pid = uint32_t(::getpid());
         wire::set_text(started->version_pointer, started->version, version, strnlen(version, sizeof started->version - 1));
-        if (!engine_.append_own(room, sizeof room) || !tape_.commit()) return refuse(ErrorKind::tape, tape_.error());
+        if (!engine_.append_own(room, sizeof room) || !tape_.commit()) return refuse_tape(tape_.failure());
         engine_.core.fold(room);
         return true;
     }
@@ -105,16 +106,16 @@ class Host {
                 dry = 0;
                 continue;
             }
-            if (engine_.failed()) return refuse(ErrorKind::tape, tape_.error());
+            if (engine_.failed()) return refuse_tape(tape_.failure());
             // Looking at the time costs more than looking at the rings.
             if (++dry < SPINS_BEFORE_IDLE && idle != Idle::spin) continue;
             if (idle == Idle::spin && dry % SPINS_BEFORE_CLOCK) continue;
             const int64_t left = until_ns - monotonic_ns();
             if (left <= 0) return true;
-            if (idle == Idle::yield) sched_yield();
+            if (idle == Idle::yield_thread) sched_yield();
             else if (idle == Idle::futex) sleep(left);
         }
-        return !engine_.failed() || refuse(ErrorKind::tape, tape_.error());
+        return !engine_.failed() || refuse_tape(tape_.failure());
     }
 
     void wake() {
@@ -149,13 +150,13 @@ class Host {
         if (!left) return true;
         while (left) {
             const size_t n = size_t(wire::load64(p) >> 32) * 8 + 8;
-            if (!engine_.append_own(p, n)) return refuse(ErrorKind::tape, tape_.error());
+            if (!engine_.append_own(p, n)) return refuse_tape(tape_.failure());
             p += n;
             left -= n;
             ++recovered_missing;
         }
         replay.missing_appended();
-        return tape_.commit() || refuse(ErrorKind::tape, tape_.error());
+        return tape_.commit() || refuse_tape(tape_.failure());
     }
 
     void sleep(int64_t left) {
@@ -165,9 +166,14 @@ class Host {
     }
 
     bool refuse(ErrorKind kind, const std::string& why) {
-        error_kind = int(kind);
+        error_kind = kind;
         error = why;
         return false;
+    }
+
+    bool refuse_tape(const tape::Failure& why) {
+        failure = why;
+        return refuse(ErrorKind::tape, why.message);
     }
 
     std::string dir_;

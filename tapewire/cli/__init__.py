@@ -84,6 +84,8 @@ def _service(name: str) -> click.Command:
     def run(args: tuple[str, ...]) -> None:
         if importlib.util.find_spec(f"services.{name}") is None:
             raise TapewireError(f"the service {name} is not installed here: there is no services/{name}")
+        if click.get_current_context().find_root().params["debug"]:
+            os.environ["TAPEWIRE_DEBUG"] = "1"
         sys.argv = [f"tapewire {name}", *args]
         runpy.run_module(f"services.{name}", run_name="__main__", alter_sys=True)
 
@@ -102,8 +104,6 @@ def _service(name: str) -> click.Command:
 @click.option("--debug", is_flag=True, envvar="TAPEWIRE_DEBUG", help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
     """Tapewire: an event-sourced trading platform. One tape owns the order of events; all else is a fold over it."""
-    if debug:
-        os.environ["TAPEWIRE_DEBUG"] = "1"
 
 
 def main() -> NoReturn:

@@ -167,6 +167,12 @@ class Flusher(Section, frozen=True, kw_only=True):
     """Size of a tape segment, bytes: a power of two."""
     row_group_rows: Annotated[int, Meta(ge=1024, le=1 << 20)] = 16_384
     """Rows of a Parquet row group."""
+    archive_records: Annotated[int, Meta(ge=1, le=1 << 22)] = 262_144
+    """So many records of a tape are archived together, as soon as they are there: about one segment's worth."""
+    archive_wait: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 300.0
+    """The longest a record waits for the archive when fewer have come, seconds; 0: until there are enough."""
+    archive: bool = True
+    """Whether columnar files are made at all. Queries find on the tape what is not archived."""
 
 
 class Publisher(Section, frozen=True, kw_only=True):
@@ -176,6 +182,8 @@ class Publisher(Section, frozen=True, kw_only=True):
     """Records taken off the tape at once."""
     raw: bool = True
     """Whether every record is also published unchanged on `<env>.orders.tape.<shard>`."""
+    snapshot_every: Annotated[int, Meta(ge=0, le=1 << 40)] = 1_000_000
+    """Records between two snapshots of the fold, which shorten a restart and let old segments go; 0: none."""
     health_interval: Seconds = 1.0
     """Between two ServiceHealth messages, seconds."""
 

@@ -173,6 +173,7 @@ class Writer {
     bool disk() const { return flags_ & FLAG_DISK; }
     uint64_t position() const { return segment_.base + offset(); }  // just past the last append
     uint64_t epoch() const { return segment_epoch_; }
+    uint64_t left() const { return segment_.bytes - offset(); }  // bytes of this segment not yet used
     uint64_t max_message() const { return message_max_; }
     uint64_t batch_records() const { return next_seq_ - batch_first_; }
     const std::string& name() const { return name_; }
@@ -231,15 +232,11 @@ class Writer {
     bool seal() {
         if (!disk() && reserved_) std::memset(cursor_ + HEAD, 0, reserved_);
         reserved_ = 0;
-        if (const uint64_t room = segment_.bytes - offset()) {
-            const FrameHead padding = padding_head(room, flags_);
-            std::memcpy(cursor_, &padding, HEAD);
-            if (disk()) {
-                cursor_ += HEAD;
-                if (!write()) return cursor_ -= HEAD, false;
-            }
-        } else if (!write()) {
-            return false;
+        const FrameHead padding = padding_head(segment_.bytes - offset(), flags_);
+        std::memcpy(cursor_, &padding, HEAD);
+        if (disk()) {
+            cursor_ += HEAD;
+            if (!write()) return cursor_ -= HEAD, false;
         }
         std::lock_guard lock(sync_mutex_);
         if (disk()) {

@@ -1,13 +1,18 @@
-"""The bus on NATS: nats-py's connection, with our own outgoing side.
+"""The bus on NATS: nats-py's connection, with our own way out and a short way in.
 
 nats-py owns the socket, the handshake, reconnection and subscriptions. Publishing goes around its four layers of
 coroutines: frames are collected and written at the end of the turn, or at 64 KiB. While there is no connection they
 wait here, up to `max_outgoing` bytes; nothing is handed to nats-py that it could lose in a reconnection.
+
+A plain function as handler is called as the message is parsed: a queue and a task in between would cost more than the
+parsing, and bound nothing, since such a handler holds up the reading itself. A coroutine function gets its queue.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 import nats.errors
@@ -22,12 +27,54 @@ from tapewire.errors import TransportError
 from tapewire.interfaces import Handler, OnFailure, Received, TransportStats
 from tapewire.subjects import check_subject
 from tapewire.transports import MAX_PAYLOAD_BYTES
+from tapewire.transports import headers as header_blocks
 
 WRITE_AT_BYTES = 64 << 10
 MAX_PREFIXES = 65_536
+MAX_SUBJECTS = 65_536
 RECONNECT_WAIT_S = 0.1
 RECONNECT_FOR_S = 3600.0
 PING_INTERVAL_S = 20
+
+
+class NatsMessage:
+    """A message as it came: the subject's text is shared, headers are parsed when looked at."""
+
+    __slots__ = ("_headers", "data", "reply", "subject")
+
+    def __init__(self, subject: str, reply: str, data: bytes, headers: bytes | None) -> None:
+        self.subject, self.reply, self.data, self._headers = subject, reply, data, headers
+
+    @property
+    def headers(self) -> Mapping[str, str] | None:
+        return header_blocks.parse(self._headers) if self._headers else None
+
+
+class ShortWayIn(Client):
+    """nats-py's client, which hands the messages of some subscriptions straight to a function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.direct: dict[int, Callable[[NatsMessage], None]] = {}
+        self._texts: dict[bytes, str] = {}
+
+    async def flush_all(self, timeout: float) -> None:
+        """Returns when the server has seen all commands so far. `flush` alone does not say that: its PING goes to the
+        socket at once, ahead of a SUB that still waits for the flusher's turn."""
+        await self._flush_pending(force_flush=True)
+        await self.flush(timeout=max(1, round(timeout)))
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        deliver = self.direct.get(sid)
+        if deliver is None:
+            await super()._process_msg(sid, subject, reply, data, headers)
+            return
+        text = self._texts.get(subject)
+        if text is None:
+            if len(self._texts) >= MAX_SUBJECTS:
+                self._texts.clear()
+            text = self._texts[bytes(subject)] = subject.decode()
+        deliver(NatsMessage(text, reply.decode() if reply else "", data, headers))
 
 
 class NatsSubscription:
@@ -43,24 +90,38 @@ class NatsSubscription:
     def dropped(self) -> int:
         return self.alarm.total
 
-    async def start(self, client: Client) -> int:
+    async def start(self, client: ShortWayIn) -> int:
         """Subscribes; the number by which nats-py names this subscription in its errors."""
         self._inner = await client.subscribe(
             self.pattern, cb=self._on_message, pending_msgs_limit=self.max_pending, pending_bytes_limit=0
         )
+        # Before the next turn of the loop, so before the server's first message.
+        if not inspect.iscoroutinefunction(self._handler):
+            client.direct[self._inner._id] = self._on_message_direct
         return self._inner._id
 
     async def _on_message(self, message: Msg) -> None:
-        transport = self._transport
-        transport.stats.received += 1
+        self._transport.stats.received += 1
         try:
             waiting = self._handler(message)
             if waiting is not None:
                 await waiting
         except Exception as error:
-            transport.stats.handler_errors += 1
-            transport.log.exception("handler_failed", subject=message.subject)
-            transport.fail(error)
+            self._transport.log.exception("handler_failed", subject=message.subject)
+            self._failed(error)
+
+    def _on_message_direct(self, message: NatsMessage) -> None:
+        self._transport.stats.received += 1
+        try:
+            if self._handler(message) is not None:
+                raise TypeError(f"handler of {self.pattern}: a plain function returned something; make it `async def`")
+        except Exception as error:
+            self._transport.log.exception("handler_failed", subject=message.subject)
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._transport.stats.handler_errors += 1
+        self._transport.fail(error)
 
     def _say_slow(self, since: int, total: int) -> None:
         self._transport.log.warning(
@@ -89,7 +150,7 @@ class NatsTransport:
         self.log = log or logs.get("transport")
         self.closed = False
         self._name, self._on_failure = name, on_failure
-        self._client = Client()
+        self._client = ShortWayIn()
         self._subscriptions: dict[int, NatsSubscription] = {}
         self._prefixes: dict[str, bytes] = {}
         self._out: list[bytes] = []
@@ -220,7 +281,7 @@ class NatsTransport:
     async def flush(self) -> None:
         await self._send_all()
         try:
-            await self._client.flush(timeout=max(1, round(self.settings.drain_timeout)))
+            await self._client.flush_all(self.settings.drain_timeout)
         except (nats.errors.Error, OSError) as error:
             raise TransportError(f"flush: {_without_secret(self.settings.url)}: {error}") from error
 
@@ -240,13 +301,14 @@ class NatsTransport:
         subscription = NatsSubscription(self, pattern, handler, max_pending or self.settings.max_pending)
         try:
             self._subscriptions[await subscription.start(self._client)] = subscription
-            await self._client.flush()
+            await self._client.flush_all(self.settings.connect_timeout)
         except nats.errors.Error as error:
             raise TransportError(f"subscribe to {pattern}: {error}") from error
         return subscription
 
     def forget(self, number: int) -> None:
         self._subscriptions.pop(number, None)
+        self._client.direct.pop(number, None)
 
     async def request(self, subject: str, payload: bytes, *, timeout: float = 1.0) -> Received:
         self.stats.published += 1

@@ -33,6 +33,7 @@ class EnumField(Field, Generic[_E]):
     def __get__(self, m: Message, owner: type) -> _E: ...
 
 class TextField(Field):
+    text_at: int
     capacity: int
     def __init__(self, at: int, text_at: int, capacity: int) -> None: ...
     @overload
@@ -41,7 +42,10 @@ class TextField(Field):
     def __get__(self, m: Message, owner: type) -> str: ...
 
 class ListField(Field, Generic[_T]):
+    data_at: int
+    stride: int
     element: type[_T]
+    parts: tuple[tuple[int, int, bool, type[IntEnum] | None], ...]
     def __init__(self, at: int, data_at: int, stride: int, element: type[_T], parts: tuple[Any, ...]) -> None: ...
     @overload
     def __get__(self, m: None, owner: type) -> Self: ...

@@ -196,7 +196,7 @@ cdef class ListField(Field):
     cdef readonly int data_at
     cdef readonly int stride
     cdef readonly object element
-    cdef tuple parts
+    cdef readonly tuple parts
     cdef int n_parts
     cdef int offsets[16]
     cdef int sizes[16]

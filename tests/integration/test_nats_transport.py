@@ -109,3 +109,17 @@ async def test_drain_without_a_server_closes_and_says_what_was_not_sent(mortal: 
     transport.publish("demo.house.trade.A", b"x")
     await asyncio.wait_for(transport.drain(), 3)
     assert [fields["unsent"] for event, fields in log.lines if event == "drain_incomplete"] == [1]
+
+
+async def test_when_subscribe_returns_the_server_knows_of_it(nats_server: NatsServer) -> None:
+    publisher, subscriber = NatsTransport(Nats(url=nats_server.url)), NatsTransport(Nats(url=nats_server.url))
+    await publisher.connect()
+    await subscriber.connect()
+    got: list[str] = []
+    for n in range(200):
+        await subscriber.subscribe(f"known.a.b.{n}", lambda message: got.append(message.subject))
+        publisher.publish(f"known.a.b.{n}", b"")
+        await publisher.flush()
+    await until(lambda: len(got) == 200)
+    await publisher.close()
+    await subscriber.close()

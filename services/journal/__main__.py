@@ -1,0 +1,85 @@
+"""`tapewire journal`: reads configuration, tails the orders tape of one shard, publishes until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import click
+
+from services.journal.checkpoint import Checkpoint
+from services.journal.publisher import Publisher
+from tapewire import config as configuration
+from tapewire import lifecycle
+from tapewire.config import Config
+from tapewire.errors import TapeDamaged, TapeError
+from tapewire.lifecycle import run, stop_on_signals
+from tapewire.logs import Logger, configure
+from tapewire.tape import TapeReader
+from tapewire.transports.nats import NatsTransport
+
+TAPE_WITHIN_S = 60.0
+LOOK_EVERY_S = 0.1
+
+
+async def serve(settings: Config, log: Logger) -> None:
+    stop, failures = stop_on_signals(), list[BaseException]()
+
+    def fail(error: BaseException) -> None:
+        failures.append(error)
+        stop.set()
+
+    tape = settings.folders.orders_tape(settings.engine.shard)
+    reader = await open_tape(tape, stop)
+    if reader is None:
+        return
+    checkpoint = Checkpoint(tape, log)
+    transport = NatsTransport(settings.nats, name="journal", on_failure=fail, log=log)
+    await transport.connect()
+    try:
+        publisher = Publisher(
+            env=settings.env,
+            shard=settings.engine.shard,
+            settings=settings.publisher,
+            tape=reader,
+            checkpoint=checkpoint,
+            transport=transport,
+            log=log,
+            now=time.time_ns,
+        )
+        await publisher.run(stop)
+    finally:
+        await transport.drain()
+        checkpoint.close()
+        reader.close()
+    if failures:
+        raise failures[0]
+
+
+async def open_tape(tape: Path, stop: asyncio.Event) -> TapeReader | None:
+    """The reader, once the engine has made the tape; None if we are stopped before. Raises TapeError after a minute."""
+    deadline = time.monotonic() + TAPE_WITHIN_S
+    while not stop.is_set():
+        try:
+            return TapeReader(tape, from_seq=1, limit="released")
+        except TapeDamaged:
+            raise
+        except TapeError:
+            # Not there yet, or just being made.
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(LOOK_EVERY_S)
+    return None
+
+
+@click.command()
+@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
+def main(path: Path | None) -> None:
+    """Republishes one shard's orders tape on the bus: trades, quotes, books, private reports, the raw records."""
+    settings = configuration.load(path)
+    run(serve(settings, configure("journal")))
+
+
+if __name__ == "__main__":
+    lifecycle.main(main, "tapewire journal")

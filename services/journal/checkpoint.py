@@ -1,0 +1,63 @@
+"""Where the republisher stands, so that a restart goes on there: what has been published, and the fold's state.
+
+    consumers/journal.publisher           everything up to this record has reached the bus
+    consumers/journal.publisher.restart   a restart needs the records behind this one: the newest snapshot's
+    publisher/snapshots/<seq>.snap        the fold's state there, in the format of services/journal/snapshots.py
+
+Both are consumers of the tape, so that retention keeps what a restart would read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.journal import snapshots
+from services.journal.snapshots import Snapshot
+from tapewire.consumers import ConsumerPosition
+from tapewire.errors import TapeError, WireError
+from tapewire.house import HouseMarket
+from tapewire.logs import Logger
+
+CONSUMER = "journal.publisher"
+RESTART = "journal.publisher.restart"
+FOLDER = "publisher"
+
+
+class Checkpoint:
+    """One republisher's standing on one tape. Raises TapeError if it cannot be kept there."""
+
+    def __init__(self, tape: Path, log: Logger) -> None:
+        self._folder, self._log = tape / FOLDER, log
+        self.published = ConsumerPosition(tape, CONSUMER)
+        self._restart = ConsumerPosition(tape, RESTART)
+        try:
+            self._folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise TapeError(f"{self._folder}: cannot be created: {error.strerror}") from error
+
+    def restore(self, env: str) -> HouseMarket:
+        """The fold as of the newest good snapshot that lies within what was published; a new one if there is none."""
+        if not snapshots.folder(self._folder).exists():
+            return HouseMarket(env)
+        for candidate in snapshots.newest(self._folder, self.published.seq):
+            try:
+                if isinstance(candidate, ValueError):
+                    raise WireError(str(candidate))
+                return HouseMarket.restored(env, candidate.state)
+            except WireError as error:
+                # The tape says it all: an older snapshot, or none, only takes longer.
+                self._log.warning("snapshot_passed_over", reason=str(error))
+        return HouseMarket(env)
+
+    def save(self, market: HouseMarket) -> None:
+        """Keeps the state of a fold that stands between two commands. A full disk is logged: it delays a restart."""
+        try:
+            snapshots.save(self._folder, Snapshot(market.seq, market.state()))
+        except OSError as error:
+            self._log.error("snapshot_not_written", seq=market.seq, error=str(error))
+            return
+        self._restart.store(min(int(p.stem) for p in snapshots.folder(self._folder).glob("*.snap")))
+
+    def close(self) -> None:
+        self.published.close()
+        self._restart.close()

@@ -1,0 +1,162 @@
+"""One instrument of the house market: totals per price, what a command changed of them, the messages that say so."""
+
+from __future__ import annotations
+
+import heapq
+
+from tapewire import messages as m
+from tapewire.subjects import subject
+
+MAX_LEVELS_PER_MESSAGE = 40_000
+_STALE_HEAP = 64
+
+Top = tuple[int, int, int, int]
+_NO_TOP: Top = (0, 0, 0, 0)
+
+
+class Levels:
+    """One side: quantity and number of orders per price, and the best price first."""
+
+    def __init__(self, side: m.Side) -> None:
+        self.side = side
+        self.totals: dict[int, tuple[int, int]] = {}
+        # Bids are kept negated, so that the best is the smallest on both sides. A price stays in the heap after its
+        # level has gone, until it comes to the top or stale ones outnumber the rest.
+        self._sign = -1 if side == m.Side.buy else 1
+        self._heap: list[int] = []
+
+    def change(self, price: int, qty: int, orders: int) -> None:
+        """Adds to the level at `price`; a level without orders goes."""
+        before = self.totals.get(price)
+        if before is None:
+            if len(self._heap) > 2 * len(self.totals) + _STALE_HEAP:
+                self._heap = sorted(self._sign * live for live in self.totals)
+            heapq.heappush(self._heap, self._sign * price)
+            before = (0, 0)
+        total = (before[0] + qty, before[1] + orders)
+        assert min(total) >= 0, "a level below zero: the fold checks every record against its order"
+        if total[1]:
+            self.totals[price] = total
+        else:
+            self.totals.pop(price, None)
+
+    def best(self) -> tuple[int, int]:
+        """Price and quantity of the best level; zeros if there is none."""
+        while self._heap:
+            price = self._sign * self._heap[0]
+            if (level := self.totals.get(price)) is not None:
+                return price, level[0]
+            heapq.heappop(self._heap)
+        return 0, 0
+
+    def best_first(self, totals: dict[int, tuple[int, int]]) -> list[m.BookLevel]:
+        """`totals` of this side as levels, the best first."""
+        prices = sorted(totals, key=lambda price: self._sign * price)
+        return [m.BookLevel(price, *totals[price], self.side) for price in prices]
+
+    def level(self, price: int) -> m.BookLevel:
+        qty, orders = self.totals.get(price, (0, 0))
+        return m.BookLevel(price, qty, orders, self.side)
+
+
+class HouseBook:
+    """Levels, bookSeq and top of one instrument, and the encoders of its messages."""
+
+    def __init__(self, env: str, definition: m.InstrumentDefinition) -> None:
+        self._env = env
+        self.bids, self.asks = Levels(m.Side.buy), Levels(m.Side.sell)
+        self.book_seq = 0
+        self._top = _NO_TOP
+        self.at = (0, 0)
+        """seq and ts of the record after which the book stands as published."""
+        self._before: dict[tuple[m.Side, int], tuple[int, int]] = {}
+        self.define(definition)
+
+    def define(self, definition: m.InstrumentDefinition) -> None:
+        """Takes the terms of the instrument: its ticker and exponents."""
+        self.definition = definition
+        self.ticker = definition.ticker
+        terms = {
+            "instrument": definition.instrument,
+            "ticker": definition.ticker,
+            "price_exponent": definition.price_exponent,
+            "qty_exponent": definition.qty_exponent,
+            "quality": m.BookQuality.live,
+        }
+        head = ("seq", "cause", "ts", "ts_event", "ts_recv")
+        self._trade = m.Trade.encoder(*head, "trade_id", "price", "qty", "aggressor", **terms)
+        self._quote = m.Quote.encoder(*head, "book_seq", "bid_price", "bid_qty", "ask_price", "ask_qty", **terms)
+        self._delta = m.BookDelta.encoder(*head, "book_seq", "levels", **terms)
+        self._snapshot = m.BookSnapshot.encoder("seq", "ts", "book_seq", "levels", **terms)
+        self._to_trade, self._to_quote, self._to_book = (
+            subject(self._env, "house", kind, self.ticker) for kind in ("trade", "quote", "book")
+        )
+
+    def change(self, side: m.Side, price: int, qty: int, orders: int) -> None:
+        """Adds to a level, and remembers how it was when the command began."""
+        levels = self.bids if side == m.Side.buy else self.asks
+        self._before.setdefault((side, price), levels.totals.get(price, (0, 0)))
+        levels.change(price, qty, orders)
+
+    def trade(self, record: m.OrderExecuted) -> tuple[str, bytes]:
+        """The public Trade of a match."""
+        return self._to_trade, self._trade(
+            *(record.seq, record.cause, record.ts, record.ts, record.ts_recv),
+            *(record.match_id, record.price, record.qty, record.aggressor),
+        )
+
+    def settle(self, last: m.Message, quiet: bool = False) -> list[tuple[str, bytes]]:
+        """What the command that ended with the record `last` changed: a BookDelta, and a Quote if the top changed.
+
+        `quiet` moves all numbers on and makes no messages.
+        """
+        changed = [
+            (self.bids if side == m.Side.buy else self.asks).level(price)
+            for (side, price), before in self._before.items()
+            if before != self._totals(side, price)
+        ]
+        self._before.clear()
+        if not changed:
+            return []
+        changed.sort(key=_bids_then_asks)
+        # Of all records of the command, the last says where the book now stands.
+        self.at = (last.seq, last.ts)
+        head = (last.seq, last.cause or last.seq, last.ts, last.ts, last.ts_recv)
+        out = []
+        for at in range(0, len(changed), MAX_LEVELS_PER_MESSAGE):
+            self.book_seq += 1
+            if not quiet:
+                part = changed[at : at + MAX_LEVELS_PER_MESSAGE]
+                out.append((self._to_book, self._delta(*head, self.book_seq, part)))
+        top = (*self.bids.best(), *self.asks.best())
+        if top != self._top:
+            self._top = top
+            if not quiet:
+                out.append((self._to_quote, self._quote(*head, self.book_seq, *top)))
+        return out
+
+    def settled(self) -> None:
+        """Takes the book as it is for what was published last: after it was rebuilt from a state."""
+        self._before.clear()
+        self._top = (*self.bids.best(), *self.asks.best())
+
+    def _totals(self, side: m.Side, price: int) -> tuple[int, int]:
+        return (self.bids if side == m.Side.buy else self.asks).totals.get(price, (0, 0))
+
+    def snapshot(self) -> bytes:
+        """A BookSnapshot as last published, even in the middle of a command; of each side at most half
+        MAX_LEVELS_PER_MESSAGE levels."""
+        levels: list[m.BookLevel] = []
+        for side in (self.bids, self.asks):
+            totals = dict(side.totals)
+            for (of, price), before in self._before.items():
+                if of == side.side:
+                    totals[price] = before
+            published = {price: total for price, total in totals.items() if total[1]}
+            levels += side.best_first(published)[: MAX_LEVELS_PER_MESSAGE // 2]
+        return self._snapshot(*self.at, self.book_seq, levels)
+
+
+def _bids_then_asks(level: m.BookLevel) -> tuple[int, int]:
+    """The order of a BookSnapshot: bids from the best down, then asks from the best up."""
+    return (0, -level.price) if level.side == m.Side.buy else (1, level.price)

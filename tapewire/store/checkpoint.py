@@ -1,0 +1,71 @@
+"""How far a tape has been archived. Written by the archiver alone, atomically; read by every query.
+
+    archived              planned
+    |---------------------|- - - - - - - -|- - - - - - ->  the tape
+     rows are in files     being written    only on the tape
+     for good              (or was, when
+                           the light went out)
+
+The plan is written before the first file of it, so that an archiver that was killed writes the very same files again,
+under the same names: no row is ever in two files, not even for someone who reads the folder without this checkpoint.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tapewire.errors import StoreError
+from tapewire.store import layout
+from tapewire.store.columns import Instrument
+from tapewire.store.disk import Disk
+
+VERSION: Final = 1
+
+
+class Checkpoint(msgspec.Struct, kw_only=True, frozen=True):
+    """`archived` and `planned` are seqs, both inclusive; equal when nothing is under way. `instruments` is what the
+    definitions up to `archived` say (orders tapes only). `rows` counts all rows in files for good, by kind.
+    """
+
+    tape: str
+    version: int = VERSION
+    archived: int = 0
+    planned: int = 0
+    instruments: dict[int, Instrument] = {}
+    rows: dict[str, int] = {}
+
+
+def path_of(data: Path, tape: str) -> Path:
+    return layout.archive(data) / "_checkpoints" / f"{tape}.json"
+
+
+def read(data: Path, tape: str) -> Checkpoint:
+    """The checkpoint of a tape; a blank one if it was never archived. StoreError: the file is no checkpoint."""
+    path = path_of(data, tape)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return Checkpoint(tape=tape)
+    try:
+        found = msgspec.json.decode(content, type=Checkpoint)
+    except msgspec.DecodeError as error:
+        raise StoreError(
+            f"{path}: not a checkpoint ({error}). Without it nobody knows which rows of tape {tape} are archived. "
+            f"Restore the file; or remove it together with every archived file of this tape, to archive it anew."
+        ) from None
+    if found.version != VERSION or found.tape != tape or not 0 <= found.archived <= found.planned:
+        raise StoreError(
+            f"{path}: a checkpoint of version {found.version} of tape {found.tape}, archived {found.archived}, planned "
+            f"{found.planned}; expected version {VERSION} of {tape} with archived <= planned. Is this the right folder?"
+        )
+    return found
+
+
+def write(data: Path, checkpoint: Checkpoint, disk: Disk) -> None:
+    """Durable when this returns. Raises OSError."""
+    path = path_of(data, checkpoint.tape)
+    disk.make_folder(path.parent)
+    disk.replace_file(path, msgspec.json.format(msgspec.json.encode(checkpoint), indent=1) + b"\n")

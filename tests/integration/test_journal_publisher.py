@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from services.journal.checkpoint import RESTART, Checkpoint
+from services.journal.publisher import Publisher
+from tapewire import logs
+from tapewire import messages as m
+from tapewire.config import Nats
+from tapewire.config import Publisher as Settings
+from tapewire.consumers import positions
+from tapewire.house import HouseMarket, Publication
+from tapewire.interfaces import Received, Transport
+from tapewire.nats_server import NatsServer
+from tapewire.transports.memory import MemoryBus, MemoryTransport
+from tapewire.transports.nats import NatsTransport
+from tests.integration.test_transport_contract import until
+from tests.oracle.naive_market import TICKERS, NaiveMarket
+
+
+class ListTape:
+    """A tape reader over records in memory; `released` is how many may be read."""
+
+    def __init__(self, records: list[bytes]) -> None:
+        self.records, self.released, self.at = records, 0, 0
+
+    @property
+    def positions(self) -> ListTape:
+        return self
+
+    @property
+    def released_seq(self) -> int:
+        return self.released
+
+    def poll(self, limit: int) -> list[bytes]:
+        found = self.records[self.at : min(self.at + limit, self.released)]
+        self.at += len(found)
+        return found
+
+    def seek_seq(self, seq: int) -> None:
+        self.at = seq - 1
+
+    def wait(self, timeout_s: float) -> bool:
+        time.sleep(min(timeout_s, 0.002))
+        return self.at < self.released
+
+
+@contextmanager
+def checkpoint_of(tape: Path) -> Iterator[Checkpoint]:
+    checkpoint = Checkpoint(tape, logs.get("journal"))
+    try:
+        yield checkpoint
+    finally:
+        checkpoint.close()
+
+
+def publisher_on(
+    tape: ListTape, checkpoint: Checkpoint, transport: Transport, env: str, batch: int = 7, every: int = 0
+) -> Publisher:
+    return Publisher(
+        env=env,
+        shard=0,
+        settings=Settings(max_batch=batch, health_interval=0.05, snapshot_every=every),
+        tape=tape,
+        checkpoint=checkpoint,
+        transport=transport,
+        log=logs.get("journal"),
+        now=time.time_ns,
+    )
+
+
+def expected(market: NaiveMarket, env: str, first: int = 0) -> list[Publication]:
+    """What a publisher that begins behind record `first` has to publish, raw records aside."""
+    house, out = HouseMarket(env), list[Publication]()
+    house.quiet = True
+    for number, raw in enumerate(market.records):
+        house.quiet = number < first
+        out += house.fold(raw)
+    return out + house.settle()
+
+
+@pytest.fixture
+def market() -> NaiveMarket:
+    return again(7, 300)
+
+
+@pytest.mark.parametrize("kind", ["nats", "memory"])
+async def test_everything_on_the_tape_is_published_and_snapshots_are_answered(
+    market: NaiveMarket, nats_server: NatsServer, tmp_path: Path, kind: str
+) -> None:
+    bus, env = MemoryBus(), f"j-{kind}"
+
+    def new() -> Transport:
+        return MemoryTransport(bus) if kind == "memory" else NatsTransport(Nats(url=nats_server.url))
+
+    publishing, watching = new(), new()
+    await publishing.connect()
+    await watching.connect()
+    got: list[Publication] = []
+    raw: list[bytes] = []
+    health: list[m.ServiceHealth] = []
+    await watching.subscribe(f"{env}.house.>", lambda message: got.append((message.subject, message.data)))
+    await watching.subscribe(f"{env}.orders.tape.0", lambda message: raw.append(message.data))
+    await watching.subscribe(f"{env}.ops.health.*", lambda one: health.append(m.ServiceHealth.decode(one.data)))
+    tape, stop = ListTape(market.records), asyncio.Event()
+    with checkpoint_of(tmp_path) as checkpoint:
+        running = asyncio.create_task(publisher_on(tape, checkpoint, publishing, env).run(stop))
+        for released in [*market.ends[::20], len(market.records)]:
+            tape.released = released
+            await asyncio.sleep(0.005)
+        await until(lambda: len(raw) == len(market.records))
+        await until(lambda: checkpoint.published.seq == len(market.records))
+        answer = m.decode((await watching.request(f"{env}.house.snapshot.BTC=2FUSD", b"")).data)
+        unknown = m.decode((await watching.request(f"{env}.house.snapshot.XYZ", b"")).data)
+        stop.set()
+        await running
+    assert raw == market.records
+    published = [one for one in got if ".snapshot." not in one[0]]
+    assert published == expected(market, env)
+    assert isinstance(answer, m.BookSnapshot)
+    assert {(one.side, one.price): (one.qty, one.orders) for one in answer.levels} == market.levels(1)
+    assert answer.book_seq == [m.BookDelta.decode(p).book_seq for s, p in published if s.endswith("book.BTC=2FUSD")][-1]
+    assert isinstance(unknown, m.FeedStatus)
+    assert unknown.reason == f"no instrument 'XYZ'; there are {', '.join(TICKERS)}"
+    await until(lambda: health[-1].state == m.HealthState.draining)
+    assert health[-1].detail.startswith(f"shard=0 seq={len(market.records)} lag=0 ")
+    assert m.HealthState.ready in {one.state for one in health}
+    await publishing.drain()
+    await watching.close()
+
+
+@pytest.mark.parametrize("at", [1, 40, 411])
+async def test_a_restarted_publisher_goes_on_behind_its_position(market: NaiveMarket, tmp_path: Path, at: int) -> None:
+    transport = MemoryTransport(MemoryBus())
+    await transport.connect()
+    got: list[Publication] = []
+    await transport.subscribe("demo.house.>", lambda message: got.append((message.subject, message.data)))
+    tape, stop = ListTape(market.records), asyncio.Event()
+    tape.released = len(market.records)
+    with checkpoint_of(tmp_path) as checkpoint:
+        checkpoint.published.store(at)
+        running = asyncio.create_task(publisher_on(tape, checkpoint, transport, "demo").run(stop))
+        await until(lambda: checkpoint.published.seq == len(market.records))
+        stop.set()
+        await running
+    assert got == expected(market, "demo", at)
+    await transport.drain()
+
+
+async def test_without_room_on_the_bus_it_waits_and_stops_without_moving_its_position(
+    market: NaiveMarket, tmp_path: Path
+) -> None:
+    class Full(MemoryTransport):
+        """A bus that takes ten messages and no more."""
+
+        def publish(self, subject: str, payload: bytes, headers: bytes | None = None, reply: str = "") -> bool:
+            return self.stats.published < 10 and super().publish(subject, payload, headers, reply)
+
+        async def writable(self) -> None:
+            await asyncio.Event().wait()
+
+    transport = Full(MemoryBus())
+    await transport.connect()
+    heard: list[Received] = []
+    await transport.subscribe("demo.>", heard.append)
+    tape, stop = ListTape(market.records), asyncio.Event()
+    tape.released = len(market.records)
+    with checkpoint_of(tmp_path) as checkpoint:
+        publisher = publisher_on(tape, checkpoint, transport, "demo")
+        running = asyncio.create_task(publisher.run(stop))
+        await until(lambda: len(heard) == 10)
+        stop.set()
+        await asyncio.wait_for(running, 2)
+        assert checkpoint.published.seq == 0
+        assert 0 < publisher.seq < len(market.records)
+    await transport.close()
+
+
+async def test_a_restart_from_a_snapshot_needs_no_older_records_and_goes_on_with_the_same_bytes(
+    market: NaiveMarket, tmp_path: Path
+) -> None:
+    transport = MemoryTransport(MemoryBus())
+    await transport.connect()
+    got: list[Publication] = []
+    await transport.subscribe("demo.house.>", lambda message: got.append((message.subject, message.data)))
+    tape = ListTape(market.records)
+    for released in (market.ends[150], len(market.records)):
+        stop = asyncio.Event()
+        tape.released = released
+        with checkpoint_of(tmp_path) as checkpoint:
+            publisher = publisher_on(tape, checkpoint, transport, "demo", every=50)
+            running = asyncio.create_task(publisher.run(stop))
+            await until(lambda checkpoint=checkpoint, released=released: checkpoint.published.seq == released)  # type: ignore[misc]
+            stop.set()
+            await running
+        restart = positions(tmp_path)[RESTART]
+        assert 0 < restart <= released
+        # What retention may now remove is gone: reading it would not decode.
+        tape.records[:restart] = [b"gone"] * restart
+    assert got == expected(again(7, 300), "demo")
+    await transport.drain()
+
+
+async def test_a_damaged_snapshot_is_passed_over(market: NaiveMarket, tmp_path: Path) -> None:
+    house = HouseMarket("demo")
+    for raw in market.records:
+        house.fold(raw)
+    house.settle()
+    with checkpoint_of(tmp_path) as checkpoint:
+        checkpoint.published.store(house.seq)
+        checkpoint.save(house)
+        assert checkpoint.restore("demo").state() == house.state()
+        (snapshot,) = (tmp_path / "publisher" / "snapshots").iterdir()
+        snapshot.write_bytes(snapshot.read_bytes()[:-1])
+        assert checkpoint.restore("demo").seq == 0
+
+
+def again(seed: int, steps: int) -> NaiveMarket:
+    made = NaiveMarket(seed)
+    for _ in range(steps):
+        made.step()
+    return made
