@@ -19,25 +19,23 @@ from urllib.parse import quote
 
 import msgspec
 
-from services.connector._decimal import levels, mantissa
+from services.connector import _binance
+from services.connector._decimal import levels
 from services.connector.actions import Action, InstrumentDefined, Quote, Replace, Trade
 from services.connector.binance_messages import (
     DEFAULT_EXPONENT,
-    DepthData,
+    DepthFrame,
     Reply,
     decode_answer,
-    decode_depth,
     decode_info,
     decode_reply,
-    decode_top,
-    decode_trade,
     definition_of,
     read_error,
 )
 from services.connector.book import BUY, CROSSED, LIVE, RESYNC, SELL, Book, Change
 from services.connector.instrument import DOWN, RESYNC_STATE, Instrument, rescaled
 from services.connector.limits import MS, SECOND, Limits
-from services.connector.session import BAD_INPUT, NOTHING, Actions, VenueSession
+from services.connector.session import BAD_INPUT, NOTHING, Actions, VenueSession, shown
 
 MAX_BUFFERED = 2_000
 """Depth frames kept while a snapshot is awaited, 200 s at 100 ms; the oldest go first, then a newer one is asked."""
@@ -56,6 +54,9 @@ DEFINITION_TRIES = 3
 INVALID_SYMBOL = -1121
 
 
+stream, read_trade, read_top, read_depth = _binance.stream, _binance.trade, _binance.top, _binance.depth
+
+
 class BinanceInstrument(Instrument):
     """`last_id`: the update id the book stands at; 0 while it waits for a snapshot and frames go to `waiting`."""
 
@@ -65,7 +66,7 @@ class BinanceInstrument(Instrument):
         super().__init__(index, ticker, book)
         self.stream = ticker.lower()
         self.last_id = self.last_top_id = self.depth_heard = 0
-        self.waiting: deque[DepthData] = deque(maxlen=MAX_BUFFERED)
+        self.waiting: deque[DepthFrame] = deque(maxlen=MAX_BUFFERED)
 
 
 class BinanceSession(VenueSession[BinanceInstrument]):
@@ -113,7 +114,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_frame(self, data: bytes, now: int) -> Actions:
-        route = self._routes.get(data[11 : data.find(b'"', 11)])
+        route = self._routes.get(stream(data))
         if route is None or self._quiet:
             return super().on_frame(data, now)
         self._heard = now
@@ -122,10 +123,10 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         try:
             return handler(instrument, data, now)
         except BAD_INPUT as error:
-            return self._malformed(data, error, now)
+            return self._malformed(data, str(error), now)
 
     def _frame(self, data: bytes, now: int) -> Actions:
-        route = self._routes.get(data[11 : data.find(b'"', 11)])
+        route = self._routes.get(stream(data))
         if route is not None:
             return route[0](route[1], data, now)
         reply = decode_reply(data)
@@ -139,17 +140,18 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         if reply.id is not None and not reply.stream:
             self._controls.pop(reply.id if isinstance(reply.id, int) else 0, None)
             return NOTHING
-        return self._unknown(reply.stream or reply.e or data[:60].decode("utf-8", "replace"), now)
+        return self._unknown(reply.stream or reply.e or shown(data), now)
 
     def _trade(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
         if instrument.definition is None:
             return self._early(instrument, data, now)
-        t = decode_trade(data).data
-        price = mantissa(t.price, instrument.price_exponent)
-        qty = mantissa(t.qty, instrument.qty_exponent)
+        fields = read_trade(data, instrument.price_exponent, instrument.qty_exponent)
+        if fields is None:
+            return self._malformed(data, "not a trade", now)
+        trade_id, price, qty, time_ms, buyer_is_maker = fields
         if not instrument.min_price <= price <= instrument.max_price or qty <= 0:
-            return self._impossible(instrument, f"trade {t.id}: {t.qty} at {t.price}", now)
-        trade_id, last = t.id, instrument.last_trade_id
+            return self._impossible(instrument, f"trade {trade_id}: {shown(data)}", now)
+        last = instrument.last_trade_id
         if trade_id <= last:
             if not self._repeated(instrument, last):
                 return NOTHING
@@ -160,9 +162,9 @@ class BinanceSession(VenueSession[BinanceInstrument]):
             trade_id,
             price,
             qty,
-            SELL if t.buyer_is_maker else BUY,
+            SELL if buyer_is_maker else BUY,
             instrument.book.quality,
-            t.time * MS,
+            time_ms * MS,
             trade_id,
         )
         if trade_id == last + 1 or last == 0:
@@ -172,24 +174,27 @@ class BinanceSession(VenueSession[BinanceInstrument]):
     def _top(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
         if instrument.definition is None:
             return self._early(instrument, data, now)
-        t = decode_top(data).data
-        price_exponent, qty_exponent = instrument.price_exponent, instrument.qty_exponent
-        bid, bid_qty = mantissa(t.bid, price_exponent), mantissa(t.bid_qty, qty_exponent)
-        ask, ask_qty = mantissa(t.ask, price_exponent), mantissa(t.ask_qty, qty_exponent)
+        fields = read_top(data, instrument.price_exponent, instrument.qty_exponent)
+        if fields is None:
+            return self._malformed(data, "not a best bid and ask", now)
+        update, bid, bid_qty, ask, ask_qty = fields
         # A side is either a positive price with a positive quantity, or empty: zero and zero.
         if bid < 0 or ask < 0 or bid_qty < 0 or ask_qty < 0 or (not bid) != (not bid_qty) or (not ask) != (not ask_qty):
-            return self._impossible(instrument, f"top {t.id}: {t.bid_qty} at {t.bid}, {t.ask_qty} at {t.ask}", now)
-        if t.id <= instrument.last_top_id and not self._repeated(instrument, instrument.last_top_id):
+            return self._impossible(instrument, f"top {update}: {shown(data)}", now)
+        if update <= instrument.last_top_id and not self._repeated(instrument, instrument.last_top_id):
             return NOTHING
-        instrument.last_top_id = t.id
+        instrument.last_top_id = update
         book = instrument.book
         quality = CROSSED if book.quality == LIVE and 0 < ask <= bid else book.quality
-        return [Quote(instrument.index, bid, bid_qty, ask, ask_qty, book.seq, quality, 0, t.id)]
+        return [Quote(instrument.index, bid, bid_qty, ask, ask_qty, book.seq, quality, 0, update)]
 
     def _depth(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
         if instrument.definition is None:
             return self._early(instrument, data, now)
-        d = decode_depth(data).data
+        fields = read_depth(data)
+        if fields is None:
+            return self._malformed(data, "not a depth update", now)
+        d = DepthFrame(*fields)
         if not d.first <= d.last < d.first + MAX_UPDATE_SPAN:
             return self._gap(instrument, f"one frame cannot hold updates {d.first} to {d.last}", now)
         if not instrument.last_id:
@@ -205,7 +210,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         self._apply(instrument, d, now, out)
         return out
 
-    def _apply(self, instrument: BinanceInstrument, d: DepthData, now: int, out: list[Action]) -> bool:
+    def _apply(self, instrument: BinanceInstrument, d: DepthFrame, now: int, out: list[Action]) -> bool:
         """One depth frame that follows on. False if it held something impossible: the book is then built anew."""
         bids = levels(d.bids, instrument.price_exponent, instrument.qty_exponent)
         asks = levels(d.asks, instrument.price_exponent, instrument.qty_exponent)
@@ -219,7 +224,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
             return False
         instrument.last_id = d.last
         instrument.depth_heard = now
-        self._publish_book(instrument, instrument.book.apply(bids, asks), d.time * MS, d.last, now, out)
+        self._publish_book(instrument, instrument.book.apply(bids, asks), d.time_ms * MS, d.last, now, out)
         return True
 
     def _early(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
@@ -308,7 +313,9 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         return self._snapshot(instrument, answer.last_id, bids, asks, now)
 
     @staticmethod
-    def _finer(instrument: BinanceInstrument, bids: msgspec.Raw, asks: msgspec.Raw) -> InstrumentDefined | None:
+    def _finer(
+        instrument: BinanceInstrument, bids: bytes | msgspec.Raw, asks: bytes | msgspec.Raw
+    ) -> InstrumentDefined | None:
         """The definition with exponents just fine enough for these levels; None if none will do.
 
         Orders that rest since before a change of tick or lot size do not fit the sizes that the venue defines now.

@@ -32,7 +32,7 @@ from services.connector.coinbase_messages import (
 )
 from services.connector.instrument import DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
 from services.connector.limits import SECOND, Limits
-from services.connector.session import NOTHING, Actions, VenueSession
+from services.connector.session import NOTHING, Actions, VenueSession, shown
 
 LIMITS = Limits(recovery_first=5 * SECOND)
 """A new snapshot takes two control messages and the venue's answer: not to be asked for twice meanwhile."""
@@ -85,7 +85,7 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
             kind = decode_envelope(data).type
             handler = self._handlers.get(kind.encode())
             if handler is None:
-                return self._unknown(kind or data[:60].decode("utf-8", "replace"), now)
+                return self._unknown(kind or shown(data), now)
         return handler(data, now)
 
     def _match(self, data: bytes, now: int) -> Actions:

@@ -34,7 +34,7 @@ from services.connector.kraken_messages import (
     inferred,
 )
 from services.connector.limits import SECOND, Limits
-from services.connector.session import NOTHING, Actions, VenueSession
+from services.connector.session import NOTHING, Actions, VenueSession, shown
 
 DEPTHS = (10, 25, 100, 500, 1000)
 CHECKED_LEVELS = 10
@@ -125,7 +125,7 @@ class KrakenSession(VenueSession[KrakenInstrument]):
             return NOTHING
         if not reply.success or reply.error:
             return self._ack(reply, now)
-        return self._unknown(reply.channel or reply.method or data[:60].decode("utf-8", "replace"), now)
+        return self._unknown(reply.channel or reply.method or shown(data), now)
 
     def _sign_of_life(self, data: bytes, now: int) -> Actions:
         return NOTHING

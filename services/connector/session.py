@@ -40,7 +40,8 @@ from services.connector.limits import Backoff, Limits, jittered
 
 MAX_REST_IN_FLIGHT = 2
 MAX_REPEATS = 100
-MAX_REASON = 200
+MAX_SHOWN = 160
+MAX_REASON = 400
 """Characters of a reason; what a venue sent is quoted no longer than that."""
 
 Actions = Sequence[Action]
@@ -49,6 +50,11 @@ BAD_INPUT = (msgspec.DecodeError, UnicodeError, RecursionError)
 """What decoding can raise on bytes from outside."""
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741
+
+
+def shown(data: bytes) -> str:
+    """What a venue sent, as far as a reason quotes it."""
+    return data[:MAX_SHOWN].decode("utf-8", "replace")
 
 
 class Counters(msgspec.Struct, kw_only=True):
@@ -148,7 +154,7 @@ class VenueSession(Generic[I]):
         try:
             out = self._frame(data, now)
         except BAD_INPUT as error:
-            return self._malformed(data, error, now)
+            return self._malformed(data, str(error), now)
         return self._heard_again(out) if self._quiet else out
 
     def on_rest(self, request_id: int, status: int, body: bytes, now: int) -> list[Action]:
@@ -271,14 +277,13 @@ class VenueSession(Generic[I]):
         self._said[kind] = now
         out.append(self._changed(instrument, self.state if instrument is None else instrument.state, reason))
 
-    def _malformed(self, data: bytes, error: Exception, now: int) -> list[Action]:
+    def _malformed(self, data: bytes, error: str, now: int) -> list[Action]:
         self.counters.malformed += 1
         if now - self._bad_since > self.limits.malformed_within:
             self._bad_count, self._bad_since = 0, now
         self._bad_count += 1
         out: list[Action] = []
-        shown = data[:60].decode("utf-8", "replace")
-        self._say("malformed", f"malformed frame, {self.counters.malformed} so far: {error}: {shown}", now, out)
+        self._say("malformed", f"malformed frame, {self.counters.malformed} so far: {error}: {shown(data)}", now, out)
         if self._bad_count >= self.limits.malformed:
             out.append(Close(f"{self._bad_count} malformed frames: {error}"[:MAX_REASON]))
         return out
@@ -425,7 +430,7 @@ class VenueSession(Generic[I]):
             try:
                 out += self._frame(data, received)
             except BAD_INPUT as error:
-                out += self._malformed(data, error, now)
+                out += self._malformed(data, str(error), now)
         return out
 
     # ── talking to the venue ─────────────────────────────────────────────────────────────────────────────────────
