@@ -60,12 +60,12 @@ stream, read_trade, read_top, read_depth = _binance.stream, _binance.trade, _bin
 class BinanceInstrument(Instrument):
     """`last_id`: the update id the book stands at; 0 while it waits for a snapshot and frames go to `waiting`."""
 
-    __slots__ = ("depth_heard", "last_id", "last_top_id", "stream", "waiting")
+    __slots__ = ("depth_heard", "floor", "last_id", "last_top_id", "stream", "waiting")
 
     def __init__(self, index: int, ticker: str, book: Book) -> None:
         super().__init__(index, ticker, book)
         self.stream = ticker.lower()
-        self.last_id = self.last_top_id = self.depth_heard = 0
+        self.last_id = self.last_top_id = self.depth_heard = self.floor = 0
         self.waiting: deque[DepthFrame] = deque(maxlen=MAX_BUFFERED)
 
 
@@ -205,9 +205,18 @@ class BinanceSession(VenueSession[BinanceInstrument]):
                 return NOTHING
             return self._gap(instrument, f"update ids went back from {instrument.last_id} to {d.last}", now)
         if d.first > instrument.last_id + 1:
-            return self._gap(instrument, f"updates {instrument.last_id + 1} to {d.first - 1} are missing", now)
+            missing = f"updates {instrument.last_id + 1} to {d.first - 1} are missing"
+            return self._gap_before(instrument, missing, [d], now)
         out: list[Action] = []
         self._apply(instrument, d, now, out)
+        return out
+
+    def _gap_before(
+        self, instrument: BinanceInstrument, missing: str, frames: list[DepthFrame], now: int
+    ) -> list[Action]:
+        """A gap whose later side is at hand: these frames are what the next snapshot has to reach."""
+        out = self._gap(instrument, missing, now)
+        instrument.waiting.extend(frames)
         return out
 
     def _apply(self, instrument: BinanceInstrument, d: DepthFrame, now: int, out: list[Action]) -> bool:
@@ -265,7 +274,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         return super()._resync(instrument, reason, now)
 
     def _forget(self, instrument: BinanceInstrument) -> None:
-        instrument.last_id = 0
+        instrument.last_id = instrument.last_top_id = 0
         instrument.waiting.clear()
 
     def _tick(self, now: int) -> list[Action]:
@@ -292,6 +301,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         self._ask("definition", instrument, f"/api/v3/exchangeInfo?symbol={quote(instrument.ticker)}", out)
 
     def _ask_snapshot(self, instrument: BinanceInstrument, out: list[Action]) -> None:
+        instrument.floor = instrument.last_top_id  # streamed before it was asked for: an older answer is a stale one
         path = f"/api/v3/depth?symbol={quote(instrument.ticker)}&limit={self._snapshot_limit}"
         self._ask("snapshot", instrument, path, out)
 
@@ -338,9 +348,9 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         waiting = instrument.waiting
         while waiting and waiting[0].last <= last_id:
             waiting.popleft()
-        if waiting and waiting[0].first > last_id + 1:
+        if last_id < instrument.floor or (waiting and waiting[0].first > last_id + 1):
             self._retry_later(instrument, now)
-            return [self._changed(instrument, RESYNC_STATE, f"snapshot {last_id} is older than the first update kept")]
+            return [self._changed(instrument, RESYNC_STATE, f"snapshot {last_id} is older than what was streamed")]
         instrument.book.load(bids, asks)
         instrument.last_id = last_id
         instrument.depth_heard = now
@@ -351,7 +361,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
             d = waiting.popleft()
             if d.first > instrument.last_id + 1:
                 missing = f"updates {instrument.last_id + 1} to {d.first - 1} are missing"
-                return out + self._gap(instrument, missing, now)
+                return out + self._gap_before(instrument, missing, [d, *waiting], now)
             if not self._apply(instrument, d, now, out):
                 break
         return out

@@ -207,6 +207,8 @@ class VenueSession(Generic[I]):
         for instrument in self.instruments:
             instrument.early.clear()
             instrument.book.clear()
+            # A new connection repeats nothing by itself: if its first id is lower, the venue has begun anew.
+            instrument.repeated_id, instrument.repeats = instrument.last_trade_id, MAX_REPEATS
             self._forget(instrument)
             self._set_state(instrument, DOWN, RESYNC, why, out)
         wait = self._backoff.next()
