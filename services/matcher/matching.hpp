@@ -62,7 +62,7 @@ void Matcher::new_order(const wire::NewOrder& c, Sink& sink) {
     e->ord_type = c.ord_type;
     e->time_in_force = c.time_in_force;
     sink.end(e);
-    match(in, sink);
+    if (in.book->sides[!in.side].best_key >= in.reach) match(in, sink);
     if (in.leaves == 0) return;
     if (in.rests) {
         const uint32_t slot = store_.add(in.id);
