@@ -47,10 +47,11 @@ def recorded() -> list[Event]:
 def generated(count: int) -> list[Event]:
     """Frames of the recorded shape: a snapshot, then trades, quotes and diffs of five levels a side."""
     random, update, quote, trade, now = Random(1), 1_000, 1_000, 1, 1_700_000_000_000_000_000
-    level = '["{}","0.12345000"]'
+    level = '["{}","{:.8f}"]'
     price = Decimal("61737.63000000")
     snapshot = '{{"lastUpdateId":1000,"bids":[{}],"asks":[{}]}}'.format(
-        ",".join(level.format(price - n) for n in range(500)), ",".join(level.format(price + 1 + n) for n in range(500))
+        ",".join(level.format(price - n, 1) for n in range(500)),
+        ",".join(level.format(price + 1 + n, 1) for n in range(500)),
     )
     events = [Event(now, snapshot.encode(), "rest", "/api/v3/depth?symbol=BTCUSDT&")]
     for _ in range(count):
@@ -67,8 +68,8 @@ def generated(count: int) -> list[Event]:
             data = f'{{"u":{quote},"s":"BTCUSDT","b":"{price}","B":"3.78826000","a":"{price + 1}","A":"1.54698000"}}'
         else:
             update += 1
-            bids = ",".join(level.format(price - random.randrange(500)) for _ in range(5))
-            asks = ",".join(level.format(price + 1 + random.randrange(500)) for _ in range(5))
+            bids = ",".join(level.format(price - random.randrange(500), random.random()) for _ in range(5))
+            asks = ",".join(level.format(price + 1 + random.randrange(500), random.random()) for _ in range(5))
             data = (
                 f'{{"e":"depthUpdate","E":{now // 10**6},"s":"BTCUSDT","U":{update},"u":{update},'
                 f'"b":[{bids}],"a":[{asks}]}}'
@@ -134,6 +135,7 @@ def run(probes: Probes) -> Iterator[Row]:
             runs = measured(events, kind, frames, Path(name))
             next(runs)  # the first warms caches, and is not counted
             ns, spread = median(lambda runs=runs: next(runs), RUNS)  # type: ignore[misc]
+            del runs  # closes its ring
             probe = probes.value("empty_call_ns")
             yield Row(
                 id="D1" if what == "trade" else f"D1.{what}",

@@ -12,7 +12,6 @@ book is dropped and this begins anew; the other symbols do not notice.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
 from urllib.parse import quote
@@ -22,6 +21,7 @@ import msgspec
 from services.connector import _binance
 from services.connector._decimal import levels
 from services.connector.actions import Action, InstrumentDefined, Quote, Replace, Trade
+from services.connector.binance_instrument import BinanceInstrument, finer
 from services.connector.binance_messages import (
     DEFAULT_EXPONENT,
     DepthFrame,
@@ -33,12 +33,11 @@ from services.connector.binance_messages import (
     read_error,
 )
 from services.connector.book import BUY, CROSSED, LIVE, RESYNC, SELL, Book, Change
-from services.connector.instrument import DOWN, RESYNC_STATE, Instrument, rescaled
+from services.connector.counters import shown
+from services.connector.instrument import DOWN, RESYNC_STATE, rescaled
 from services.connector.limits import MS, SECOND, Limits
-from services.connector.session import BAD_INPUT, NOTHING, Actions, VenueSession, shown
+from services.connector.session import BAD_INPUT, NOTHING, Actions, VenueSession
 
-MAX_BUFFERED = 2_000
-"""Depth frames kept while a snapshot is awaited, 200 s at 100 ms; the oldest go first, then a newer one is asked."""
 MAX_UPDATE_SPAN = 1_000_000
 """Update ids in one frame; the busiest recorded holds some hundreds."""
 STREAMS_IN_URL = 300
@@ -49,24 +48,11 @@ REPLACE_RETRY = 60 * SECOND
 DEPTH_BEHIND = 5 * SECOND
 """The best bid and ask may run ahead of the depth stream no longer than this."""
 SNAPSHOT_LIMITS = (5, 10, 20, 50, 100, 500, 1000, 5000)
-FINEST_EXPONENT = -8
 DEFINITION_TRIES = 3
 INVALID_SYMBOL = -1121
 
 
 stream, read_trade, read_top, read_depth = _binance.stream, _binance.trade, _binance.top, _binance.depth
-
-
-class BinanceInstrument(Instrument):
-    """`last_id`: the update id the book stands at; 0 while it waits for a snapshot and frames go to `waiting`."""
-
-    __slots__ = ("depth_heard", "last_id", "last_top_id", "stream", "waiting")
-
-    def __init__(self, index: int, ticker: str, book: Book) -> None:
-        super().__init__(index, ticker, book)
-        self.stream = ticker.lower()
-        self.last_id = self.last_top_id = self.depth_heard = 0
-        self.waiting: deque[DepthFrame] = deque(maxlen=MAX_BUFFERED)
 
 
 class BinanceSession(VenueSession[BinanceInstrument]):
@@ -205,9 +191,18 @@ class BinanceSession(VenueSession[BinanceInstrument]):
                 return NOTHING
             return self._gap(instrument, f"update ids went back from {instrument.last_id} to {d.last}", now)
         if d.first > instrument.last_id + 1:
-            return self._gap(instrument, f"updates {instrument.last_id + 1} to {d.first - 1} are missing", now)
+            missing = f"updates {instrument.last_id + 1} to {d.first - 1} are missing"
+            return self._gap_before(instrument, missing, [d], now)
         out: list[Action] = []
         self._apply(instrument, d, now, out)
+        return out
+
+    def _gap_before(
+        self, instrument: BinanceInstrument, missing: str, frames: list[DepthFrame], now: int
+    ) -> list[Action]:
+        """A gap whose later side is at hand: these frames are what the next snapshot has to reach."""
+        out = self._gap(instrument, missing, now)
+        instrument.waiting.extend(frames)
         return out
 
     def _apply(self, instrument: BinanceInstrument, d: DepthFrame, now: int, out: list[Action]) -> bool:
@@ -215,9 +210,9 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         bids = levels(d.bids, instrument.price_exponent, instrument.qty_exponent)
         asks = levels(d.asks, instrument.price_exponent, instrument.qty_exponent)
         if bids is None or asks is None:
-            finer = self._finer(instrument, d.bids, d.asks)
-            if finer is not None:
-                out += self._define(instrument, finer, now)
+            refined = finer(instrument, d.bids, d.asks)
+            if refined is not None:
+                out += self._define(instrument, refined, now)
                 return False
             self.counters.impossible += 1
             out += self._resync(instrument, f"impossible level in updates {d.first} to {d.last}", now)
@@ -265,7 +260,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         return super()._resync(instrument, reason, now)
 
     def _forget(self, instrument: BinanceInstrument) -> None:
-        instrument.last_id = 0
+        instrument.last_id = instrument.last_top_id = 0
         instrument.waiting.clear()
 
     def _tick(self, now: int) -> list[Action]:
@@ -289,11 +284,12 @@ class BinanceSession(VenueSession[BinanceInstrument]):
     # ── REST and control messages ────────────────────────────────────────────────────────────────────────────────
 
     def _ask_definition(self, instrument: BinanceInstrument, out: list[Action]) -> None:
-        self._ask("definition", instrument, f"/api/v3/exchangeInfo?symbol={quote(instrument.ticker)}", out)
+        self._questions.ask("definition", instrument, f"/api/v3/exchangeInfo?symbol={quote(instrument.ticker)}", out)
 
     def _ask_snapshot(self, instrument: BinanceInstrument, out: list[Action]) -> None:
+        instrument.floor = instrument.last_top_id  # streamed before it was asked for: an older answer is a stale one
         path = f"/api/v3/depth?symbol={quote(instrument.ticker)}&limit={self._snapshot_limit}"
-        self._ask("snapshot", instrument, path, out)
+        self._questions.ask("snapshot", instrument, path, out)
 
     def _answer(self, kind: str, instrument: BinanceInstrument, status: int, body: bytes, now: int) -> list[Action]:
         if kind == "definition":
@@ -304,30 +300,13 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         bids = levels(answer.bids, instrument.price_exponent, instrument.qty_exponent)
         asks = levels(answer.asks, instrument.price_exponent, instrument.qty_exponent)
         if bids is None or asks is None:
-            finer = self._finer(instrument, answer.bids, answer.asks)
-            if finer is None:
+            refined = finer(instrument, answer.bids, answer.asks)
+            if refined is None:
                 self.counters.impossible += 1
                 return self._rest_failed(instrument, "depth snapshot with an impossible level", status, b"", now)
-            out = self._define(instrument, finer, now)
+            out = self._define(instrument, refined, now)
             return out + self._answer(kind, instrument, status, body, now)
         return self._snapshot(instrument, answer.last_id, bids, asks, now)
-
-    @staticmethod
-    def _finer(
-        instrument: BinanceInstrument, bids: bytes | msgspec.Raw, asks: bytes | msgspec.Raw
-    ) -> InstrumentDefined | None:
-        """The definition with exponents just fine enough for these levels; None if none will do.
-
-        Orders that rest since before a change of tick or lot size do not fit the sizes that the venue defines now.
-        """
-        known = instrument.definition
-        if known is None:
-            return None
-        for price_exponent in range(known.price_exponent, FINEST_EXPONENT - 1, -1):
-            for qty_exponent in range(known.qty_exponent, FINEST_EXPONENT - 1, -1):
-                if all(levels(side, price_exponent, qty_exponent) is not None for side in (bids, asks)):
-                    return rescaled(known, price_exponent, qty_exponent)
-        return None
 
     def _snapshot(
         self, instrument: BinanceInstrument, last_id: int, bids: list[Change], asks: list[Change], now: int
@@ -338,9 +317,9 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         waiting = instrument.waiting
         while waiting and waiting[0].last <= last_id:
             waiting.popleft()
-        if waiting and waiting[0].first > last_id + 1:
+        if last_id < instrument.floor or (waiting and waiting[0].first > last_id + 1):
             self._retry_later(instrument, now)
-            return [self._changed(instrument, RESYNC_STATE, f"snapshot {last_id} is older than the first update kept")]
+            return [self._changed(instrument, RESYNC_STATE, f"snapshot {last_id} is older than what was streamed")]
         instrument.book.load(bids, asks)
         instrument.last_id = last_id
         instrument.depth_heard = now
@@ -351,7 +330,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
             d = waiting.popleft()
             if d.first > instrument.last_id + 1:
                 missing = f"updates {instrument.last_id + 1} to {d.first - 1} are missing"
-                return out + self._gap(instrument, missing, now)
+                return out + self._gap_before(instrument, missing, [d, *waiting], now)
             if not self._apply(instrument, d, now, out):
                 break
         return out
@@ -406,7 +385,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         self._controls[self._next_id] = f"{method} {', '.join(streams)}"
         request = {"method": method, "params": streams, "id": self._next_id}
         self._next_id += 1
-        self._send(msgspec.json.encode(request).decode())
+        self._outbox.put(msgspec.json.encode(request).decode())
 
     def _refused(self, reply: Reply, now: int) -> list[Action]:
         """The venue refused a control message. The instruments it was about come back through their own recovery."""

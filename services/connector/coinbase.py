@@ -30,9 +30,10 @@ from services.connector.coinbase_messages import (
     decode_update,
     definition_of,
 )
+from services.connector.counters import shown
 from services.connector.instrument import DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
 from services.connector.limits import SECOND, Limits
-from services.connector.session import NOTHING, Actions, VenueSession, shown
+from services.connector.session import NOTHING, Actions, VenueSession
 
 LIMITS = Limits(recovery_first=5 * SECOND)
 """A new snapshot takes two control messages and the venue's answer: not to be asked for twice meanwhile."""
@@ -265,10 +266,10 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
 
     def _request(self, kind: str, tickers: Sequence[str], channels: Sequence[str]) -> None:
         request = {"type": kind, "product_ids": tickers, "channels": channels}
-        self._send(msgspec.json.encode(request).decode())
+        self._outbox.put(msgspec.json.encode(request).decode())
 
     def _ask_definition(self, instrument: CoinbaseInstrument, out: list[Action]) -> None:
-        self._ask("definition", instrument, f"/products/{quote(instrument.ticker)}", out)
+        self._questions.ask("definition", instrument, f"/products/{quote(instrument.ticker)}", out)
 
     def _answer(self, kind: str, instrument: CoinbaseInstrument, status: int, body: bytes, now: int) -> list[Action]:
         if status == 200:

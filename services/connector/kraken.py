@@ -19,6 +19,7 @@ import msgspec
 from services.connector._decimal import checksum_digits, lexeme_mantissa, rfc3339_ns
 from services.connector.actions import Action, Trade
 from services.connector.book import BUY, RESYNC, SELL, Book, BookSide, Change, Level
+from services.connector.counters import shown
 from services.connector.instrument import DOWN, Instrument
 from services.connector.kraken_messages import (
     BookData,
@@ -34,7 +35,7 @@ from services.connector.kraken_messages import (
     inferred,
 )
 from services.connector.limits import SECOND, Limits
-from services.connector.session import NOTHING, Actions, VenueSession, shown
+from services.connector.session import NOTHING, Actions, VenueSession
 
 DEPTHS = (10, 25, 100, 500, 1000)
 CHECKED_LEVELS = 10
@@ -314,7 +315,7 @@ class KrakenSession(VenueSession[KrakenInstrument]):
         self._next_id += 1
         if params is not None:
             request["params"] = params
-        self._send(msgspec.json.encode(request).decode())
+        self._outbox.put(msgspec.json.encode(request).decode())
 
     def _answer(self, kind: str, instrument: KrakenInstrument, status: int, body: bytes, now: int) -> list[Action]:
         return []  # This venue's session asks nothing of REST.
