@@ -25,6 +25,7 @@ BATCH = 256
 CALLS = 100_000
 IDS = {
     "one instrument": "M1",
+    "one instrument, commands from memory": "M1",
     "100 instruments": "M2",
     "wide and sparse": "M3",
     "falling 60 %": "M5",
@@ -95,7 +96,7 @@ def python(program: Path, calls: int, empty_call_ns: float) -> Iterable[Row]:
             apply(command)
 
     def overhead(play: Callable[[Matcher], None]) -> float:
-        (alone,) = native(program, calls, "one")
+        (alone,) = native(program, calls, "memory")
         return cpu_ns_per_message(play, fill, calls) - float(alone["ns"])
 
     for how, play in (("a list of bytes", in_batches(lists)), ("one bytes", in_batches(joined))):
