@@ -110,6 +110,11 @@ class Risk {
         return v > INT64_MAX ? INT64_MAX : v < INT64_MIN ? INT64_MIN : int64_t(v);
     }
 
+    // One word of ASCII: it becomes part of subjects and file names, and every reader must be able to write it.
+    static bool printable(const char* text, size_t n) {
+        return n && std::all_of(text, text + n, [](char c) { return c > ' ' && c <= '~'; });
+    }
+
     static bool known(wire::Side side) { return side == wire::Side::buy || side == wire::Side::sell; }
 
     const Instrument* instrument(uint32_t id) const {
@@ -158,6 +163,8 @@ class Risk {
     // `extra`: what the order adds to what is open on its side; `worth`: the price its notional is counted at.
     Verdict check_account(const Account& a, uint32_t id, uint32_t instrument_id, bool buy, int64_t qty, int64_t extra, int64_t worth) const {
         if (a.max_order_qty && qty > a.max_order_qty) return {Reason::max_order_qty, qty, a.max_order_qty};
+        // A market order where nothing has a price yet: its cost is not known, which is not the same as none.
+        if (a.max_notional && worth == 0) return {Reason::max_notional, 0, a.max_notional};
         __int128 notional = __int128(worth) * qty;
         if (a.max_notional && notional > a.max_notional) return {Reason::max_notional, saturate(notional), a.max_notional};
         Exposure e = exposure(id, instrument_id);
@@ -225,12 +232,16 @@ class Risk {
     Verdict check_instrument(const wire::InstrumentDefinition& d) const {
         const uint32_t id = d.header.instrument;
         if (id == 0 || id >= MAX_INSTRUMENTS) return {Reason::capacity, int64_t(id), MAX_INSTRUMENTS - 1};
-        if (wire::text_length(d.ticker_pointer) == 0) return {Reason::invalid_field, 0, 0};
+        if (!printable(d.ticker, wire::text_length(d.ticker_pointer))) return {Reason::invalid_field, 0, 0};
         if (d.tick_size <= 0 || d.tick_size > MAX_PRICE) return {Reason::invalid_price, d.tick_size, MAX_PRICE};
         if (d.lot_size <= 0 || d.lot_size > MAX_QTY) return {Reason::invalid_qty, d.lot_size, MAX_QTY};
         if (d.max_qty < 0 || d.max_qty > MAX_QTY) return {Reason::invalid_qty, d.max_qty, MAX_QTY};
-        if (d.min_price < 0 || d.max_price < 0 || d.max_price > MAX_PRICE) return {Reason::invalid_price, d.max_price, MAX_PRICE};
+        if (d.min_price < 0 || d.min_price > MAX_PRICE) return {Reason::invalid_price, d.min_price, MAX_PRICE};
+        if (d.max_price < 0 || d.max_price > MAX_PRICE) return {Reason::invalid_price, d.max_price, MAX_PRICE};
         if (d.max_price && d.min_price > d.max_price) return {Reason::invalid_price, d.min_price, d.max_price};
+        // Somewhere in the range lies a tick: the collar is clamped to it.
+        const int64_t highest = (d.max_price ? d.max_price : MAX_PRICE) / d.tick_size * d.tick_size;
+        if (highest < std::max<int64_t>(d.min_price, 1)) return {Reason::invalid_price, d.tick_size, d.max_price};
         if (d.reference_price < 0 || d.reference_price > MAX_PRICE) return {Reason::invalid_price, d.reference_price, MAX_PRICE};
         if (d.collar_bps > MAX_COLLAR_BPS) return {Reason::invalid_field, d.collar_bps, MAX_COLLAR_BPS};
         if (d.status < wire::InstrumentStatus::trading || d.status > wire::InstrumentStatus::closed)
