@@ -164,6 +164,11 @@ class Publisher:
         }
 
     @property
+    def owing(self) -> bool:
+        """Whether something dropped has not been made good yet."""
+        return self._owing
+
+    @property
     def max_levels(self) -> int:
         """Levels that one book message can hold, by the ring's longest record and the bus's largest payload."""
         return (self._max_bytes - BOOK_MESSAGE_OVERHEAD) // BYTES_PER_LEVEL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -28,8 +29,8 @@ def get(url: str, timeout_s: float = TIMEOUT_S) -> tuple[int, bytes]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read(MAX_BODY)
-    except (OSError, ValueError) as error:  # URLError, time-outs and half answers are OSError or ValueError
-        return 0, str(error).encode()
+    except (OSError, http.client.HTTPException) as error:  # refused, timed out, no name, half an answer
+        return 0, (str(error) or type(error).__name__).encode()
     if len(body) > MAX_BODY:
         return 0, f"the answer is longer than {MAX_BODY} bytes".encode()
     return status, body

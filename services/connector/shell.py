@@ -212,8 +212,9 @@ class Shell:
                 else:
                     publish(action, now)  # type: ignore[arg-type]
         except Exception as error:
+            self.log.exception("failed", feed_frame=data[:200])
+            connection.close("a fault of ours")
             self._fail(error)
-            raise
 
     def _answered(self, request_id: int, status: int, body: bytes) -> None:
         now = self._now()
@@ -234,8 +235,8 @@ class Shell:
                 else:
                     self.publisher.publish(action, ts_recv)
         except Exception as error:
+            self.log.exception("failed")
             self._fail(error)
-            raise
 
     def _do(self, action: ForShell) -> None:
         match action:
@@ -256,10 +257,8 @@ class Shell:
                     self._replacing = asyncio.get_running_loop().create_task(self._replace(reason))
 
     def _fail(self, error: Exception) -> None:
-        """A fault of ours: nothing after it can be trusted, so the whole agent stops."""
-        if self._failure is None:
-            self._failure = error
-            self.log.error("failed", error=repr(error))
+        """A fault of ours: nothing after it can be trusted, so `run()` ends and raises it."""
+        self._failure = self._failure or error
         self._stopping.set()
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────

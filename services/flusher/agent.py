@@ -62,7 +62,7 @@ class FeedFlusher:
         self._ring: RingConsumer | None = None
         self._tape: TapeWriter | None = None
         self._recovering = True
-        self._polled = self._appended = 0  # since the last commit
+        self._polled = 0  # since the last commit
         self._first_ts = self._first_at = self._retry_at = 0
 
     @property
@@ -122,7 +122,7 @@ class FeedFlusher:
         except (RingBusy, TapeFenced) as error:  # the flusher before us has yet to end
             self._leave(State.waiting, error)
             return
-        self._recovering, self._polled, self._appended = True, 0, 0
+        self._recovering, self._polled = True, 0
         self._stats.set("next_seq", self._tape.next_seq)
         self._become(State.running, "")
 
@@ -151,13 +151,12 @@ class FeedFlusher:
             if found.append:
                 self._tape.append_many(found.append)
         except WireError as error:
-            self._tape.commit()  # what came before is good
+            self._commit_tape()  # what came before is good
             raise TapewireError(f"ring {self._ring_path}: record {self._tape.next_seq} is not whole: {error}") from None
         self._polled += len(found.duplicates) + len(found.append)
-        self._appended += len(found.append)
         self._recovering = self._recovering and not found.append
         if found.found is not None:
-            self._tape.commit()  # likewise; but nothing is released: the ring keeps what cannot be written
+            self._commit_tape()  # likewise; but nothing is released: the ring keeps what cannot be written
             self._stats.add("gaps")
             raise self._out_of_order(found.found)
 
@@ -168,7 +167,7 @@ class FeedFlusher:
         return TapewireError(
             f"feed {self.feed}: ring {self._ring_path} {way} record {found}, but the next for tape {self._tape_path} "
             f"is {expected}. A tape has no gaps, so nothing more of this feed is written. Was the tape or the ring "
-            f"removed alone? Stop the connector of {self.feed}, remove the ring (its records are lost then), and start it."
+            f"removed alone? Stop the connector of {self.feed}, remove the ring (what it holds is lost) and start it."
         )
 
     def _check_duplicates(self, duplicates: list[bytes]) -> None:
@@ -184,19 +183,22 @@ class FeedFlusher:
         self._stats.add("duplicates", len(duplicates))
 
     def _commit(self) -> None:
+        if self._polled:
+            assert self._ring is not None
+            self._commit_tape()
+            self._ring.release()
+            self._polled = 0
+
+    def _commit_tape(self) -> None:
         assert self._tape is not None
-        assert self._ring is not None
-        if self._polled == 0:
+        if self._tape.batch_records == 0:
             return
-        if self._appended:
-            started = time.monotonic_ns()
-            self._tape.commit()
-            took = time.monotonic_ns() - started
-            self._pacer.committed(took)
-            self._commit_time.record(took)
-            self._latency.record(time.time_ns() - self._first_ts)
-            self._stats.add("records", self._appended)
-            self._stats.add("commits")
-            self._stats.set("next_seq", self._tape.next_seq)
-        self._ring.release()
-        self._polled = self._appended = 0
+        records, started = self._tape.batch_records, time.monotonic_ns()
+        self._tape.commit()
+        took = time.monotonic_ns() - started
+        self._pacer.committed(took)
+        self._commit_time.record(took)
+        self._latency.record(time.time_ns() - self._first_ts)
+        self._stats.add("records", records)
+        self._stats.add("commits")
+        self._stats.set("next_seq", self._tape.next_seq)

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from services.flusher.flusher import seq_of
+from tapewire.consumers import ConsumerPosition
 from tapewire.errors import StoreError
 from tapewire.store import checkpoint as checkpoints
 from tapewire.store import layout
@@ -25,6 +26,7 @@ from tapewire.store.disk import Disk
 from tapewire.store.write import ROW_GROUP_ROWS, split_days, write_piece
 from tapewire.tape import TapeReader
 
+CONSUMER: Final = "archive"
 POLL_RECORDS: Final = 8_192  # short, so that the thread of the rings gets its turn between two
 
 
@@ -46,6 +48,7 @@ class Archiver:
         self._path = layout.tape(data, tape)
         self._feed = layout.feed_of(tape)
         self._reader: TapeReader | None = None
+        self._position: ConsumerPosition | None = None
         self._waiting_since: int | None = None
 
     def do_work(self, now: int) -> int:
@@ -65,8 +68,9 @@ class Archiver:
         """Durable records of the tape that are not archived yet."""
         last = self._open().positions.durable_seq
         if last < self.checkpoint.archived:
+            path = checkpoints.path_of(self._data, self.tape)
             raise StoreError(
-                f"tape {self._path} is durable up to record {last}, but by {checkpoints.path_of(self._data, self.tape)} "
+                f"tape {self._path} is durable up to record {last}, but by {path} "
                 f"{self.checkpoint.archived} are archived: the tape was replaced or cut. Nothing was changed."
             )
         return last - self.checkpoint.archived
@@ -75,10 +79,16 @@ class Archiver:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+        if self._position is not None:
+            self._position.close()
+            self._position = None
 
     def _open(self) -> TapeReader:
         if self._reader is None:
             self._reader = TapeReader(self._path, from_seq=self.checkpoint.archived + 1, limit="durable")
+            # Registered with the tape, so that its retention keeps what is not archived.
+            self._position = ConsumerPosition(self._path, CONSUMER)
+            self._position.store(self.checkpoint.archived)
         return self._reader
 
     def _save(self, checkpoint: Checkpoint) -> None:
@@ -110,6 +120,8 @@ class Archiver:
                 tape=self.tape, archived=before.planned, planned=before.planned, instruments=instruments, rows=rows
             )
         )
+        if self._position is not None:
+            self._position.store(before.planned)
         self._waiting_since = None
         return before.planned - before.archived
 

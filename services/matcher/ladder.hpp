@@ -62,7 +62,7 @@ struct Ladder {
     }
 
     // Brings the window's entry for `key` closer.
-    void prefetch(int64_t key) const {
+    TAPEWIRE_PREFETCHES void prefetch(int64_t key) const {
         const uint64_t i = uint64_t(key) - uint64_t(base_);
         if (i < size_) __builtin_prefetch(&slots_[i]);
     }
@@ -90,6 +90,8 @@ struct Ladder {
     uint32_t count() const { return count_; }
     uint32_t window() const { return size_; }
     size_t far_count() const { return far_ ? far_->size() : 0; }
+
+    void check(const Store& store, bool deep) const;  // see invariants.hpp
 
     int64_t best_key = NO_KEY;
     uint32_t best_level = 0;

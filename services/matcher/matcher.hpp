@@ -35,9 +35,18 @@ class Matcher {
     template <class Sink>
     void apply(const uint8_t* command, Sink& sink);
 
-    // Bring closer what a command some places ahead in a batch will need: first far, a few commands later near.
-    void prefetch_far(const uint8_t* command) const;
-    void prefetch_near(const uint8_t* command) const;
+    // Brings closer what a command some places ahead in a batch will touch. Each step reads what the one before it has
+    // fetched, so they are taken some commands apart.
+    class Trail {
+      public:
+        void start(const Matcher& m, const uint8_t* command);  // the index
+        void order(const Matcher& m);
+        void around(const Matcher& m) const;  // its neighbours in the queue, and the level
+
+      private:
+        uint64_t id_ = 0;  // 0, which no order has: the command names none
+        uint32_t slot_ = 0;
+    };
 
     // Canonical: equal states give equal bytes, whatever history led there. Layout: snapshot.hpp.
     void snapshot(std::vector<uint8_t>& out) const;
@@ -72,13 +81,15 @@ class Matcher {
         });
         return out;
     }
+    bool is_live(uint64_t order_id) const { return store_.index.find(order_id) != 0; }
     size_t live_orders() const { return store_.orders.size(); }
     size_t live_levels() const { return store_.levels.size(); }
     uint64_t last_order_id() const { return last_order_id_; }
     uint64_t next_match_id() const { return next_match_id_; }
 
-    // Throws std::logic_error naming the first invariant that does not hold. Slow; defined in invariants.hpp.
-    void check_invariants() const;
+    // Throws std::logic_error naming the first invariant that does not hold. Slow, and slower still if `deep`; included
+    // with -DTAPEWIRE_CHECK.
+    void check_invariants(bool deep = true) const;
 
   private:
     using Reason = wire::RejectReason;
@@ -106,6 +117,7 @@ class Matcher {
     Book* book(uint32_t id) { return const_cast<Book*>(std::as_const(*this).book(id)); }
 
     static wire::Side side_of(unsigned side) { return side ? wire::Side::sell : wire::Side::buy; }
+    size_t check_queue(const Book& b, unsigned side, uint32_t at) const;
     bool restore_book(detail::WordReader& r);
     bool restore_side(detail::WordReader& r, Book& b, unsigned side);
     bool restore_order(detail::WordReader& r, Book& b, unsigned side, int64_t key);
@@ -144,6 +156,7 @@ class Matcher {
     Refusal check_define(const wire::InstrumentDefinition& d) const;
     static Refusal check_mass(const wire::MassCancel& c);
 
+    template <class Sink> void dispatch(const uint8_t* command, Sink& sink);
     template <class Sink> void new_order(const wire::NewOrder& c, Sink& sink);
     template <class Sink> void cancel_order(const wire::CancelOrder& c, Sink& sink);
     template <class Sink> void replace_order(const wire::ReplaceOrder& c, Sink& sink);
@@ -172,3 +185,6 @@ class Matcher {
 #include "services/matcher/checks.hpp"
 #include "services/matcher/matching.hpp"
 #include "services/matcher/snapshot.hpp"
+#ifdef TAPEWIRE_CHECK
+#include "services/matcher/invariants.hpp"
+#endif

@@ -87,12 +87,21 @@ class IdIndex {
         if (--entry.live == 0) [[unlikely]] drop(id, entry);
     }
 
-    void prefetch(uint64_t id) const {
+    TAPEWIRE_PREFETCHES void prefetch(uint64_t id) const {
         const Entry* entry = entry_of(id);
         if (entry && entry->page) __builtin_prefetch(&entry->page->slot[id & PAGE_MASK]);
     }
 
     size_t pages() const { return pages_; }  // held, spare ones included
+
+    // How many ids are there. Slow.
+    size_t live() const {
+        size_t found = 0;
+        for (const Branch* branch : branches_)
+            for (size_t i = 0; branch && i <= ENTRY_MASK; ++i)
+                if (const Page* page = branch->entries[i].page) found += size_t(std::ranges::count_if(page->slot, [](uint32_t s) { return s != 0; }));
+        return found;
+    }
 
   private:
     static constexpr unsigned PAGE_BITS = 8, ENTRY_BITS = 14, BRANCH_SHIFT = PAGE_BITS + ENTRY_BITS;
@@ -158,11 +167,11 @@ struct Store {
     explicit Store(size_t max_live)
         : orders(max_live), levels(max_live), nodes(std::make_unique<std::pmr::unsynchronized_pool_resource>()) {}
 
-    // The slot of a new live order, which stands in no queue yet. orders.size() < orders.capacity().
-    uint32_t add(const Order& order) {
+    // The slot of a new live order, of which nothing but its id is set. orders.size() < orders.capacity().
+    uint32_t add(uint64_t id) {
         const uint32_t slot = orders.take();
-        orders[slot] = order;
-        index.add(order.id, slot);
+        orders[slot].id = id;
+        index.add(id, slot);
         return slot;
     }
 

@@ -141,10 +141,11 @@ inline bool Matcher::restore_order(detail::WordReader& r, Book& b, unsigned side
     if (live_orders() >= store_.orders.capacity()) return false;
     const uint32_t at = b.sides[side].find(key);
     if (at && store_.levels[at].qty > MAX_LEVEL_QTY - leaves) return false;
-    Order o{};
-    o.id = id, o.leaves = leaves, o.qty = qty, o.account = uint32_t(terms), o.instrument = b.id, o.side = uint8_t(side);
+    const uint32_t slot = store_.add(id);
+    Order& o = store_.orders[slot];
+    o.leaves = leaves, o.qty = qty, o.account = uint32_t(terms), o.instrument = b.id, o.side = uint8_t(side);
     o.time_in_force = uint8_t(time_in_force), o.post_only = post_only != 0;
-    b.append(store_, store_.add(o), key, at);
+    b.append(store_, slot, key, at);
     return true;
 }
 

@@ -30,6 +30,7 @@ from tapewire.lifecycle import run, stop_on_signals
 VENUES = ("binance", "coinbase", "kraken")
 PATHS = {"binance": "", "coinbase": "", "kraken": "/v2"}
 RECORDED_DEPTH = {"kraken": 25}
+WITHOUT_TRADES = {"kraken"}  # where the recording holds only a book
 
 
 def build(name: str, seed: int, rate: float, data: Path | None, speed: float) -> Venue:
@@ -56,6 +57,7 @@ def announce(path: Path, simulator: Simulator, host: str, recorded: bool) -> Non
             "url": f"ws://{host}:{port}{PATHS[name]}",
             "rest_url": f"http://{host}:{port}",
             "tickers": list(endpoint.venue.market.tickers),
+            "trades": not (recorded and name in WITHOUT_TRADES),
             **({"depth": RECORDED_DEPTH[name]} if recorded and name in RECORDED_DEPTH else {}),
         }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,13 +137,14 @@ def main(
 @click.option("--wait", default=60.0, show_default=True, help="seconds to wait for the engine")
 def traders(data: Path, rate: float, producer: str, shard: int, seed: int, accounts: str, wait: float) -> None:
     """Market makers and takers of the house market."""
-    from services.simulator import trading
-    from tapewire.client import RingFull
-
     log = logs.configure("traders")
     numbers = [int(text) for text in accounts.split(",") if text.strip().isdigit()]
     if len(numbers) != len(accounts.split(",")) or len(numbers) < 2 or not 0 < rate <= 1_000_000:
         raise ConfigError(f"--accounts {accounts}, --rate {rate:g}: expected two or more numbers, and 1 to 1,000,000")
+    # Imported here: the venues run where no core is compiled.
+    from services.simulator import trading
+    from tapewire.client import RingFull
+
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, _: stopping.append(signum))

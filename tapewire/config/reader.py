@@ -17,7 +17,7 @@ from tapewire.errors import ConfigError, FixedError
 from tapewire.fixed import exponent_of, to_mantissa
 
 PREFIX = "TAPEWIRE_"
-NOT_CONFIGURATION = frozenset({"TAPEWIRE_CONFIG", "TAPEWIRE_LOG", "TAPEWIRE_DEBUG"})
+NOT_CONFIGURATION = frozenset({"TAPEWIRE_CONFIG", "TAPEWIRE_LOG", "TAPEWIRE_DEBUG", "TAPEWIRE_RECORDINGS"})
 TEST_PREFIX = "TAPEWIRE_TEST_"
 DEFAULT = "default"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tapewire import consumers
 from tapewire import messages as m
 from tapewire.errors import RingError, StatsError, TapeError
 from tapewire.folders import Folders
@@ -17,6 +18,7 @@ from tapewire.tape import TapeReader
 
 FEED_COUNTERS = ("messages", "published", "gaps", "resyncs", "dropped", "malformed")
 ENGINE_STAGES = ("queue", "decide", "commit", "answer")
+RESTART = ".restart"  # a consumer's second position: where a restart of it would begin, always far behind
 POLL = 4096  # tape records counted per look, at most POLLS times
 POLLS = 64
 
@@ -50,7 +52,9 @@ class Sample:
     tapes: dict[str, TapeState] = field(default_factory=dict)
     latency: dict[str, Latency] = field(default_factory=dict)
     lag: dict[str, int] = field(default_factory=dict)
-    """Bytes not yet taken, by consumer: of a ring, or of a tape."""
+    """Bytes of a ring not yet taken, by consumer."""
+    lag_records: dict[str, int] = field(default_factory=dict)
+    """Records of a tape that a registered consumer has not stored as done."""
 
 
 class Pages:
@@ -113,6 +117,9 @@ class Observer:
         except TapeError:  # being made
             return
         sample.tapes[path.name] = TapeState(at.written_seq, at.written, at.durable)
+        for name, seq in consumers.positions(path).items():
+            if not name.endswith(RESTART):
+                sample.lag_records[name] = at.released_seq - seq
 
     def _count_orders(self) -> None:
         """Follows the orders tape from where this demo found it."""

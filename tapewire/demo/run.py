@@ -37,7 +37,6 @@ from tapewire.transports.nats import NatsTransport
 VENUES = ("binance", "coinbase", "kraken")
 READY_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.25
-HOUSE_READY_TRADES = 1
 DEFAULT_RATE = 400  # house commands a second
 STOP_ORDER = ("traders", "simulator", *(f"connector.{venue}" for venue in VENUES), "engine", "flusher", "journal")
 
@@ -138,14 +137,14 @@ class Demo:
         return found
 
     async def _ready(self, observer: Observer, supervisor: Supervisor, stopping: asyncio.Event, began: float) -> None:
-        """Until a trade of every feed, the house's own among them, has come over the bus."""
+        """Until a quote or trade of every feed, the house's own among them, has come over the bus."""
         wanted = {*VENUES, "house"}
-        while (missing := wanted - self.market.trades_seen.keys()) and not stopping.is_set():
+        while (missing := wanted - self.market.feeds_seen) and not stopping.is_set():
             supervisor.check()
             observer.sample()
             if time.monotonic() - began > READY_WITHIN_S:
                 raise TapewireError(
-                    f"no trade of {', '.join(sorted(missing))} within {READY_WITHIN_S:g} s: "
+                    f"no quote or trade of {', '.join(sorted(missing))} within {READY_WITHIN_S:g} s: "
                     f"see {self.folders.data}/logs"
                 )
             await asyncio.sleep(0.05)

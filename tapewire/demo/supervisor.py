@@ -18,7 +18,7 @@ from tapewire import child
 from tapewire.errors import TapewireError
 
 TERM_SECONDS = 3.0  # what children have for draining before they are killed; all of stop() stays below 5 s
-LOG_LINES_SHOWN = 5
+LOG_LINES_SHOWN = 12
 
 
 class ChildFailed(TapewireError):

@@ -17,6 +17,12 @@ from tapewire.demo.observe import Latency, Sample
 from tapewire.fixed import to_text
 
 TRADES_SHOWN = 16
+STAGE_NAMES = {
+    "queue": "order: in the ring",
+    "decide": "order: risk, match",
+    "commit": "order: write, sync",
+    "answer": "order: answered",
+}
 QUALITY_STYLE = {"live": "green", "resync": "yellow", "stale": "red", "crossed": "red"}
 SIDE_STYLE = {m.Side.buy: "green", m.Side.sell: "red"}
 
@@ -27,14 +33,14 @@ class Market:
     def __init__(self) -> None:
         self.quotes: dict[tuple[str, str], m.Quote] = {}
         self.trades: deque[tuple[str, m.Trade]] = deque(maxlen=TRADES_SHOWN)
-        self.trades_seen: dict[str, int] = {}
+        self.feeds_seen: set[str] = set()
 
     def take(self, feed: str, message: m.Message) -> None:
+        self.feeds_seen.add(feed)
         if isinstance(message, m.Quote):
             self.quotes[feed, message.ticker] = message
         elif isinstance(message, m.Trade):
             self.trades.appendleft((feed, message))
-            self.trades_seen[feed] = self.trades_seen.get(feed, 0) + 1
 
 
 class Rates:
@@ -76,7 +82,9 @@ class View:
         layout["bottom"].split_row(
             Layout(Panel(Group(self._feeds(sample), self._house(sample)), title="rates", box=box.ROUNDED), ratio=3),
             Layout(Panel(self._latency(sample), title="latency", box=box.ROUNDED), ratio=3),
-            Layout(Panel(self._tapes(sample), title="tapes and lag", box=box.ROUNDED), ratio=3),
+            Layout(
+                Panel(Group(self._tapes(sample), self._lag(sample)), title="tapes and lag", box=box.ROUNDED), ratio=3
+            ),
         )
         return layout
 
@@ -104,31 +112,40 @@ class View:
         return table
 
     def _feeds(self, sample: Sample) -> Table:
-        table = _table("feed", ">messages/s", ">published/s", ">gaps", ">resyncs", ">dropped")
+        table = _table("feed", ">in/s", ">out/s", ">gaps", ">resync", ">drop")
         for feed, c in sample.feeds.items():
             rates = (self._rates.per_second(f"{feed}.{name}", c[name]) for name in ("messages", "published"))
-            table.add_row(
-                feed, *(f"{rate:,.0f}" for rate in rates), str(c["gaps"]), str(c["resyncs"]), str(c["dropped"])
-            )
+            table.add_row(feed, *map(_rate, rates), str(c["gaps"]), str(c["resyncs"]), str(c["dropped"]))
         return table
 
-    def _house(self, sample: Sample) -> Text:
-        rates = {name: self._rates.per_second(f"house.{name}", n) for name, n in sample.house.items()}
-        return Text("\nhouse   " + "   ".join(f"{rate:,.0f} {name}/s" for name, rate in rates.items()))
+    def _house(self, sample: Sample) -> Table:
+        table = _table("house", ">orders/s", ">trades/s", ">rejects/s")
+        rates = (self._rates.per_second(f"house.{name}", n) for name, n in sample.house.items())
+        table.add_row("", *map(_rate, rates))
+        return table
 
     def _latency(self, sample: Sample) -> Table:
         table = _table("stage", ">p50", ">p99", ">p99.9")
         for stage, one in sample.latency.items():
             if one.count:
-                table.add_row(stage, *_percentiles(one))
+                table.add_row(
+                    STAGE_NAMES.get(stage, stage.replace(".exchange_to_edge", " wire").replace(".", " ")),
+                    *_percentiles(one),
+                )
         return table
 
     def _tapes(self, sample: Sample) -> Table:
-        table = _table("tape / consumer", ">records", ">written", ">not durable", ">lag")
+        table = _table("tape", ">records", ">written", ">unsynced")
         for name, t in sample.tapes.items():
-            table.add_row(name, f"{t.records:,}", _bytes(t.written), _bytes(t.written - t.durable), "")
+            table.add_row(name, f"{t.records:,}", _bytes(t.written), _bytes(t.written - t.durable))
+        return table
+
+    def _lag(self, sample: Sample) -> Table:
+        table = _table("consumer", ">behind")
         for name, lag in sample.lag.items():
-            table.add_row(Text(name, style="dim"), "", "", "", _bytes(lag))
+            table.add_row(name, _bytes(lag))
+        for name, records in sample.lag_records.items():
+            table.add_row(name, f"{max(records, 0):,} records")
         return table
 
     def _hints(self) -> Panel:
@@ -141,6 +158,10 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
     return table
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}"
 
 
 def _price(mantissa: int, exponent: int) -> str:

@@ -47,16 +47,18 @@ cdef extern from "tapewire/histogram/stats.hpp" namespace "tapewire::histogram" 
 cdef class Histogram:
     cdef CHistogram* it
     cdef StatsPage page  # whose memory it is; None: our own
+    cdef bint owned  # asked at the end, when the garbage collector may have cleared `page` already
 
     def __cinit__(self, StatsPage page=None, size_t slot=0):
         self.page = page
+        self.owned = page is None
         self.it = new CHistogram() if page is None else page.page.histogram(slot)
 
     def __init__(self):
         pass
 
     def __dealloc__(self):
-        if self.page is None:
+        if self.owned:
             del self.it
 
     cdef int check_writable(self) except -1:

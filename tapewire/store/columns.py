@@ -8,8 +8,8 @@ raws  [ header | fields | ticker | ... ]     one block of fixed-size rows; a col
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from itertools import accumulate
+from collections.abc import Collection, Iterable, Iterator
+from itertools import accumulate, compress
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -56,7 +56,7 @@ class Part(NamedTuple):
 
 
 def convert(
-    records: Iterable[bytes],
+    records: list[bytes],
     instruments: dict[int, Instrument],
     kinds: Collection[str] | None = None,
     ticker: str | None = None,
@@ -67,18 +67,14 @@ def convert(
     `ticker` leave out everything else before it costs anything. Raises StoreError for an execution of an instrument
     that was never defined, WireError for bytes that are not a message.
     """
-    by_type: defaultdict[int, list[bytes]] = defaultdict(list)
-    house: list[bytes] = []
-    for raw in records:
-        kind = raw[TYPE_AT]
-        (house if kind in _HOUSE else by_type[kind]).append(raw)
+    by_type, house = _by_type(records)
     parts: defaultdict[tuple[str, str], list[pa.Table]] = defaultdict(list)
     for number, raws in by_type.items():
         if number not in _MARKET or (kinds is not None and _MARKET[number][1].name not in kinds):
             continue
         cls, into = _MARKET[number]
-        for name, mine in _by_ticker(cls, raws, ticker).items():
-            parts[into.name, name].append(_market_table(cls, into, mine))
+        for name, table in _market_tables(cls, into, raws, ticker):
+            parts[into.name, name].append(table)
     for (kind_name, name), table in _house_tables(house, instruments):
         if (kinds is None or kind_name in kinds) and ticker in (None, name):
             parts[kind_name, name].append(table)
@@ -92,26 +88,52 @@ def _in_order(tables: list[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables).sort_by([("seq", "ascending")]).combine_chunks()
 
 
-def _by_ticker(cls: type[m.Message], raws: list[bytes], only: str | None) -> dict[str, list[bytes]]:
-    field = cls.FIELDS["ticker"]
-    assert isinstance(field, TextField)
-    start, end = field.text_at, field.text_at + field.capacity
+def _by_type(records: list[bytes]) -> tuple[dict[int, list[bytes]], list[bytes]]:
+    """Records of market data by type, and those of the house, which only have a meaning in their order."""
+    kinds = [raw[TYPE_AT] for raw in records]
+    there = set(kinds)
+    if len(there) == 1 and there.isdisjoint(_HOUSE):
+        return {there.pop(): records}, []
+    by_type = {kind: list(compress(records, [found == kind for found in kinds])) for kind in there.difference(_HOUSE)}
+    return by_type, [raw for raw, kind in zip(records, kinds, strict=True) if kind in _HOUSE]
+
+
+def _market_tables(
+    cls: type[m.Message], kind: s.Kind, raws: list[bytes], only: str | None
+) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of one type of message, ticker by ticker."""
+    ticker = cls.FIELDS["ticker"]
+    assert isinstance(ticker, TextField)
+    start, end = ticker.text_at, ticker.text_at + ticker.capacity
     if only is not None:
-        key = only.encode().ljust(field.capacity, b"\0")
-        mine = [raw for raw in raws if raw[start:end] == key]
-        return {only: mine} if mine else {}
-    groups: defaultdict[bytes, list[bytes]] = defaultdict(list)
-    for raw in raws:
-        groups[raw[start:end]].append(raw)
-    return {key.rstrip(b"\0").decode(errors="replace"): mine for key, mine in groups.items()}
-
-
-def _market_table(cls: type[m.Message], kind: s.Kind, raws: list[bytes]) -> pa.Table:
+        key = only.encode().ljust(ticker.capacity, b"\0")
+        raws = [raw for raw in raws if raw[start:end] == key]
+    if not raws:
+        return
+    block = _block(raws, cls)
+    names = pc.binary_slice(block, start, end).dictionary_encode()
     if kind is s.LEVELS:
-        return _levels_table(cls, raws)
-    if kind is s.STATUSES:  # few, and with a text of any length
-        return _slow_table(kind, [m.decode(raw) for raw in raws])
-    return _table(kind, _cut(cls, _block(raws, cls), kind))
+        table, names = _levels_table(cls, raws, block, names)
+    elif kind is s.STATUSES:  # few, and with a text of any length
+        table = _slow_table(kind, [m.decode(raw) for raw in raws])
+    else:
+        table = _table(kind, _cut(cls, block, kind))
+    yield from zip(map(_text, names.dictionary.to_pylist()), _split(table, names.indices), strict=True)
+
+
+def _split(table: pa.Table, groups: pa.Array) -> Iterator[pa.Table]:
+    """The rows of each group, 0 first; within a group they keep their order."""
+    counts = {found["values"]: found["counts"] for found in pc.value_counts(groups).to_pylist()}
+    if len(counts) > 1:
+        table = table.take(pc.array_sort_indices(groups))  # stable
+    at = 0
+    for group in range(len(counts)):
+        yield table.slice(at, counts[group])
+        at += counts[group]
+
+
+def _text(room: bytes) -> str:
+    return room.rstrip(b"\0").decode(errors="replace")
 
 
 def _table(kind: s.Kind, columns: dict[str, Any]) -> pa.Table:
@@ -152,7 +174,8 @@ def _cut(cls: type[m.Message], block: pa.Array, kind: s.Kind) -> dict[str, pa.Ar
     return columns
 
 
-def _levels_table(cls: type[m.Message], raws: list[bytes]) -> pa.Table:
+def _levels_table(cls: type[m.Message], raws: list[bytes], block: pa.Array, names: Any) -> tuple[pa.Table, Any]:
+    """One row per level; `names`, one per message, are repeated along with it."""
     field = cls.FIELDS["levels"]
     assert isinstance(field, ListField)
     size, stride, first = len(bytes(cls())), field.stride, field.data_at + 8
@@ -163,14 +186,14 @@ def _levels_table(cls: type[m.Message], raws: list[bytes]) -> pa.Table:
     levels = _rows(b"".join([raw[first:] or bytes(stride) for raw in raws]), stride)
     offsets = pa.array([0, *accumulate(rows)], pa.int32())
     parent = pc.list_parent_indices(pa.ListArray.from_arrays(offsets, pa.nulls(len(levels), pa.int8())))
-    heads = _cut(cls, _block(raws, cls), s.LEVELS)
+    heads = _cut(cls, block, s.LEVELS)
     columns = {name: array.take(parent) for name, array in heads.items()}
     for name, (at, width, signed, _) in zip(field.element._fields, field.parts, strict=True):
         columns[name] = _int_at(levels, at, width, signed)
     columns["level"] = pc.subtract(pa.arange(0, len(levels)), offsets.take(parent).cast(pa.int64()))
     columns["levels"] = pa.array(counts, pa.uint32()).take(parent)
     columns["snapshot"] = pa.repeat(pa.scalar(int(cls is m.BookSnapshot), pa.uint8()), len(levels))
-    return _table(s.LEVELS, columns)
+    return _table(s.LEVELS, columns), names.take(parent)
 
 
 def _is_current(cls: type[m.Message], raws: list[bytes]) -> bool:

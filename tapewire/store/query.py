@@ -219,8 +219,9 @@ def limited(table: pa.Table, limit: int | None) -> pa.Table:
 
 def labelled(kind: Kind, feed: str, ticker: str, table: pa.Table) -> pa.Table:
     """`table` with the feed and the ticker that its rows are of, which the files know by their folder."""
+    first = pa.repeat(pa.scalar(0, pa.int8()), table.num_rows)
     for place, (name, value) in enumerate((("feed", feed), ("ticker", ticker))):
-        column = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int8()), table.num_rows), [value])
+        column = pa.DictionaryArray.from_arrays(first, pa.array([value], pa.string()))
         table = table.add_column(place, name, column)
     return table
 

@@ -69,15 +69,16 @@ def footer(partition: layout.Partition, tape: str, table: pa.Table) -> dict[str,
 def encode(table: pa.Table, kind: Kind, said: dict[str, str], row_group_rows: int = ROW_GROUP_ROWS) -> pa.Buffer:
     """The bytes of the Parquet file."""
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table.replace_schema_metadata(said),
+    with pq.ParquetWriter(
         sink,
+        table.schema,
         compression="zstd",
         compression_level=ZSTD_LEVEL,
         use_dictionary=kind.dictionaries,
         column_encoding=kind.encodings,
-        row_group_size=row_group_rows,
         write_page_index=True,
         store_schema=False,
-    )
+    ) as writer:
+        writer.write_table(table, row_group_size=row_group_rows)
+        writer.add_key_value_metadata(said)
     return sink.getvalue()

@@ -3,8 +3,9 @@
 //      0        4        8     10    12       16
 //      | length | crc32c | type| flg | index  | one flat message: whole words, so the next frame is aligned
 //
-// The sum covers all but itself. A frame never leaves less than PADDING_MIN bytes at the end of its segment (or
-// leaves none), so that a padding frame always fits there; its message is zeros, and its end is the segment's end.
+// The sum covers all but itself. A frame always leaves PADDING_MIN bytes or more at the end of its segment, even if it
+// turns out shorter than what was reserved, so that a padding frame has room there; its message is zeros, and its end
+// is the segment's end.
 #pragma once
 #include <algorithm>
 
@@ -32,7 +33,7 @@ inline constexpr uint64_t MESSAGE_MAX = wire::MAX_MESSAGE;  // bytes
 constexpr uint64_t frame_bytes(uint64_t message) { return HEAD + message; }
 
 // May a frame of `bytes` stand where `room` bytes are left in the segment?
-constexpr bool fits(uint64_t bytes, uint64_t room) { return bytes + PADDING_MIN <= room || bytes == room; }
+constexpr bool fits(uint64_t bytes, uint64_t room) { return bytes + PADDING_MIN <= room; }
 
 inline FrameHead load_head(const uint8_t* frame) {
     FrameHead head;

@@ -35,9 +35,9 @@ struct Recovery {
     std::string cut_found;
 };
 
-// Walks the frames of one segment. A stop is an end, padding to the segment's end, or a fault.
+// Walks the frames of one segment. It stops at padding (the segment is full), where nothing was written, or at a fault.
 struct Walk {
-    enum class Stop { none, end_of_segment, padding, blank, fault };
+    enum class Stop { none, padding, blank, fault };
 
     const uint8_t* data;
     uint64_t bytes;
@@ -46,7 +46,6 @@ struct Walk {
 
     Stop step(FrameHead& head) {
         const uint64_t room = bytes - at;
-        if (room == 0) return Stop::end_of_segment;
         if (room < HEAD) return Stop::fault;
         head = load_head(data + at);
         if (head.length == 0) return Stop::blank;
@@ -94,7 +93,7 @@ inline Status recover_last(Segment& last, const Positions& marks, bool same_boot
     end = walk.at;
     out.last_seq = walk.seq - 1;
     out.position = last.base + end;
-    const bool whole = stop == Walk::Stop::padding || stop == Walk::Stop::end_of_segment;
+    const bool whole = stop == Walk::Stop::padding;
     const uint64_t promised = std::max(marks.durable, same_boot ? marks.written : 0);
     if (out.position < promised) {
         const bool durable = out.position < marks.durable;

@@ -11,9 +11,8 @@ Afterwards the tape begins with a later record, and whoever asks for an earlier 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from tapewire import consumers
@@ -101,8 +100,8 @@ def carry_out(planned: Plan) -> tuple[Segment, ...]:
     Looks at the consumers once more before each: one that registered meanwhile keeps what it has not read.
     """
     deleted = []
-    kept_from: Iterable[int] = [*(segment.first_seq for segment in planned.delete[1:]), planned.first_seq_kept]
-    for segment, first_kept in zip(planned.delete, kept_from, strict=True):
+    for segment, following in zip_longest(planned.delete, planned.delete[1:]):
+        first_kept = following.first_seq if following else planned.first_seq_kept
         if _waiting(planned.tape, first_kept):
             break
         try:

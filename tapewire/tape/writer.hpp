@@ -232,15 +232,11 @@ class Writer {
     bool seal() {
         if (!disk() && reserved_) std::memset(cursor_ + HEAD, 0, reserved_);
         reserved_ = 0;
-        if (const uint64_t room = segment_.bytes - offset()) {
-            const FrameHead padding = padding_head(room, flags_);
-            std::memcpy(cursor_, &padding, HEAD);
-            if (disk()) {
-                cursor_ += HEAD;
-                if (!write()) return cursor_ -= HEAD, false;
-            }
-        } else if (!write()) {
-            return false;
+        const FrameHead padding = padding_head(segment_.bytes - offset(), flags_);
+        std::memcpy(cursor_, &padding, HEAD);
+        if (disk()) {
+            cursor_ += HEAD;
+            if (!write()) return cursor_ -= HEAD, false;
         }
         std::lock_guard lock(sync_mutex_);
         if (disk()) {

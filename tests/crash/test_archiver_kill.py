@@ -22,7 +22,7 @@ LIMITS = Limits(records=70, wait_ns=0)
 
 
 def make_tape(data: Path, name: str, records: list[bytes]) -> None:
-    with TapeWriter(layout.tape(data, name), name=name) as writer:
+    with TapeWriter(layout.tape(data, name), name=name, segment_bytes=1 << 16) as writer:
         for record in records:
             writer.append(record)
         writer.commit()
@@ -68,19 +68,19 @@ def test_killed_before_every_step_in_turn_the_archive_and_the_tail_hold_each_row
     tmp_path: Path, power: Random | None
 ) -> None:
     # Around midnight, so that stretches fall into two days.
-    records = market_data(seed=1, count=300, start=NOON + 12 * 3600 * 10**9 - 100 * 30 * 10**9)
+    records = market_data(seed=1, count=160, start=NOON + 12 * 3600 * 10**9 - 100 * 30 * 10**9)
     make_tape(tmp_path, "md.kraken", records)
     expected, kills = rows_of(records, "kraken"), 0
     for kills in kill_at_every_step(tmp_path, "md.kraken", power):
-        if kills % 16 == 0:
+        if kills % 12 == 0:
             assert everything(tmp_path, expected, "kraken") == expected
-    assert kills > 200
+    assert kills > 100
     assert everything(tmp_path, expected, "kraken") == expected
-    assert Archiver(tmp_path, "md.kraken", LIMITS).checkpoint.archived == 280
+    assert Archiver(tmp_path, "md.kraken", LIMITS).checkpoint.archived == 140
 
 
 def test_files_alone_never_hold_a_row_twice_however_often_the_archiver_was_killed(tmp_path: Path) -> None:
-    records = market_data(seed=2, count=150)
+    records = market_data(seed=2, count=80)
     make_tape(tmp_path, "md.kraken", records)
     for kills in kill_at_every_step(tmp_path, "md.kraken", None):
         if kills % 4:
@@ -95,6 +95,6 @@ def test_an_orders_tape_survives_kills_with_its_instruments(tmp_path: Path) -> N
     make_tape(tmp_path, "orders.0", records)
     expected = rows_of(records, "house")
     for kills in kill_at_every_step(tmp_path, "orders.0", Random(3)):
-        if kills % 16 == 0:
+        if kills % 12 == 0:
             assert everything(tmp_path, expected, "house") == expected
     assert everything(tmp_path, expected, "house") == expected

@@ -209,7 +209,7 @@ async def test_the_program_announces_its_ports_and_ends_on_sigterm(tmp_path: Pat
                 await asyncio.sleep(0.02)
         found = json.loads(ports.read_text())
         assert list(found) == ["kraken", "binance"]
-        assert list(found["kraken"]) == ["port", "url", "rest_url", "tickers"]
+        assert list(found["kraken"]) == ["port", "url", "rest_url", "tickers", "trades"]
         async with connect(found["kraken"]["url"]) as connection:
             assert orjson.loads(await connection.recv())["channel"] == "status"
             process.send_signal(signal.SIGTERM)

@@ -92,7 +92,7 @@ def _frame(segment: bytes, at: int) -> _Frame | None:
     if flags & PADDING:
         if end != len(segment) or kind or index:
             return None
-    elif not 72 <= length <= MESSAGE_MAX or 0 < len(segment) - end < 24:
+    elif not 72 <= length <= MESSAGE_MAX or len(segment) - end < 24:
         return None
     if crc32c(segment[at : at + 4] + segment[at + 8 : end]) != crc:
         return None

@@ -43,7 +43,7 @@ class World:
         self.archiver: Archiver | None = None
 
     def _open_tape(self) -> TapeWriter:
-        self.writer = TapeWriter(self.tape, name=TAPE, helper=False)
+        self.writer = TapeWriter(self.tape, name=TAPE, segment_bytes=1 << 16, helper=False)
         return self.writer
 
     def _clock(self) -> int:

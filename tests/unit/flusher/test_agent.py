@@ -43,7 +43,7 @@ class Bench:
         if self.full:
             self.full -= 1
             raise TapeFull("no room")
-        return TapeWriter(self.tape, name="md.x", durability="memory", helper=False)
+        return TapeWriter(self.tape, name="md.x", segment_bytes=1 << 16, durability="memory", helper=False)
 
     def write(self, *seqs: int, price: int = 0) -> None:
         with RingProducer(self.ring) as producer:
@@ -97,7 +97,7 @@ def test_records_stay_in_the_ring_until_they_are_committed(bench: Bench) -> None
 
 def test_after_a_kill_between_commit_and_release_nothing_is_written_twice(bench: Bench) -> None:
     bench.write(1, 2, 3, 4)
-    with TapeWriter(bench.tape, name="md.x", durability="memory", helper=False) as writer:
+    with TapeWriter(bench.tape, name="md.x", segment_bytes=1 << 16, durability="memory", helper=False) as writer:
         writer.append_many([bytes(m.Trade(seq=n, ts=n, price=n, ticker="A")) for n in (1, 2, 3)])
         writer.commit()
     flusher = bench.start()

@@ -135,3 +135,17 @@ def test_a_missing_page_or_folder_is_named(path: Path) -> None:
         StatsPage.open(path)
     with pytest.raises(StatsError, match="cannot create the page of statistics: No such file"):
         StatsPage.create(path / "x")
+
+
+def test_a_pages_histogram_that_is_collected_in_a_cycle_does_not_free_the_pages_memory(path: Path) -> None:
+    script = (
+        "import gc, sys\n"
+        "from tapewire.histogram import StatsPage\n"
+        "class Holder: pass\n"
+        "holder = Holder()\n"
+        "holder.histogram = StatsPage.create(sys.argv[1], ['a']).histogram('a')\n"
+        "holder.record, holder.itself = holder.histogram.record, holder\n"
+        "del holder\n"
+        "gc.collect()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == 0

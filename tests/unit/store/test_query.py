@@ -1,7 +1,8 @@
-"""One question over archive and tape: bounds, limits, several feeds, exact decimals, and words for what is not there."""
+"""One question over archive and tape: bounds, limits, several feeds, exact decimals, words for what is not there."""
 
 from __future__ import annotations
 
+import shutil
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ SECOND = 10**9
 
 
 def append(data: Path, name: str, records: list[bytes]) -> None:
-    with TapeWriter(layout.tape(data, name), name=name) as writer:
+    with TapeWriter(layout.tape(data, name), name=name, segment_bytes=1 << 16) as writer:
         for record in records:
             writer.append(record)
         writer.commit()
@@ -151,10 +152,7 @@ def test_executions_of_the_house_are_trades_of_feed_house(tmp_path: Path) -> Non
 
 
 def test_history_is_answered_when_its_tape_has_been_taken_away(store: Store) -> None:
-    folder = layout.tape(store.data, "md.binance")
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
+    shutil.rmtree(layout.tape(store.data, "md.binance"))
     assert seconds(Store(store.data).query("trades", "BTCUSDT")) == [1, 2, 3, 4, 5, 6]
 
 

@@ -123,7 +123,7 @@ def test_a_batch_may_cross_many_segments(tmp_path: Path, durability: str) -> Non
 
 @BOTH
 def test_every_way_a_segment_can_end_is_read_back(tmp_path: Path, durability: str) -> None:
-    """Frames that leave 0, 24, 32, ... bytes at a segment's end, and those that would leave 8 or 16."""
+    """Frames that leave 24, 32, ... bytes at a segment's end, and those that would leave less."""
     for spare in range(0, 160, 8):
         path = tmp_path / str(spare)
         first = refused(1, "x" * (SMALL - 216 - 16 - spare - 96 - 8 - 112))

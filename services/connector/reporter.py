@@ -1,0 +1,102 @@
+"""What a connector says about itself: counters in a page that others read, and a health message each second."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from services.connector.instrument import CONNECTING, DOWN, LIVE_STATE
+from services.connector.publisher import Publisher
+from services.connector.session import VenueSession
+from tapewire import messages as m
+from tapewire.clock import Clock
+from tapewire.histogram import StatsPage
+from tapewire.interfaces import Transport
+from tapewire.subjects import subject
+
+STATS_EVERY_S = 0.25
+HEALTH_EVERY_S = 1.0
+HISTOGRAMS = ("decode_ns", "exchange_to_edge_ns")
+"""From the socket read to the stamp of each message; from the venue's time to the socket read."""
+COUNTERS = (
+    "messages",
+    "published",
+    "gaps",
+    "resyncs",
+    "dropped",
+    "malformed",
+    "reconnects",
+    "unknown",
+    "impossible",
+    "duplicates",
+    "missed_trades",
+    "errors",
+    "bus_refused",
+    "instruments",
+    "live",
+)
+
+
+def create_page(path: Path) -> StatsPage:
+    """The counters of one feed. Raises StatsError if another live connector writes them."""
+    return StatsPage.create(path, HISTOGRAMS, COUNTERS)
+
+
+class Reporter:
+    """Copies counters to the page and makes health messages; holds no state of its own but the drain."""
+
+    def __init__(
+        self,
+        session: VenueSession[Any],
+        publisher: Publisher,
+        page: StatsPage,
+        bus: Transport,
+        clock: Clock,
+        env: str,
+        feed: str,
+    ) -> None:
+        self._session, self._publisher, self._page, self._bus = session, publisher, page, bus
+        self._now = clock.now
+        self._service = f"connector-{feed}"
+        self._subject = subject(env, "ops", "health", self._service)
+        self.draining = False
+
+    def count(self) -> None:
+        """Brings the page up to date."""
+        put, session, publisher = self._page.set, self._session, self._publisher
+        counters = session.counters
+        for name in counters.__struct_fields__:
+            put(name, getattr(counters, name))
+        put("published", publisher.published)
+        put("dropped", publisher.dropped)
+        put("bus_refused", publisher.bus_refused)
+        put("instruments", len(session.instruments))
+        put("live", self._live())
+
+    def health(self) -> m.ServiceHealth:
+        """How it stands: ready when every book is live, degraded when some are not or messages were dropped."""
+        session, publisher, live = self._session, self._publisher, self._live()
+        if self.draining:
+            state = m.HealthState.draining
+        elif session.state == CONNECTING:
+            state = m.HealthState.starting
+        elif session.state == LIVE_STATE and not publisher.owing:
+            state = m.HealthState.ready
+        else:
+            state = m.HealthState.degraded
+        where = "not connected" if session.state in (CONNECTING, DOWN) else "connected"
+        counters = session.counters
+        detail = (
+            f"{where}, {live} of {len(session.instruments)} books live, {counters.messages} messages, "
+            f"{publisher.published} published, {counters.gaps} gaps, {counters.resyncs} resyncs, "
+            f"{publisher.dropped} dropped, {counters.malformed} malformed"
+        )
+        return m.ServiceHealth(ts=self._now(), pid=os.getpid(), state=state, service=self._service, detail=detail)
+
+    def tell(self) -> None:
+        """Publishes the health message. One that the bus has no room for is made up by the next."""
+        self._bus.publish(self._subject, bytes(self.health()))
+
+    def _live(self) -> int:
+        return sum(instrument.state == LIVE_STATE for instrument in self._session.instruments)

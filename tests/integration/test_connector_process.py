@@ -1,0 +1,157 @@
+"""The connector as a process, with a real bus: what it publishes, how it ends, where its numbers continue."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tapewire import messages as m
+from tapewire.config import Nats
+from tapewire.histogram import StatsPage
+from tapewire.interfaces import Received
+from tapewire.nats_server import NatsServer
+from tapewire.ring import RingConsumer
+from tapewire.tape import TapeWriter
+from tapewire.transports.nats import NatsTransport
+from tests.integration.test_connector_shell import Answers, Venue, flows, rest  # noqa: F401
+
+START_S = 20
+
+
+def configured(folder: Path, venue: Venue, rest_url: str, server: NatsServer) -> Path:
+    path = folder / "tapewire.toml"
+    path.write_text(
+        f'''env = "t{os.getpid()}"
+data = "{folder / "data"}"
+rings = "{folder / "rings"}"
+[nats]
+url = "{server.url}"
+supervised = false
+[feed.binance]
+venue = "binance"
+tickers = ["BTCUSDT"]
+url = "{venue.url}/stream"
+rest_url = "{rest_url}"
+depth = 50
+ring_bytes = 65536
+'''
+    )
+    return path
+
+
+@asynccontextmanager
+async def connector(path: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.connector", "binance", "--config", str(path), "--seed", "1"],
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.communicate)
+
+
+class Flusher:
+    """The other side of the ring, in this process."""
+
+    def __init__(self, ring: Path) -> None:
+        self.path = ring
+        self.records: list[m.Message] = []
+
+    async def until(self, count: int) -> None:
+        """Takes records, and gives their room back, until there are so many."""
+        deadline = time.monotonic() + START_S
+        while not self.path.exists():
+            assert time.monotonic() < deadline, "the connector made no ring"
+            await asyncio.sleep(0.02)
+        with RingConsumer(self.path) as ring:
+            while len(self.records) < count:
+                assert time.monotonic() < deadline, f"only {len(self.records)} records"
+                self.records += [m.decode(raw) for raw in ring.poll()]
+                ring.release()
+                await asyncio.sleep(0.02)
+
+
+async def test_tape_and_bus_agree_numbers_continue_after_a_kill_and_sigterm_drains(
+    tmp_path: Path,
+    nats_server: NatsServer,
+    rest: str,  # noqa: F811
+) -> None:
+    Answers.last_id = 100
+    heard: list[Received] = []
+    bus = NatsTransport(Nats(url=nats_server.url, supervised=False))
+    await bus.connect()
+    await bus.subscribe(f"t{os.getpid()}.>", heard.append)
+    async with Venue(flows).running() as venue:
+        path = configured(tmp_path, venue, rest, nats_server)
+        flusher = Flusher(tmp_path / "rings" / "md.binance")
+        async with connector(path) as first:
+            await flusher.until(50)
+            first.send_signal(signal.SIGKILL)
+            await asyncio.to_thread(first.wait)
+        await flusher.until(len(flusher.records))
+        venue.update = 100
+        tape = tmp_path / "data" / "tapes" / "md.binance"
+        with RingConsumer(flusher.path) as ring:  # what the killed one left is flushed, as the flusher would
+            flusher.records += [m.decode(raw) for raw in ring.poll()]
+            ring.release()
+        with TapeWriter(tape, "md.binance") as writer:
+            writer.append_many(bytes(record) for record in flusher.records)
+            writer.commit()
+        killed_at = len(flusher.records)
+        async with connector(path) as second:
+            await flusher.until(killed_at + 50)
+            page = StatsPage.open(tmp_path / "data" / "stats" / "connector.binance")
+            second.send_signal(signal.SIGTERM)
+            code = await asyncio.to_thread(second.wait, 10)
+        await flusher.until(len(flusher.records) + 1)
+    await bus.flush()
+    await bus.close()
+    assert code == 0
+    assert [record.seq for record in flusher.records] == list(range(1, len(flusher.records) + 1))
+    on_bus = [message for message in heard if ".ops." not in message.subject]
+    flushed = {bytes(record) for record in flusher.records}
+    # A kill may fall between the ring and the bus: the ring leads, the bus never carries what the ring has not.
+    assert {message.data for message in on_bus} <= flushed
+    assert len(flushed) - len(on_bus) <= killed_at // 2
+    health = [m.ServiceHealth.decode(message.data) for message in heard if ".ops.health." in message.subject]
+    assert {message.state for message in health} >= {m.HealthState.ready, m.HealthState.draining}
+    assert "1 of 1 books live" in next(h.detail for h in health if h.state == m.HealthState.ready)
+    last = flusher.records[-1]
+    assert isinstance(last, m.FeedStatus)
+    assert (last.state, last.reason.startswith("stopping")) == (m.FeedState.down, True)
+    counters = page.counters()
+    assert counters["published"] > 50
+    assert counters["messages"] > 40
+    assert page.histogram("decode_ns").count == counters["published"] - 5 or page.histogram("decode_ns").count > 40
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("depth = 50", "depth = 5000"), "feed.binance.ring_bytes: holds 65536; a snapshot of 5000 levels a side"),
+        (("[feed.binance]", "[feed.other]"), "no section [feed.binance]; there is other"),
+    ],
+)
+async def test_a_configuration_that_cannot_work_is_refused_in_words(
+    tmp_path: Path, nats_server: NatsServer, change: tuple[str, str], said: str
+) -> None:
+    venue = Venue(flows)
+    venue.url = "ws://127.0.0.1:1"
+    path = configured(tmp_path, venue, "http://127.0.0.1:1", nats_server)
+    path.write_text(path.read_text().replace(*change))
+    async with connector(path) as process:
+        _, errors = await asyncio.to_thread(process.communicate, timeout=START_S)
+    assert process.returncode == 1
+    assert said in errors.decode()
+    assert "Traceback" not in errors.decode()
