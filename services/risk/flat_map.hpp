@@ -31,6 +31,8 @@ class FlatMap {
         return slot->key ? &slot->value : nullptr;
     }
 
+    [[gnu::always_inline]] void prefetch(uint64_t key) const { __builtin_prefetch(&slots_[home(key)]); }
+
     size_t size() const { return used_; }
 
     void clear() {
