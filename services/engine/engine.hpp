@@ -28,7 +28,7 @@ inline constexpr size_t ROOM_MIN = 4 << 20;  // bytes left in a segment below wh
 struct Stages {
     histogram::Histogram *queue = nullptr,  // written into the producer's ring -> taken by the engine
         *decide = nullptr,                  // taken -> checked, sequenced, matched (mean over the batch)
-        *commit = nullptr,                  // the batch's write and sync
+        *commit = nullptr,                  // the batch's write and sync; 0 where durability is memory
         *answer = nullptr;                  // written into the producer's ring -> answers may be read
 };
 
@@ -102,7 +102,7 @@ class Engine {
     size_t do_work() {
         size_t taken = drain();
         if (!taken) return 0;
-        drained_ = time.now();
+        drained_ = tape_.disk() ? time.now() : 0;
         if (write() && sync()) publish();
         return taken;
     }
@@ -202,15 +202,15 @@ class Engine {
 
     void measure() {
         if (!stages.answer) return;
-        const int64_t done = time.now();
+        const int64_t done = time.now(), drained = drained_ ? drained_ : done;
         const auto commands = int64_t(batch_recv_.size());
         for (int64_t recv : batch_recv_) {
             if (!recv) continue;
             stages.queue->record(began_ - recv);
             stages.answer->record(done - recv);
         }
-        stages.decide->record((drained_ - began_) / commands);
-        stages.commit->record(done - drained_);
+        stages.decide->record((drained - began_) / commands);
+        stages.commit->record(done - drained);
     }
 
     tape::Writer& tape_;
@@ -218,7 +218,8 @@ class Engine {
     std::vector<Inbound> rings_;
     size_t first_ring_ = 0;
     bool failed_ = false, blocked_ = false;
-    int64_t now_ = 0, began_ = 0, drained_ = 0, retry_at_ = 0;
+    int64_t now_ = 0, began_ = 0, retry_at_ = 0;
+    int64_t drained_ = 0;  // 0: not looked at, as there is no commit to wait for
     std::vector<int64_t> batch_recv_;
     uint8_t* event_ = nullptr;
     Intake intake_;
