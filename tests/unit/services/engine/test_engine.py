@@ -293,7 +293,7 @@ def test_a_ticker_that_is_not_printable_ascii_is_refused_and_reaches_no_subscrib
     market: Market, ticker: bytes
 ) -> None:
     raw = bytes(market.instrument(2, ticker="?" * len(ticker))).replace(b"?" * len(ticker), ticker)
-    command, event = market.send(raw)
+    _, event = market.send(raw)
     assert isinstance(event, m.OrderRejected)
     assert event.reason == R.invalid_field
     house = HouseMarket("demo")

@@ -102,7 +102,7 @@ def test_a_refusal_that_todays_rules_would_not_give_stands_with_its_numbers(
 
 
 def test_a_refusal_whose_other_fields_differ_is_a_difference(market: Market, tmp_path: Path) -> None:
-    command, event = market.send(market.order(1, 100, 0))
+    _, event = market.send(market.order(1, 100, 0))
     assert isinstance(event, m.OrderRejected)
     forged = rewritten(market, tmp_path / "forged" / "orders.0", event.replace(account=2, value=1))
     with pytest.raises(EngineStopped, match=rf"record {event.seq} does not replay"):
