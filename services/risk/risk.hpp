@@ -39,7 +39,7 @@ inline uint64_t order_named(const uint8_t* command) {
 
 class Risk {
   public:
-    // `command` is a flat, checked message. A market order without a price is given its protection price here.
+    // `command` is a flat, checked message. A market order that is accepted is given its protection price here.
     Verdict check(uint8_t* command) const {
         switch (wire::header(command).type) {
             case wire::MessageType::new_order: return check_new(*reinterpret_cast<wire::NewOrder*>(command));
@@ -207,19 +207,22 @@ class Risk {
             return {Reason::invalid_field, int64_t(order.time_in_force), 0};
         const bool buy = order.side == wire::Side::buy;
         if (Verdict v = check_qty(*in, order.qty); v.reason != Reason::unspecified) return v;
-        int64_t worth = order.price;
+        int64_t worth = order.price, protection = order.price;
         if (order.ord_type == wire::OrdType::market) {
             if (order.price) return {Reason::invalid_price, order.price, 0};
             if (order.post_only()) return {Reason::invalid_field, 1, 0};
-            order.price = collar(*in, buy);
-            worth = order.price ? order.price : in->reference;
+            protection = collar(*in, buy);
+            worth = protection ? protection : in->reference;
         } else if (order.ord_type == wire::OrdType::limit) {
             if (Verdict v = check_price(*in, buy, order.price); v.reason != Reason::unspecified) return v;
         } else {
             return {Reason::invalid_field, int64_t(order.ord_type), 0};
         }
         if (orders_.live() >= MAX_LIVE_ORDERS) return {Reason::capacity, int64_t(orders_.live()), int64_t(MAX_LIVE_ORDERS)};
-        return check_account(a, order.account, id, buy, order.qty, order.qty, worth);
+        const Verdict v = check_account(a, order.account, id, buy, order.qty, order.qty, worth);
+        // A refused order stays as it came: replay decides on it again, and a price would be one too many.
+        if (v.reason == Reason::unspecified) order.price = protection;
+        return v;
     }
 
     Verdict check_replace(const wire::ReplaceOrder& replace) const {

@@ -112,3 +112,15 @@ def test_a_refusal_whose_other_fields_differ_is_a_difference(market: Market, tmp
     forged = rewritten(market, tmp_path / "forged" / "orders.0", event.replace(reason=R.off_tick))
     with pytest.raises(EngineStopped, match=rf"record {event.seq} does not replay"):
         Engine(forged, segment_bytes=1 << 16, now=NOW)
+
+
+@pytest.mark.parametrize("limits", [{"max_notional": 100}, {"max_position": 1}, {"max_order_qty": 1}])
+def test_a_market_order_refused_by_the_accounts_limits_replays(market: Market, limits: dict[str, int]) -> None:
+    """The collar's edge is known by then; it must not stand on an order that was refused."""
+    market.send(market.instrument(reference_price=100, collar_bps=500), market.account(**limits))
+    command, event = market.send(market.order(1, 0, 5, ord_type=2, time_in_force=3))
+    assert isinstance(command, m.NewOrder)
+    assert isinstance(event, m.OrderRejected)
+    assert (command.price, command.decision) == (0, event.reason)
+    market.reopen()
+    assert market.engine.recovery.redecided == 0
