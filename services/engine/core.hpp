@@ -81,6 +81,23 @@ class Core {
         }
     }
 
+    // Fetches what a later command will touch, in three steps that each look where the one before has led. Change nothing.
+    struct Trail {
+        uint64_t named = 0;  // the order that the command is about, if it is about one
+        matcher::Matcher::Trail order;
+    };
+    TAPEWIRE_PREFETCHES Trail trail(const uint8_t* command) const {
+        Trail t{risk::order_named(command), {}};
+        t.order.start(matcher_, command);
+        risk_.prefetch(command);
+        return t;
+    }
+    TAPEWIRE_PREFETCHES void follow(Trail& t) const {
+        t.order.order(matcher_);
+        risk_.prefetch_order(t.named);
+    }
+    TAPEWIRE_PREFETCHES void finish(const Trail& t) const { t.order.around(matcher_); }
+
     // Sections, each an 8-byte length and its bytes: sequencer, risk, matcher. Equal states give equal bytes.
     void snapshot(std::vector<uint8_t>& out) const {
         section(out, [&] { sequencer_.snapshot(out); });

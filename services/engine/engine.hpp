@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "services/engine/core.hpp"
+#include "services/engine/intake.hpp"
 #include "tapewire/clock.hpp"
 #include "tapewire/histogram/stats.hpp"
 #include "tapewire/ring/ring.hpp"
@@ -18,8 +19,8 @@
 
 namespace tapewire::engine {
 
-inline constexpr size_t MAX_COMMAND = 4096;  // bytes of one command
-inline constexpr size_t MAX_BATCH = 4096;    // commands of one batch
+inline constexpr size_t MAX_BATCH = 4096;  // commands of one batch
+inline constexpr size_t MAX_EVENT = 512;   // bytes, more than any event has
 inline constexpr int64_t ROOM_RETRY_NS = 100'000'000;
 inline constexpr size_t ROOM_MIN = 4 << 20;  // bytes left in a segment below which the next one must be ready
 inline constexpr size_t EVENT_BYTES = tape::frame_bytes(sizeof(wire::OrderExecuted));  // the longest event of a live order
@@ -29,7 +30,7 @@ static_assert(sizeof(wire::OrderExecuted) >= sizeof(wire::OrderCancelled));
 struct Stages {
     histogram::Histogram *queue = nullptr,  // written into the producer's ring -> taken by the engine
         *decide = nullptr,                  // taken -> checked, sequenced, matched (mean over the batch)
-        *commit = nullptr,                  // the batch's write and sync
+        *commit = nullptr,                  // the batch's write and sync; 0 where durability is memory
         *answer = nullptr;                  // written into the producer's ring -> answers may be read
 };
 
@@ -77,14 +78,22 @@ class Engine {
     size_t drain() {
         if (failed_ || rings_.empty() || !room()) return 0;
         size_t polled = 0;
-        began_ = time.now();
-        first_ring_ = (first_ring_ + 1) % rings_.size();
-        for (size_t i = 0; i < rings_.size() && may_take(polled); ++i) {
-            Inbound& in = rings_[(first_ring_ + i) % rings_.size()];
+        if (++first_ring_ >= rings_.size()) first_ring_ = 0;
+        for (size_t i = 0, at = first_ring_; i < rings_.size() && may_take(polled); ++i) {
+            Inbound& in = rings_[at];
+            if (++at == rings_.size()) at = 0;
             ring::Record record;
-            for (in.consumer->look(); may_take(polled) && in.consumer->next(record); ++polled) take(record.p, record.n, record.end, in.source);
+            if (in.consumer->look()) {
+                for (; may_take(polled) && in.consumer->next(record); ++polled) {
+                    const size_t place = intake_.size();
+                    const Input& input = intake_.add(record.p, record.n, record.end, in.source);
+                    trails_[place] = input.fault == wire::Fault::none ? core.trail(input.p) : Core::Trail{};
+                    if (intake_.full() || !ample()) work_through();
+                }
+            }
             if (in.consumer->fault() != ring::Status::ok) [[unlikely]] some_damaged_ = true;
         }
+        if (!intake_.empty()) work_through();
         return polled;
     }
 
@@ -106,7 +115,7 @@ class Engine {
     size_t do_work() {
         size_t taken = drain();
         if (!taken && !some_damaged_) return 0;
-        drained_ = time.now();
+        drained_ = tape_.disk() ? time.now() : 0;
         if (write() && sync()) publish();
         return taken;
     }
@@ -151,47 +160,54 @@ class Engine {
         return !(blocked_ = !tape_.prepare_next());
     }
 
-    void take(const uint8_t* p, uint32_t n, uint64_t end, uint16_t source) {
-        if (!core.sequencer().fresh(source, end)) {
+    // Whether all that is taken in ahead is sure to find a place in this very segment; else one command at a time.
+    bool ample() const {
+        const size_t orders = core.risk().live_orders() + Intake::LOOK_AHEAD;
+        return tape_.left() > Intake::LOOK_AHEAD * 2 * MAX_COMMAND + orders * 2 * EVENT_BYTES;
+    }
+
+    // All of them at one time: they are microseconds of work, and looking at the clock costs as much as checking one.
+    void work_through() {
+        now_ = time.now();
+        if (batch_recv_.empty()) began_ = now_;
+        const size_t count = intake_.size();
+        for (size_t i = 0; i < count; ++i) core.follow(trails_[i]);
+        for (size_t i = 0; i < count; ++i) core.finish(trails_[i]);
+        for (size_t i = 0; i < count && !failed_; ++i) take(intake_[i]);
+        intake_.clear();
+    }
+
+    void take(Input& in) {
+        if (!core.sequencer().fresh(in.source, in.end)) {
             ++counters.skipped;  // taken before a crash, found again in its ring
             return;
         }
-        // Shared memory can change under our eyes: copy once, then look.
-        size_t length = n;
-        const bool fits = n <= MAX_COMMAND;
-        if (fits) std::memcpy(command_, p, n);
-        wire::Fault fault = fits ? wire::check(command_, n) : wire::Fault::too_long;
-        if (fault == wire::Fault::not_flat) {
-            std::memcpy(foreign_, command_, n);
-            fault = wire::relayout(foreign_, n, command_, MAX_COMMAND, length);
-        }
-        if (fault != wire::Fault::none) return refuse(n, end, source, fault);
-        wire::Header& header = wire::header(command_);
-        if (!is_command(header.type)) return refuse(n, end, source, wire::Fault::none);
+        if (in.fault != wire::Fault::none || !is_command(wire::header(in.p).type)) return refuse(in);
+        wire::Header& header = wire::header(in.p);
         batch_recv_.push_back(header.ts_recv);
         ++counters.commands;
         counters.orders += header.type == MessageType::new_order;
-        core.sequencer().stamp(header, time.now(), source, end);
-        risk::Verdict verdict = core.decide(command_);
-        if (!append_own(command_, length)) return;
-        core.fold(command_);
-        core.apply(command_, verdict, *this);
+        core.sequencer().stamp(header, now_, in.source, in.end);
+        const risk::Verdict verdict = core.decide(in.p);
+        if (!append_own(in.p, in.length)) return;
+        core.fold(in.p);
+        core.apply(in.p, verdict, *this);
     }
 
-    void refuse(uint32_t n, uint64_t end, uint16_t source, wire::Fault fault) {
+    void refuse(const Input& in) {
         batch_recv_.push_back(0);
         ++counters.refused_inputs;
-        const bool typed = fault == wire::Fault::none || fault == wire::Fault::unknown_type;
-        const uint16_t type = typed ? wire::type_of(command_) : 0;
-        auto* refused = wire::make<wire::InputRefused>(command_);
-        refused->type_found = type;
-        refused->length = n;
-        refused->reason = fault == wire::Fault::none           ? wire::RefusalReason::not_a_command
-                          : fault == wire::Fault::unknown_type ? wire::RefusalReason::unknown_type
-                          : fault == wire::Fault::too_long     ? wire::RefusalReason::too_long
-                                                               : wire::RefusalReason::malformed;
-        core.sequencer().stamp(refused->header, time.now(), source, end);
-        if (append_own(command_, sizeof *refused)) core.fold(command_);
+        const bool typed = in.fault == wire::Fault::none || in.fault == wire::Fault::unknown_type;
+        alignas(8) uint8_t record[sizeof(wire::InputRefused)];
+        auto* refused = wire::make<wire::InputRefused>(record);
+        refused->type_found = typed ? wire::type_of(in.p) : 0;
+        refused->length = in.found;
+        refused->reason = in.fault == wire::Fault::none           ? wire::RefusalReason::not_a_command
+                          : in.fault == wire::Fault::unknown_type ? wire::RefusalReason::unknown_type
+                          : in.fault == wire::Fault::too_long     ? wire::RefusalReason::too_long
+                                                                  : wire::RefusalReason::malformed;
+        core.sequencer().stamp(refused->header, now_, in.source, in.end);
+        if (append_own(record, sizeof record)) core.fold(record);
     }
 
     template <class Out>
@@ -204,7 +220,7 @@ class Engine {
         uint8_t* room = failed_ ? nullptr : tape_.reserve(bytes);
         if (room) return event_ = room;
         fail();
-        return event_ = foreign_;
+        return event_ = nowhere_;
     }
 
     void append(size_t bytes) {
@@ -221,15 +237,15 @@ class Engine {
 
     void measure() {
         if (!stages.answer) return;
-        const int64_t done = time.now();
+        const int64_t done = time.now(), drained = drained_ ? drained_ : done;
         const auto commands = int64_t(batch_recv_.size());
         for (int64_t recv : batch_recv_) {
             if (recv <= 0) continue;  // the producer says so, and may say anything
             stages.queue->record(began_ - recv);
             stages.answer->record(done - recv);
         }
-        stages.decide->record((drained_ - began_) / commands);
-        stages.commit->record(done - drained_);
+        stages.decide->record((drained - began_) / commands);
+        stages.commit->record(done - drained);
     }
 
     tape::Writer& tape_;
@@ -237,12 +253,14 @@ class Engine {
     std::vector<Inbound> rings_;
     size_t first_ring_ = 0;
     bool failed_ = false, blocked_ = false, some_damaged_ = false;
-    int64_t began_ = 0, drained_ = 0, retry_at_ = 0;
+    int64_t now_ = 0, began_ = 0, retry_at_ = 0;
+    int64_t drained_ = 0;  // 0: not looked at, as there is no commit to wait for
     std::vector<int64_t> batch_recv_;
     std::vector<std::string> damage_;
     uint8_t* event_ = nullptr;
-    alignas(64) uint8_t command_[MAX_COMMAND];
-    alignas(64) uint8_t foreign_[MAX_COMMAND];
+    Intake intake_;
+    Core::Trail trails_[Intake::LOOK_AHEAD];
+    alignas(64) uint8_t nowhere_[MAX_EVENT];
 };
 
 }  // namespace tapewire::engine

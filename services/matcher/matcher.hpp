@@ -44,7 +44,7 @@ class Matcher {
         void around(const Matcher& m) const;  // its neighbours in the queue, and the level
 
       private:
-        uint64_t id_ = 0;  // 0, which no order has: the command names none
+        uint64_t id_ = 0;
         uint32_t slot_ = 0;
     };
 

@@ -11,7 +11,7 @@ namespace tapewire::risk {
 template <class Value>
 class FlatMap {
   public:
-    explicit FlatMap(size_t room = 1024) : slots_(room) {}
+    explicit FlatMap(unsigned bits = 10) : slots_(size_t{1} << bits), shift_(64 - bits) {}
 
     // The value of `key` (never 0), made if it is not there.
     Value& operator[](uint64_t key) {
@@ -30,6 +30,8 @@ class FlatMap {
         const Slot* slot = const_cast<FlatMap*>(this)->find_slot(key);
         return slot->key ? &slot->value : nullptr;
     }
+
+    [[gnu::always_inline]] void prefetch(uint64_t key) const { __builtin_prefetch(&slots_[home(key)]); }
 
     size_t size() const { return used_; }
 
@@ -54,20 +56,25 @@ class FlatMap {
         Value value{};
     };
 
+    // The product's highest bits: the only ones that every bit of the key reaches (keys differ in their upper half, too).
+    size_t home(uint64_t key) const { return size_t(key * 0x9e3779b97f4a7c15ull >> shift_); }
+
     Slot* find_slot(uint64_t key) {
         size_t mask = slots_.size() - 1;
-        for (size_t i = size_t(key * 0x9e3779b97f4a7c15ull >> 20) & mask;; i = (i + 1) & mask)
+        for (size_t i = home(key);; i = (i + 1) & mask)
             if (slots_[i].key == key || slots_[i].key == 0) return &slots_[i];
     }
 
     void grow() {
         std::vector<Slot> old(slots_.size() * 2);
         old.swap(slots_);
+        --shift_;
         for (const Slot& slot : old)
             if (slot.key) *find_slot(slot.key) = slot;
     }
 
     std::vector<Slot> slots_;
+    unsigned shift_;
     size_t used_ = 0;
 };
 

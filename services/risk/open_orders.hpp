@@ -26,6 +26,13 @@ class OpenOrders {
         return order.leaves ? &order : nullptr;
     }
 
+    [[gnu::always_inline]] void prefetch_page(uint64_t id) const {
+        if (id / PAGE < pages_.size()) __builtin_prefetch(&pages_[id / PAGE]);
+    }
+    [[gnu::always_inline]] void prefetch(uint64_t id) const {
+        if (id / PAGE < pages_.size() && pages_[id / PAGE]) __builtin_prefetch(&pages_[id / PAGE]->orders[id % PAGE]);
+    }
+
     OpenOrder& add(uint64_t id) {
         size_t page = id / PAGE;
         if (page >= pages_.size()) pages_.resize(page + 1);

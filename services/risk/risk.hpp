@@ -29,6 +29,14 @@ struct Verdict {
     int64_t value = 0, limit = 0;
 };
 
+// The order that a cancel or a replace is about, else 0.
+inline uint64_t order_named(const uint8_t* command) {
+    static_assert(offsetof(wire::CancelOrder, order_id) == offsetof(wire::ReplaceOrder, order_id));
+    const wire::MessageType type = wire::header(command).type;
+    const bool names = (type == wire::MessageType::cancel_order) | (type == wire::MessageType::replace_order);
+    return names ? reinterpret_cast<const wire::CancelOrder*>(command)->order_id : 0;
+}
+
 class Risk {
   public:
     // `command` is a flat, checked message. A market order that is accepted is given its protection price here.
@@ -75,10 +83,14 @@ class Risk {
         return e ? *e : Exposure{};
     }
 
-    // Brings what the next checks will read closer, a few commands ahead.
-    void prefetch(uint32_t account) const {
-        if (account < accounts_.size()) __builtin_prefetch(&accounts_[account]);
+    // Fetch what a later command (flat, checked) will touch, in two steps.
+    [[gnu::always_inline]] void prefetch(const uint8_t* command) const {
+        const wire::Header& header = wire::header(command);
+        if (header.type == wire::MessageType::new_order)
+            exposures_.prefetch(pair(reinterpret_cast<const wire::NewOrder*>(command)->account, header.instrument));
+        else orders_.prefetch_page(order_named(command));
     }
+    [[gnu::always_inline]] void prefetch_order(uint64_t id) const { orders_.prefetch(id); }
 
     size_t live_orders() const { return orders_.live(); }
     bool killed() const { return killed_; }
@@ -94,9 +106,10 @@ class Risk {
     using Reason = wire::RejectReason;
 
     struct Instrument {
-        int64_t tick = 0, lot = 0, max_qty = 0, min_price = 0, max_price = 0, reference = 0;
+        int64_t tick = 0, lot = 0, max_qty = 0, min_price = 0, max_price = 0;
         uint32_t collar_bps = 0;
         uint32_t status = 0;  // wire::InstrumentStatus; 0: not defined
+        int64_t reference = 0, highest = 0, lowest = 0;  // set_reference()
     };
 
     struct Account {
@@ -135,14 +148,21 @@ class Risk {
         return check_clordid(header, account_id, cl_ord_id);
     }
 
-    static int64_t collar(const Instrument& in, bool buy) {
-        if (!in.collar_bps || !in.reference) return 0;
-        __int128 width = __int128(in.reference) * in.collar_bps / 10'000;
-        __int128 edge = buy ? in.reference + width : in.reference - width;
-        if (buy) edge -= edge % in.tick;
-        else edge += (in.tick - edge % in.tick) % in.tick;
-        return std::clamp<int64_t>(saturate(edge), in.tick, in.max_price);
+    // The last price of the instrument, and from it the collar's edges: the highest price to buy at, the lowest to sell at.
+    static void set_reference(Instrument& in, int64_t price) {
+        in.reference = price;
+        in.highest = in.lowest = 0;
+        if (!in.collar_bps || !price) return;
+        // price * collar_bps / 10'000 without its product, which could overflow; what is left stays below 2^54
+        const int64_t width = price / 10'000 * in.collar_bps + price % 10'000 * in.collar_bps / 10'000;
+        const int64_t high = price + width, low = price - width;
+        const auto within = [&](int64_t edge) { return edge < in.tick ? in.tick : std::min(edge, in.max_price); };
+        in.highest = within(high - high % in.tick);
+        in.lowest = within(low + (in.tick - low % in.tick) % in.tick);
     }
+
+    // 0: none.
+    static int64_t collar(const Instrument& in, bool buy) { return buy ? in.highest : in.lowest; }
 
     static Verdict check_qty(const Instrument& in, int64_t qty) {
         if (qty <= 0) return {Reason::invalid_qty, qty, in.lot};
@@ -288,7 +308,7 @@ class Risk {
     void executed(const wire::OrderExecuted& e) {
         fill(e.maker_order_id, e.qty, e.maker_leaves_qty);
         fill(e.taker_order_id, e.qty, e.taker_leaves_qty);
-        instruments_[e.header.instrument].reference = e.price;
+        set_reference(instruments_[e.header.instrument], e.price);
     }
 
     void fill(uint64_t id, int64_t qty, int64_t leaves) {
@@ -328,7 +348,8 @@ class Risk {
         Instrument& in = instruments_[id];
         const int64_t reference = d.reference_price ? d.reference_price : in.reference;
         in = {d.tick_size, d.lot_size, d.max_qty ? d.max_qty : MAX_QTY, std::max<int64_t>(d.min_price, 1),
-              d.max_price ? d.max_price : MAX_PRICE, reference, d.collar_bps, uint32_t(d.status)};
+              d.max_price ? d.max_price : MAX_PRICE, d.collar_bps, uint32_t(d.status)};
+        set_reference(in, reference);
     }
 
     void limits(const wire::AccountLimits& l) {

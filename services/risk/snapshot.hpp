@@ -92,9 +92,12 @@ inline bool Risk::restore(const uint8_t* p, size_t n) {
         if (id >= instruments_.size()) instruments_.resize(id + 1);
         Instrument& i = instruments_[id];
         i.tick = int64_t(r.get()), i.lot = int64_t(r.get()), i.max_qty = int64_t(r.get());
-        i.min_price = int64_t(r.get()), i.max_price = int64_t(r.get()), i.reference = int64_t(r.get());
+        i.min_price = int64_t(r.get()), i.max_price = int64_t(r.get());
+        const auto reference = int64_t(r.get());
         i.collar_bps = uint32_t(r.get()), i.status = uint32_t(r.get());
         if (i.tick <= 0 || i.lot <= 0) return *this = Risk{}, false;
+        if (reference < 0 || reference > MAX_PRICE || i.collar_bps > MAX_COLLAR_BPS) return *this = Risk{}, false;
+        set_reference(i, reference);
     }
     for (size_t left = r.count(5); left; --left) {
         uint64_t id = r.get();

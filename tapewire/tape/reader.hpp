@@ -87,11 +87,11 @@ class Reader {
         return p;
     }
 
+    // One of them: it alone is fetched from the writer's core.
     Mark mark(Limit limit) const {
-        const Positions p = positions();
-        return limit == Limit::written   ? Mark{p.written, p.written_seq}
-               : limit == Limit::durable ? Mark{p.durable, p.durable_seq}
-                                         : Mark{p.released, p.released_seq};
+        const ControlPage& page = *control_.page;
+        if (limit == Limit::durable || !(page.boot == boot_)) return page.durable.load();
+        return (limit == Limit::written ? page.written : page.released).load();
     }
 
     // True if there is something to read up to `limit` before the time is over. Do not hold a lock across it.
