@@ -1,4 +1,4 @@
-"""Sequencer, risk, matcher and replay under sanitizers: hostile commands, and a second core that must derive the same."""
+"""Sequencer, risk, matcher and replay under sanitizers: hostile commands, and a second core that derives the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(program: Path, *arguments: object) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_random_and_hostile_commands_are_decided_and_replayed_alike(program: Path, seed: int) -> None:
     code, said = run(program, seed, 8_000)
     assert (code, said[:14]) == (0, "8000 commands,"), said
