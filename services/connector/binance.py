@@ -226,13 +226,6 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         instrument.early.append((data, now))
         return NOTHING
 
-    def _trades_missed(self, instrument: BinanceInstrument, count: int, now: int) -> list[Action]:
-        """Trade ids are contiguous per symbol; the book does not depend on them."""
-        self.counters.missed_trades += count
-        out: list[Action] = []
-        self._say(f"missed.{instrument.index}", f"{count} trades missed", now, out, instrument)
-        return out
-
     # ── books ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, now: int) -> list[Action]:

@@ -222,13 +222,6 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
         instrument.last_event_ns = ns
         return ns
 
-    def _trades_missed(self, instrument: CoinbaseInstrument, count: int, now: int) -> list[Action]:
-        """The feed may drop matches; the book does not depend on them."""
-        self.counters.missed_trades += count
-        out: list[Action] = []
-        self._say(f"missed.{instrument.index}", f"{count} trades missed", now, out, instrument)
-        return out
-
     # ── books and subscriptions ──────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, now: int) -> list[Action]:

@@ -243,6 +243,13 @@ class VenueSession(Generic[I]):
             return STALE_STATE
         return LIVE_STATE if LIVE_STATE in states else RESYNC_STATE
 
+    def _trades_missed(self, instrument: I, count: int, now: int) -> list[Action]:
+        """Trade ids are contiguous where a venue has them; its book does not depend on them, so nothing is resynced."""
+        self.counters.missed_trades += count
+        out: list[Action] = []
+        self._say(f"missed.{instrument.index}", f"{count} trades missed", now, out, instrument)
+        return out
+
     def _say(self, kind: str, reason: str, now: int, out: list[Action], instrument: I | None = None) -> None:
         """Reports something that changes no state, at most once in `say_every` per kind."""
         last = self._said.get(kind)
