@@ -31,12 +31,13 @@ build: $(VENV)/.built ## compile the core, if its sources changed
 generate: $(VENV)/.built ## write layout.hpp and messages.py anew from schemas/
 	@$(PY) -m tapewire.wire.generate
 
-check: build ## format, lint, types, import rules
+check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/ruff format --check --quiet .
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m tapewire.wire.generate --check
+	@$(PY) -m pytest tests/unit/test_tidy.py
 
 test: build ## the tests, within minutes
 	@$(PY) -m pytest $(ARGS)

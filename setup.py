@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 # Below bench/ are native loops for measuring: built by bench/build.py, never part of the distribution.
@@ -36,7 +37,8 @@ def module(source: Path) -> Extension:
     )
 
 
+modules = [module(source) for folder in FOLDERS for source in sorted(Path(folder).rglob("_[a-z]*.pyx"))]
 setup(
-    ext_modules=[module(source) for folder in FOLDERS for source in sorted(Path(folder).rglob("_[a-z]*.pyx"))],
+    ext_modules=cythonize(modules, nthreads=os.cpu_count(), quiet=True),
     options={"build_ext": {"parallel": os.cpu_count()}},
 )

@@ -20,7 +20,7 @@ from bench import build
 from bench.harness import Row
 
 HERE = Path(__file__).resolve().parent
-NOT_BENCHES = {"__init__", "__main__", "build", "harness", "probes"}
+NOT_BENCHES = {"__init__", "__main__", "build", "harness", "probes", "report"}
 
 
 def bench_names() -> list[str]:

@@ -60,3 +60,13 @@ def positions(tape: Path) -> dict[str, int]:
         raw = path.read_bytes()
         found[path.name] = _SEQ.unpack(raw)[0] if len(raw) == _SEQ.size else 0
     return found
+
+
+def take_back(tape: Path, last_seq: int) -> None:
+    """Moves every position behind `last_seq` back to it: the records beyond were lost. Raises OSError."""
+    for name, seq in positions(tape).items():
+        if seq > last_seq:
+            with (tape / FOLDER / name).open("r+b") as file:
+                file.write(_SEQ.pack(last_seq))
+                file.flush()
+                os.fsync(file.fileno())

@@ -10,11 +10,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from tapewire.errors import ConfigError
 
 SHARED_MEMORY = Path("/dev/shm")
+_INBOUND = re.compile(r"orders\.[0-9]+\.[0-9]+\.[a-z0-9][a-z0-9_-]*")
 
 
 class Folders:
@@ -51,9 +53,15 @@ class Folders:
 
     def find_inbound_ring(self, shard: int, producer: str) -> tuple[Path, int] | None:
         """The ring of a producer by its name, and its number; None if the engine made none of that name."""
-        for path in sorted(self.rings.glob(f"orders.{shard}.*.{producer}")):
-            return path, int(path.name.split(".")[2])
+        for path in self.inbound_rings(shard):
+            _, _, number, name = path.name.split(".")
+            if name == producer:
+                return path, int(number)
         return None
+
+    def inbound_rings(self, shard: int) -> list[Path]:
+        """The inbound rings that are there, of whatever producers."""
+        return sorted(path for path in self.rings.glob(f"orders.{shard}.*") if _INBOUND.fullmatch(path.name))
 
     def doorbell(self, shard: int) -> Path:
         """What producers ring to wake the engine of `shard`."""

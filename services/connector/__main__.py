@@ -16,7 +16,7 @@ from services.connector.binance import BinanceSession
 from services.connector.coinbase import CoinbaseSession
 from services.connector.kraken import KrakenSession
 from services.connector.publisher import Publisher
-from services.connector.reporter import HEALTH_EVERY_S, STATS_EVERY_S, Reporter, create_page
+from services.connector.reporter import STATS_EVERY_S, Reporter, create_page
 from services.connector.sequence import next_seq
 from services.connector.session import VenueSession
 from services.connector.shell import Shell
@@ -94,15 +94,11 @@ async def supervise(shell: Shell, reporter: Reporter, stop: asyncio.Event) -> No
     """Runs the shell and reports beside it, until it ends or `stop` is set."""
     running = asyncio.get_running_loop().create_task(shell.run())
     stopping = asyncio.get_running_loop().create_task(stop.wait())
-    reported = 0.0
     try:
         while not running.done() and not stopping.done():
             reporter.count()
-            if reported <= 0:
-                reporter.tell()
-                reported = HEALTH_EVERY_S
+            reporter.tell()
             await asyncio.wait((running, stopping), timeout=STATS_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
-            reported -= STATS_EVERY_S
         reporter.draining = True
         shell.stop()
         await running

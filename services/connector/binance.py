@@ -12,35 +12,32 @@ book is dropped and this begins anew; the other symbols do not notice.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
 from urllib.parse import quote
 
 import msgspec
 
-from services.connector._decimal import levels, mantissa
+from services.connector import _binance
+from services.connector._decimal import levels
 from services.connector.actions import Action, InstrumentDefined, Quote, Replace, Trade
+from services.connector.binance_instrument import BinanceInstrument, finer
 from services.connector.binance_messages import (
     DEFAULT_EXPONENT,
-    DepthData,
+    DepthFrame,
     Reply,
     decode_answer,
-    decode_depth,
     decode_info,
     decode_reply,
-    decode_top,
-    decode_trade,
     definition_of,
     read_error,
 )
 from services.connector.book import BUY, CROSSED, LIVE, RESYNC, SELL, Book, Change
-from services.connector.instrument import DOWN, RESYNC_STATE, Instrument, rescaled
+from services.connector.counters import shown
+from services.connector.instrument import DOWN, RESYNC_STATE, rescaled
 from services.connector.limits import MS, SECOND, Limits
 from services.connector.session import BAD_INPUT, NOTHING, Actions, VenueSession
 
-MAX_BUFFERED = 2_000
-"""Depth frames kept while a snapshot is awaited, 200 s at 100 ms; the oldest go first, then a newer one is asked."""
 MAX_UPDATE_SPAN = 1_000_000
 """Update ids in one frame; the busiest recorded holds some hundreds."""
 STREAMS_IN_URL = 300
@@ -51,21 +48,11 @@ REPLACE_RETRY = 60 * SECOND
 DEPTH_BEHIND = 5 * SECOND
 """The best bid and ask may run ahead of the depth stream no longer than this."""
 SNAPSHOT_LIMITS = (5, 10, 20, 50, 100, 500, 1000, 5000)
-FINEST_EXPONENT = -8
 DEFINITION_TRIES = 3
 INVALID_SYMBOL = -1121
 
 
-class BinanceInstrument(Instrument):
-    """`last_id`: the update id the book stands at; 0 while it waits for a snapshot and frames go to `waiting`."""
-
-    __slots__ = ("depth_heard", "last_id", "last_top_id", "stream", "waiting")
-
-    def __init__(self, index: int, ticker: str, book: Book) -> None:
-        super().__init__(index, ticker, book)
-        self.stream = ticker.lower()
-        self.last_id = self.last_top_id = self.depth_heard = 0
-        self.waiting: deque[DepthData] = deque(maxlen=MAX_BUFFERED)
+stream, read_trade, read_top, read_depth = _binance.stream, _binance.trade, _binance.top, _binance.depth
 
 
 class BinanceSession(VenueSession[BinanceInstrument]):
@@ -113,7 +100,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_frame(self, data: bytes, now: int) -> Actions:
-        route = self._routes.get(data[11 : data.find(b'"', 11)])
+        route = self._routes.get(stream(data))
         if route is None or self._quiet:
             return super().on_frame(data, now)
         self._heard = now
@@ -122,10 +109,10 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         try:
             return handler(instrument, data, now)
         except BAD_INPUT as error:
-            return self._malformed(data, error, now)
+            return self._malformed(data, str(error), now)
 
     def _frame(self, data: bytes, now: int) -> Actions:
-        route = self._routes.get(data[11 : data.find(b'"', 11)])
+        route = self._routes.get(stream(data))
         if route is not None:
             return route[0](route[1], data, now)
         reply = decode_reply(data)
@@ -139,17 +126,18 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         if reply.id is not None and not reply.stream:
             self._controls.pop(reply.id if isinstance(reply.id, int) else 0, None)
             return NOTHING
-        return self._unknown(reply.stream or reply.e or data[:60].decode("utf-8", "replace"), now)
+        return self._unknown(reply.stream or reply.e or shown(data), now)
 
     def _trade(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
         if instrument.definition is None:
             return self._early(instrument, data, now)
-        t = decode_trade(data).data
-        price = mantissa(t.price, instrument.price_exponent)
-        qty = mantissa(t.qty, instrument.qty_exponent)
+        fields = read_trade(data, instrument.price_exponent, instrument.qty_exponent)
+        if fields is None:
+            return self._malformed(data, "not a trade", now)
+        trade_id, price, qty, time_ms, buyer_is_maker = fields
         if not instrument.min_price <= price <= instrument.max_price or qty <= 0:
-            return self._impossible(instrument, f"trade {t.id}: {t.qty} at {t.price}", now)
-        trade_id, last = t.id, instrument.last_trade_id
+            return self._impossible(instrument, f"trade {trade_id}: {shown(data)}", now)
+        last = instrument.last_trade_id
         if trade_id <= last:
             if not self._repeated(instrument, last):
                 return NOTHING
@@ -160,9 +148,9 @@ class BinanceSession(VenueSession[BinanceInstrument]):
             trade_id,
             price,
             qty,
-            SELL if t.buyer_is_maker else BUY,
+            SELL if buyer_is_maker else BUY,
             instrument.book.quality,
-            t.time * MS,
+            time_ms * MS,
             trade_id,
         )
         if trade_id == last + 1 or last == 0:
@@ -172,24 +160,27 @@ class BinanceSession(VenueSession[BinanceInstrument]):
     def _top(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
         if instrument.definition is None:
             return self._early(instrument, data, now)
-        t = decode_top(data).data
-        price_exponent, qty_exponent = instrument.price_exponent, instrument.qty_exponent
-        bid, bid_qty = mantissa(t.bid, price_exponent), mantissa(t.bid_qty, qty_exponent)
-        ask, ask_qty = mantissa(t.ask, price_exponent), mantissa(t.ask_qty, qty_exponent)
+        fields = read_top(data, instrument.price_exponent, instrument.qty_exponent)
+        if fields is None:
+            return self._malformed(data, "not a best bid and ask", now)
+        update, bid, bid_qty, ask, ask_qty = fields
         # A side is either a positive price with a positive quantity, or empty: zero and zero.
         if bid < 0 or ask < 0 or bid_qty < 0 or ask_qty < 0 or (not bid) != (not bid_qty) or (not ask) != (not ask_qty):
-            return self._impossible(instrument, f"top {t.id}: {t.bid_qty} at {t.bid}, {t.ask_qty} at {t.ask}", now)
-        if t.id <= instrument.last_top_id and not self._repeated(instrument, instrument.last_top_id):
+            return self._impossible(instrument, f"top {update}: {shown(data)}", now)
+        if update <= instrument.last_top_id and not self._repeated(instrument, instrument.last_top_id):
             return NOTHING
-        instrument.last_top_id = t.id
+        instrument.last_top_id = update
         book = instrument.book
         quality = CROSSED if book.quality == LIVE and 0 < ask <= bid else book.quality
-        return [Quote(instrument.index, bid, bid_qty, ask, ask_qty, book.seq, quality, 0, t.id)]
+        return [Quote(instrument.index, bid, bid_qty, ask, ask_qty, book.seq, quality, 0, update)]
 
     def _depth(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
         if instrument.definition is None:
             return self._early(instrument, data, now)
-        d = decode_depth(data).data
+        fields = read_depth(data)
+        if fields is None:
+            return self._malformed(data, "not a depth update", now)
+        d = DepthFrame(*fields)
         if not d.first <= d.last < d.first + MAX_UPDATE_SPAN:
             return self._gap(instrument, f"one frame cannot hold updates {d.first} to {d.last}", now)
         if not instrument.last_id:
@@ -200,38 +191,40 @@ class BinanceSession(VenueSession[BinanceInstrument]):
                 return NOTHING
             return self._gap(instrument, f"update ids went back from {instrument.last_id} to {d.last}", now)
         if d.first > instrument.last_id + 1:
-            return self._gap(instrument, f"updates {instrument.last_id + 1} to {d.first - 1} are missing", now)
+            missing = f"updates {instrument.last_id + 1} to {d.first - 1} are missing"
+            return self._gap_before(instrument, missing, [d], now)
         out: list[Action] = []
         self._apply(instrument, d, now, out)
         return out
 
-    def _apply(self, instrument: BinanceInstrument, d: DepthData, now: int, out: list[Action]) -> bool:
+    def _gap_before(
+        self, instrument: BinanceInstrument, missing: str, frames: list[DepthFrame], now: int
+    ) -> list[Action]:
+        """A gap whose later side is at hand: these frames are what the next snapshot has to reach."""
+        out = self._gap(instrument, missing, now)
+        instrument.waiting.extend(frames)
+        return out
+
+    def _apply(self, instrument: BinanceInstrument, d: DepthFrame, now: int, out: list[Action]) -> bool:
         """One depth frame that follows on. False if it held something impossible: the book is then built anew."""
         bids = levels(d.bids, instrument.price_exponent, instrument.qty_exponent)
         asks = levels(d.asks, instrument.price_exponent, instrument.qty_exponent)
         if bids is None or asks is None:
-            finer = self._finer(instrument, d.bids, d.asks)
-            if finer is not None:
-                out += self._define(instrument, finer, now)
+            refined = finer(instrument, d.bids, d.asks)
+            if refined is not None:
+                out += self._define(instrument, refined, now)
                 return False
             self.counters.impossible += 1
             out += self._resync(instrument, f"impossible level in updates {d.first} to {d.last}", now)
             return False
         instrument.last_id = d.last
         instrument.depth_heard = now
-        self._publish_book(instrument, instrument.book.apply(bids, asks), d.time * MS, d.last, now, out)
+        self._publish_book(instrument, instrument.book.apply(bids, asks), d.time_ms * MS, d.last, now, out)
         return True
 
     def _early(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
         instrument.early.append((data, now))
         return NOTHING
-
-    def _trades_missed(self, instrument: BinanceInstrument, count: int, now: int) -> list[Action]:
-        """Trade ids are contiguous per symbol; the book does not depend on them."""
-        self.counters.missed_trades += count
-        out: list[Action] = []
-        self._say(f"missed.{instrument.index}", f"{count} trades missed", now, out, instrument)
-        return out
 
     # ── books ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -260,7 +253,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         return super()._resync(instrument, reason, now)
 
     def _forget(self, instrument: BinanceInstrument) -> None:
-        instrument.last_id = 0
+        instrument.last_id = instrument.last_top_id = 0
         instrument.waiting.clear()
 
     def _tick(self, now: int) -> list[Action]:
@@ -284,11 +277,12 @@ class BinanceSession(VenueSession[BinanceInstrument]):
     # ── REST and control messages ────────────────────────────────────────────────────────────────────────────────
 
     def _ask_definition(self, instrument: BinanceInstrument, out: list[Action]) -> None:
-        self._ask("definition", instrument, f"/api/v3/exchangeInfo?symbol={quote(instrument.ticker)}", out)
+        self._questions.ask("definition", instrument, f"/api/v3/exchangeInfo?symbol={quote(instrument.ticker)}", out)
 
     def _ask_snapshot(self, instrument: BinanceInstrument, out: list[Action]) -> None:
+        instrument.floor = instrument.last_top_id  # streamed before it was asked for: an older answer is a stale one
         path = f"/api/v3/depth?symbol={quote(instrument.ticker)}&limit={self._snapshot_limit}"
-        self._ask("snapshot", instrument, path, out)
+        self._questions.ask("snapshot", instrument, path, out)
 
     def _answer(self, kind: str, instrument: BinanceInstrument, status: int, body: bytes, now: int) -> list[Action]:
         if kind == "definition":
@@ -299,28 +293,13 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         bids = levels(answer.bids, instrument.price_exponent, instrument.qty_exponent)
         asks = levels(answer.asks, instrument.price_exponent, instrument.qty_exponent)
         if bids is None or asks is None:
-            finer = self._finer(instrument, answer.bids, answer.asks)
-            if finer is None:
+            refined = finer(instrument, answer.bids, answer.asks)
+            if refined is None:
                 self.counters.impossible += 1
                 return self._rest_failed(instrument, "depth snapshot with an impossible level", status, b"", now)
-            out = self._define(instrument, finer, now)
+            out = self._define(instrument, refined, now)
             return out + self._answer(kind, instrument, status, body, now)
         return self._snapshot(instrument, answer.last_id, bids, asks, now)
-
-    @staticmethod
-    def _finer(instrument: BinanceInstrument, bids: msgspec.Raw, asks: msgspec.Raw) -> InstrumentDefined | None:
-        """The definition with exponents just fine enough for these levels; None if none will do.
-
-        Orders that rest since before a change of tick or lot size do not fit the sizes that the venue defines now.
-        """
-        known = instrument.definition
-        if known is None:
-            return None
-        for price_exponent in range(known.price_exponent, FINEST_EXPONENT - 1, -1):
-            for qty_exponent in range(known.qty_exponent, FINEST_EXPONENT - 1, -1):
-                if all(levels(side, price_exponent, qty_exponent) is not None for side in (bids, asks)):
-                    return rescaled(known, price_exponent, qty_exponent)
-        return None
 
     def _snapshot(
         self, instrument: BinanceInstrument, last_id: int, bids: list[Change], asks: list[Change], now: int
@@ -331,9 +310,9 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         waiting = instrument.waiting
         while waiting and waiting[0].last <= last_id:
             waiting.popleft()
-        if waiting and waiting[0].first > last_id + 1:
+        if last_id < instrument.floor or (waiting and waiting[0].first > last_id + 1):
             self._retry_later(instrument, now)
-            return [self._changed(instrument, RESYNC_STATE, f"snapshot {last_id} is older than the first update kept")]
+            return [self._changed(instrument, RESYNC_STATE, f"snapshot {last_id} is older than what was streamed")]
         instrument.book.load(bids, asks)
         instrument.last_id = last_id
         instrument.depth_heard = now
@@ -344,7 +323,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
             d = waiting.popleft()
             if d.first > instrument.last_id + 1:
                 missing = f"updates {instrument.last_id + 1} to {d.first - 1} are missing"
-                return out + self._gap(instrument, missing, now)
+                return out + self._gap_before(instrument, missing, [d, *waiting], now)
             if not self._apply(instrument, d, now, out):
                 break
         return out
@@ -399,7 +378,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         self._controls[self._next_id] = f"{method} {', '.join(streams)}"
         request = {"method": method, "params": streams, "id": self._next_id}
         self._next_id += 1
-        self._send(msgspec.json.encode(request).decode())
+        self._outbox.put(msgspec.json.encode(request).decode())
 
     def _refused(self, reply: Reply, now: int) -> list[Action]:
         """The venue refused a control message. The instruments it was about come back through their own recovery."""

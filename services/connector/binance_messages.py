@@ -1,8 +1,8 @@
-"""What Binance sends: frames of the combined stream, answers of REST, and the definition in exchangeInfo."""
+"""What Binance sends besides its hot frames: replies, answers of REST, and the definition in exchangeInfo."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -13,46 +13,15 @@ from tapewire.messages import InstrumentStatus
 DEFAULT_EXPONENT = -8
 """Binance writes every number with eight decimals, so this reads them all where the venue defines nothing finer."""
 
-Millis = Annotated[int, msgspec.Meta(ge=0, lt=9_000_000_000_000)]
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
-
-class TradeData(msgspec.Struct, gc=False):
-    id: Id = msgspec.field(name="t")
-    price: str = msgspec.field(name="p")
-    qty: str = msgspec.field(name="q")
-    time: Millis = msgspec.field(name="T")
-    buyer_is_maker: bool = msgspec.field(name="m")
-
-
-class TradeFrame(msgspec.Struct, gc=False):
-    data: TradeData
-
-
-class TopData(msgspec.Struct, gc=False):
-    id: Id = msgspec.field(name="u")
-    bid: str = msgspec.field(name="b")
-    bid_qty: str = msgspec.field(name="B")
-    ask: str = msgspec.field(name="a")
-    ask_qty: str = msgspec.field(name="A")
-
-
-class TopFrame(msgspec.Struct, gc=False):
-    data: TopData
-
-
-class DepthData(msgspec.Struct, gc=False):
+class DepthFrame(NamedTuple):
     """Levels [price, quantity] of the updates `first` to `last`; absolute quantities, 0 removes."""
 
-    time: Millis = msgspec.field(name="E")
-    first: Id = msgspec.field(name="U")
-    last: Id = msgspec.field(name="u")
-    bids: msgspec.Raw = msgspec.field(name="b")
-    asks: msgspec.Raw = msgspec.field(name="a")
-
-
-class DepthFrame(msgspec.Struct, gc=False):
-    data: DepthData
+    time_ms: int
+    first: int
+    last: int
+    bids: bytes
+    asks: bytes
 
 
 class DepthAnswer(msgspec.Struct):
@@ -96,9 +65,6 @@ class ErrorAnswer(msgspec.Struct):
     msg: str = ""
 
 
-decode_trade = msgspec.json.Decoder(TradeFrame).decode
-decode_top = msgspec.json.Decoder(TopFrame).decode
-decode_depth = msgspec.json.Decoder(DepthFrame).decode
 decode_reply = msgspec.json.Decoder(Reply).decode
 decode_answer = msgspec.json.Decoder(DepthAnswer).decode
 decode_info = msgspec.json.Decoder(ExchangeInfo).decode

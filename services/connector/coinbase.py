@@ -30,6 +30,7 @@ from services.connector.coinbase_messages import (
     decode_update,
     definition_of,
 )
+from services.connector.counters import shown
 from services.connector.instrument import DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
 from services.connector.limits import SECOND, Limits
 from services.connector.session import NOTHING, Actions, VenueSession
@@ -85,7 +86,7 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
             kind = decode_envelope(data).type
             handler = self._handlers.get(kind.encode())
             if handler is None:
-                return self._unknown(kind or data[:60].decode("utf-8", "replace"), now)
+                return self._unknown(kind or shown(data), now)
         return handler(data, now)
 
     def _match(self, data: bytes, now: int) -> Actions:
@@ -221,13 +222,6 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
         instrument.last_event_ns = ns
         return ns
 
-    def _trades_missed(self, instrument: CoinbaseInstrument, count: int, now: int) -> list[Action]:
-        """The feed may drop matches; the book does not depend on them."""
-        self.counters.missed_trades += count
-        out: list[Action] = []
-        self._say(f"missed.{instrument.index}", f"{count} trades missed", now, out, instrument)
-        return out
-
     # ── books and subscriptions ──────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, now: int) -> list[Action]:
@@ -265,10 +259,10 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
 
     def _request(self, kind: str, tickers: Sequence[str], channels: Sequence[str]) -> None:
         request = {"type": kind, "product_ids": tickers, "channels": channels}
-        self._send(msgspec.json.encode(request).decode())
+        self._outbox.put(msgspec.json.encode(request).decode())
 
     def _ask_definition(self, instrument: CoinbaseInstrument, out: list[Action]) -> None:
-        self._ask("definition", instrument, f"/products/{quote(instrument.ticker)}", out)
+        self._questions.ask("definition", instrument, f"/products/{quote(instrument.ticker)}", out)
 
     def _answer(self, kind: str, instrument: CoinbaseInstrument, status: int, body: bytes, now: int) -> list[Action]:
         if status == 200:

@@ -19,6 +19,7 @@ import msgspec
 from services.connector._decimal import checksum_digits, lexeme_mantissa, rfc3339_ns
 from services.connector.actions import Action, Trade
 from services.connector.book import BUY, RESYNC, SELL, Book, BookSide, Change, Level
+from services.connector.counters import shown
 from services.connector.instrument import DOWN, Instrument
 from services.connector.kraken_messages import (
     BookData,
@@ -125,7 +126,7 @@ class KrakenSession(VenueSession[KrakenInstrument]):
             return NOTHING
         if not reply.success or reply.error:
             return self._ack(reply, now)
-        return self._unknown(reply.channel or reply.method or data[:60].decode("utf-8", "replace"), now)
+        return self._unknown(reply.channel or reply.method or shown(data), now)
 
     def _sign_of_life(self, data: bytes, now: int) -> Actions:
         return NOTHING
@@ -314,7 +315,7 @@ class KrakenSession(VenueSession[KrakenInstrument]):
         self._next_id += 1
         if params is not None:
             request["params"] = params
-        self._send(msgspec.json.encode(request).decode())
+        self._outbox.put(msgspec.json.encode(request).decode())
 
     def _answer(self, kind: str, instrument: KrakenInstrument, status: int, body: bytes, now: int) -> list[Action]:
         return []  # This venue's session asks nothing of REST.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from services.connector.instrument import CONNECTING, DOWN, LIVE_STATE
+from services.connector.limits import SECOND
 from services.connector.publisher import Publisher
 from services.connector.session import VenueSession
 from tapewire import messages as m
@@ -16,7 +17,7 @@ from tapewire.interfaces import Transport
 from tapewire.subjects import subject
 
 STATS_EVERY_S = 0.25
-HEALTH_EVERY_S = 1.0
+HEALTH_EVERY = 1 * SECOND
 HISTOGRAMS = ("decode_ns", "exchange_to_edge_ns")
 """From the socket read to the stamp of each message; from the venue's time to the socket read."""
 COUNTERS = (
@@ -44,7 +45,7 @@ def create_page(path: Path) -> StatsPage:
 
 
 class Reporter:
-    """Copies counters to the page and makes health messages; holds no state of its own but the drain."""
+    """Copies counters to the page and publishes health messages."""
 
     def __init__(
         self,
@@ -60,6 +61,8 @@ class Reporter:
         self._now = clock.now
         self._service = f"connector-{feed}"
         self._subject = subject(env, "ops", "health", self._service)
+        self._told = m.HealthState.unspecified
+        self._next = 0
         self.draining = False
 
     def count(self) -> None:
@@ -95,8 +98,12 @@ class Reporter:
         return m.ServiceHealth(ts=self._now(), pid=os.getpid(), state=state, service=self._service, detail=detail)
 
     def tell(self) -> None:
-        """Publishes the health message. One that the bus has no room for is made up by the next."""
-        self._bus.publish(self._subject, bytes(self.health()))
+        """Publishes the health message: once a second, and when the state changed. The next makes up for a lost one."""
+        health = self.health()
+        now = self._now()
+        if health.state != self._told or now >= self._next:
+            self._told, self._next = health.state, now + HEALTH_EVERY
+            self._bus.publish(self._subject, bytes(health))
 
     def _live(self) -> int:
         return sum(instrument.state == LIVE_STATE for instrument in self._session.instruments)

@@ -28,19 +28,18 @@ from services.connector.actions import (
     Close,
     Connect,
     FeedChanged,
-    FetchRest,
     InstrumentDefined,
     Quote,
-    Send,
     Wait,
 )
 from services.connector.book import CROSSED, LIVE, RESYNC, STALE, Level
+from services.connector.counters import Counters, shown
 from services.connector.instrument import CONNECTING, DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
 from services.connector.limits import Backoff, Limits, jittered
+from services.connector.talking import Outbox, Questions
 
-MAX_REST_IN_FLIGHT = 2
 MAX_REPEATS = 100
-MAX_REASON = 200
+MAX_REASON = 400
 """Characters of a reason; what a venue sent is quoted no longer than that."""
 
 Actions = Sequence[Action]
@@ -49,21 +48,6 @@ BAD_INPUT = (msgspec.DecodeError, UnicodeError, RecursionError)
 """What decoding can raise on bytes from outside."""
 
 I = TypeVar("I", bound=Instrument)  # noqa: E741
-
-
-class Counters(msgspec.Struct, kw_only=True):
-    """What happened since the session began."""
-
-    messages: int = 0
-    gaps: int = 0
-    resyncs: int = 0
-    malformed: int = 0
-    unknown: int = 0
-    impossible: int = 0
-    duplicates: int = 0
-    missed_trades: int = 0
-    errors: int = 0
-    reconnects: int = 0
 
 
 class VenueSession(Generic[I]):
@@ -81,13 +65,10 @@ class VenueSession(Generic[I]):
         self._connected = self._quiet = False
         self._heard = 0
         self._backoff = Backoff(limits.reconnect_first, limits.reconnect_most, random)
-        self._outbox: deque[str] = deque()
-        self._next_send = 0
+        self._outbox = Outbox(limits.send_gap)
+        self._questions: Questions[I] = Questions()
         self._bad_count = self._bad_since = 0
         self._said: dict[str, int] = {}
-        self._requests: dict[int, tuple[str, I]] = {}
-        self._request_queue: deque[tuple[str, I, str]] = deque()
-        self._next_request = 1
 
     # ── what a venue fills in ────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,15 +110,14 @@ class VenueSession(Generic[I]):
         self._connected, self._quiet = True, False
         self.connected_at = self._heard = now
         self._bad_count = 0
-        self._outbox.clear()
-        self._next_send = now
+        self._outbox.begin(now)
         out: list[Action] = []
         for instrument in self.instruments:
             instrument.recoveries = 0
             instrument.recovery_due = now + self.limits.recovery_most
             self._set_state(instrument, RESYNC_STATE, RESYNC, "connected", out)
         out += self._begin(now)
-        self._flush(now, out)
+        self._outbox.flush(now, out)
         out.append(Wait(now + self.limits.tick))
         return out
 
@@ -148,12 +128,12 @@ class VenueSession(Generic[I]):
         try:
             out = self._frame(data, now)
         except BAD_INPUT as error:
-            return self._malformed(data, error, now)
+            return self._malformed(data, str(error), now)
         return self._heard_again(out) if self._quiet else out
 
     def on_rest(self, request_id: int, status: int, body: bytes, now: int) -> list[Action]:
         """The answer to FetchRest(request_id, ...); status 0 and a reason as body when there was none."""
-        asked = self._requests.pop(request_id, None)
+        asked = self._questions.answered(request_id)
         if asked is None:
             return []  # Of a connection that is gone.
         kind, instrument = asked
@@ -164,7 +144,7 @@ class VenueSession(Generic[I]):
             self.counters.malformed += 1
             self._retry_later(instrument, now)
             self._say(f"rest.{instrument.index}", f"{kind}: not what was expected: {error}", now, out, instrument)
-        self._ask_queued(out)
+        self._questions.ask_waiting(out)
         return out
 
     def on_timer(self, now: int) -> list[Action]:
@@ -184,8 +164,8 @@ class VenueSession(Generic[I]):
         for instrument in self.instruments:
             self._watch(instrument, now, out)
         out += self._tick(now)
-        self._flush(now, out)
-        out.append(Wait(now + (limits.send_gap if self._outbox else limits.tick)))
+        self._outbox.flush(now, out)
+        out.append(Wait(now + limits.tick))
         return out
 
     def on_closed(self, now: int, why: str) -> list[Action]:
@@ -194,13 +174,13 @@ class VenueSession(Generic[I]):
             self._backoff.reset()
         self._connected = False
         self.counters.reconnects += 1
-        self._requests.clear()
-        self._request_queue.clear()
-        self._outbox.clear()
+        self._questions.clear()
         out: list[Action] = []
         for instrument in self.instruments:
             instrument.early.clear()
             instrument.book.clear()
+            # A new connection repeats nothing by itself: if its first id is lower, the venue has begun anew.
+            instrument.repeated_id, instrument.repeats = instrument.last_trade_id, MAX_REPEATS
             self._forget(instrument)
             self._set_state(instrument, DOWN, RESYNC, why, out)
         wait = self._backoff.next()
@@ -263,6 +243,13 @@ class VenueSession(Generic[I]):
             return STALE_STATE
         return LIVE_STATE if LIVE_STATE in states else RESYNC_STATE
 
+    def _trades_missed(self, instrument: I, count: int, now: int) -> list[Action]:
+        """Trade ids are contiguous where a venue has them; its book does not depend on them, so nothing is resynced."""
+        self.counters.missed_trades += count
+        out: list[Action] = []
+        self._say(f"missed.{instrument.index}", f"{count} trades missed", now, out, instrument)
+        return out
+
     def _say(self, kind: str, reason: str, now: int, out: list[Action], instrument: I | None = None) -> None:
         """Reports something that changes no state, at most once in `say_every` per kind."""
         last = self._said.get(kind)
@@ -271,14 +258,13 @@ class VenueSession(Generic[I]):
         self._said[kind] = now
         out.append(self._changed(instrument, self.state if instrument is None else instrument.state, reason))
 
-    def _malformed(self, data: bytes, error: Exception, now: int) -> list[Action]:
+    def _malformed(self, data: bytes, error: str, now: int) -> list[Action]:
         self.counters.malformed += 1
         if now - self._bad_since > self.limits.malformed_within:
             self._bad_count, self._bad_since = 0, now
         self._bad_count += 1
         out: list[Action] = []
-        shown = data[:60].decode("utf-8", "replace")
-        self._say("malformed", f"malformed frame, {self.counters.malformed} so far: {error}: {shown}", now, out)
+        self._say("malformed", f"malformed frame, {self.counters.malformed} so far: {error}: {shown(data)}", now, out)
         if self._bad_count >= self.limits.malformed:
             out.append(Close(f"{self._bad_count} malformed frames: {error}"[:MAX_REASON]))
         return out
@@ -340,7 +326,7 @@ class VenueSession(Generic[I]):
     def _recover_now(self, instrument: I, now: int) -> list[Action]:
         self._retry_later(instrument, now)
         out = self._recover(instrument, now)
-        self._flush(now, out)
+        self._outbox.flush(now, out)
         return out
 
     def _retry_later(self, instrument: I, now: int) -> None:
@@ -425,34 +411,5 @@ class VenueSession(Generic[I]):
             try:
                 out += self._frame(data, received)
             except BAD_INPUT as error:
-                out += self._malformed(data, error, now)
+                out += self._malformed(data, str(error), now)
         return out
-
-    # ── talking to the venue ─────────────────────────────────────────────────────────────────────────────────────
-
-    def _send(self, text: str) -> None:
-        """Queues a control message; they leave no closer together than `send_gap`."""
-        self._outbox.append(text)
-
-    def _flush(self, now: int, out: list[Action]) -> None:
-        if self._outbox and now >= self._next_send:
-            out.append(Send(self._outbox.popleft()))
-            self._next_send = now + self.limits.send_gap
-        if self._outbox:
-            out.append(Wait(self._next_send))
-
-    def _ask(self, kind: str, instrument: I, path: str, out: list[Action]) -> None:
-        """Asks the venue's REST service, a few at a time; one question of a kind per instrument is enough."""
-        asked = list(self._requests.values()) + [(kind_, who) for kind_, who, _ in self._request_queue]
-        if any(kind_ == kind and who is instrument for kind_, who in asked):
-            return
-        self._request_queue.append((kind, instrument, path))
-        self._ask_queued(out)
-
-    def _ask_queued(self, out: list[Action]) -> None:
-        while self._request_queue and len(self._requests) < MAX_REST_IN_FLIGHT:
-            kind, instrument, path = self._request_queue.popleft()
-            request_id = self._next_request
-            self._next_request += 1
-            self._requests[request_id] = (kind, instrument)
-            out.append(FetchRest(request_id, path))

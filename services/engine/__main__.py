@@ -10,12 +10,16 @@ import click
 
 from services.engine import Engine, operator
 from services.engine.agent import EngineAgent
+from services.engine.producers import inbound_rings
 from tapewire import config as configuration
 from tapewire import lifecycle
+from tapewire.consumers import ConsumerPosition
 from tapewire.errors import ConfigError
 from tapewire.logs import configure
 from tapewire.process import pin
 from tapewire.ring import Doorbell, RingProducer
+
+CONSUMER = "engine"
 
 
 @click.command()
@@ -28,9 +32,10 @@ def main(path: Path | None) -> None:
     log = configure("engine")
     if operator.PRODUCER not in own.producers:
         raise ConfigError(f"engine.producers: holds {list(own.producers)}; expected {operator.PRODUCER!r} among them")
+    rings = inbound_rings(folders, own.shard, own.producers)
     pin(own.core)
+    operator_ring, operator_source = rings[own.producers.index(operator.PRODUCER)]
     tape = folders.orders_tape(own.shard)
-    rings = [(folders.inbound_ring(own.shard, n, name), n) for n, name in enumerate(own.producers, start=1)]
     engine = Engine(
         tape,
         rings,
@@ -56,6 +61,8 @@ def main(path: Path | None) -> None:
         seconds=round(found.seconds, 4),
         digest=engine.digest(),
     )
+    # Instruments and accounts are looked up on the tape from its first record: retention must leave all of it.
+    ConsumerPosition(tape, CONSUMER).close()
     for refused in found.refused_snapshots:
         log.warning("snapshot passed over", reason=refused)
     agent = EngineAgent(
@@ -69,16 +76,17 @@ def main(path: Path | None) -> None:
         signal.signal(number, lambda *_: agent.stop())
     with (
         Doorbell(folders.doorbell(own.shard)) as bell,
-        RingProducer(rings[own.producers.index(operator.PRODUCER)][0], doorbell=bell) as ring,
+        RingProducer(operator_ring, doorbell=bell) as ring,
     ):
         commands = [bytes(c) for c in operator.pending(settings.instruments, settings.accounts, tape)]
-        agent.start()
         if (sent := ring.write_many(commands)) < len(commands):
-            agent.stop()
             raise ConfigError(
                 f"engine.ring_bytes: {own.ring_bytes} holds {sent} of the operator's {len(commands)} commands; raise it"
             )
-        agent.watch()
+        refusals = operator.Refusals(tape, operator_source, ring, log)
+        agent.start()
+        agent.watch(refusals.report)
+        refusals.close()
     log.info("stopped", next_seq=engine.next_seq, digest=engine.digest(), **engine.counters)
     engine.close()
 

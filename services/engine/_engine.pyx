@@ -13,6 +13,7 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from services.journal import snapshots
+from services.journal.checkpoint import forget_beyond
 from tapewire.errors import EngineStopped, RingError, TapeDamaged, TapeError, TapeFenced, TapeFull, TapewireError
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
@@ -33,7 +34,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
     cdef cppclass Writer:
         uint64_t next_seq()
         uint64_t epoch()
-        cbool sync()
+        cbool sync(Failure&)
         void close()
         cbool wants_next()
         cbool prepare_next()
@@ -47,7 +48,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
     cdef enum class ErrorKind(int):
         none, tape, ring, replay, stats
     cdef struct Counters:
-        uint64_t commands, refused_inputs, skipped, batches, rejects, orders, trades
+        uint64_t commands, refused_inputs, skipped, batches, rejects, orders, trades, damaged_rings
     cdef struct Time:
         cbool manual
         int64_t value
@@ -61,6 +62,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
         void publish()
         cbool failed()
         cbool blocked()
+        const vector[string]& damaged_rings()
     cdef cppclass Host:
         Host(size_t)
         string error
@@ -191,8 +193,11 @@ cdef class Engine:
     cdef _recover(self):
         began = time.perf_counter()
         cdef Recovery found = Recovery()
+        cdef uint64_t last = self.host.tape().next_seq() - 1
         found.snapshot_seq, found.refused_snapshots = 0, []
-        for candidate in snapshots.newest(self.tape_path, self.host.tape().next_seq() - 1):
+        for path in forget_beyond(self.tape_path, last):
+            found.refused_snapshots.append(f"{path}: removed: the tape ends with record {last}, so this is of a past that was lost")
+        for candidate in snapshots.newest(self.tape_path, last):
             if isinstance(candidate, ValueError):
                 found.refused_snapshots.append(str(candidate))
                 continue
@@ -278,15 +283,17 @@ cdef class Engine:
     def sync_tape(self):
         """Makes what was published durable, from any thread: for durability memory, now and then."""
         cdef cbool done
+        cdef Failure why  # of its own: the engine's thread may be writing the tape's
         cdef Host* host = self._live()
         with nogil:
-            done = host.tape().sync()
+            done = host.tape().sync(why)
         return bool(done)
 
     def stop(self):
-        """Ends run() soon, from any thread or a signal handler."""
+        """Ends run() soon, from any thread or a signal handler; after close() it changes nothing."""
         self.stopping = True
-        self._live().wake()
+        if self.host is not NULL:
+            self.host.wake()
 
     @property
     def next_seq(self):
@@ -327,6 +334,12 @@ cdef class Engine:
         if self.host is not NULL:
             del self.host
             self.host = NULL
+
+    @property
+    def damaged_rings(self):
+        """What was found of each ring that was let go because it does not hold. Not while run() is under way."""
+        cdef vector[string] found = self._live().engine().damaged_rings()
+        return [what.decode(errors="replace") for what in found]
 
     @property
     def blocked(self):

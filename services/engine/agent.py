@@ -1,9 +1,10 @@
-"""The engine's housekeeping around the compiled loop: snapshots, background sync, stop."""
+"""The engine's housekeeping around the compiled loop: snapshots, background sync, what people must know of, stop."""
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 
 from services.engine import Engine
 from services.journal import snapshots
@@ -22,6 +23,8 @@ class EngineAgent:
         self.background_sync, self.log = background_sync, log
         self._taken: queue.Queue[Snapshot] = queue.Queue(PENDING_SNAPSHOTS)
         self._last_snapshot = engine.recovery.snapshot_seq
+        self._damaged_said = 0
+        self._blocked_said = False
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="engine")
@@ -34,28 +37,54 @@ class EngineAgent:
         self._stopping.set()
         self.engine.stop()
 
-    def watch(self) -> None:
-        """Writes snapshots and syncs in the background until the engine has stopped; raises what stopped it."""
-        while self._thread.is_alive():
-            self._save_next(timeout=SLICE_SECONDS)
-            self.engine.work_ahead()
-            if self.background_sync:
-                self.engine.sync_tape()
-        self._thread.join()
+    def watch(self, each: Callable[[], None] = lambda: None) -> None:
+        """Writes snapshots and syncs in the background until the engine has stopped; raises what stopped it.
+
+        Calls `each` about every SLICE_SECONDS.
+        """
+        try:
+            while self._thread.is_alive():
+                self._save_next(timeout=SLICE_SECONDS)
+                self.engine.work_ahead()
+                each()
+                if self.background_sync:
+                    self.engine.sync_tape()
+        finally:
+            self.stop()
+            self._thread.join()
         while not self._taken.empty():
             self._save_next(timeout=0.0)
         if self._failure is not None:
             raise self._failure
-        self.engine.sync_tape()
-        snapshots.save(self.engine.tape_path, self.engine.snapshot())
+        each()
+        if not self.engine.sync_tape():
+            self.log.error("tape not synced", durable="up to what an earlier sync reached")
+        self._save(self.engine.snapshot())
 
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
                 self.engine.run(SLICE_SECONDS, self.idle)
+                self._say_what_is_wrong()
                 self._snapshot_if_due()
         except BaseException as failure:  # noqa: BLE001 - handed to watch(), which raises it on the main thread
             self._failure = failure
+
+    def _say_what_is_wrong(self) -> None:
+        """Once per change, between two slices: the loop itself says nothing."""
+        damaged = self.engine.damaged_rings
+        for found in damaged[self._damaged_said :]:
+            self.log.error("ring let go", reason=found)
+        self._damaged_said = len(damaged)
+        if self.engine.blocked != self._blocked_said:
+            self._blocked_said = self.engine.blocked
+            if self._blocked_said:
+                self.log.error(
+                    "commands held back",
+                    reason=f"{self.engine.tape_path}: the disk has no room for the next segment. Make room",
+                )
+            else:
+                self.log.info("commands taken again")
 
     def _snapshot_if_due(self) -> None:
         seq = self.engine.next_seq - 1
@@ -69,6 +98,9 @@ class EngineAgent:
             snapshot = self._taken.get(timeout=timeout) if timeout else self._taken.get_nowait()
         except queue.Empty:
             return
+        self._save(snapshot)
+
+    def _save(self, snapshot: Snapshot) -> None:
         try:
             snapshots.save(self.engine.tape_path, snapshot)
         except OSError as error:

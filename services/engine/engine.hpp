@@ -23,6 +23,8 @@ inline constexpr size_t MAX_BATCH = 4096;  // commands of one batch
 inline constexpr size_t MAX_EVENT = 512;   // bytes, more than any event has
 inline constexpr int64_t ROOM_RETRY_NS = 100'000'000;
 inline constexpr size_t ROOM_MIN = 4 << 20;  // bytes left in a segment below which the next one must be ready
+inline constexpr size_t EVENT_BYTES = tape::frame_bytes(sizeof(wire::OrderExecuted));  // the longest event of a live order
+static_assert(sizeof(wire::OrderExecuted) >= sizeof(wire::OrderCancelled));
 
 // Stages of an order's way, as the histograms of the stats page name them.
 struct Stages {
@@ -33,7 +35,7 @@ struct Stages {
 };
 
 struct Counters {
-    uint64_t commands = 0, refused_inputs = 0, skipped = 0, batches = 0, rejects = 0, orders = 0, trades = 0;
+    uint64_t commands = 0, refused_inputs = 0, skipped = 0, batches = 0, rejects = 0, orders = 0, trades = 0, damaged_rings = 0;
 };
 
 // Host time, or a time that a simulation sets.
@@ -65,21 +67,31 @@ class Engine {
     // The disk had no room for the tape's next segment: nothing is taken until it has, and producers see full rings.
     bool blocked() const { return blocked_; }
 
+    // What was found of rings that do not hold, each once: they are let go, the others go on.
+    const std::vector<std::string>& damaged_rings() const { return damage_; }
+
+    void report_damage(const std::string& what) {
+        damage_.push_back(what);
+        ++counters.damaged_rings;
+    }
+
     size_t drain() {
         if (failed_ || rings_.empty() || !room()) return 0;
         size_t polled = 0;
         if (++first_ring_ >= rings_.size()) first_ring_ = 0;
-        for (size_t i = 0, at = first_ring_; i < rings_.size() && polled < max_batch_; ++i) {
+        for (size_t i = 0, at = first_ring_; i < rings_.size() && may_take(polled); ++i) {
             Inbound& in = rings_[at];
             if (++at == rings_.size()) at = 0;
             ring::Record record;
-            if (!in.consumer->look()) continue;
-            for (; polled < max_batch_ && in.consumer->next(record); ++polled) {
-                if (intake_.full()) work_through();
-                const size_t place = intake_.size();
-                const Input& input = intake_.add(record.p, record.n, record.end, in.source);
-                trails_[place] = input.fault == wire::Fault::none ? core.trail(input.p) : Core::Trail{};
+            if (in.consumer->look()) {
+                for (; may_take(polled) && in.consumer->next(record); ++polled) {
+                    const size_t place = intake_.size();
+                    const Input& input = intake_.add(record.p, record.n, record.end, in.source);
+                    trails_[place] = input.fault == wire::Fault::none ? core.trail(input.p) : Core::Trail{};
+                    if (intake_.full() || !ample()) work_through();
+                }
             }
+            if (in.consumer->fault() != ring::Status::ok) [[unlikely]] some_damaged_ = true;
         }
         if (!intake_.empty()) work_through();
         return polled;
@@ -92,6 +104,7 @@ class Engine {
         if (failed_) return;
         tape_.publish();
         for (Inbound& in : rings_) in.consumer->release();
+        if (some_damaged_) [[unlikely]] let_damaged_go();
         if (batch_recv_.empty()) return;
         measure();
         batch_recv_.clear();
@@ -101,7 +114,7 @@ class Engine {
     // Returns how many ring records were looked at; 0 when there was nothing to do.
     size_t do_work() {
         size_t taken = drain();
-        if (!taken) return 0;
+        if (!taken && !some_damaged_) return 0;
         drained_ = tape_.disk() ? time.now() : 0;
         if (write() && sync()) publish();
         return taken;
@@ -122,13 +135,35 @@ class Engine {
         uint16_t source;
     };
 
-    // Whether the events of a whole batch are sure to find a place. A command that was taken can not be given back.
+    bool may_take(size_t polled) { return polled < max_batch_ && !failed_ && room(); }
+
+    // After what was whole of them has been taken and released. Their producers see full rings that nobody reads.
+    void let_damaged_go() {
+        std::erase_if(rings_, [&](const Inbound& in) {
+            if (in.consumer->fault() == ring::Status::ok) return false;
+            report_damage(in.consumer->error());
+            return true;
+        });
+        first_ring_ = 0;
+        some_damaged_ = false;
+    }
+
+    // Whether one more command and what may follow from it find a place: a command that was taken can not be given back.
+    // It may end every live order, so those count; up to a quarter of a segment, because the next one is made in the
+    // background from its middle on and should not be waited for here.
     bool room() {
-        if (tape_.left() > ROOM_MIN || !tape_.wants_next()) return !(blocked_ = false);
+        const uint64_t enough = std::min<uint64_t>(ROOM_MIN + core.risk().live_orders() * EVENT_BYTES, tape_.segment_bytes() / 4);
+        if (tape_.left() > enough || tape_.next_ready()) [[likely]] return !(blocked_ = false);
         const int64_t now = monotonic_ns();
         if (blocked_ && now < retry_at_) return false;
         retry_at_ = now + ROOM_RETRY_NS;
         return !(blocked_ = !tape_.prepare_next());
+    }
+
+    // Whether all that is taken in ahead is sure to find a place in this very segment; else one command at a time.
+    bool ample() const {
+        const size_t orders = core.risk().live_orders() + Intake::LOOK_AHEAD;
+        return tape_.left() > Intake::LOOK_AHEAD * 2 * MAX_COMMAND + orders * 2 * EVENT_BYTES;
     }
 
     // All of them at one time: they are microseconds of work, and looking at the clock costs as much as checking one.
@@ -205,7 +240,7 @@ class Engine {
         const int64_t done = time.now(), drained = drained_ ? drained_ : done;
         const auto commands = int64_t(batch_recv_.size());
         for (int64_t recv : batch_recv_) {
-            if (!recv) continue;
+            if (recv <= 0) continue;  // the producer says so, and may say anything
             stages.queue->record(began_ - recv);
             stages.answer->record(done - recv);
         }
@@ -217,10 +252,11 @@ class Engine {
     size_t max_batch_;
     std::vector<Inbound> rings_;
     size_t first_ring_ = 0;
-    bool failed_ = false, blocked_ = false;
+    bool failed_ = false, blocked_ = false, some_damaged_ = false;
     int64_t now_ = 0, began_ = 0, retry_at_ = 0;
     int64_t drained_ = 0;  // 0: not looked at, as there is no commit to wait for
     std::vector<int64_t> batch_recv_;
+    std::vector<std::string> damage_;
     uint8_t* event_ = nullptr;
     Intake intake_;
     Core::Trail trails_[Intake::LOOK_AHEAD];

@@ -1,6 +1,7 @@
 // Wires the engine's parts in one process: tape, rings, doorbell, stats; recovers, then runs. No Python in here.
 #pragma once
 #include <memory>
+#include <set>
 #include <string>
 
 #include "services/engine/engine.hpp"
@@ -11,7 +12,8 @@ namespace tapewire::engine {
 
 // The page's counters, in the order publish_stats() writes them.
 inline const std::vector<std::string> COUNTERS = {"commands", "orders",  "trades",  "rejects",
-                                                  "refused_inputs", "skipped", "batches", "live_orders"};
+                                                  "refused_inputs", "skipped", "batches", "live_orders",
+                                                  "damaged_rings", "blocked"};
 
 enum class Idle : int { spin = 0, yield_thread = 1, futex = 2 };
 
@@ -82,28 +84,39 @@ class Host {
         return true;
     }
 
-    // A ring that does not survive (a reboot) begins where the tape says the last one had been taken to.
+    // A ring that does not survive (a reboot) begins where the tape says the last one had been taken to. One that is
+    // damaged is reported and left as it is, for people to look at: it must not keep the market closed.
     bool add_ring(const char* path, uint64_t capacity, uint16_t source) {
         std::string why;
+        if (source == 0 || source >= journal::MAX_SOURCES)
+            return refuse(ErrorKind::ring, std::string(path) + ": source " + std::to_string(source) + "; expected 1 to " +
+                                               std::to_string(journal::MAX_SOURCES - 1) + ": the tape keeps a position for each");
+        if (!sources_.insert(source).second)
+            return refuse(ErrorKind::ring, std::string(path) + ": source " + std::to_string(source) + " has a ring already");
         const uint64_t taken = (engine_.core.sequencer().taken(source) + 7) & ~uint64_t{7};
         ring::Status status = ring::create_or_keep(path, capacity, taken, nullptr, &why);
         if (status == ring::Status::bad_position) {
             ::unlink(path);
             status = ring::create_or_keep(path, capacity, taken, nullptr, &why);
         }
+        if (status == ring::Status::damaged) return engine_.report_damage(why), true;
         if (status != ring::Status::ok) return refuse(ErrorKind::ring, why);
         ring::Consumer& consumer = engine_.add_ring(source);
-        return consumer.open(path) == ring::Status::ok || refuse(ErrorKind::ring, consumer.error());
+        status = consumer.open(path);
+        // A fault found here is let go by the first round, as one found later.
+        return status == ring::Status::ok || status == ring::Status::damaged || refuse(ErrorKind::ring, consumer.error());
     }
 
     bool open_doorbell(const char* path) { return bell_.open(path) || refuse(ErrorKind::ring, bell_.error()); }
 
     // Works until `until_ns` (monotonic) or until *stop. Returns false when the engine failed.
     bool run(int64_t until_ns, Idle idle, const volatile bool* stop) {
-        size_t dry = 0;
+        size_t dry = 0, busy = 0;
         while (!*stop) {
             if (engine_.do_work()) {
                 dry = 0;
+                // Rings that are never empty must not keep the caller from its snapshots.
+                if (++busy % BATCHES_BEFORE_CLOCK == 0 && monotonic_ns() >= until_ns) return true;
                 continue;
             }
             if (engine_.failed()) return refuse_tape(tape_.failure());
@@ -135,6 +148,8 @@ class Host {
         const uint64_t values[] = {c.commands, c.orders, c.trades, c.rejects, c.refused_inputs, c.skipped, c.batches};
         for (size_t i = 0; i < std::size(values); ++i) stats_.set(i, values[i]);
         stats_.set(std::size(values), engine_.core.risk().live_orders());
+        stats_.set(std::size(values) + 1, c.damaged_rings);
+        stats_.set(std::size(values) + 2, engine_.blocked());
     }
 
     size_t live_orders() const { return engine_.core.risk().live_orders(); }
@@ -142,7 +157,8 @@ class Host {
     Engine& engine() { return engine_; }
 
   private:
-    static constexpr size_t SPINS_BEFORE_IDLE = 200, SPINS_BEFORE_CLOCK = 1000;
+    static constexpr size_t SPINS_BEFORE_IDLE = 200, SPINS_BEFORE_CLOCK = 1000, BATCHES_BEFORE_CLOCK = 16;
+    static constexpr int64_t NAP_NS = 200'000;
 
     bool append_missing(Replay& replay) {
         size_t left;
@@ -160,6 +176,11 @@ class Host {
     }
 
     void sleep(int64_t left) {
+        if (!bell_.is_open()) {  // nobody can wake us
+            const struct timespec nap{0, long(std::min(left, NAP_NS))};
+            ::nanosleep(&nap, nullptr);
+            return;
+        }
         bell_.arm();
         if (engine_.do_work()) return bell_.disarm();
         bell_.wait(left);
@@ -180,6 +201,7 @@ class Host {
     tape::Writer tape_;
     ring::Doorbell bell_;
     histogram::StatsPage stats_;
+    std::set<uint16_t> sources_;
     Engine engine_;
 };
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tapewire import messages as m
 from tapewire.config import Account, Instrument
+from tapewire.logs import Logger
+from tapewire.ring import RingProducer
 from tapewire.tape import TapeReader
 
 PRODUCER = "operator"
@@ -22,7 +24,8 @@ def pending(instruments: Iterable[Instrument], accounts: Iterable[Account], tape
     definitions: dict[str, m.InstrumentDefinition] = {}
     for raw in records(tape, m.MessageType.account_limits):
         limit = m.AccountLimits.decode(raw)
-        limits[limit.account] = limit
+        if not limit.decision:
+            limits[limit.account] = limit
     for raw in records(tape, m.MessageType.instrument_definition):
         definition = m.InstrumentDefinition.decode(raw)
         if not definition.decision:
@@ -50,3 +53,39 @@ def records(tape: Path, kind: m.MessageType) -> Iterator[bytes]:
 def same(known: m.Message | None, wanted: m.Message) -> bool:
     """Whether two commands say the same, header aside (where and when they were said)."""
     return known is not None and known.replace(**dict.fromkeys(HEADER, 0)) == wanted
+
+
+class Refusals:
+    """Says which of the operator's commands were refused; done once the engine has taken all that `ring` holds now."""
+
+    def __init__(self, tape: Path, source: int, ring: RingProducer, log: Logger) -> None:
+        self._source, self._ring, self._log = source, ring, log
+        self._until = ring.tail
+        self._reader: TapeReader | None = TapeReader(str(tape), from_seq=None, limit="released")
+
+    def report(self) -> None:
+        if self._reader is None:
+            return
+        taken = self._ring.head >= self._until  # before the answers are read, which are on the tape by then
+        while answers := self._reader.poll_answers(self._source, 256):
+            for answer in map(m.decode, answers):
+                if isinstance(answer, m.OrderRejected | m.CancelRejected | m.InputRefused):
+                    self._say(answer)
+        if taken:
+            self.close()
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _say(self, answer: m.OrderRejected | m.CancelRejected | m.InputRefused) -> None:
+        numbers = {} if isinstance(answer, m.InputRefused) else {"value": answer.value, "limit": answer.limit}
+        self._log.error(
+            "the configuration asks for what the engine refuses",
+            seq=answer.cause or answer.seq,
+            reason=answer.reason.name,
+            instrument=answer.instrument,
+            account=getattr(answer, "account", 0),
+            **numbers,
+        )

@@ -4,7 +4,8 @@
 //   missing()      what a crash cut off the last command's events, ready to be appended
 //
 // Replay trusts the decision that stands on a command, so a change in risk's rules never changes the past; it also
-// decides again and reports (`redecided`) where today's rules would have answered otherwise.
+// decides again and reports (`redecided`) where today's rules would have answered otherwise. Of a refusal, the two
+// numbers compared are part of the decision: they are taken as recorded, too.
 #pragma once
 #include "services/engine/core.hpp"
 
@@ -22,8 +23,6 @@ enum class Mismatch : int {
 
 class Replay {
   public:
-    static constexpr size_t MAX_EVENT_BYTES = size_t{1} << 30;  // one command cannot derive more
-
     explicit Replay(Core& core) : core_(core) {}
 
     Mismatch feed(const uint8_t* p, size_t n) {
@@ -73,10 +72,10 @@ class Replay {
         }
         risk::Verdict verdict = core_.decide(again_.data());
         if (verdict.reason != recorded) {
-            ++redecided_;
-            redecided_seq_ = wire::header(p).seq;
+            decided_otherwise(wire::header(p).seq);
             verdict = {recorded, 0, 0};
         }
+        refused_ = !accepted;
         core_.fold(p);
         derived_.clear();
         at_ = 0;
@@ -88,14 +87,39 @@ class Replay {
         if (header.cause == 0) return Mismatch::event_missing;
         const uint8_t* due = derived_.data() + at_;
         const size_t length = size_t(wire::load64(due) >> 32) * 8 + 8;
-        if (n != length || std::memcmp(p, due, n)) return Mismatch::event_differs;
+        if (n != length || (std::memcmp(p, due, n) && !same_refusal(p, n))) return Mismatch::event_differs;
         at_ += length;
         ++records_;
         return Mismatch::none;
     }
 
+    // Whether `p` answers a command that risk refused as the event due does, but for the two numbers compared.
+    bool same_refusal(const uint8_t* p, size_t n) {
+        if (!refused_) return false;
+        uint8_t* due = derived_.data() + at_;
+        if (wire::header(p).type == MessageType::order_rejected) take_numbers<wire::OrderRejected>(p, due);
+        else take_numbers<wire::CancelRejected>(p, due);
+        if (std::memcmp(p, due, n)) return false;
+        decided_otherwise(wire::header(p).cause);
+        return true;
+    }
+
+    template <class Event>
+    static void take_numbers(const uint8_t* from, uint8_t* to) {
+        const auto& recorded = *reinterpret_cast<const Event*>(from);
+        auto& due = *reinterpret_cast<Event*>(to);
+        due.value = recorded.value;
+        due.limit = recorded.limit;
+    }
+
+    void decided_otherwise(uint64_t seq) {
+        redecided_ += seq != redecided_seq_;
+        redecided_seq_ = seq;
+    }
+
     Core& core_;
     std::vector<uint8_t> derived_, again_;
+    bool refused_ = false;  // the last command, by risk
     size_t at_ = 0, pending_ = 0;
     uint64_t records_ = 0, commands_ = 0, redecided_ = 0, redecided_seq_ = 0;
 };

@@ -5,6 +5,9 @@
     publisher/snapshots/<seq>.snap        the fold's state there, in the format of services/journal/snapshots.py
 
 Both are consumers of the tape, so that retention keeps what a restart would read.
+
+A tape can lose its tail: to a power loss under durability memory, or to an older backup. What was kept of records that
+are gone must not meet the ones that take their numbers: whoever takes the tape over calls `forget_beyond` first.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from pathlib import Path
 
 from services.journal import snapshots
 from services.journal.snapshots import Snapshot
+from tapewire import consumers
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import TapeError, WireError
 from tapewire.house import HouseMarket
@@ -21,6 +25,21 @@ from tapewire.logs import Logger
 CONSUMER = "journal.publisher"
 RESTART = "journal.publisher.restart"
 FOLDER = "publisher"
+
+
+def forget_beyond(tape: Path, last_seq: int) -> list[Path]:
+    """Removes snapshots of records behind `last_seq`, the tape's last, and takes its consumers back there.
+
+    Returns what was removed. Raises TapeError if something cannot be: it would be restored one day.
+    """
+    try:
+        removed = [path for kept in (tape, tape / FOLDER) for path in snapshots.remove_beyond(kept, last_seq)]
+        consumers.take_back(tape, last_seq)
+    except OSError as error:
+        raise TapeError(
+            f"{error.filename}: is of records that {tape} lost and cannot be removed: {error.strerror}"
+        ) from error
+    return removed
 
 
 class Checkpoint:

@@ -49,6 +49,8 @@ def save(tape: Path, snapshot: Snapshot) -> Path:
     target = folder(tape)
     target.mkdir(exist_ok=True)
     path = target / f"{snapshot.seq:020d}.snap"
+    for left_behind in target.glob("*.tmp"):  # by a process that was killed here
+        left_behind.unlink()
     temporary = path.with_suffix(".tmp")
     head = HEAD.pack(MAGIC, snapshot.seq, len(snapshot.state), hashlib.sha256(snapshot.state).digest())
     try:
@@ -60,14 +62,23 @@ def save(tape: Path, snapshot: Snapshot) -> Path:
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
-    descriptor = os.open(target, os.O_RDONLY)
+    _sync(target)
+    for old in sorted(target.glob("*.snap"))[:-KEEP]:
+        old.unlink()
+    return path
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    for old in sorted(target.glob("*.snap"))[:-KEEP]:
-        old.unlink()
-    return path
+
+
+def _seq(path: Path) -> int:
+    """What its name says; a file of another name is none of ours, and comes first."""
+    return int(path.stem) if path.stem.isdigit() else -1
 
 
 def load(path: Path) -> Snapshot:
@@ -88,12 +99,26 @@ def load(path: Path) -> Snapshot:
     return Snapshot(seq, state)
 
 
+def remove_beyond(tape: Path, last_seq: int) -> list[Path]:
+    """Removes, durably, what was taken behind record `last_seq`; returns it. Raises OSError."""
+    removed = [path for path in folder(tape).glob("*.snap") if _seq(path) > last_seq]
+    for path in removed:
+        path.unlink()
+    if removed:
+        _sync(folder(tape))
+    return removed
+
+
 def newest(tape: Path, up_to: int) -> Iterator[Snapshot | ValueError]:
     """Candidates from the newest down, none beyond record `up_to`; a damaged one comes as the ValueError it raises."""
     for path in sorted(folder(tape).glob("*.snap"), reverse=True):
-        if int(path.stem) > up_to:
+        if not 0 <= _seq(path) <= up_to:
             continue
         try:
             yield load(path)
         except ValueError as error:
             yield error
+        except FileNotFoundError:
+            continue  # a newer one has taken its place since
+        except OSError as error:
+            yield ValueError(f"{path}: cannot be read: {error.strerror}")

@@ -8,11 +8,14 @@ class Matcher:
     def __init__(self, max_live_orders: int = ...) -> None:
         """`max_live_orders`: 1 to MAX_LIVE_ORDERS; beyond it NewOrders are rejected with `capacity`."""
     def apply(self, command: bytes) -> list[bytes]:
-        """The events of one flat, sequenced command, numbered from just past its seq. Raises WireError on malformed bytes."""
-    def apply_batch(self, commands: list[bytes] | bytes) -> bytes:
-        """The events of many commands (a list, or one behind another in one bytes), one behind another: see `split`.
+        """The events of one flat, sequenced command, numbered from just past its seq.
 
-        All commands are checked before the first is applied: on WireError, which names the place, nothing was applied.
+        Raises WireError on malformed bytes.
+        """
+    def apply_batch(self, commands: list[bytes] | bytes) -> bytes:
+        """The events of many commands (a list, or one bytes with all of them), one behind another: see `split`.
+
+        All are checked before the first is applied: on WireError, which names the place, nothing was applied.
         """
     def snapshot(self) -> bytes:
         """The whole state as canonical bytes: equal states give equal bytes. The layout is in snapshot.hpp."""

@@ -24,6 +24,9 @@ cdef extern from "tapewire/wire/flat.hpp" namespace "tapewire::wire" nogil:
     const Header& header(const uint8_t*)
     uint64_t load64(const uint8_t*)
 
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void*) nogil
+
 cdef extern from "services/matcher/batch.hpp" namespace "tapewire::matcher" nogil:
     const size_t MAX_LIVE_ORDERS_C "tapewire::matcher::MAX_LIVE_ORDERS"
     cdef cppclass CTop "tapewire::matcher::Matcher::Top":
@@ -52,6 +55,11 @@ cdef extern from "services/matcher/batch.hpp" namespace "tapewire::matcher" nogi
     void apply_batch(CMatcher&, const uint8_t* const*, size_t, EventBuffer&) except +
 
 MAX_LIVE_ORDERS = MAX_LIVE_ORDERS_C
+
+cdef enum:
+    AHEAD = 8  # the bytes of a list lie anywhere in memory: they are fetched this many before they are checked
+    LINE = 64
+    LINES = 3  # of an object that holds an order
 
 
 cdef int _refuse(const uint8_t* p, Py_ssize_t n, object where) except -1:
@@ -118,11 +126,15 @@ cdef class Matcher:
         return PyBytes_FromStringAndSize(<const char*>self.events.data(), self.events.size())
 
     cdef int _take_list(self, list commands) except -1:
-        cdef Py_ssize_t i, count = PyList_GET_SIZE(commands)
+        cdef Py_ssize_t i, line, count = PyList_GET_SIZE(commands)
         cdef object command
         cdef const uint8_t* p
         self.commands.resize(count)
         for i in range(count):
+            if i + AHEAD < count:
+                p = <const uint8_t*>PyList_GET_ITEM(commands, i + AHEAD)
+                for line in range(LINES):
+                    prefetch(p + line * LINE)
             command = <object>PyList_GET_ITEM(commands, i)
             if not PyBytes_CheckExact(command):
                 raise TypeError(f"command {i} is a {type(command).__name__}: expected bytes. Nothing was applied.")

@@ -16,11 +16,12 @@
 #include "services/matcher/book.hpp"
 #include "tapewire/wire/flat.hpp"
 
-namespace tapewire::matcher {
-
-namespace detail {
+namespace tapewire::wire {
 class WordReader;
 }
+
+namespace tapewire::matcher {
+
 
 inline constexpr uint32_t MAX_INSTRUMENTS = 1 << 20;  // ids lie below
 
@@ -44,7 +45,7 @@ class Matcher {
         void around(const Matcher& m) const;  // its neighbours in the queue, and the level
 
       private:
-        uint64_t id_ = 0;  // 0, which no order has: the command names none
+        uint64_t id_ = 0;
         uint32_t slot_ = 0;
     };
 
@@ -118,9 +119,9 @@ class Matcher {
 
     static wire::Side side_of(unsigned side) { return side ? wire::Side::sell : wire::Side::buy; }
     size_t check_queue(const Book& b, unsigned side, uint32_t at) const;
-    bool restore_book(detail::WordReader& r);
-    bool restore_side(detail::WordReader& r, Book& b, unsigned side);
-    bool restore_order(detail::WordReader& r, Book& b, unsigned side, int64_t key);
+    bool restore_book(wire::WordReader& r);
+    bool restore_side(wire::WordReader& r, Book& b, unsigned side);
+    bool restore_order(wire::WordReader& r, Book& b, unsigned side, int64_t key);
 
     void close_books() {
         for (const uint32_t id : instruments_) books_[id].close();

@@ -12,58 +12,14 @@
 // restore() takes only what snapshot() writes: anything else, to the last bit, is refused.
 #pragma once
 #include "services/matcher/matcher.hpp"
+#include "tapewire/wire/words.hpp"
 
 namespace tapewire::matcher {
 
 inline constexpr uint64_t SNAPSHOT_MAGIC = 0x31484354414d5754;  // "TWMATCH1"
 
-namespace detail {
-
-class WordWriter {
-  public:
-    explicit WordWriter(std::vector<uint8_t>& out) : out_(out) {}
-    template <class... T>
-    void put(T... values) {
-        const size_t at = out_.size();
-        out_.resize(at + 8 * sizeof...(values));
-        uint8_t* p = out_.data() + at;
-        ((wire::store64(p, uint64_t(values)), p += 8), ...);
-    }
-
-  private:
-    std::vector<uint8_t>& out_;
-};
-
-// Reading past the end gives 0 and clears ok().
-class WordReader {
-  public:
-    WordReader(const uint8_t* p, size_t n) : p_(p), left_(n / 8), ok_(n % 8 == 0) {}
-    uint64_t get() {
-        if (left_ == 0) return ok_ = false, 0;
-        const uint64_t v = wire::load64(p_);
-        p_ += 8;
-        --left_;
-        return v;
-    }
-    // How many entries of at least `words` words follow; ok() is false if there is no room for them.
-    uint64_t count(size_t words) {
-        const uint64_t n = get();
-        if (n > left_ / words) return ok_ = false, 0;
-        return n;
-    }
-    bool ok() const { return ok_; }
-    bool done() const { return ok_ && left_ == 0; }
-
-  private:
-    const uint8_t* p_;
-    size_t left_;
-    bool ok_;
-};
-
-}  // namespace detail
-
 inline void Matcher::snapshot(std::vector<uint8_t>& out) const {
-    detail::WordWriter w(out);
+    wire::WordWriter w(out);
     w.put(SNAPSHOT_MAGIC, next_match_id_, last_order_id_, instruments_.size());
     for (const uint32_t id : instruments_) {
         const Book& b = books_[id];
@@ -86,7 +42,7 @@ inline void Matcher::snapshot(std::vector<uint8_t>& out) const {
 
 inline bool Matcher::restore(const uint8_t* p, size_t n) {
     clear();
-    detail::WordReader r(p, n);
+    wire::WordReader r(p, n);
     bool ok = r.get() == SNAPSHOT_MAGIC;
     next_match_id_ = r.get();
     last_order_id_ = r.get();
@@ -96,7 +52,7 @@ inline bool Matcher::restore(const uint8_t* p, size_t n) {
     return true;
 }
 
-inline bool Matcher::restore_book(detail::WordReader& r) {
+inline bool Matcher::restore_book(wire::WordReader& r) {
     const uint64_t id = r.get();
     const auto tick = int64_t(r.get()), lot = int64_t(r.get()), max_qty = int64_t(r.get());
     const auto min_price = int64_t(r.get()), max_price = int64_t(r.get());
@@ -114,7 +70,7 @@ inline bool Matcher::restore_book(detail::WordReader& r) {
     return !b.crossed();
 }
 
-inline bool Matcher::restore_side(detail::WordReader& r, Book& b, unsigned side) {
+inline bool Matcher::restore_side(wire::WordReader& r, Book& b, unsigned side) {
     int64_t last_key = INT64_MAX;
     for (uint64_t levels = r.count(6); levels; --levels) {
         const auto price = int64_t(r.get());
@@ -129,7 +85,7 @@ inline bool Matcher::restore_side(detail::WordReader& r, Book& b, unsigned side)
     return r.ok();
 }
 
-inline bool Matcher::restore_order(detail::WordReader& r, Book& b, unsigned side, int64_t key) {
+inline bool Matcher::restore_order(wire::WordReader& r, Book& b, unsigned side, int64_t key) {
     const uint64_t id = r.get();
     const auto leaves = int64_t(r.get()), qty = int64_t(r.get());
     const uint64_t terms = r.get();

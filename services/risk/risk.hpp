@@ -39,7 +39,7 @@ inline uint64_t order_named(const uint8_t* command) {
 
 class Risk {
   public:
-    // `command` is a flat, checked message. A market order without a price is given its protection price here.
+    // `command` is a flat, checked message. A market order that is accepted is given its protection price here.
     Verdict check(uint8_t* command) const {
         switch (wire::header(command).type) {
             case wire::MessageType::new_order: return check_new(*reinterpret_cast<wire::NewOrder*>(command));
@@ -123,6 +123,11 @@ class Risk {
         return v > INT64_MAX ? INT64_MAX : v < INT64_MIN ? INT64_MIN : int64_t(v);
     }
 
+    // One word of ASCII: it becomes part of subjects and file names, and every reader must be able to write it.
+    static bool printable(const char* text, size_t n) {
+        return n && std::all_of(text, text + n, [](char c) { return c > ' ' && c <= '~'; });
+    }
+
     static bool known(wire::Side side) { return side == wire::Side::buy || side == wire::Side::sell; }
 
     const Instrument* instrument(uint32_t id) const {
@@ -178,6 +183,8 @@ class Risk {
     // `extra`: what the order adds to what is open on its side; `worth`: the price its notional is counted at.
     Verdict check_account(const Account& a, uint32_t id, uint32_t instrument_id, bool buy, int64_t qty, int64_t extra, int64_t worth) const {
         if (a.max_order_qty && qty > a.max_order_qty) return {Reason::max_order_qty, qty, a.max_order_qty};
+        // A market order where nothing has a price yet: its cost is not known, which is not the same as none.
+        if (a.max_notional && worth == 0) return {Reason::max_notional, 0, a.max_notional};
         __int128 notional = __int128(worth) * qty;
         if (a.max_notional && notional > a.max_notional) return {Reason::max_notional, saturate(notional), a.max_notional};
         Exposure e = exposure(id, instrument_id);
@@ -200,19 +207,22 @@ class Risk {
             return {Reason::invalid_field, int64_t(order.time_in_force), 0};
         const bool buy = order.side == wire::Side::buy;
         if (Verdict v = check_qty(*in, order.qty); v.reason != Reason::unspecified) return v;
-        int64_t worth = order.price;
+        int64_t worth = order.price, protection = order.price;
         if (order.ord_type == wire::OrdType::market) {
             if (order.price) return {Reason::invalid_price, order.price, 0};
             if (order.post_only()) return {Reason::invalid_field, 1, 0};
-            order.price = collar(*in, buy);
-            worth = order.price ? order.price : in->reference;
+            protection = collar(*in, buy);
+            worth = protection ? protection : in->reference;
         } else if (order.ord_type == wire::OrdType::limit) {
             if (Verdict v = check_price(*in, buy, order.price); v.reason != Reason::unspecified) return v;
         } else {
             return {Reason::invalid_field, int64_t(order.ord_type), 0};
         }
         if (orders_.live() >= MAX_LIVE_ORDERS) return {Reason::capacity, int64_t(orders_.live()), int64_t(MAX_LIVE_ORDERS)};
-        return check_account(a, order.account, id, buy, order.qty, order.qty, worth);
+        const Verdict v = check_account(a, order.account, id, buy, order.qty, order.qty, worth);
+        // A refused order stays as it came: replay decides on it again, and a price would be one too many.
+        if (v.reason == Reason::unspecified) order.price = protection;
+        return v;
     }
 
     Verdict check_replace(const wire::ReplaceOrder& replace) const {
@@ -245,12 +255,16 @@ class Risk {
     Verdict check_instrument(const wire::InstrumentDefinition& d) const {
         const uint32_t id = d.header.instrument;
         if (id == 0 || id >= MAX_INSTRUMENTS) return {Reason::capacity, int64_t(id), MAX_INSTRUMENTS - 1};
-        if (wire::text_length(d.ticker_pointer) == 0) return {Reason::invalid_field, 0, 0};
+        if (!printable(d.ticker, wire::text_length(d.ticker_pointer))) return {Reason::invalid_field, 0, 0};
         if (d.tick_size <= 0 || d.tick_size > MAX_PRICE) return {Reason::invalid_price, d.tick_size, MAX_PRICE};
         if (d.lot_size <= 0 || d.lot_size > MAX_QTY) return {Reason::invalid_qty, d.lot_size, MAX_QTY};
         if (d.max_qty < 0 || d.max_qty > MAX_QTY) return {Reason::invalid_qty, d.max_qty, MAX_QTY};
-        if (d.min_price < 0 || d.max_price < 0 || d.max_price > MAX_PRICE) return {Reason::invalid_price, d.max_price, MAX_PRICE};
+        if (d.min_price < 0 || d.min_price > MAX_PRICE) return {Reason::invalid_price, d.min_price, MAX_PRICE};
+        if (d.max_price < 0 || d.max_price > MAX_PRICE) return {Reason::invalid_price, d.max_price, MAX_PRICE};
         if (d.max_price && d.min_price > d.max_price) return {Reason::invalid_price, d.min_price, d.max_price};
+        // Somewhere in the range lies a tick: the collar is clamped to it.
+        const int64_t highest = (d.max_price ? d.max_price : MAX_PRICE) / d.tick_size * d.tick_size;
+        if (highest < std::max<int64_t>(d.min_price, 1)) return {Reason::invalid_price, d.tick_size, d.max_price};
         if (d.reference_price < 0 || d.reference_price > MAX_PRICE) return {Reason::invalid_price, d.reference_price, MAX_PRICE};
         if (d.collar_bps > MAX_COLLAR_BPS) return {Reason::invalid_field, d.collar_bps, MAX_COLLAR_BPS};
         if (d.status < wire::InstrumentStatus::trading || d.status > wire::InstrumentStatus::closed)

@@ -8,58 +8,14 @@
 //   count, then per live order by id:    id  leaves  cum  account<<32|instrument  buy
 #pragma once
 #include "services/risk/risk.hpp"
+#include "tapewire/wire/words.hpp"
 
 namespace tapewire::risk {
 
 inline constexpr uint64_t SNAPSHOT_MAGIC = 0x31304b5349525754;  // "TWRISK01"
 
-namespace detail {
-
-class Words {
-  public:
-    explicit Words(std::vector<uint8_t>& out) : out_(out) {}
-    template <class... T>
-    void put(T... values) {
-        for (uint64_t v : {uint64_t(values)...}) {
-            const auto* p = reinterpret_cast<const uint8_t*>(&v);
-            out_.insert(out_.end(), p, p + 8);
-        }
-    }
-
-  private:
-    std::vector<uint8_t>& out_;
-};
-
-// Reads past the end give 0 and clear ok(), so that a caller may check once per section.
-class WordReader {
-  public:
-    WordReader(const uint8_t* p, size_t n) : p_(p), words_(n / 8), ok_(n % 8 == 0) {}
-    uint64_t get() {
-        if (at_ == words_) {
-            ok_ = false;
-            return 0;
-        }
-        return wire::load64(p_ + 8 * at_++);
-    }
-    // A count of entries of `words` words each that really are there.
-    size_t count(size_t words) {
-        uint64_t n = get();
-        if (n > (words_ - at_) / words) ok_ = false;
-        return ok_ ? n : 0;
-    }
-    bool ok() const { return ok_; }
-    bool done() const { return ok_ && at_ == words_; }
-
-  private:
-    const uint8_t* p_;
-    size_t words_, at_ = 0;
-    bool ok_;
-};
-
-}  // namespace detail
-
 inline void Risk::snapshot(std::vector<uint8_t>& out) const {
-    detail::Words w(out);
+    wire::WordWriter w(out);
     w.put(SNAPSHOT_MAGIC, killed_);
     w.put(std::count_if(instruments_.begin(), instruments_.end(), [](const Instrument& i) { return i.status != 0; }));
     for (size_t id = 0; id < instruments_.size(); ++id)
@@ -83,7 +39,7 @@ inline void Risk::snapshot(std::vector<uint8_t>& out) const {
 // False: not a snapshot of this version, or cut short; the state is then empty.
 inline bool Risk::restore(const uint8_t* p, size_t n) {
     *this = Risk{};
-    detail::WordReader r(p, n);
+    wire::WordReader r(p, n);
     if (r.get() != SNAPSHOT_MAGIC) return false;
     killed_ = r.get() != 0;
     for (size_t left = r.count(9); left; --left) {

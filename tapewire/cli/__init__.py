@@ -44,8 +44,8 @@ class Commands(click.Group):
     """Finds subcommands by file name and imports only the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        found = (module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
-        return sorted({*found, *SERVICES})
+        found = (module.name for module in pkgutil.iter_modules(__path__) if module.name != "__main__")
+        return sorted({*(name.replace("_", "-") for name in found), *SERVICES})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         name = cmd_name.replace("-", "_")

@@ -118,6 +118,8 @@ def tail(
         elif from_seq is None:
             reader.seek_seq(max(reader.first_seq, reader.positions.written_seq + 1 - count))
         renderer = Renderer()
+        if name.startswith("orders."):
+            _learn_exponents(reader.path, name, renderer)
         try:
             for raws in _batches(reader, follow):
                 _show(name, raws, None if as_json else renderer)
@@ -126,6 +128,17 @@ def tail(
         except BrokenPipeError:
             # Whoever read us has gone (`| head`); Python would try the broken pipe once more on its way out.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _learn_exponents(path: Path, name: str, renderer: Renderer) -> None:
+    """Orders carry mantissas only: how many places they have, the definitions before them say."""
+    from tapewire.messages import InstrumentDefinition, MessageType
+    from tapewire.tape import TapeReader
+
+    with TapeReader(path, None, "written") as definitions:
+        while raws := definitions.poll_type(MessageType.instrument_definition, POLL):
+            for raw in raws:
+                renderer.line(name, InstrumentDefinition.decode(raw))
 
 
 def _batches(reader: TapeReader, follow: bool) -> Iterator[list[bytes]]:

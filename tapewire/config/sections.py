@@ -68,8 +68,8 @@ class Engine(Section, frozen=True, kw_only=True):
     """Size of a tape segment, bytes: a power of two."""
     snapshot_every: Annotated[int, Meta(ge=0, le=1 << 40)] = 1_000_000
     """Records between snapshots; 0: none."""
-    producers: tuple[Name, ...] = ("operator", "traders")
-    """Names of the inbound rings. The tape refers to them by place: append, never reorder or remove."""
+    producers: Annotated[tuple[Name, ...], Meta(max_length=63)] = ("operator", "traders")
+    """Names of the inbound rings, up to 63. The tape refers to them by place: append, never reorder or remove."""
     ring_bytes: RingBytes = 1 << 20
     """Capacity of each inbound ring, bytes: a power of two."""
     core: Annotated[int, Meta(ge=-1, le=1023)] = -1
@@ -119,13 +119,13 @@ class Instrument(Section, frozen=True, kw_only=True):
 class Account(Section, frozen=True, kw_only=True):
     """`[[account]]`: an account that may trade, and its limits. They are mantissas: they span instruments."""
 
-    account: Annotated[int, Meta(ge=1, le=(1 << 32) - 1)]
+    account: Annotated[int, Meta(ge=1, le=(1 << 20) - 1)]
     """Its number; the key of `<env>.house.exec.<account>`."""
     max_order_qty: Amount = 0
     """Largest quantity of one order, at the instrument's qty_exponent; 0: the platform's bound."""
     max_notional: Amount = 0
     """Largest price x quantity of one order, at price_exponent + qty_exponent; 0: the platform's bound."""
-    max_position: Amount = 0
+    max_position: Annotated[int, Meta(ge=0, le=1 << 60)] = 0
     """Per instrument and direction, open orders counted as filled, at qty_exponent; 0: the platform's bound."""
 
     def limits(self) -> m.AccountLimits:

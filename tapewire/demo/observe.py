@@ -119,7 +119,7 @@ class Observer:
         sample.tapes[path.name] = TapeState(at.written_seq, at.written, at.durable)
         for name, seq in consumers.positions(path).items():
             if not name.endswith(RESTART):
-                sample.lag_records[name] = at.released_seq - seq
+                sample.lag_records[f"{name.split('.')[0]} {path.name}"] = at.released_seq - seq
 
     def _count_orders(self) -> None:
         """Follows the orders tape from where this demo found it."""

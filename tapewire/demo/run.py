@@ -38,7 +38,8 @@ VENUES = ("binance", "coinbase", "kraken")
 READY_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.25
 DEFAULT_RATE = 400  # house commands a second
-STOP_ORDER = ("traders", "simulator", *(f"connector.{venue}" for venue in VENUES), "engine", "flusher", "journal")
+# Who writes ends before who reads, so that everything written is drained.
+STOP_ORDER = (("traders", *(f"connector.{venue}" for venue in VENUES)), ("simulator", "engine", "flusher", "journal"))
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Demo:
             try:
                 sample = await self._watched(server, supervisor, began)
             finally:
-                await asyncio.to_thread(supervisor.stop, *STOP_ORDER)
+                await asyncio.to_thread(supervisor.stop)
         return self._finish(sample)
 
     async def _watched(self, server: NatsServer, supervisor: Supervisor, began: float) -> Sample:
@@ -93,12 +94,13 @@ class Demo:
             await self._ready(observer, supervisor, stopping, began)
             self.setup_seconds = time.monotonic() - began
             self._say(f"a running market after {self.setup_seconds:.1f} s")
-            sample = await self._watch(observer, supervisor, stopping, server.url)
+            await self._watch(observer, supervisor, stopping, server.url)
         finally:
             await transport.close()
         # Counters and positions as they are once everything has drained; children still hold their pages until then.
-        await asyncio.to_thread(supervisor.stop, *STOP_ORDER)
-        return observer.sample() if not stopping.is_set() or self.options.headless else sample
+        if killed := await asyncio.to_thread(supervisor.stop, *STOP_ORDER):
+            self.console.print(f"[red]did not end by themselves in time: {', '.join(killed)}; see {supervisor.logs}[/]")
+        return observer.sample()
 
     async def _start(self, server: NatsServer, supervisor: Supervisor) -> None:
         options, ports = self.options, self.folders.data / "venues.json"
@@ -149,7 +151,7 @@ class Demo:
                 )
             await asyncio.sleep(0.05)
 
-    async def _watch(self, observer: Observer, supervisor: Supervisor, stopping: asyncio.Event, nats: str) -> Sample:
+    async def _watch(self, observer: Observer, supervisor: Supervisor, stopping: asyncio.Event, nats: str) -> None:
         view = View(nats, str(self.options.data), self.hints())
         began = time.monotonic()
         kill_at = min(self.options.seconds / 2 or 8.0, 8.0) if self.options.kill_engine else None
@@ -172,7 +174,6 @@ class Demo:
         finally:
             if live:
                 live.stop()
-        return observer.sample()
 
     def _take(self, message: Received) -> None:
         self.market.take(message.subject.split(".")[1], m.decode(message.data))

@@ -11,13 +11,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tapewire import child
 from tapewire.errors import TapewireError
 
-TERM_SECONDS = 3.0  # what children have for draining before they are killed; all of stop() stays below 5 s
+TERM_SECONDS = 4.0  # what children have for draining before they are killed; all of stop() stays below 5 s
 LOG_LINES_SHOWN = 12
 
 
@@ -76,18 +77,19 @@ class Supervisor:
         process.kill()
         process.wait()
 
-    def stop(self, *order: str) -> None:
-        """SIGTERM to each in `order`, one after the other, then to the rest; SIGKILL past the bound."""
-        deadline = time.monotonic() + TERM_SECONDS
-        for name in order:
-            if one := self.children.get(name):
-                self._end([one], deadline)
-        self._end(list(self.children.values()), deadline)
-        self.children.clear()
+    def stop(self, *groups: Sequence[str]) -> list[str]:
+        """SIGTERM to each group once the one before it has ended, then to the rest; SIGKILL past the bound.
 
-    def _end(self, children: list[Child], deadline: float) -> None:
-        for one in children:
-            if one.alive:
-                one.process.terminate()
-        for one in children:
-            child.stop(one.process, max(deadline - time.monotonic(), 0.05))
+        Returns who had to be killed: what such a child had in hand was not drained.
+        """
+        deadline = time.monotonic() + TERM_SECONDS
+        killed: list[str] = []
+        for names in (*groups, tuple(self.children)):
+            ending = [self.children.pop(name) for name in names if name in self.children]
+            for one in ending:
+                if one.alive:
+                    one.process.terminate()
+            killed += [
+                one.name for one in ending if not child.stop(one.process, max(deadline - time.monotonic(), 0.05))
+            ]
+        return killed

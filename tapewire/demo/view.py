@@ -17,11 +17,12 @@ from tapewire.demo.observe import Latency, Sample
 from tapewire.fixed import to_text
 
 TRADES_SHOWN = 16
+QTY_WIDTH = 9
 STAGE_NAMES = {
-    "queue": "order: in the ring",
-    "decide": "order: risk, match",
-    "commit": "order: write, sync",
-    "answer": "order: answered",
+    "queue": "order in ring",
+    "decide": "risk, match",
+    "commit": "write, sync",
+    "answer": "order answered",
 }
 QUALITY_STYLE = {"live": "green", "resync": "yellow", "stale": "red", "crossed": "red"}
 SIDE_STYLE = {m.Side.buy: "green", m.Side.sell: "red"}
@@ -76,8 +77,8 @@ class View:
             Layout(self._hints(), size=len(self.hints) + 2),
         )
         layout["top"].split_row(
-            Layout(Panel(self._books(market), title="top of book", box=box.ROUNDED), ratio=3),
-            Layout(Panel(self._trades(market), title="last trades", box=box.ROUNDED), ratio=2),
+            Layout(Panel(self._books(market), title="top of book", box=box.ROUNDED), ratio=11),
+            Layout(Panel(self._trades(market), title="last trades", box=box.ROUNDED), ratio=9),
         )
         layout["bottom"].split_row(
             Layout(Panel(Group(self._feeds(sample), self._house(sample)), title="rates", box=box.ROUNDED), ratio=3),
@@ -169,8 +170,9 @@ def _price(mantissa: int, exponent: int) -> str:
 
 
 def _qty(mantissa: int, exponent: int) -> str:
+    """Cut to the room of a column: to look at, not to reckon with."""
     text = to_text(mantissa, exponent)
-    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+    return text[:QTY_WIDTH].rstrip("0").rstrip(".") if "." in text[:QTY_WIDTH] else text
 
 
 def _percentiles(one: Latency) -> list[str]:
@@ -180,8 +182,8 @@ def _percentiles(one: Latency) -> list[str]:
 def duration(ns: int) -> str:
     for unit, size in (("s", 1_000_000_000), ("ms", 1_000_000), ("µs", 1_000)):
         if ns >= size:
-            return f"{ns / size:.3g} {unit}"
-    return f"{ns} ns"
+            return f"{ns / size:.3g}{unit}"
+    return f"{ns}ns"
 
 
 def _bytes(n: int) -> str:

@@ -131,6 +131,8 @@ class Writer {
     // Is it time for prepare_next()? From any thread.
     bool wants_next() const { return want_next_.load(std::memory_order_relaxed) && blank_fd_.load(std::memory_order_relaxed) < 0; }
 
+    bool next_ready() const { return blank_fd_.load(std::memory_order_relaxed) >= 0; }
+
     // Makes the next segment ready, ahead of need, from any thread. At most one is ready. The writer makes it itself if it must.
     bool prepare_next(Failure& why) {
         std::lock_guard lock(prepare_mutex_);
@@ -174,6 +176,7 @@ class Writer {
     uint64_t position() const { return segment_.base + offset(); }  // just past the last append
     uint64_t epoch() const { return segment_epoch_; }
     uint64_t left() const { return segment_.bytes - offset(); }  // bytes of this segment not yet used
+    uint64_t segment_bytes() const { return segment_bytes_; }                  // of the next segments
     uint64_t max_message() const { return message_max_; }
     uint64_t batch_records() const { return next_seq_ - batch_first_; }
     const std::string& name() const { return name_; }

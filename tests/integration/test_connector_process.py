@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -49,16 +48,28 @@ ring_bytes = 65536
 
 
 @asynccontextmanager
-async def connector(path: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.connector", "binance", "--config", str(path), "--seed", "1"],
-        stderr=subprocess.PIPE,
+async def connector(path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.connector", "binance", "--config", str(path), "--seed", "1"),
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
         yield process
     finally:
-        process.kill()
-        await asyncio.to_thread(process.communicate)
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@asynccontextmanager
+async def listening(server: NatsServer, heard: list[Received]) -> AsyncIterator[None]:
+    bus = NatsTransport(Nats(url=server.url, supervised=False))
+    await bus.connect()
+    try:
+        await bus.subscribe(f"t{os.getpid()}.>", heard.append)
+        yield
+    finally:
+        await bus.drain()
 
 
 class Flusher:
@@ -89,18 +100,14 @@ async def test_tape_and_bus_agree_numbers_continue_after_a_kill_and_sigterm_drai
 ) -> None:
     Answers.last_id = 100
     heard: list[Received] = []
-    bus = NatsTransport(Nats(url=nats_server.url, supervised=False))
-    await bus.connect()
-    await bus.subscribe(f"t{os.getpid()}.>", heard.append)
-    async with Venue(flows).running() as venue:
+    async with listening(nats_server, heard), Venue(flows).running() as venue:
         path = configured(tmp_path, venue, rest, nats_server)
         flusher = Flusher(tmp_path / "rings" / "md.binance")
         async with connector(path) as first:
             await flusher.until(50)
             first.send_signal(signal.SIGKILL)
-            await asyncio.to_thread(first.wait)
+            await first.wait()
         await flusher.until(len(flusher.records))
-        venue.update = 100
         tape = tmp_path / "data" / "tapes" / "md.binance"
         with RingConsumer(flusher.path) as ring:  # what the killed one left is flushed, as the flusher would
             flusher.records += [m.decode(raw) for raw in ring.poll()]
@@ -113,10 +120,8 @@ async def test_tape_and_bus_agree_numbers_continue_after_a_kill_and_sigterm_drai
             await flusher.until(killed_at + 50)
             page = StatsPage.open(tmp_path / "data" / "stats" / "connector.binance")
             second.send_signal(signal.SIGTERM)
-            code = await asyncio.to_thread(second.wait, 10)
+            code = await asyncio.wait_for(second.wait(), 10)
         await flusher.until(len(flusher.records) + 1)
-    await bus.flush()
-    await bus.close()
     assert code == 0
     assert [record.seq for record in flusher.records] == list(range(1, len(flusher.records) + 1))
     on_bus = [message for message in heard if ".ops." not in message.subject]
@@ -133,7 +138,7 @@ async def test_tape_and_bus_agree_numbers_continue_after_a_kill_and_sigterm_drai
     counters = page.counters()
     assert counters["published"] > 50
     assert counters["messages"] > 40
-    assert page.histogram("decode_ns").count == counters["published"] - 5 or page.histogram("decode_ns").count > 40
+    assert 40 < page.histogram("decode_ns").count < counters["published"]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +156,7 @@ async def test_a_configuration_that_cannot_work_is_refused_in_words(
     path = configured(tmp_path, venue, "http://127.0.0.1:1", nats_server)
     path.write_text(path.read_text().replace(*change))
     async with connector(path) as process:
-        _, errors = await asyncio.to_thread(process.communicate, timeout=START_S)
+        _, errors = await asyncio.wait_for(process.communicate(), START_S)
     assert process.returncode == 1
     assert said in errors.decode()
     assert "Traceback" not in errors.decode()

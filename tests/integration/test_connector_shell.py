@@ -38,8 +38,8 @@ from tests.venue_frames import (
 )
 
 QUICK = Limits(
-    stale=300 * MS,
-    dead=600 * MS,
+    stale=700 * MS,
+    dead=1_500 * MS,
     recovery_first=100 * MS,
     reconnect_first=20 * MS,
     reconnect_most=100 * MS,
@@ -136,12 +136,12 @@ class Running:
             yield self
         finally:
             self.shell.stop()
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, 15)
 
     def messages(self, kind: type[m.Message]) -> list[Any]:
         return [message for raw in self.ring.records if isinstance(message := m.decode(raw), kind)]
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 5) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.01)
@@ -152,6 +152,7 @@ def binance() -> BinanceSession:
 
 
 async def flows(venue: Venue, connection: ServerConnection) -> None:
+    venue.update = Answers.last_id  # what REST answers and what is streamed fit together
     while True:
         await connection.send(venue.next_depth().decode())
         await asyncio.sleep(0.01)
@@ -171,6 +172,7 @@ async def garbage(venue: Venue, connection: ServerConnection) -> None:
     while True:
         await connection.send(b"\x00\xff\xfe{{{")
         await connection.send('{"stream":"btcusdt@trade","data":{')
+        await asyncio.sleep(0.001)
 
 
 async def silent(venue: Venue, connection: ServerConnection) -> None:
@@ -193,7 +195,7 @@ async def test_after_a_fault_it_is_back_with_a_new_book(rest: str, fault: Behavi
     Answers.last_id = 100
 
     async def flows_anew(venue: Venue, connection: ServerConnection) -> None:
-        venue.update = Answers.last_id = 1_000
+        Answers.last_id = 1_000
         await flows(venue, connection)
 
     async with Venue(fault, fault, flows_anew).running() as venue, Running(binance(), venue, rest).running() as it:
@@ -232,7 +234,7 @@ async def test_a_venue_that_is_not_there_is_tried_again_until_it_is(rest: str) -
     venue = Venue(flows)
     async with venue.running():
         pass
-    url, venue.update, Answers.last_id = venue.url, 100, 100
+    url = venue.url
     async with Running(binance(), venue, rest).running() as it:
         await it.until(lambda: it.session.counters.reconnects >= 3)
         port = int(url.rsplit(":", 1)[1])

@@ -1,4 +1,4 @@
-// Random commands into a matcher that checks its invariants after each; built with sanitizers by tests/native/test_matcher_check.py.
+// Random commands into a matcher that checks its invariants after each; built with sanitizers by test_matcher_check.py.
 //
 //   matcher_check SEED COMMANDS [break]
 //

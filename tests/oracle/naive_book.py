@@ -282,9 +282,9 @@ class NaiveMatcher:
         self, c: m.Message, account: int, instrument: int, side: m.Side, reason: m.CancelReason, cl_ord_id: int
     ) -> Iterator[m.Message]:
         for order in sorted(self.live, key=lambda o: (o.instrument, o.id)):
-            if account in (0, order.account) and instrument in (0, order.instrument):
-                if side in (m.Side.unspecified, order.side):
-                    yield self._cancelled(c, order, reason, cl_ord_id)
+            fits = account in (0, order.account) and instrument in (0, order.instrument)
+            if fits and side in (m.Side.unspecified, order.side):
+                yield self._cancelled(c, order, reason, cl_ord_id)
 
     # Instruments
 

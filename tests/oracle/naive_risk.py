@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from tapewire import messages as m
@@ -103,6 +104,8 @@ class NaiveRisk:
         a = self.limits[account]
         if a.max_order_qty and qty > a.max_order_qty:
             return R.max_order_qty, qty, a.max_order_qty
+        if a.max_notional and not worth:
+            return R.max_notional, 0, a.max_notional
         if a.max_notional and worth * qty > a.max_notional:
             return R.max_notional, clamp(worth * qty), a.max_notional
         position, open_buy, open_sell = self.exposure(account, i)
@@ -169,12 +172,14 @@ class NaiveRisk:
     def check_instrument(self, d: m.InstrumentDefinition) -> Verdict:
         rules = [
             (not 0 < d.instrument < MAX_IDS, (R.capacity, d.instrument, MAX_IDS - 1)),
-            (d.ticker == "", (R.invalid_field, 0, 0)),
+            (not re.fullmatch("[!-~]+", d.ticker), (R.invalid_field, 0, 0)),
             (not 0 < d.tick_size <= MAX_PRICE, (R.invalid_price, d.tick_size, MAX_PRICE)),
             (not 0 < d.lot_size <= MAX_QTY, (R.invalid_qty, d.lot_size, MAX_QTY)),
             (not 0 <= d.max_qty <= MAX_QTY, (R.invalid_qty, d.max_qty, MAX_QTY)),
-            (d.min_price < 0 or not 0 <= d.max_price <= MAX_PRICE, (R.invalid_price, d.max_price, MAX_PRICE)),
+            (not 0 <= d.min_price <= MAX_PRICE, (R.invalid_price, d.min_price, MAX_PRICE)),
+            (not 0 <= d.max_price <= MAX_PRICE, (R.invalid_price, d.max_price, MAX_PRICE)),
             (0 < d.max_price < d.min_price, (R.invalid_price, d.min_price, d.max_price)),
+            (not self.has_tick(d), (R.invalid_price, d.tick_size, d.max_price)),
             (not 0 <= d.reference_price <= MAX_PRICE, (R.invalid_price, d.reference_price, MAX_PRICE)),
             (d.collar_bps > 100_000, (R.invalid_field, d.collar_bps, 100_000)),
             (d.status not in (1, 2, 3), (R.invalid_field, int(d.status), 0)),
@@ -188,6 +193,11 @@ class NaiveRisk:
         if old and old.lot_size != d.lot_size:
             return R.instrument_exists, d.lot_size, old.lot_size
         return OK
+
+    def has_tick(self, d: m.InstrumentDefinition) -> bool:
+        """Whether some multiple of the tick is an allowed price."""
+        least, most = max(d.min_price, 1), d.max_price or MAX_PRICE
+        return d.tick_size <= 0 or most // d.tick_size * d.tick_size >= least
 
     def check_limits(self, c: m.AccountLimits) -> Verdict:
         if not 0 < c.account < MAX_IDS:

@@ -28,7 +28,8 @@ class Flow:
     """Commands of a random market; the same seed gives the same commands.
 
     `spread` is how many ticks from the middle orders lie, `drift` how far the middle moves per command (a crash is a
-    negative one), `extremes` the share of orders at prices of 1 tick or 2^40, `huge` that of quantities that make sums overflow.
+    negative one), `extremes` the share of orders at prices of 1 tick or 2^40, `huge` that of quantities that make sums
+    overflow.
     """
 
     seed: int

@@ -30,7 +30,11 @@ from tapewire.testing.disk import lose_power
 SEEDS = 3000
 BATCH_OF_SEEDS = 250
 STEPS = 60
-SEGMENT_BYTES = 1 << 13  # small, so that batches cross segments
+SEGMENTS = (
+    1 << 13,
+    1 << 13,
+    1 << 18,
+)  # bytes: batches cross the small ones; in the large one, several are taken in ahead
 RING_BYTES = 1 << 13
 START = 1_700_000_000_000_000_000
 SOURCES = (1, 2)
@@ -44,6 +48,7 @@ class World:
         self.pick, self.folder = random.Random(seed), folder
         self.tape = folder / "orders.0"
         self.durability = self.pick.choice(["disk", "disk", "memory"])
+        self.segment_bytes = self.pick.choice(SEGMENTS)
         self.now = START
         self.written: dict[int, list[int]] = {source: [] for source in SOURCES}
         self.acknowledged: dict[int, bytes] = {}
@@ -72,7 +77,7 @@ class World:
             self.tape,
             [(self.folder / f"ring.{source}", source) for source in SOURCES],
             durability=self.durability,
-            segment_bytes=SEGMENT_BYTES,
+            segment_bytes=self.segment_bytes,
             ring_bytes=RING_BYTES,
             max_batch=self.pick.choice([1, 3, 64]),
             now=self.now,

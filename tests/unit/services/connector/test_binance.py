@@ -115,6 +115,27 @@ def test_a_snapshot_older_than_the_first_kept_frame_is_asked_for_again() -> None
     assert driver.session.counters.gaps == 0
 
 
+def test_a_stale_snapshot_after_a_gap_never_makes_the_book_live() -> None:
+    driver = live_binance()
+    driver.answers["/api/v3/depth"] = binance_snapshot(1)
+    updates = driver.frame(binance_depth("BTCUSDT", 105, 106, [("99.00", "1")]))
+    updates += driver.wait(3)
+    assert not any(isinstance(u, BookSnapshot) for u in updates)
+    driver.answers["/api/v3/depth"] = binance_snapshot(104)
+    updates = driver.wait(9)
+    assert [u.origin_seq for u in updates if isinstance(u, BookSnapshot | BookDelta)] == [104, 106]
+    assert (driver.session.counters.gaps, driver.session.counters.resyncs) == (1, 1)
+
+
+def test_a_snapshot_older_than_a_quote_seen_before_it_was_asked_for_is_stale() -> None:
+    driver = binance(snapshot=None)
+    driver.frame(binance_top("BTCUSDT", 500, "100.00", "1", "101.00", "1"))
+    driver.answers["/api/v3/depth"] = binance_snapshot(499)
+    assert not any(isinstance(u, BookSnapshot) for u in driver.wait(3))
+    driver.answers["/api/v3/depth"] = binance_snapshot(500)
+    assert any(isinstance(u, BookSnapshot) for u in driver.wait(9))
+
+
 def test_a_gap_rebuilds_that_symbol_alone() -> None:
     driver = live_binance("BTCUSDT", "ETHUSDT")
     driver.frame(binance_depth("BTCUSDT", 101, 101), binance_depth("ETHUSDT", 101, 101))

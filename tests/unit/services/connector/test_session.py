@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from services.connector.actions import BookSnapshot, Close, Connect, FeedChanged
+from services.connector.actions import BookDelta, BookSnapshot, Close, Connect, FeedChanged, Quote, Trade
 from services.connector.book import LIVE, RESYNC, STALE
 from services.connector.instrument import DOWN, LIVE_STATE
 from services.connector.limits import SECOND, Backoff, Limits, jittered
 from tests.unit.services.connector.driving import START, Driver, binance, coinbase, kraken, live_binance
-from tests.venue_frames import binance_depth, binance_top, binance_trade
+from tests.venue_frames import binance_depth, binance_snapshot, binance_top, binance_trade
 
 
 @pytest.fixture(params=[live_binance, coinbase, kraken])
@@ -197,3 +197,20 @@ def test_quotes_keep_coming_while_a_book_is_built_anew_and_say_so() -> None:
     driver.frame(binance_depth("BTCUSDT", 200, 200))
     (quote,) = driver.frame(binance_top("BTCUSDT", 300, "100.00", "1", "101.00", "1"))
     assert quote.quality == RESYNC
+
+
+def test_a_venue_that_began_anew_with_lower_ids_is_followed_at_once() -> None:
+    driver = live_binance()
+    driver.frame(
+        binance_trade("BTCUSDT", 5_000, "100.00", "1"), binance_top("BTCUSDT", 9_000, "99.00", "1", "101.00", "1")
+    )
+    driver.disconnect("restarted")
+    driver.answers["/api/v3/depth"] = binance_snapshot(10)
+    driver.wait(2)
+    updates = driver.frame(
+        binance_trade("BTCUSDT", 1, "100.00", "1"),
+        binance_trade("BTCUSDT", 2, "100.00", "1"),
+        binance_top("BTCUSDT", 11, "99.00", "1", "101.00", "1"),
+        binance_depth("BTCUSDT", 11, 11, [("99.00", "1")]),
+    )
+    assert [(type(u), u.quality) for u in updates] == [(Trade, LIVE), (Trade, LIVE), (Quote, LIVE), (BookDelta, LIVE)]

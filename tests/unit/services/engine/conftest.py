@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,13 +19,14 @@ NOW = 1_700_000_000_000_000_000
 class Market:
     """One engine, one producer, and everything its tape says."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
         self.folder, self.tape, self.ring = folder, folder / "orders.0", folder / "ring"
         self.cl_ord_id = 0
+        self.options = {"segment_bytes": 1 << 16, "ring_bytes": 1 << 16, **options}
         self.open()
 
-    def open(self, now: int = NOW) -> None:
-        self.engine = Engine(self.tape, [(self.ring, 1)], segment_bytes=1 << 16, ring_bytes=1 << 16, now=now)
+    def open(self, now: int | None = NOW) -> None:
+        self.engine = Engine(self.tape, [(self.ring, 1)], now=now, **self.options)
         self.producer = RingProducer(self.ring)
 
     def kill(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from services.engine.verify import verify_tape
 from services.journal import snapshots
 from tapewire import messages as m
 from tapewire.errors import EngineStopped, TapeFenced
+from tapewire.house import HouseMarket
 from tapewire.tape import TapeReader, TapeWriter
 from tests.unit.services.engine.conftest import NOW, Market
 
@@ -242,3 +245,89 @@ def test_a_closed_engine_says_so(market: Market) -> None:
     market.engine.close()
     with pytest.raises(EngineStopped, match="was closed"):
         market.engine.do_work()
+
+
+def test_a_slice_ends_in_time_however_busy_the_rings_are(market: Market) -> None:
+    """Snapshots and counters are taken between slices: a market that never rests must not go without."""
+    stop = threading.Event()
+
+    def flood() -> None:
+        while not stop.is_set():
+            market.producer.write(b"")
+
+    market.options |= {"segment_bytes": 1 << 24, "max_batch": 1}
+    market.kill()
+    market.open(now=None)
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    began = time.monotonic()
+    killer = threading.Timer(5.0, market.engine.stop)
+    killer.start()
+    try:
+        market.engine.run(0.05)
+        took = time.monotonic() - began
+    finally:
+        stop.set()
+        killer.cancel()
+        flooding.join()
+    assert market.engine.counters["refused_inputs"] > 0
+    assert took < 2.0
+
+
+def test_times_no_clock_gives_are_carried_and_break_nothing(market: Market, tmp_path: Path) -> None:
+    market.options["stats"] = tmp_path / "stats"
+    market.reopen()
+    sent = [market.order(1, 100, 5, ts_event=when, ts_recv=when) for when in (-(2**63), -1, 2**63 - 1)]
+    records = market.send(*sent)
+    assert [(r.ts_event, r.ts_recv, r.ts) for r in records[::2]] == [(s.ts_event, s.ts_recv, NOW) for s in sent]
+
+
+def test_stopping_a_closed_engine_changes_nothing(market: Market) -> None:
+    """A second SIGTERM may come at any time."""
+    market.engine.close()
+    market.engine.stop()
+
+
+@pytest.mark.parametrize("ticker", [b"\xff" * 20, b"A B", b"A\nB", "Ä".encode()])
+def test_a_ticker_that_is_not_printable_ascii_is_refused_and_reaches_no_subscriber(
+    market: Market, ticker: bytes
+) -> None:
+    raw = bytes(market.instrument(2, ticker="?" * len(ticker))).replace(b"?" * len(ticker), ticker)
+    _, event = market.send(raw)
+    assert isinstance(event, m.OrderRejected)
+    assert event.reason == R.invalid_field
+    house = HouseMarket("demo")
+    for record in market.records():
+        house.fold(bytes(record))
+    house.settle()
+    assert house.tickers == ["X"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"min_price": 2**60},
+        {"tick_size": 100, "max_price": 50, "reference_price": 40, "collar_bps": 100},
+        {"tick_size": 100, "min_price": 110, "max_price": 190},
+    ],
+)
+def test_terms_no_order_can_meet_are_refused_by_risk_and_change_nothing(market: Market, fields: dict[str, int]) -> None:
+    command, event = market.send(market.instrument(2, **fields))
+    assert isinstance(command, m.InstrumentDefinition)
+    assert isinstance(event, m.OrderRejected)
+    assert (command.decision, event.reason) == (R.invalid_price, R.invalid_price)
+
+
+def test_a_notional_that_cannot_be_known_is_not_taken_for_small(market: Market) -> None:
+    """No collar, no trade yet, no reference: nothing says what a market order would cost."""
+    market.send(market.account(max_notional=1_000), market.order(2, 100, 50, account=2))
+    _, event = market.send(market.order(1, 0, 50, ord_type=2, time_in_force=3))
+    assert isinstance(event, m.OrderRejected)
+    assert (event.reason, event.value, event.limit) == (R.max_notional, 0, 1_000)
+
+
+@pytest.mark.parametrize("idle", ["futex", "yield", "spin"])
+def test_an_engine_without_a_doorbell_runs_however_it_idles(market: Market, idle: str) -> None:
+    market.producer.write(bytes(market.order(1, 100, 5)))
+    market.engine.run(0.02, idle)
+    assert said(market.records())[-1] == "OrderAccepted"

@@ -1,0 +1,139 @@
+"""The demo as a user starts it: a process of its own, real sockets, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapewire.testing import recordings
+
+STARTS_WITHIN_S = 60
+ENDS_WITHIN_S = 5 + 10  # the bound of stopping, and what verify and a busy machine add
+VENUES = {"binance", "coinbase", "kraken"}
+
+
+def tapewire(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tapewire.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, **options)
+
+
+def demo(data: Path, *arguments: str) -> dict[str, Any]:
+    out = data.parent / "out.json"
+    done = tapewire("demo", "--seconds", "4", "--headless", "--json", str(out), "--dir", str(data), *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary: dict[str, Any] = json.loads(out.read_bytes())
+    return summary
+
+
+def processes_of(data: Path) -> list[str]:
+    """Command lines of living processes that name this data folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:  # it ended while we looked
+            continue
+        if str(data) in line and int(entry.name) != os.getpid():
+            found.append(line)
+    return found
+
+
+def test_the_demo_runs_everything_kills_the_engine_loses_nothing_and_goes_on_with_its_tapes(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    first = demo(data)
+    assert set(first["feeds"]) == VENUES
+    for counters in first["feeds"].values():
+        assert counters["published"] > 0
+        assert (counters["gaps"], counters["resyncs"]) == (0, 0)
+    assert all(first["house"][name] > 0 for name in ("orders", "trades", "rejects"))
+    assert {"orders.0", *(f"md.{venue}" for venue in VENUES)} == set(first["tape"])
+    assert {"queue", "decide", "commit", "answer"} <= set(first["latency"])
+    assert set(first["latency"]["answer"]) == {"p50_ns", "p99_ns", "p999_ns", "count"}
+    assert first["verify"]["ok"]
+    assert len(first["verify"]["digest"]) == 64
+    assert first["setup_seconds"] > 0
+    second = demo(data, "--kill")
+    assert second["tape"]["orders.0"]["records"] > first["tape"]["orders.0"]["records"]
+    assert second["kill"]["lost"] == 0
+    assert second["kill"]["acknowledged"] > 0
+    assert second["kill"]["digest_recovered"] == second["kill"]["digest_of_uninterrupted_fold"]
+    assert processes_of(data) == []
+
+
+def test_ctrl_c_ends_it_in_time_and_leaves_no_process(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    command = [sys.executable, "-m", "tapewire.cli", "demo", "--headless", "--dir", str(data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert "a running market" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert "verify ok" in process.stdout.read()
+        assert process.wait() == 0
+        assert time.monotonic() - began < ENDS_WITHIN_S
+    assert processes_of(data) == []
+
+
+def test_killing_the_demo_itself_takes_all_its_processes_along(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    command = [sys.executable, "-m", "tapewire.cli", "demo", "--headless", "--dir", str(data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert "a running market" in process.stdout.readline()
+        process.kill()
+    deadline = time.monotonic() + ENDS_WITHIN_S
+    while processes_of(data) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_of(data) == []
+
+
+def test_examples_print_trades_and_enter_an_order_while_it_runs(tmp_path: Path) -> None:
+    data, examples = tmp_path / "data", Path(__file__).parents[2] / "examples"
+    command = [sys.executable, "-m", "tapewire.cli", "demo", "--headless", "--dir", str(data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            url = (data / "nats" / "url").read_text()
+            run = [sys.executable, str(examples / "subscribe.py"), "demo.*.trade.*", url, "3"]
+            trades = subprocess.run(run, capture_output=True, text=True, timeout=30, check=True).stdout
+            run = [sys.executable, str(examples / "enter_order.py"), str(data), "BRK.B"]
+            order = subprocess.run(run, capture_output=True, text=True, timeout=30, check=True).stdout
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
+    assert len(trades.splitlines()) == 3
+    assert all(line.startswith("demo.") and " @ " in line for line in trades.splitlines())
+    assert [line.partition("(")[0] for line in order.splitlines()] == ["OrderAccepted", "OrderCancelled"]
+
+
+@pytest.mark.skipif(not recordings.folder().is_dir(), reason=f"no recordings at {recordings.folder()}")
+def test_recorded_captures_are_replayed_through_the_venues(tmp_path: Path) -> None:
+    summary = demo(tmp_path / "data", "--data", str(recordings.folder()))
+    assert all(summary["feeds"][venue]["published"] > 0 for venue in VENUES)
+    assert all(summary["feeds"][venue]["gaps"] == 0 for venue in VENUES)
+    assert summary["verify"]["ok"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("demo", "--headless", "--seconds", "2", "--data", "/nowhere"), "/nowhere/binance/"),
+        (("demo",), "standard output is no terminal"),
+        (("verify", "--data", "/nowhere"), "no tape at all"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_breath(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    options = ("--dir", str(tmp_path / "data")) if arguments[0] == "demo" else ()
+    done = tapewire(*arguments, *options)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,126 @@
+"""Recovery where the past is not what it was: tails that were lost, rules that changed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from services.engine import Audit, Engine
+from services.engine.verify import verify_tape
+from services.journal import snapshots
+from tapewire import messages as m
+from tapewire.consumers import ConsumerPosition, positions
+from tapewire.errors import EngineStopped
+from tapewire.tape import TapeWriter
+from tests.unit.services.engine.conftest import NOW, Market
+
+R = m.RejectReason
+
+
+def lose_tail(market: Market, keep: int) -> None:
+    """The tape as a power loss leaves one of durability memory: it ends with record `keep`."""
+    raws = [bytes(record) for record in market.records()[:keep]]
+    market.kill()
+    for path in (*market.tape.glob("*.seg"), market.tape / "control"):
+        path.unlink()
+    with TapeWriter(market.tape, name="orders.0", segment_bytes=1 << 16) as writer:
+        writer.append_many(raws)
+        writer.commit()
+
+
+def test_a_snapshot_of_a_tail_that_was_lost_is_never_restored_later(market: Market) -> None:
+    kept = market.engine.next_seq - 1
+    for price in range(90, 100):
+        market.send(market.order(1, price, 5))
+    stale = snapshots.save(market.tape, market.engine.snapshot())
+    of_publisher = snapshots.save(_made(market.tape / "publisher"), snapshots.Snapshot(int(stale.stem), b"state"))
+    ConsumerPosition(market.tape, "journal.publisher").store(int(stale.stem))
+    lose_tail(market, kept)
+    market.ring.unlink()
+    market.open()
+    for price in range(50, 65):
+        market.send(market.order(1, price, 5, cl_ord_id=price))
+    assert market.engine.next_seq - 1 > int(stale.stem)
+    live = market.engine.digest()
+    before = market.engine.next_seq - 1
+    market.reopen()
+    assert market.engine.recovery.snapshot_seq == 0
+    audit = Audit(market.tape)
+    audit.run(before)
+    assert audit.digest() == live
+    assert verify_tape(market.tape).ok
+    assert not of_publisher.exists()
+    assert positions(market.tape)["journal.publisher"] == kept
+
+
+def test_what_was_forgotten_beyond_the_tapes_end_is_named(market: Market) -> None:
+    kept = market.engine.next_seq - 1
+    market.send(market.order(1, 90, 5))
+    stale = snapshots.save(market.tape, market.engine.snapshot())
+    lose_tail(market, kept)
+    market.ring.unlink()
+    market.open()
+    assert any(str(stale) in reason for reason in market.engine.recovery.refused_snapshots)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def rewritten(market: Market, target: Path, *changed: m.Message) -> Path:
+    """A tape like the market's, with some records replaced, as other rules would have written them."""
+    by_seq = {record.seq: record for record in (*market.records(), *changed)}
+    target.parent.mkdir()
+    with TapeWriter(target, name="orders.0", segment_bytes=1 << 16) as writer:
+        writer.append_many([bytes(by_seq[seq]) for seq in sorted(by_seq)])
+        writer.commit()
+    return target
+
+
+@pytest.mark.parametrize("reason", [R.max_order_qty, R.max_notional])
+def test_a_refusal_that_todays_rules_would_not_give_stands_with_its_numbers(
+    market: Market, tmp_path: Path, reason: R
+) -> None:
+    market.send(market.account(max_order_qty=10))
+    command, event = market.send(market.order(1, 100, 11))
+    assert isinstance(command, m.NewOrder)
+    assert isinstance(event, m.OrderRejected)
+    other = rewritten(
+        market,
+        tmp_path / "other" / "orders.0",
+        command.replace(decision=reason),
+        event.replace(reason=reason, value=7, limit=5),
+    )
+    engine = Engine(other, segment_bytes=1 << 16, now=NOW)
+    assert engine.recovery.redecided == 1
+    engine.close()
+    report = verify_tape(other)
+    assert (report.ok, report.redecided, report.problems) == (True, 1, [])
+
+
+def test_a_refusal_whose_other_fields_differ_is_a_difference(market: Market, tmp_path: Path) -> None:
+    _, event = market.send(market.order(1, 100, 0))
+    assert isinstance(event, m.OrderRejected)
+    forged = rewritten(market, tmp_path / "forged" / "orders.0", event.replace(account=2, value=1))
+    with pytest.raises(EngineStopped, match=rf"record {event.seq} does not replay"):
+        Engine(forged, segment_bytes=1 << 16, now=NOW)
+    shutil.rmtree(forged)
+    forged.parent.rmdir()
+    forged = rewritten(market, tmp_path / "forged" / "orders.0", event.replace(reason=R.off_tick))
+    with pytest.raises(EngineStopped, match=rf"record {event.seq} does not replay"):
+        Engine(forged, segment_bytes=1 << 16, now=NOW)
+
+
+@pytest.mark.parametrize("limits", [{"max_notional": 100}, {"max_position": 1}, {"max_order_qty": 1}])
+def test_a_market_order_refused_by_the_accounts_limits_replays(market: Market, limits: dict[str, int]) -> None:
+    """The collar's edge is known by then; it must not stand on an order that was refused."""
+    market.send(market.instrument(reference_price=100, collar_bps=500), market.account(**limits))
+    command, event = market.send(market.order(1, 0, 5, ord_type=2, time_in_force=3))
+    assert isinstance(command, m.NewOrder)
+    assert isinstance(event, m.OrderRejected)
+    assert (command.price, command.decision) == (0, event.reason)
+    market.reopen()
+    assert market.engine.recovery.redecided == 0

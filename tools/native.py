@@ -1,0 +1,48 @@
+"""Compiles a single C++ program of the repository (a bench, a check) where and when it is needed, into build/native."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "build" / "native"
+COMMON = (
+    "-std=c++20",
+    "-fno-plt",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-function",
+    "-Wno-missing-field-initializers",
+    "-I.",
+)
+RELEASE = ("-O3", "-g0")
+"""What the extension modules are compiled with, in pyproject.toml."""
+SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+class CompileError(RuntimeError):
+    """The compiler refused; the message holds what it said."""
+
+
+def build(source: str, *flags: str) -> Path:
+    """The program made from `source` (a path from the root of the repository), compiled anew if any header changed."""
+    headers = sorted(path for folder in ("tapewire", "services") for path in (ROOT / folder).rglob("*.hpp"))
+    digest = hashlib.sha256(" ".join(flags).encode())
+    for path in (ROOT / source, *headers):
+        digest.update(path.read_bytes())
+    program = OUT / f"{Path(source).stem}-{digest.hexdigest()[:16]}"
+    if program.exists():
+        return program
+    OUT.mkdir(parents=True, exist_ok=True)
+    for old in OUT.glob(f"{Path(source).stem}-*"):
+        old.unlink()
+    part = program.with_suffix(f".{os.getpid()}")
+    command = [os.environ.get("CXX", "c++"), *COMMON, *flags, "-o", str(part), source]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CompileError(f"{' '.join(command)} failed in {ROOT}:\n{done.stderr}")
+    part.rename(program)
+    return program
