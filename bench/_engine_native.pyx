@@ -3,6 +3,7 @@
 """The Python face of engine_native.hpp: each call is one measuring loop without the GIL."""
 
 import os
+import time
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libcpp cimport bool as cbool
@@ -105,6 +106,12 @@ cdef class Market:
         with nogil:
             self.market.snapshot(out)
         return bytes(<const uint8_t[:out.size()]>out.data())
+
+    def pause_ns(self):
+        """How long the engine's thread is kept from its work by one snapshot."""
+        began = time.perf_counter_ns()
+        self.snapshot()
+        return time.perf_counter_ns() - began
 
     def close(self):
         with nogil:

@@ -90,8 +90,11 @@ class Reader {
     // One of them: it alone is fetched from the writer's core.
     Mark mark(Limit limit) const {
         const ControlPage& page = *control_.page;
-        if (limit == Limit::durable || !(page.boot == boot_)) return page.durable.load();
-        return (limit == Limit::written ? page.written : page.released).load();
+        const bool other = limit == Limit::durable || !(page.boot == boot_);
+        const Mark end = (other ? page.durable : limit == Limit::written ? page.written : page.released).load();
+        if (end.position > position_ && segment_.data)  // a command and its answer, asked for at once, not line by line
+            for (uint64_t k = 0; k < FETCH; k += 64) __builtin_prefetch(segment_.data + at_ + k);
+        return end;
     }
 
     // True if there is something to read up to `limit` before the time is over. Do not hold a lock across it.
@@ -154,6 +157,7 @@ class Reader {
     const char* error() const { return failure_.message.c_str(); }
 
   private:
+    static constexpr uint64_t FETCH = 320;   // bytes
     static constexpr int ENTER_TRIES = 3;  // retention may remove the segment just found
 
     bool list(std::vector<uint64_t>& firsts) {
