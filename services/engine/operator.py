@@ -61,7 +61,8 @@ class Refusals:
     def __init__(self, tape: Path, source: int, ring: RingProducer, log: Logger) -> None:
         self._source, self._ring, self._log = source, ring, log
         self._until = ring.tail
-        self._reader: TapeReader | None = TapeReader(str(tape), from_seq=None, limit="released")
+        self._reader: TapeReader | None = TapeReader(str(tape), limit="released")
+        self._reader.seek_seq(self._reader.positions.released_seq + 1)
 
     def report(self) -> None:
         if self._reader is None:
