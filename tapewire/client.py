@@ -104,7 +104,12 @@ class OrderClient:
 
     def poll(self, limit: int = 256) -> list[m.Message]:
         """What the tape answered this producer since the last call, at most `limit`: events, never commands."""
-        return [m.decode(raw) for raw in self._reader.poll_answers(self.source, limit)]
+        events = [m.decode(raw) for raw in self._reader.poll_answers(self.source, limit)]
+        for event in events:
+            if isinstance(event, m.OrderRejected | m.CancelRejected) and event.reason == m.RejectReason.stale_cl_ord_id:
+                # The clock was set back since an earlier client took its ClOrdIDs from it: go on behind that one's.
+                self._cl_ord_id = max(self._cl_ord_id, event.limit)
+        return events
 
     def wait(self, timeout_s: float) -> bool:
         """Sleeps until the tape has moved; False after the time-out."""

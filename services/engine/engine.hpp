@@ -25,6 +25,9 @@ inline constexpr int64_t ROOM_RETRY_NS = 100'000'000;
 inline constexpr size_t ROOM_MIN = 4 << 20;  // bytes left in a segment below which the next one must be ready
 inline constexpr size_t EVENT_BYTES = tape::frame_bytes(sizeof(wire::OrderExecuted));  // the longest event of a live order
 static_assert(sizeof(wire::OrderExecuted) >= sizeof(wire::OrderCancelled));
+// A batch ends each live order once, at most; its own commands and what is partly filled come on top. A command whose events
+// did not fit would stop the engine, and every start after it.
+static_assert(risk::MAX_LIVE_ORDERS * EVENT_BYTES + MAX_BATCH * 2 * MAX_COMMAND < tape::Writer::BATCH_MAX);
 
 // Stages of an order's way, as the histograms of the stats page name them.
 struct Stages {

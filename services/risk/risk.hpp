@@ -22,7 +22,7 @@ inline constexpr int64_t MAX_POSITION = int64_t{1} << 60;
 inline constexpr uint32_t MAX_INSTRUMENTS = 1 << 20;
 inline constexpr uint32_t MAX_ACCOUNTS = 1 << 20;
 inline constexpr uint32_t MAX_COLLAR_BPS = 100'000;
-inline constexpr size_t MAX_LIVE_ORDERS = 1 << 26;
+inline constexpr size_t MAX_LIVE_ORDERS = 1 << 22;  // one MassCancel ends them all: its events must fit one batch of the tape
 
 struct Verdict {
     wire::RejectReason reason = wire::RejectReason::unspecified;  // unspecified: accepted

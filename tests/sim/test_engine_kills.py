@@ -57,7 +57,8 @@ class World:
         self.phase = 0
         self.open()
         for account in ACCOUNTS:
-            self.write(1, m.AccountLimits(account=account, max_position=500))
+            limits = {"max_position": self.pick.choice([20, 500]), "max_notional": self.pick.choice([0, 1500])}
+            self.write(1, m.AccountLimits(account=account, **limits))
         for instrument in (1, 2):
             self.write(
                 1,
@@ -140,12 +141,19 @@ class World:
         self.reader.close()
         for producer in self.producers.values():
             producer.close()
-        # With durability memory an answer promises to survive the process only.
-        if self.durability == "disk" and self.pick.random() < 0.5:
+        if self.pick.random() < 0.5:
             self.losses += lose_power(self.tape, self.pick)
             for source in SOURCES:
                 (self.folder / f"ring.{source}").unlink()
+            before, self.acknowledged = self.acknowledged, {}
             self.open()
+            # With durability memory an answer promised to survive the process only; what is left is a beginning of it.
+            left = (
+                self.engine.next_seq - 2 - self.engine.recovery.missing_events
+                if self.durability == "memory"
+                else max(before, default=0)
+            )
+            self.acknowledged = {seq: raw for seq, raw in before.items() if seq <= left}
             for source, taken in self.on_tape().items():
                 self.written[source] = taken  # what was in the rings is gone, and was never answered
         else:
