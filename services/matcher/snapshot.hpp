@@ -20,6 +20,7 @@ inline constexpr uint64_t SNAPSHOT_MAGIC = 0x31484354414d5754;  // "TWMATCH1"
 
 inline void Matcher::snapshot(std::vector<uint8_t>& out) const {
     wire::WordWriter w(out);
+    w.expect(9 * instruments_.size() + 2 * store_.levels.size() + 4 * store_.orders.size() + 4);
     w.put(SNAPSHOT_MAGIC, next_match_id_, last_order_id_, instruments_.size());
     for (const uint32_t id : instruments_) {
         const Book& b = books_[id];

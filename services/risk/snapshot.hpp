@@ -16,6 +16,7 @@ inline constexpr uint64_t SNAPSHOT_MAGIC = 0x31304b5349525754;  // "TWRISK01"
 
 inline void Risk::snapshot(std::vector<uint8_t>& out) const {
     wire::WordWriter w(out);
+    w.expect(9 * instruments_.size() + 5 * accounts_.size() + 4 * exposures_.size() + 2 * last_cl_ord_.size() + 5 * orders_.live() + 7);
     w.put(SNAPSHOT_MAGIC, killed_);
     w.put(std::count_if(instruments_.begin(), instruments_.end(), [](const Instrument& i) { return i.status != 0; }));
     for (size_t id = 0; id < instruments_.size(); ++id)

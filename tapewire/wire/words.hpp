@@ -9,6 +9,10 @@ namespace tapewire::wire {
 class WordWriter {
   public:
     explicit WordWriter(std::vector<uint8_t>& out) : out_(out) {}
+
+    // Room for so many more: growing by doubling would copy a large state, and touch fresh memory for it, several times.
+    void expect(size_t words) { out_.reserve(out_.size() + 8 * words); }
+
     template <class... T>
     void put(T... values) {
         const size_t at = out_.size();

@@ -162,3 +162,22 @@ def test_generated_files_match_the_schemas() -> None:
         check=False,
     )
     assert (check.returncode, check.stderr) == (0, "")
+
+
+def test_an_encoder_takes_its_values_by_position_however_it_is_called() -> None:
+    encoder = m.NewOrder.encoder("price", "side", "post_only", account=7)
+    made = bytes(m.NewOrder(price=5, side=m.Side.sell, post_only=True, account=7))
+    assert [encoder(5, m.Side.sell, True), encoder.__call__(5, 2, True), encoder(*[5, 2, 1])] == [made] * 3
+    for wrong in ((), (5, 2), (5, 2, True, 1)):
+        with pytest.raises(TypeError, match=f"expected 3 values .*, got {len(wrong)}"):
+            encoder(*wrong)
+    with pytest.raises(TypeError, match="by position"):
+        encoder(price=5, side=2, post_only=True)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("field", ["price", "instrument", "side"])
+def test_an_encoder_refuses_a_float_in_a_field_of_any_width(field: str) -> None:
+    encoder = m.NewOrder.encoder(field)
+    with pytest.raises(TypeError, match="float"):
+        encoder(1.0)  # type: ignore[arg-type]
+    assert m.NewOrder.decode(encoder(1)).replace(**{field: 0}) == m.NewOrder()
