@@ -11,12 +11,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from time import time_ns
 
 from tapewire import messages as m
 from tapewire.errors import RingError, TapewireError
 from tapewire.folders import Folders
 from tapewire.ring import Doorbell, RingProducer
 from tapewire.tape import TapeReader
+
+REJECTS = frozenset({m.OrderRejected, m.CancelRejected})
 
 
 class RingFull(TapewireError):
@@ -28,6 +31,7 @@ class OrderClient:
 
     def __init__(self, ring: RingProducer, source: int, reader: TapeReader) -> None:
         self._ring, self.source, self._reader = ring, source, reader
+        self._poll_answers = reader.poll_answers
         # Rising across restarts, as ClOrdIDs of one source and account must.
         self._cl_ord_id = time.time_ns()
         self._new = m.NewOrder.encoder(
@@ -79,7 +83,7 @@ class OrderClient:
         client_text: str = "",
     ) -> int:
         """Sends an order; returns its ClOrdID. Price and qty are mantissas at the instrument's exponents."""
-        cl_ord_id, now = self.next_cl_ord_id(), time.time_ns()
+        cl_ord_id, now = self.next_cl_ord_id(), time_ns()
         raw = self._new(cl_ord_id, now, now, instrument, account, side, ord_type, time_in_force, price, qty, post_only)
         if client_text:
             raw = bytes(m.NewOrder.decode(raw).replace(client_text=client_text))
@@ -88,13 +92,13 @@ class OrderClient:
 
     def cancel(self, order_id: int, account: int) -> int:
         """Asks for a live order to be cancelled; returns this request's ClOrdID."""
-        cl_ord_id, now = self.next_cl_ord_id(), time.time_ns()
+        cl_ord_id, now = self.next_cl_ord_id(), time_ns()
         self._write(self._cancel(cl_ord_id, now, now, order_id, account))
         return cl_ord_id
 
     def replace(self, order_id: int, account: int, price: int, qty: int) -> int:
         """Asks for a new price and total quantity (OrderQty); returns this request's ClOrdID."""
-        cl_ord_id, now = self.next_cl_ord_id(), time.time_ns()
+        cl_ord_id, now = self.next_cl_ord_id(), time_ns()
         self._write(self._replace(cl_ord_id, now, now, order_id, account, price, qty))
         return cl_ord_id
 
@@ -104,11 +108,14 @@ class OrderClient:
 
     def poll(self, limit: int = 256) -> list[m.Message]:
         """What the tape answered this producer since the last call, at most `limit`: events, never commands."""
-        events = [m.decode(raw) for raw in self._reader.poll_answers(self.source, limit)]
+        raws = self._poll_answers(self.source, limit)
+        if not raws:
+            return []
+        events = list(map(m.decode, raws))
         for event in events:
-            if isinstance(event, m.OrderRejected | m.CancelRejected) and event.reason == m.RejectReason.stale_cl_ord_id:
+            if type(event) in REJECTS and event.reason == m.RejectReason.stale_cl_ord_id:  # type: ignore[attr-defined]
                 # The clock was set back since an earlier client took its ClOrdIDs from it: go on behind that one's.
-                self._cl_ord_id = max(self._cl_ord_id, event.limit)
+                self._cl_ord_id = max(self._cl_ord_id, event.limit)  # type: ignore[attr-defined]
         return events
 
     def wait(self, timeout_s: float) -> bool:
