@@ -1,7 +1,6 @@
 """The tape: an append-only, totally ordered, checksummed log. One writer, any number of readers, in any processes."""
 
 from tapewire.tape._tape import CutReport, Positions, Recovery, TapeReader, Writer, crc32c, cut
-from tapewire.tape.faults import raise_tape_error
 from tapewire.tape.writer import TapeWriter
 
 __all__ = [
@@ -13,5 +12,4 @@ __all__ = [
     "Writer",
     "crc32c",
     "cut",
-    "raise_tape_error",
 ]
