@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random, SystemRandom
@@ -21,9 +20,10 @@ from services.connector.sequence import next_seq
 from services.connector.session import VenueSession
 from services.connector.shell import Shell
 from tapewire import config as configuration
+from tapewire import lifecycle
 from tapewire.clock import SystemClock
 from tapewire.config import Config, Feed
-from tapewire.errors import ConfigError, TapewireError
+from tapewire.errors import ConfigError
 from tapewire.lifecycle import draining, run
 from tapewire.logs import configure
 from tapewire.ring import RingProducer, create_ring
@@ -118,12 +118,4 @@ def main(name: str, path: Path | None, seed: int | None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(prog_name="tapewire connector", standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except TapewireError as error:
-        sys.exit(f"tapewire connector: {error}")
+    lifecycle.main(main, "tapewire connector")

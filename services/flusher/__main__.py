@@ -16,10 +16,10 @@ from services.flusher.agent import FeedFlusher, State
 from services.flusher.archive_agent import ArchiveAgent
 from services.flusher.archiver import Archiver, Limits
 from services.flusher.flusher import Pacer
-from tapewire import logs
+from tapewire import lifecycle, logs
 from tapewire.agent import AgentRunner, BackoffIdle, CompositeAgent, IdleStrategy, SpinIdle, YieldIdle
 from tapewire.config import Config, load
-from tapewire.errors import ConfigError, TapewireError
+from tapewire.errors import ConfigError
 from tapewire.histogram import StatsPage
 from tapewire.ring import RingConsumer, create_ring
 from tapewire.store import layout
@@ -103,10 +103,4 @@ def main(path: Path | None, only: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(prog_name="tapewire flusher", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except TapewireError as error:
-        sys.exit(f"tapewire flusher: {error}")
+    lifecycle.main(main, "tapewire flusher")
