@@ -31,7 +31,7 @@ class OrderClient:
 
     def __init__(self, ring: RingProducer, source: int, reader: TapeReader) -> None:
         self._ring, self.source, self._reader = ring, source, reader
-        self._poll_answers = reader.poll_answers
+        self._ring_write, self._poll_answers = ring.write, reader.poll_answers
         # Rising across restarts, as ClOrdIDs of one source and account must.
         self._cl_ord_id = time.time_ns()
         self._new = m.NewOrder.encoder(
@@ -83,11 +83,14 @@ class OrderClient:
         client_text: str = "",
     ) -> int:
         """Sends an order; returns its ClOrdID. Price and qty are mantissas at the instrument's exponents."""
-        cl_ord_id, now = self.next_cl_ord_id(), time_ns()
+        # The one call that is in every round trip is written out: each Python call less is a thirtieth of it.
+        self._cl_ord_id = cl_ord_id = self._cl_ord_id + 1
+        now = time_ns()
         raw = self._new(cl_ord_id, now, now, instrument, account, side, ord_type, time_in_force, price, qty, post_only)
         if client_text:
             raw = bytes(m.NewOrder.decode(raw).replace(client_text=client_text))
-        self._write(raw)
+        if not self._ring_write(raw):
+            raise self._full()
         return cl_ord_id
 
     def cancel(self, order_id: int, account: int) -> int:
@@ -165,5 +168,8 @@ class OrderClient:
         self.close()
 
     def _write(self, raw: bytes) -> None:
-        if not self._ring.write(raw):
-            raise RingFull(f"inbound ring {self.source} is full: the engine is behind, or not running")
+        if not self._ring_write(raw):
+            raise self._full()
+
+    def _full(self) -> RingFull:
+        return RingFull(f"inbound ring {self.source} is full: the engine is behind, or not running")
