@@ -92,14 +92,21 @@ class Matcher {
     // with -DTAPEWIRE_CHECK.
     void check_invariants(bool deep = true) const;
 
+    struct Refusal {
+        wire::RejectReason reason = wire::RejectReason::unspecified;  // unspecified: not refused
+        int64_t value = 0, limit = 0;
+        explicit operator bool() const { return reason != wire::RejectReason::unspecified; }
+    };
+    // Whether it would refuse this definition now, and why: asked before the command is sequenced.
+    Refusal refuses(const wire::InstrumentDefinition& d) const { return check_define(d); }
+
+    // When the next thing falls due that AdvanceClock does; 0: nothing.
+    int64_t next_due() const { return 0; }
+    // More events than the next command can cause.
+    uint64_t most_events() const { return 3 * (live_orders() + instruments_.size()); }
+
   private:
     using Reason = wire::RejectReason;
-
-    struct Refusal {
-        Reason reason = Reason::unspecified;  // unspecified: not refused
-        int64_t value = 0, limit = 0;
-        explicit operator bool() const { return reason != Reason::unspecified; }
-    };
 
     // An order on its way in, new or replaced.
     struct Incoming {
