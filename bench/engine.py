@@ -133,7 +133,8 @@ def from_python(probes: Probes, disk: Path, memory: Path) -> Iterator[Row]:
     tape, ring = disk / "python", memory / "python"
     Market(tape, ring=ring, segment_bytes=SEGMENT).close()  # what is traded is on the tape now
     core, engine_core = probes.cores
-    engine = Engine(tape, [InboundRing(ring, 1, "operator")], name="bench", durability="memory", stats=memory / "python.stats")
+    inbound = [InboundRing(ring, 1, "operator")]
+    engine = Engine(tape, inbound, name="bench", durability="memory", stats=memory / "python.stats")
 
     reader = TapeReader(tape)
     reader.seek_seq(engine.next_seq)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -26,8 +27,8 @@ def market(tmp_path: Path) -> Iterator[Market]:
     market.kill()
 
 
-def instrument(ticker: str, **fields: int) -> Instrument:
-    given = {"price_exponent": -2, "qty_exponent": 0, "tick_size": 1, "lot_size": 1, **fields}
+def instrument(ticker: str, **fields: Any) -> Instrument:
+    given: dict[str, Any] = {"price_exponent": -2, "qty_exponent": 0, "tick_size": 1, "lot_size": 1, **fields}
     return Instrument(ticker=ticker, **given)
 
 

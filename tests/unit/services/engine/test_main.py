@@ -19,7 +19,6 @@ from tapewire.ring import ring_state
 from tapewire.tape import TapeReader
 from tests.engine_process import ACCOUNTS, INSTRUMENT, EngineProcess, order
 
-
 CHANGED = '[{ name = "traders" }, { name = "operator", role = "operator" }]'
 
 
@@ -94,7 +93,10 @@ def test_a_signal_at_any_moment_of_the_start_ends_it_and_harms_nothing(tmp_path:
     [
         ({"engine": "max_bach = 1"}, "engine.max_bach"),
         ({"engine": 'durability = "tape"'}, "engine.durability"),
-        ({"engine": 'producers = ["operator"]'}, 'engine.producers: (FILE) holds ["operator"]; expected a list of { name'),
+        (
+            {"engine": 'producers = ["operator"]'},
+            'engine.producers: (FILE) holds ["operator"]; expected a list of { name',
+        ),
         ({"engine": 'producers = [{ name = "traders" }]'}, "holds ['traders'], none of the role operator"),
         ({"engine": 'producers = [{ name = "a", role = "operator" }, { name = "a" }]'}, "expected each name once"),
         ({"more": INSTRUMENT + "[[account]]\naccount = 2000000\n"}, "account[0].account"),

@@ -104,7 +104,12 @@ def test_a_source_the_tape_cannot_keep_a_position_for_is_refused(tmp_path: Path,
 
 def test_two_rings_of_one_source_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RingError, match="source 1 has a ring already"):
-        Engine(tmp_path / "orders.0", [InboundRing(tmp_path / "a", 1), InboundRing(tmp_path / "b", 1)], segment_bytes=1 << 16, now=NOW)
+        Engine(
+            tmp_path / "orders.0",
+            [InboundRing(tmp_path / "a", 1), InboundRing(tmp_path / "b", 1)],
+            segment_bytes=1 << 16,
+            now=NOW,
+        )
 
 
 def test_as_many_producers_as_there_may_be_are_all_heard_and_none_twice(tmp_path: Path) -> None:
