@@ -154,7 +154,7 @@ def test_operators_take_turns_at_the_ring(process: EngineProcess) -> None:
             operator.release()
 
 
-def test_what_is_asked_of_nobody_is_said(process: EngineProcess, tmp_path: Path) -> None:
+def test_what_is_asked_of_nobody_is_said(process: EngineProcess, client: OrderClient, tmp_path: Path) -> None:
     unknown = run(process, "halt", "NONE")
     assert (unknown.exit_code, "no instrument 'NONE'; there are: ACME" in unknown.output) == (1, True)
     assert run(process, "halt").exit_code == run(process, "halt", "ACME", "--all").exit_code == 2
