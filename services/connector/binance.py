@@ -218,6 +218,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
     def _begin(self, now: int) -> list[Action]:
         out: list[Action] = []
         self._next_replace = now + CONNECTION_LIFE
+        self._controls.clear()  # What was asked of the connection before is not answered on this one.
         for at in range(STREAMS_IN_URL, len(self._streams), STREAMS_IN_URL):
             self._control("SUBSCRIBE", self._streams[at : at + STREAMS_IN_URL])
         for instrument in self.instruments:

@@ -10,6 +10,7 @@ impossible level, and silence. A lost match is seen by the next trade_id, or by 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from random import Random
 from urllib.parse import quote
@@ -37,7 +38,10 @@ from services.connector.session import VenueSession
 
 LIMITS = Limits(recovery_first=5 * SECOND)
 """A new snapshot takes two control messages and the venue's answer: not to be asked for twice meanwhile."""
-BOOK, TRADES, HEARTBEAT = "level2_batch", "matches", "heartbeat"
+BOOK = "level2_batch"
+CHANNELS = (BOOK, "matches", "heartbeat")
+NAMES = re.compile(r"[\w-]+")
+"""What in a sentence may be a product."""
 DEFINITION_TRIES = 3
 PREFIX = b'{"type":"'
 
@@ -195,10 +199,15 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
         self.counters.errors += 1
         out: list[Action] = []
         self._say("error", f"the venue answered: {error.message}: {error.reason}", now, out)
-        # It names the product it cannot serve in prose only.
-        for instrument in self.instruments:
-            if instrument.ticker in error.reason and instrument.state == RESYNC_STATE:
-                self._set_state(instrument, DOWN, RESYNC, error.reason, out)
+        # It names the product it cannot serve in prose only, and with it refuses all others of the same message.
+        words = NAMES.findall(error.reason)
+        refused = [i for i in self.instruments if i.ticker in words and i.state == RESYNC_STATE]
+        for instrument in refused:
+            self._set_state(instrument, DOWN, RESYNC, error.reason, out)
+        others = [i.ticker for i in self.instruments if i.state == RESYNC_STATE]
+        if refused and others:
+            self._request("subscribe", others, CHANNELS)
+            self._outbox.flush(now, out)
         return out
 
     def _event_time(self, instrument: CoinbaseInstrument, text: str) -> int:
@@ -214,7 +223,7 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
     def _begin(self, now: int) -> list[Action]:
         out: list[Action] = []
         tickers = [instrument.ticker for instrument in self.instruments]
-        self._request("subscribe", tickers, (BOOK, TRADES, HEARTBEAT))
+        self._request("subscribe", tickers, CHANNELS)
         for instrument in self.instruments:
             self._ask_definition(instrument, out)
         return out

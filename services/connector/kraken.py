@@ -197,13 +197,11 @@ class KrakenSession(VenueSession[KrakenInstrument]):
         found = instrument.kraken_book.checksum()
         if found == item.checksum:
             return True
-        instrument.subscribed = False
         out += self._gap(instrument, f"checksum {found} instead of {item.checksum}", now)
         return False
 
     def _drop(self, instrument: KrakenInstrument, reason: str, now: int, out: list[Action]) -> None:
         self.counters.impossible += 1
-        instrument.subscribed = False
         out += self._resync(instrument, reason, now)
 
     def _publish(
@@ -271,7 +269,7 @@ class KrakenSession(VenueSession[KrakenInstrument]):
         instrument = self.by_ticker.get(symbol)
         out: list[Action] = []
         reason = f"the venue refused {reply.method} {symbol}: {reply.error}"
-        self._say(f"refused.{symbol}", reason, now, out, instrument)
+        self._say(f"refused.{instrument.index if instrument is not None else 0}", reason, now, out, instrument)
         if instrument is not None and "not supported" in reply.error:
             self._set_state(instrument, DOWN, RESYNC, reason, out)
         return out
@@ -293,6 +291,10 @@ class KrakenSession(VenueSession[KrakenInstrument]):
         self._request("unsubscribe", params)
         self._request("subscribe", params)
         return []
+
+    def _resync(self, instrument: KrakenInstrument, reason: str, now: int) -> list[Action]:
+        instrument.subscribed = False
+        return super()._resync(instrument, reason, now)
 
     def _forget(self, instrument: KrakenInstrument) -> None:
         instrument.subscribed = False
