@@ -42,7 +42,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
     cdef enum class Mismatch(int):
-        none, malformed, sequence, event_differs, event_unexpected, event_missing, order_id, other_version
+        none, malformed, sequence, event_differs, event_unexpected, event_missing, order_id, impossible, other_version
     cdef enum class Idle(int):
         spin, yield_thread, futex
     cdef enum class ErrorKind(int):
@@ -114,6 +114,7 @@ MISMATCHES = {
     Mismatch.event_unexpected: "an event that no command before it causes",
     Mismatch.event_missing: "a command where an event of the command before it was due",
     Mismatch.order_id: "its order id is not the next one",
+    Mismatch.impossible: "it stands as accepted and names an account or instrument that cannot be",
     Mismatch.other_version: "another version of Tapewire wrote it, with other messages and rules: that version replays it, "
                             "this one reads it (tapewire tape, tapewire query) and begins a tape of its own in an empty data folder",
 }
