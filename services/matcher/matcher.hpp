@@ -122,21 +122,22 @@ class Matcher {
     static constexpr int64_t OUT_OF_REACH = INT64_MAX;      // of an order that is not to trade now
     static constexpr uint64_t NO_GROUP = uint64_t{1} << 32;  // no order's self-trade group
 
-    // An order on its way in, new, replaced or triggered.
+    // An order on its way in, new, replaced or triggered. Without initial values: who makes one sets what is needed of it.
     struct Incoming {
-        Book* book = nullptr;
-        uint64_t id = 0;
-        int64_t leaves = 0, qty = 0;
-        int64_t price = 0;  // its limit, or protection price
-        int64_t reach = 0;  // the worst key on the other side that it may trade with
-        int64_t key = 0;    // where it would rest, or wait
-        int64_t display_qty = 0;
-        uint64_t group = NO_GROUP;  // whose orders it must not trade with
-        uint32_t level = 0;         // the level there, 0: none yet
-        uint32_t account = 0;
-        unsigned side = 0;
-        wire::SelfTrade self_trade = wire::SelfTrade::unspecified;
-        bool rests = false, waits = false;
+        Book* book;
+        uint64_t id;
+        int64_t leaves, qty;
+        int64_t price;  // its limit, or protection price
+        int64_t reach;  // the worst key on the other side that it may trade with
+        int64_t key;    // where it would rest, or wait
+        int64_t display_qty;
+        uint64_t group;  // whose orders it must not trade with
+        uint32_t level;  // the level at `key`, 0: none yet
+        uint32_t account;
+        unsigned side;
+        wire::SelfTrade self_trade;
+        bool plain;  // nothing about it is unusual; see checks.hpp
+        bool rests, waits;
 
         void avoid(uint32_t self_trade_group, wire::SelfTrade how) {
             self_trade = how;
