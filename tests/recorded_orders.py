@@ -9,8 +9,9 @@ import lzma
 import struct
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -103,7 +104,7 @@ class Mbo(NamedTuple):
     last: bool
     """Of its event: the book is consistent after it."""
     action: str
-    """A added, C cancelled, M modified, R all cleared; T traded, F filled (both say nothing of the book by themselves)."""
+    """A added, C cancelled, M modified, R all cleared; T traded, F filled (these two change no book by themselves)."""
     side: m.Side
     """Of T the aggressor's, else the order's own."""
 
@@ -162,9 +163,14 @@ def bitstamp(path: Path) -> Iterator[Bitstamp]:
             yield Bitstamp(kind.removeprefix("order_"), told["id"], side, price, qty, {})
 
 
-def scaled(value: Any, digits: int) -> int:
-    """The recording's own floats (235.91999999999999) are rounded to the digits that prices and amounts have."""
-    return int((Decimal(value) * 10**digits).to_integral_value())
+@cache
+def scaled(value: str | Decimal, digits: int) -> int:
+    """Texts are exact; the floats of trades (235.91999999999999) are rounded to the digits that the others have."""
+    if isinstance(value, Decimal):
+        return int((value * 10**digits).to_integral_value())
+    whole, _, fraction = value.partition(".")
+    assert len(fraction) <= digits
+    return int(whole + fraction.ljust(digits, "0"))
 
 
 # LOBSTER: price in 1/10,000 dollar

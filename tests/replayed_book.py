@@ -70,8 +70,8 @@ class ReplayedBook:
         self.leaves[name] = event.leaves_qty
         return self._fills(fills)
 
-    def depth(self, side: m.Side) -> dict[int, int]:
-        return {price: qty for price, qty, _ in self.matcher.depth(1, side, 1 << 20)}
+    def depth(self, side: m.Side, levels: int = 1 << 20) -> dict[int, int]:
+        return {price: qty for price, qty, _ in self.matcher.depth(1, side, levels)}
 
     def crossed(self) -> bool:
         bid, _, ask, _ = self.matcher.best(1)
