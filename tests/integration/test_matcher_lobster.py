@@ -14,7 +14,7 @@ from collections.abc import Hashable
 import pytest
 
 from tapewire import messages as m
-from tests.recorded_captures import FOLDER
+from tests.recorded_captures import FOLDER, MISSING
 from tests.recorded_orders import BUY, SELL, lobster
 from tests.replayed_book import ReplayedBook
 
@@ -86,9 +86,8 @@ def within(levels: list[Level], side: int, horizon: int) -> list[Level]:
     return [level for level in levels if (level[0] >= horizon if side == 1 else level[0] <= horizon)]
 
 
+@pytest.mark.skipif(not RECORDED.is_dir(), reason=MISSING)
 def test_the_book_is_what_the_recording_says_after_every_message() -> None:
-    if not RECORDED.is_dir():
-        pytest.skip(f"no recording {RECORDED}; set TAPEWIRE_RECORDINGS to the folder that holds it")
     messages, books = lobster(RECORDED, "message"), lobster(RECORDED, "orderbook")
     replay, compared = Replay(), 0
     for side in (1, -1):

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from tapewire import messages as m
-from tests.recorded_captures import FOLDER
+from tests.recorded_captures import FOLDER, MISSING
 from tests.recorded_orders import BUY, SELL, Bitstamp, Itch, Mbo, bitstamp, events, framed, itch, mbo, multicast
 from tests.replayed_book import Fill, ReplayedBook
 
@@ -32,7 +32,7 @@ Levels = dict[m.Side, dict[int, int]]
 def recording(name: str) -> Path:
     path = FOLDER / name
     if not path.exists():
-        pytest.skip(f"no recording {path}; set TAPEWIRE_RECORDINGS to the folder that holds it")
+        pytest.skip(MISSING)
     return path
 
 
