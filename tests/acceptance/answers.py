@@ -25,6 +25,11 @@ from tapewire import messages as m
 from tests.acceptance.fold import SIDES, Book, Live
 from tests.acceptance.sentences import ACCOUNTS, INSTRUMENTS, Reader, View, camel, clock
 
+EVENTS = (
+    *(m.OrderAccepted, m.OrderRejected, m.CancelRejected, m.OrderExecuted, m.OrderCancelled, m.OrderReplaced),
+    *(m.OrderTriggered, m.OrderRestated, m.InstrumentStatusChanged, m.AuctionIndicated, m.LimitStateChanged),
+    *(m.TradeBusted, m.TradeCorrected, m.CommandCompleted),
+)
 NAMES = {number: name for name, number in INSTRUMENTS.items()}
 NUMBERS = {camel(each.name): int(each) for enum in (m.StatusReason, m.RestateReason, m.LimitState) for each in enum}
 for _enum in (m.CancelReason, m.RejectReason, m.SelfTrade, m.TimeInForce, m.OrdType, m.Side, m.InstrumentStatus):
@@ -44,22 +49,12 @@ class Teller:
         self.reader, self.book = reader, Book()
         self.next_trade = 1
         self.command: Any = None
-        self._says: dict[type, Callable[[Any], str]] = {
-            m.OrderAccepted: self._accepted,
-            m.OrderRejected: self._rejected,
-            m.CancelRejected: self._rejected,
-            m.OrderExecuted: self._executed,
-            m.OrderCancelled: self._cancelled,
-            m.OrderReplaced: self._replaced,
-            m.OrderTriggered: self._triggered,
-            m.OrderRestated: self._restated,
-            m.InstrumentStatusChanged: self._status,
-            m.AuctionIndicated: self._indicated,
-            m.LimitStateChanged: self._limit_state,
-            m.TradeBusted: self._busted,
-            m.TradeCorrected: self._corrected,
-            m.CommandCompleted: self._completed,
-        }
+        says: tuple[Callable[[Any], str], ...] = (
+            *(self._accepted, self._rejected, self._rejected, self._executed, self._cancelled, self._replaced),
+            *(self._triggered, self._restated, self._status, self._indicated, self._limit_state),
+            *(self._busted, self._corrected, self._completed),
+        )
+        self._says = dict(zip(EVENTS, says, strict=True))
 
     def tell(self, command: m.Message, event: m.Message) -> str:
         """The event in words; `command` is its cause."""

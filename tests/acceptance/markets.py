@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from services.engine import Audit, Engine
+from services.engine.producers import InboundRing
 from services.matcher import Matcher
 from tapewire import messages as m
 from tapewire.client import OrderClient
@@ -25,12 +26,17 @@ GROUPS = 1 << 20
 """A self-trade group g that was given is this much above g, so that it is no account's number."""
 DEEP = 1 << 20
 
+ORDER_TERMS = (
+    *("instrument", "side", "qty", "account", "price", "ord_type", "time_in_force", "post_only", "stop_px"),
+    *("display_qty", "min_qty", "expire_time", "session", "hidden", "slide", "self_trade"),
+)
+
 Answered = tuple[m.Message, list[m.Message]]
 """A command as it was sequenced, and its events."""
 
 
 class AMarket(Protocol):
-    def send(self, command: m.Message) -> list[Answered]:
+    def send(self, command: m.Message, by_traders: bool = False) -> list[Answered]:
         """Commands that came of it (the engine may put its own before it), each with its events."""
         ...
 
@@ -48,17 +54,18 @@ class AMarket(Protocol):
 class Core:
     """A matcher alone, with what risk would have written into its commands."""
 
-    part = "matcher"
-
     def __init__(self, matcher: Any) -> None:
         self.matcher = matcher
         self.seq, self.now, self.order_id = 0, NINE, 0
         self.limits: dict[int, m.AccountLimits] = {}
         self.log: list[tuple[bytes, list[bytes]]] = []
 
-    def send(self, command: m.Message) -> list[Answered]:
+    def send(self, command: m.Message, by_traders: bool = False) -> list[Answered]:
+        assert not by_traders, "who sends what is the engine's to see: `only engine`"
         self.seq += 1
         c: Any = command.replace(seq=self.seq, ts=self.now, source=2)
+        if getattr(command, "cl_ord_id", 1) == 0:
+            c = c.replace(cl_ord_id=self.seq)
         if isinstance(command, m.NewOrder):
             c = self._as_risk_writes_it(c)
         elif isinstance(command, m.AccountLimits):
@@ -95,29 +102,42 @@ class Core:
 
 
 class Stack:
-    """An engine that is stepped by hand, its rings, and a reader of its tape."""
-
-    part = "engine"
+    """An engine that is stepped by hand, its rings, an order client, and a reader of its tape."""
 
     def __init__(self, folder: Path) -> None:
-        self.tape, rings = folder / "orders.0", {name: folder / name for name in ("operator", "traders")}
+        self.tape, paths = folder / "orders.0", [folder / "operator", folder / "traders"]
+        rings = [InboundRing(paths[0], 1, "operator"), InboundRing(paths[1], 2)]
         sized: dict[str, Any] = {"segment_bytes": 1 << 18, "ring_bytes": 1 << 16, "durability": "memory"}
-        self.engine = Engine(self.tape, list(zip(rings.values(), (1, 2), strict=True)), now=NINE, **sized)
+        self.engine = Engine(self.tape, rings, now=NINE, **sized)
         self.reader = TapeReader(self.tape, self.engine.next_seq, "released")
-        self.operator, traders = (RingProducer(path) for path in rings.values())
+        self.operator, traders = (RingProducer(path) for path in paths)
         self.client = OrderClient(traders, 2, TapeReader(self.tape, self.engine.next_seq, "released"))
         self.house = HouseMarket("test")
-        self.commands: dict[int, m.Message] = {}
-        self.seen = 0
         for account in OPENED:
             self.send(m.AccountLimits(account=account))
 
-    def send(self, command: m.Message) -> list[Answered]:
+    def send(self, command: m.Message, by_traders: bool = False) -> list[Answered]:
         if isinstance(command, m.NewOrder | m.CancelOrder | m.ReplaceOrder | m.MassCancel):
+            self._by_client(command)
+        elif by_traders:
             self.client.submit(command)
         else:
             assert self.operator.write(bytes(command))
         return self._work()
+
+    def _by_client(self, c: Any) -> None:
+        """As a trader's program does it. A table's own ClOrdID is sent as it is."""
+        if c.cl_ord_id:
+            self.client.submit(c)
+        elif isinstance(c, m.NewOrder):
+            self.client.new_order(**{name: getattr(c, name) for name in ORDER_TERMS})
+        elif isinstance(c, m.CancelOrder):
+            self.client.cancel(c.order_id, c.account)
+        elif isinstance(c, m.ReplaceOrder):
+            self.client.replace(c.order_id, c.account, c.price, c.qty, c.stop_px)
+        else:
+            terms = {name: getattr(c, name) for name in ("instrument", "side", "session", "reason")}
+            self.client.mass_cancel(c.account, **terms)
 
     def time(self, now: int) -> list[Answered]:
         self.engine.set_time(now)

@@ -7,7 +7,7 @@ from typing import Any
 from tapewire import messages as m
 from tests.acceptance.answers import Teller, numbers
 from tests.acceptance.markets import AMarket
-from tests.acceptance.sentences import INSTRUMENTS, Reader, SentenceError, Time, View
+from tests.acceptance.sentences import INSTRUMENTS, Reader, SentenceError, Time, Tried, View
 from tests.acceptance.table import Row, Table, TableError
 
 WIDTH = 44
@@ -22,7 +22,6 @@ class Run:
         self.market = market
         self.reader = Reader()
         self.teller = Teller(self.reader)
-        self.sent = 0
 
     def row(self, row: Row) -> list[str]:
         name, sentence = self.reader.read(row.command)
@@ -30,10 +29,9 @@ class Run:
             return self.teller.view(sentence)
         if isinstance(sentence, Time):
             answered = self.market.time(sentence.ts)
+        elif isinstance(sentence, Tried):
+            answered = self.market.send(sentence.command, by_traders=True)
         else:
-            self.sent += 1
-            if getattr(sentence, "cl_ord_id", 1) == 0:
-                sentence = sentence.replace(cl_ord_id=self.sent)
             answered = self.market.send(sentence)
         told = []
         for command, events in answered:

@@ -62,7 +62,15 @@ class Time:
     ts: int
 
 
-Sentence = m.Message | View | Time
+@dataclass(frozen=True)
+class Tried:
+    """A command that comes by the traders' ring, whatever it is."""
+
+    command: m.Message
+
+
+Sentence = m.Message | View | Time | Tried
+TRIED = "traders try: "
 
 
 def camel(name: str) -> str:
@@ -109,6 +117,11 @@ class Reader:
 
     def read(self, text: str) -> tuple[str, Sentence]:
         """The name of the order that the sentence is about, if one, and what to send."""
+        if text.startswith(TRIED):
+            name, command = self.read(text.removeprefix(TRIED))
+            if not isinstance(command, m.Message):
+                raise SentenceError("traders can try a command, nothing else")
+            return name, Tried(command)
         head, *options = (part.strip() for part in text.split(","))
         for pattern, make in self._sentences():
             found = re.fullmatch(pattern, head)
@@ -274,7 +287,10 @@ class Reader:
     def _trade(self, given: dict[str, str]) -> dict[str, Any]:
         number = int(given["trade"])
         fields = ("maker_order_id", "taker_order_id", "maker_account", "taker_account", "taker_side")
-        known: Any = self.trades.get(number, m.BustTrade(match_id=number, instrument=1, price=1, qty=1))
+        unknown = m.BustTrade(
+            match_id=number, instrument=1, price=1, qty=1, maker_account=1, taker_account=2, taker_side=m.Side.sell
+        )
+        known: Any = self.trades.get(number, unknown)
         found = {name: getattr(known, name) for name in ("instrument", "match_id", *fields)}
         return found | {"price": known.price, "qty": known.qty}
 

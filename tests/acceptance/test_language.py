@@ -82,7 +82,7 @@ class Erring(Core):
         super().__init__(NaiveMatcher())
         self.cls, self.wrong = cls, wrong
 
-    def send(self, command: m.Message) -> list[Answered]:
+    def send(self, command: m.Message, by_traders: bool = False) -> list[Answered]:
         return [
             (sent, [event.replace(**self.wrong) if isinstance(event, self.cls) else event for event in events])
             for sent, events in super().send(command)
@@ -111,7 +111,7 @@ def test_a_field_that_no_answer_names_must_still_be_right(cls: type[m.Message], 
 
 def test_a_trade_with_an_order_that_is_not_first_in_its_queue_is_found_out() -> None:
     class Unfair(Core):
-        def send(self, command: m.Message) -> list[Answered]:
+        def send(self, command: m.Message, by_traders: bool = False) -> list[Answered]:
             def other(event: m.Message) -> m.Message:
                 swap = isinstance(event, m.OrderExecuted)
                 return event.replace(maker_order_id=2, maker_account=2) if swap else event
