@@ -38,6 +38,10 @@ NUMBERS |= ACCOUNTS | INSTRUMENTS
 COMPARED = re.compile(r"(rejected: \w+) \((.+), (.+)\)")
 
 
+def instrument_name(number: int) -> str:
+    return NAMES.get(number, f"#{number}")
+
+
 def filled(leaves: int) -> str:
     return f"{leaves} left" if leaves else "filled"
 
@@ -180,7 +184,7 @@ class Teller:
     # Instruments
 
     def _status(self, e: m.InstrumentStatusChanged) -> str:
-        text = f"{NAMES[e.instrument]} {camel(e.status.name)}, was {camel(e.old_status.name)}"
+        text = f"{instrument_name(e.instrument)} {camel(e.status.name)}, was {camel(e.old_status.name)}"
         text += f" ({camel(e.reason.name)})" if e.reason not in (m.StatusReason.requested, 0) else ""
         text += f", until {clock(e.resume_time)}" if e.resume_time else ""
         return text + (f", auction {e.auction_qty} at {e.auction_price}" if e.auction_qty or e.auction_price else "")
@@ -193,7 +197,7 @@ class Teller:
 
     def _limit_state(self, e: m.LimitStateChanged) -> str:
         edges = (str(edge) if edge else "-" for edge in (e.lower_price, e.upper_price))
-        return f"{NAMES[e.instrument]} {camel(e.state.name)}, band {' to '.join(edges)}"
+        return f"{instrument_name(e.instrument)} {camel(e.state.name)}, band {' to '.join(edges)}"
 
     # Trades amended, commands done
 
