@@ -123,6 +123,7 @@ class Teller:
             self._same("aggressor", e.aggressor, m.Side.unspecified if e.auction else taker.side)
             self._same("maker_leaves_qty", e.maker_leaves_qty, maker.leaves - e.qty)
             self._same("taker_leaves_qty", e.taker_leaves_qty, taker.leaves - e.qty)
+            self.book.turn_of(e.taker_order_id)
             if e.auction:
                 self._same("older than the taker", maker.id < taker.id, True)
             else:

@@ -40,6 +40,8 @@ class Live:
 class Book:
     live: dict[int, Live] = field(default_factory=dict)
     places: int = 0
+    triggered_stops: list[int] = field(default_factory=list)
+    """Whose turn to trade has not come yet: they join the queue when it does, in this order."""
 
     def last_place(self) -> int:
         self.places += 1
@@ -57,8 +59,27 @@ class Book:
     def triggered(self, e: m.OrderTriggered) -> None:
         order = self.live[e.order_id]
         order.waiting, order.price, order.stop, order.place = False, e.price, 0, self.last_place()
+        if e.reason == m.TriggerReason.stop_price:
+            self.triggered_stops.append(order.id)
+
+    def turn_of(self, taker: int) -> None:
+        """An event names this order as the one that trades: of those triggered before it the turn is over."""
+        if taker in self.triggered_stops:
+            while self._join() != taker:
+                pass
+
+    def end_of_command(self) -> None:
+        while self.triggered_stops:
+            self._join()
+
+    def _join(self) -> int:
+        id = self.triggered_stops.pop(0)
+        if id in self.live:
+            self.live[id].place = self.last_place()
+        return id
 
     def executed(self, e: m.OrderExecuted) -> None:
+        self.turn_of(e.taker_order_id)
         maker, taker = self.live[e.maker_order_id], self.live[e.taker_order_id]
         maker.leaves, taker.leaves = e.maker_leaves_qty, e.taker_leaves_qty
         # An auction execution says nothing about the shown part of an iceberg: a restatement follows.
@@ -91,7 +112,8 @@ class Book:
     def queue(self, instrument: int, side: m.Side) -> list[Live]:
         """A side's orders as they would be matched: price, then shown before hidden, then time."""
         sign = -1 if side == m.Side.buy else 1
-        there = [o for o in self.live.values() if o.instrument == instrument and o.side == side and not o.waiting]
+        found = [o for o in self.live.values() if o.instrument == instrument and o.side == side]
+        there = [o for o in found if not o.waiting and o.id not in self.triggered_stops]
         return sorted(there, key=lambda o: (sign * o.price, o.hidden, o.place))
 
     def levels(self, instrument: int, side: m.Side) -> Iterator[tuple[int, list[Live]]]:

@@ -38,6 +38,7 @@ class Run:
             if isinstance(command, m.NewOrder) and name:
                 self.reader.orders[name] = command.order_id
             told += [self.teller.tell(command, event) for event in events]
+            self.teller.book.end_of_command()
             if isinstance(command, m.InstrumentDefinition) and not any("rejected" in text for text in told):
                 self.reader.definitions[command.instrument] = command
         for instrument in INSTRUMENTS.values():
