@@ -69,18 +69,32 @@ class Matcher {
         const auto qty = [&](unsigned side) { return b.sides[side].best_level ? store_.levels[b.sides[side].best_level].qty : 0; };
         return {b.best_price(0), qty(0), b.best_price(1), qty(1)};
     }
-    // At most `levels` of them, from the best. `instrument` is defined.
-    std::vector<Depth> depth(uint32_t instrument, wire::Side side, size_t levels) const {
-        std::vector<Depth> out;
+    // f(Depth) for each level from the best, until it returns false. `instrument` is defined.
+    template <class F>
+    void each_level(uint32_t instrument, wire::Side side, F&& f) const {
         const unsigned s = side == wire::Side::sell;
         const Book& b = books_[instrument];
         b.sides[s].each(store_, [&](uint32_t at) {
-            if (out.size() == levels) return false;
             const Level& level = store_.levels[at];
-            out.push_back({b.price(level.key, s), level.qty, level.count});
-            return true;
+            return f(Depth{b.price(level.key, s), level.qty, level.count});
         });
+    }
+    // At most `levels` of them, from the best. `instrument` is defined.
+    std::vector<Depth> depth(uint32_t instrument, wire::Side side, size_t levels) const {
+        std::vector<Depth> out;
+        if (levels) each_level(instrument, side, [&](const Depth& level) { return out.push_back(level), out.size() < levels; });
         return out;
+    }
+    // The level of exactly this price, whatever number that is; without quantity and orders if there is none. `instrument`
+    // is defined.
+    Depth at(uint32_t instrument, wire::Side side, int64_t price) const {
+        const unsigned s = side == wire::Side::sell;
+        const Book& b = books_[instrument];
+        if (price <= 0 || price > MAX_PRICE) return {price, 0, 0};
+        const int64_t ticks = b.tick.quotient(price);
+        const uint32_t level = ticks * b.tick.value() == price ? b.sides[s].find(Book::key(ticks, s)) : 0;
+        if (!level) return {price, 0, 0};
+        return {price, store_.levels[level].qty, store_.levels[level].count};
     }
     bool is_live(uint64_t order_id) const { return store_.index.find(order_id) != 0; }
     size_t live_orders() const { return store_.orders.size(); }
