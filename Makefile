@@ -7,6 +7,8 @@ export UV_PYTHON_DOWNLOADS := never
 UV_VERSION := 0.13.8
 CORE := $(shell find tapewire services bench -name '*.pyx' -o -name '*.hpp')
 ARGS ?=
+SECONDS := 600
+SEED := 1
 ABI := build/abi/libtapewire_book.so
 ABI_PARTS := services/matcher/abi.cpp services/matcher/abi.map include/tapewire/book.h pyproject.toml
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -58,6 +60,12 @@ test: build ## the tests, within minutes
 test-all: build ## the tests and the long runs (soak, thousands of seeds)
 	@$(PY) -m pytest -m "" $(ARGS)
 
+sanitize: build ## the compiled core under AddressSanitizer and UndefinedBehaviorSanitizer: a million random commands each
+	@$(PY) -m pytest -m "" tests/native $(ARGS)
+
+fuzz: build ## arbitrary bytes into decoder, engine core and matcher for SECONDS (600), from SEED (1)
+	@$(PY) -m tools.fuzz --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
 bench: build ## measure everything, write bench/results/<machine>.json
 	@$(PY) -m bench all $(ARGS)
 
@@ -72,4 +80,4 @@ clean: ## remove what was built (not the data in .tapewire)
 	@rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
-.PHONY: help setup build abi generate check test test-all bench demo lock clean
+.PHONY: help setup build abi generate check test test-all sanitize fuzz bench demo lock clean

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import re
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ from tapewire import messages as m
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = ROOT / "include" / "tapewire" / "book.h"
-LIBRARY = ROOT / "build" / "abi" / "libtapewire_book.so"
 TYPES: dict[str, Any] = {
     "uint64_t": ctypes.c_uint64,
     "int64_t": ctypes.c_int64,
@@ -22,13 +19,6 @@ TYPES: dict[str, Any] = {
     "uint16_t": ctypes.c_uint16,
     "uint8_t": ctypes.c_uint8,
 }
-
-
-def make() -> Path:
-    """The library, compiled anew if its sources changed."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    subprocess.run(["make", "--silent", "abi"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return LIBRARY
 
 
 def declarations() -> str:
@@ -40,7 +30,9 @@ def structures() -> dict[str, Any]:
     """Every `typedef struct` and `typedef union` of the header, by its name."""
     known = dict(TYPES)
     for kind, body, name in re.findall(r"typedef (struct|union) tw_\w+ \{(.*?)\} (tw_\w+);", declarations(), re.DOTALL):
-        fields = [(one.strip(), known[of]) for of, names in re.findall(r"(\w+) ([\w, ]+);", body) for one in names.split(",")]
+        fields = [
+            (one.strip(), known[of]) for of, names in re.findall(r"(\w+) ([\w, ]+);", body) for one in names.split(",")
+        ]
         base = ctypes.Structure if kind == "struct" else ctypes.Union
         known[name] = type(name, (base,), {"_fields_": fields})
     return known

@@ -15,14 +15,18 @@ from tapewire import messages as m
 from tests.native import book_library
 from tests.native.book_library import ROOT, Book, expected
 from tests.oracle.order_flow import Flow
+from tools import native
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Iinclude")
+IN_CTYPES_ONLY = {
+    f"tw_book_{name}" for name in ("advance_clock", "set_status", "remove", "bust_trade", "correct_trade")
+}
 NOT_IN_C = (m.KillSwitch, m.AccountLimits)
 
 
 @pytest.fixture(scope="module")
 def library() -> Path:
-    return book_library.make()
+    return native.book_library()
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +38,10 @@ def said(*command: object) -> str:
     done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def compile_c(source: str, library: Path, program: Path, *flags: str) -> None:
+    said("cc", *STRICT, *flags, "-o", program, source, library, f"-Wl,-rpath,{library.parent}")
 
 
 def test_it_exports_what_the_header_declares_and_nothing_else(library: Path) -> None:
@@ -50,11 +58,18 @@ def test_it_needs_the_c_library_alone(library: Path) -> None:
 
 def test_a_c99_program_finds_every_function_as_the_header_promises(library: Path, tmp_path: Path) -> None:
     program = tmp_path / "book_check"
-    said("cc", *STRICT, "-o", program, "tests/native/book_check.c", library)
-    assert said(program, "undrained") == "88 checks\n"
+    compile_c("tests/native/book_check.c", library, program)
+    assert re.fullmatch(r"\d+ checks\n", said(program, "undrained"))
     tried = set(re.findall(r"\b(tw_\w+)\(", (ROOT / "tests/native/book_check.c").read_text()))
-    later = {name for name in book_library.functions() - tried}
-    assert later == set()
+    assert book_library.functions() - tried == IN_CTYPES_ONLY
+
+
+def test_the_same_program_under_sanitizers_breaks_no_invariant(tmp_path: Path) -> None:
+    flags = ("-shared", "-fPIC", "-DTAPEWIRE_CHECK", '-DTAPEWIRE_VERSION="checked"')
+    library = native.build("services/matcher/abi.cpp", *native.SANITIZED, *flags)
+    program = tmp_path / "book_check"
+    compile_c("tests/native/book_check.c", library, program, *native.SANITIZED)
+    assert re.fullmatch(r"\d+ checks\n", said(program))
 
 
 def test_the_header_is_also_cpp() -> None:
@@ -64,7 +79,7 @@ def test_the_header_is_also_cpp() -> None:
 
 def test_the_example_prints_what_the_documentation_shows(library: Path, tmp_path: Path) -> None:
     program = tmp_path / "book"
-    said("cc", *STRICT, "-o", program, "examples/book.c", library)
+    compile_c("examples/book.c", library, program)
     shown = (ROOT / "docs" / "abi.md").read_text()
     assert said(program) in re.sub(r"^    ", "", shown, flags=re.MULTILINE)
 
@@ -90,11 +105,13 @@ def for_c(raw: bytes) -> m.Message | None:
 def compare(loaded: ctypes.CDLL, flow: Flow, commands: int, capacity: int) -> set[int]:
     """Gives both the same; returns the types of the events compared."""
     book, matcher, seen = Book(loaded, capacity), Matcher(capacity), set()
-    for i, raw in enumerate(flow.definitions() + flow.commands(commands)):
-        command = for_c(raw)
+    todo = iter(flow.definitions())
+    for i in range(commands):
+        command = for_c(next(todo, None) or flow.command())
         if command is None:
             continue
         answer = matcher.apply(bytes(command))
+        flow.hear(answer)
         result = book.apply(command)
         events = book.events() if i % 3 else list(book.drained(1 + i % 5))
         assert events == expected(answer), f"seed {flow.seed}, command {i}: {command}"
