@@ -504,6 +504,9 @@ TW_API void tw_book_set_time(tw_book *book, int64_t now);
 /* Carries out what is due by `up_to` (never less than before): orders expire, a limit state becomes a pause, a pause ends. */
 TW_API int tw_book_advance_clock(tw_book *book, int64_t up_to);
 
+/* The `up_to` from which on there is something to carry out; 0: nothing is due, whatever time passes. */
+TW_API int64_t tw_book_next_due(const tw_book *book);
+
 /* ---- Events held ------------------------------------------------------------------------------------------------ */
 
 /* How many events are held, the oldest at `*events`. They stay where they are until the next call that takes a
@@ -537,7 +540,7 @@ TW_API size_t tw_book_depth(const tw_book *book, uint32_t instrument, int side, 
 
 TW_API uint64_t tw_book_order_count(const tw_book *book); /* live orders of all instruments, waiting ones included */
 TW_API int tw_book_is_live(const tw_book *book, uint64_t order_id); /* 1 or 0 */
-TW_API int tw_book_is_defined(const tw_book *book, uint32_t instrument); /* 1 or 0 */
+TW_API int tw_book_status(const tw_book *book, uint32_t instrument);     /* tw_status; 0: not defined */
 TW_API uint64_t tw_book_last_order_id(const tw_book *book); /* the greatest seen */
 TW_API uint64_t tw_book_next_match_id(const tw_book *book);
 

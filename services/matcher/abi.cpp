@@ -286,7 +286,7 @@ size_t tw_book_depth(const tw_book* book, uint32_t instrument, int side, tw_leve
     wire::Side s;
     size_t n = 0;
     if (!room || !find(book, instrument, side, s)) return 0;
-    book->matcher.each_level(instrument, s, [&](const Matcher::Depth& level) {
+    book->matcher.each_shown(instrument, s, [&](const Matcher::Depth& level) {
         levels[n++] = {level.price, level.qty, level.orders};
         return n < room;
     });
@@ -295,7 +295,8 @@ size_t tw_book_depth(const tw_book* book, uint32_t instrument, int side, tw_leve
 
 uint64_t tw_book_order_count(const tw_book* book) { return book->matcher.live_orders(); }
 int tw_book_is_live(const tw_book* book, uint64_t order_id) { return book->matcher.is_live(order_id); }
-int tw_book_is_defined(const tw_book* book, uint32_t instrument) { return book->matcher.defined(instrument); }
+int tw_book_status(const tw_book* book, uint32_t instrument) { return int(book->matcher.status(instrument)); }
+int64_t tw_book_next_due(const tw_book* book) { return book->matcher.next_due(); }
 uint64_t tw_book_last_order_id(const tw_book* book) { return book->matcher.last_order_id(); }
 uint64_t tw_book_next_match_id(const tw_book* book) { return book->matcher.next_match_id(); }
 

@@ -34,8 +34,8 @@ static void short_way(void) {
     CHECK(tw_book_events(book, &events) == 0);
     CHECK(tw_book_new(book, 1, 1, TW_BUY, 100, 1) == TW_REFUSED);
     CHECK(last(book)->header.type == TW_ORDER_REJECTED && last(book)->rejected.reason == TW_REJECT_UNKNOWN_INSTRUMENT);
-    CHECK(tw_book_best(book, 1, &top) == TW_ERR_INSTRUMENT && !tw_book_is_defined(book, 1));
-    CHECK(tw_book_open(book, 1, 5, 2) == TW_OK && tw_book_is_defined(book, 1));
+    CHECK(tw_book_best(book, 1, &top) == TW_ERR_INSTRUMENT && !tw_book_status(book, 1));
+    CHECK(tw_book_open(book, 1, 5, 2) == TW_OK && tw_book_status(book, 1));
     tw_book_clear(book);
 
     CHECK(tw_book_new(book, 1, 10, TW_SELL, 105, 4) == TW_OK);
@@ -148,7 +148,7 @@ static void state(void) {
     CHECK(tw_book_snapshot(other, &again, &as_many) == TW_OK && as_many == count && memcmp(bytes, again, count) == 0);
     CHECK(tw_book_restore(small, bytes, count) == TW_ERR_SNAPSHOT && tw_book_order_count(small) == 0);
     bytes[0] ^= 1;
-    CHECK(tw_book_restore(other, bytes, count) == TW_ERR_SNAPSHOT && !tw_book_is_defined(other, 1));
+    CHECK(tw_book_restore(other, bytes, count) == TW_ERR_SNAPSHOT && !tw_book_status(other, 1));
     CHECK(tw_book_restore(other, bytes, 0) == TW_ERR_SNAPSHOT);
     CHECK(tw_book_cancel(book, 1) == TW_OK && tw_book_digest(book, same) == TW_OK && memcmp(digest, same, 32) != 0);
     tw_free(bytes);

@@ -134,7 +134,7 @@ def same_state(book: Book, matcher: Matcher, instruments: int) -> None:
     assert book.call("last_order_id") == matcher.last_order_id
     assert book.call("next_match_id") == matcher.next_match_id
     for instrument in range(1, instruments + 1):
-        if not book.call("is_defined", ctypes.c_uint32(instrument)):
+        if not book.call("status", ctypes.c_uint32(instrument)):
             continue
         assert book.best(instrument) == matcher.best(instrument)
         for side in (m.Side.buy, m.Side.sell):
