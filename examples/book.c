@@ -32,7 +32,7 @@ static void show(const tw_event *e) {
                (int)e->rejected.reason, e->rejected.value, e->rejected.limit);
         break;
     case TW_COMMAND_COMPLETED:
-        printf("completed\n");
+        printf("done\n");
         break;
     default:
         printf("event of type %d\n", (int)e->header.type);
@@ -43,7 +43,6 @@ int main(void) {
     const tw_event *events;
     size_t count, i;
     tw_top top;
-    uint8_t digest[32];
     tw_book *book = tw_book_create(100000);
     if (!book || tw_abi_version() != TW_ABI_VERSION) return 1;
 
@@ -62,7 +61,6 @@ int main(void) {
     tw_book_best(book, 1, &top);
     printf("bid %" PRId64 " x %" PRId64 ", ask %" PRId64 " x %" PRId64 ", %" PRIu64 " orders, %" PRId64 " wanted at 10000\n",
            top.bid, top.bid_qty, top.ask, top.ask_qty, tw_book_order_count(book), tw_book_depth_at(book, 1, TW_BUY, 10000));
-    if (tw_book_digest(book, digest) == TW_OK) printf("digest %02x%02x%02x%02x...\n", digest[0], digest[1], digest[2], digest[3]);
     tw_book_destroy(book);
     return 0;
 }

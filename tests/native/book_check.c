@@ -134,6 +134,79 @@ static void whole_way(void) {
     tw_book_destroy(book);
 }
 
+static void rules(void) {
+    const tw_event *events;
+    tw_new_order order;
+    tw_trade trade;
+    tw_top top;
+    tw_book *book = tw_book_create(0);
+    CHECK(tw_book_open(book, 1, 1, 1) == TW_OK && last(book)->header.type == TW_COMMAND_COMPLETED);
+    CHECK(last(book)->completed.command == TW_COMMAND_DEFINE && tw_book_status(book, 1) == TW_TRADING);
+
+    memset(&order, 0, sizeof order); /* an iceberg, and a stop that a trade sets off */
+    order.instrument = 1;
+    order.side = TW_SELL;
+    order.ord_type = TW_LIMIT;
+    order.time_in_force = TW_GTC;
+    order.price = 100;
+    order.qty = 10;
+    order.display_qty = 4;
+    CHECK(tw_book_new_order(book, &order) == TW_OK && tw_book_depth_at(book, 1, TW_SELL, 100) == 4);
+    CHECK(tw_book_new(book, 1, 0, TW_BUY, 100, 1) == TW_OK);
+    order.display_qty = 0;
+    order.ord_type = TW_STOP;
+    order.price = 0;
+    order.stop_px = 101;
+    order.side = TW_BUY;
+    order.qty = 2;
+    CHECK(tw_book_new_order(book, &order) == TW_OK && last(book)->accepted.waiting == 1 && last(book)->accepted.stop_px == 101);
+    CHECK(tw_book_new(book, 1, 0, TW_BUY, 101, 12) == TW_OK && tw_book_depth_at(book, 1, TW_BUY, 101) == 3);
+    CHECK(tw_book_mass_cancel(book, &(tw_mass_cancel){0, 1, 0, 0, 0, 0}) == TW_OK && last(book)->completed.count == 2);
+    tw_book_clear(book);
+
+    CHECK(tw_book_set_status(book, 1, TW_OPENING_AUCTION, TW_REASON_SCHEDULE, 0) == TW_OK); /* an auction */
+    CHECK(tw_book_status(book, 1) == TW_OPENING_AUCTION && tw_book_next_due(book) == 0);
+    CHECK(tw_book_new(book, 1, 50, TW_BUY, 105, 5) == TW_OK && tw_book_new(book, 1, 51, TW_SELL, 103, 3) == TW_OK);
+    CHECK(last(book)->header.type == TW_AUCTION_INDICATED && last(book)->auction_indicated.qty == 3);
+    CHECK(last(book)->auction_indicated.imbalance_side == TW_BUY && last(book)->auction_indicated.imbalance_qty == 2);
+    CHECK(tw_book_best(book, 1, &top) == TW_OK && top.bid == 105 && top.ask == 103);
+    tw_book_clear(book);
+    CHECK(tw_book_set_status(book, 1, TW_TRADING, 0, 0) == TW_OK && tw_book_events(book, &events) == 3);
+    CHECK(events[0].header.type == TW_ORDER_EXECUTED && events[0].executed.auction == 1 && events[0].executed.maker_order_id == 50);
+    CHECK(events[1].header.type == TW_STATUS_CHANGED && events[1].status_changed.old_status == TW_OPENING_AUCTION);
+    CHECK(events[1].status_changed.auction_price == events[0].executed.price && events[1].status_changed.auction_qty == 3);
+    CHECK(events[2].completed.count == 1 && events[2].completed.command == TW_COMMAND_SET_STATUS);
+    CHECK(tw_book_set_status(book, 1, -1, 0, 0) == TW_REFUSED && tw_book_set_status(book, 1, 65537, 0, 0) == TW_REFUSED);
+
+    memset(&trade, 0, sizeof trade); /* a correction, a bust */
+    trade.instrument = 1;
+    trade.match_id = tw_book_next_match_id(book) - 1;
+    trade.price = 105;
+    trade.qty = 3;
+    CHECK(tw_book_correct_trade(book, &trade, 104, 2) == TW_OK);
+    CHECK(tw_book_bust_trade(book, &trade) == TW_REFUSED && last(book)->rejected.reason == TW_REJECT_UNKNOWN_TRADE);
+    trade.price = 104;
+    trade.qty = 2;
+    tw_book_clear(book);
+    CHECK(tw_book_bust_trade(book, &trade) == TW_OK && tw_book_events(book, &events) == 2);
+    CHECK(events[0].header.type == TW_TRADE_BUSTED && events[0].trade_busted.price == 104 && events[0].trade_busted.qty == 2);
+
+    tw_book_set_time(book, 1000); /* time, and the end */
+    order.ord_type = TW_LIMIT;
+    order.stop_px = 0;
+    order.price = 90;
+    order.time_in_force = TW_GTD;
+    order.expire_time = 1000;
+    CHECK(tw_book_new_order(book, &order) == TW_REFUSED);
+    order.expire_time = 2000;
+    CHECK(tw_book_new_order(book, &order) == TW_OK && tw_book_next_due(book) == 2000);
+    CHECK(tw_book_advance_clock(book, 1999) == TW_OK && tw_book_order_count(book) == 2);
+    CHECK(tw_book_advance_clock(book, 2000) == TW_OK && tw_book_order_count(book) == 1);
+    CHECK(tw_book_advance_clock(book, 1999) == TW_REFUSED);
+    CHECK(tw_book_remove(book, 1) == TW_OK && tw_book_order_count(book) == 0 && tw_book_status(book, 1) == 0);
+    tw_book_destroy(book);
+}
+
 static void state(void) {
     tw_book *book = tw_book_create(100), *other = tw_book_create(100), *small = tw_book_create(1);
     const tw_event *events;
@@ -182,6 +255,7 @@ int main(int argc, char **argv) {
     CHECK(tw_book_create(TW_MAX_LIVE_ORDERS + 1) == NULL);
     short_way();
     whole_way();
+    rules();
     state();
     if (argc > 1 && strcmp(argv[1], "undrained") == 0) undrained();
     printf("%d checks\n", checks);

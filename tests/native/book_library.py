@@ -80,7 +80,8 @@ def load(path: Path) -> ctypes.CDLL:
     library.tw_book_create.restype = ctypes.c_void_p
     for name in ("events", "drain", "depth"):
         getattr(library, f"tw_book_{name}").restype = ctypes.c_size_t
-    library.tw_book_depth_at.restype = ctypes.c_int64
+    for name in ("depth_at", "next_due"):
+        getattr(library, f"tw_book_{name}").restype = ctypes.c_int64
     for name in ("order_count", "last_order_id", "next_match_id"):
         getattr(library, f"tw_book_{name}").restype = ctypes.c_uint64
     return library
