@@ -1,14 +1,12 @@
-"""Where recorded captures are, for tests that replay them: TAPEWIRE_RECORDINGS, or ../shared/data beside the repo."""
+"""Recorded captures, for tests that replay them: where they are, and the mark of a test that needs them."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
-FOLDER = Path(os.environ.get("TAPEWIRE_RECORDINGS", Path(__file__).parent.parent.parent / "shared" / "data"))
+from tapewire.testing import recordings
 
-needs_recordings = pytest.mark.skipif(
-    not FOLDER.is_dir(), reason=f"no recordings at {FOLDER}; set TAPEWIRE_RECORDINGS to their folder"
-)
+FOLDER = recordings.folder()
+MISSING = f"no recordings in {FOLDER}; set TAPEWIRE_RECORDINGS to the folder that holds them"
+
+needs_recordings = pytest.mark.skipif(not FOLDER.is_dir(), reason=MISSING)

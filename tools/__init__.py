@@ -1,1 +1,1 @@
-"""x"""
+"""What helps to build and check the repository; no part of the distribution."""

@@ -71,7 +71,7 @@ TAPEWIRE_SELDOM inline Matcher::Refusal Matcher::check_terms(const wire::NewOrde
         if (c.post_only()) return refused(c.min_qty);
     }
     const bool expires = c.time_in_force == wire::TimeInForce::gtd;
-    if (expires ? c.expire_time <= c.header.ts : c.expire_time != 0) return refused(c.expire_time);
+    if (expires ? c.expire_time <= std::max<int64_t>(c.header.ts, 0) : c.expire_time != 0) return refused(c.expire_time);
     if (!stop && c.stop_px) return refused(c.stop_px);
     return {};
 }

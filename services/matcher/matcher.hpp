@@ -176,7 +176,8 @@ class Matcher {
     Waiting& waiting_of(Book& b);
     const Waiting* waiting(const Book& b) const { return b.waiting ? &waiting_[b.waiting] : nullptr; }
     bool unused(const Book& b) const { return b.empty() && (!b.waiting || waiting_[b.waiting].empty()); }
-    void watch(Book& b);
+    uint8_t watched(const Book& b) const;
+    void watch(Book& b) { b.watch = watched(b); }  // to be called whenever something has changed that it asks for
     void set_timer(const Book& b, int64_t due);
     int64_t price_of(const Order& o) const;
     Depth shown_at(const Book& b, unsigned side, uint32_t level) const;
@@ -253,6 +254,10 @@ class Matcher {
     template <class Sink> void join_closing(Book& b, Sink& sink);
     template <class Sink> void triggered(const Order& o, int64_t price, wire::TriggerReason reason, Sink& sink);
     void enter_book(uint32_t slot, int64_t key, uint32_t at);
+    struct Edges {
+        int64_t buy, sell;  // see Book::edge
+    };
+    Edges edges(const Book& b) const;
     void set_edges(Book& b);
     wire::LimitState limit_state(const Book& b) const;
     template <class Sink> void tell_limit_state(Book& b, int64_t ts, Sink& sink);
@@ -297,10 +302,14 @@ class Matcher {
     bool plausible(const Book& b, const Restored& in) const;
     bool stand(Book& b, const Restored& in);
     bool consistent(const Book& b) const;
-    size_t check_queue(const Book& b, unsigned side, uint32_t at) const;
-    size_t check_waiting(const Book& b, size_t& levels) const;
-    void check_rules(const Book& b) const;
-    void check_totals() const;
+    struct Census;
+    void check_book(const Book& b, bool deep, Census& seen) const;
+    void check_queue(const Book& b, unsigned side, uint32_t at, Census& seen) const;
+    void check_waiting(const Book& b, const Waiting& there, bool deep, Census& seen) const;
+    void check_waiting_queue(const Book& b, uint32_t at, int side, Census& seen) const;
+    void check_order(const Book& b, uint32_t slot, uint32_t at, Census& seen) const;
+    void check_pools() const;
+    void check_totals(const Census& seen) const;
 
     Store store_;
     Arena<Book> books_;

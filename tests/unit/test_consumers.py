@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tapewire.consumers import ConsumerPosition, positions
+from tapewire.consumers import ConsumerPosition, positions, take_back
 from tapewire.errors import TapeError
 
 
@@ -22,6 +22,20 @@ def test_a_position_is_kept_never_goes_back_and_is_listed(tmp_path: Path) -> Non
     other.close()
 
 
+def test_a_position_keeps_the_epoch_and_is_taken_back_where_records_were_lost(tmp_path: Path) -> None:
+    mine = ConsumerPosition(tmp_path, "journal.publisher")
+    mine.store(100, 3)
+    take_back(tmp_path, 80)
+    assert (mine.seq, mine.epoch) == (100, 3)
+    mine.load()
+    assert (mine.seq, mine.epoch) == (80, 3)
+    mine.store(90, 4)
+    mine.close()
+    again = ConsumerPosition(tmp_path, "journal.publisher")
+    assert (again.seq, again.epoch) == (90, 4)
+    again.close()
+
+
 @pytest.mark.parametrize("name", ["", "../x", "A", "a/b"])
 def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(TapeError, match="expected a name"):
@@ -31,3 +45,10 @@ def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, name: str
 def test_a_tape_that_is_not_there_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(TapeError, match=r"consumer x: cannot keep its position in .*none/consumers/x: No such file"):
         ConsumerPosition(tmp_path / "none", "x")
+
+
+def test_a_position_that_cannot_be_read_is_an_error_and_not_an_absence(tmp_path: Path) -> None:
+    ConsumerPosition(tmp_path, "fine").close()
+    (tmp_path / "consumers" / "odd").mkdir()
+    with pytest.raises(TapeError, match=r"consumers/odd: the position of a consumer cannot be read: Is a directory"):
+        positions(tmp_path)

@@ -65,6 +65,14 @@ def test_what_was_forgotten_beyond_the_tapes_end_is_named(market: Market) -> Non
     assert any(str(stale) in reason for reason in market.engine.recovery.refused_snapshots)
 
 
+def test_an_audit_from_a_snapshot_goes_no_further_than_it_is_told(market: Market) -> None:
+    market.send(market.order(1, 90, 5))
+    kept = market.engine.snapshot()
+    market.send(market.order(1, 91, 5))
+    audit = Audit(market.tape, kept)
+    assert (audit.run(kept.seq), audit.run(kept.seq + 1), audit.run()) == (0, 1, 1)
+
+
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
@@ -124,3 +132,26 @@ def test_a_market_order_refused_by_the_accounts_limits_replays(market: Market, l
     assert (command.price, command.decision) == (0, event.reason)
     market.reopen()
     assert market.engine.recovery.redecided == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        m.KillSwitch(account=9, engaged=True),
+        m.KillSwitch(account=2**32 - 1),
+        m.AccountLimits(account=0),
+        m.AccountLimits(account=2**32 - 1),
+        m.InstrumentDefinition(instrument=0, ticker="A", tick_size=1, lot_size=1, status=m.InstrumentStatus.trading),
+        m.InstrumentDefinition(instrument=2**32 - 1, ticker="A", tick_size=1, lot_size=1),
+    ],
+    ids=str,
+)
+def test_a_command_that_nobody_can_have_taken_is_a_fault_of_the_tape(tmp_path: Path, command: m.Message) -> None:
+    tape = tmp_path / "orders.0"
+    with TapeWriter(tape, segment_bytes=1 << 16) as writer:
+        writer.append(bytes(command.replace(seq=1, ts=NOW)))
+    report = verify_tape(tape)
+    assert not report.ok
+    assert "record 1 does not replay: it stands as accepted and names an account or instrument" in report.problems[0]
+    with pytest.raises(EngineStopped, match="record 1 does not replay"):
+        Engine(tape)
