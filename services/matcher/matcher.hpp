@@ -208,6 +208,7 @@ class Matcher {
 
     // matching.hpp: orders come in, trade, rest
     template <class Sink> void dispatch(const uint8_t* command, Sink& sink);
+    template <class Sink> void dispatch_seldom(const uint8_t* command, Sink& sink);
     template <class Sink> void new_order(const wire::NewOrder& c, Sink& sink);
     template <class Sink> void accept(const wire::NewOrder& c, const Incoming& in, Sink& sink);
     uint32_t add_order(const wire::NewOrder& c, const Incoming& in);
