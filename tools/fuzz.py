@@ -23,8 +23,8 @@ TARGETS = ("wire", "matcher", "core")
 INPUTS = ROOT / "tests" / "fuzz" / "inputs"
 CORPUS = ROOT / "build" / "fuzz"
 CHECKS = ("-DTAPEWIRE_CHECK", "-D_GLIBCXX_ASSERTIONS")
-LONGEST = 6000
-"""Bytes of an input: some two hundred commands."""
+LONGEST = 12_000
+"""Bytes of an input: some five hundred commands."""
 
 
 def clang() -> str | None:

@@ -23,18 +23,25 @@ class Commands {
     size_t make(const Known& known) {
         known_ = known;
         const uint8_t dice = in_.byte();
-        if (dice < 140) new_order();
-        else if (dice < 160) blank<wire::CancelOrder>().order_id = order_id();
-        else if (dice < 195) replace();
-        else if (dice < 207) set_status();
-        else if (dice < 218) advance_clock();
-        else if (dice < 228) define();
-        else if (dice < 234) mass_cancel();
-        else if (dice < 240) trade(blank<wire::BustTrade>());
-        else if (dice < 246) correct();
-        else if (dice < 249) kill();
-        else limits();
+        if (dice < 20) about_an_order<wire::CancelOrder>();
+        else if (dice < 56) replace();
+        else if (dice < 65) set_status();
+        else if (dice < 75) advance_clock();
+        else if (dice < 82) define();
+        else if (dice < 85) mass_cancel();
+        else if (dice < 88) trade(blank<wire::BustTrade>());
+        else if (dice < 91) correct();
+        else if (dice < 92) kill();
+        else if (dice < 96) limits();
+        else new_order();
         return length_;
+    }
+
+    // What came of it.
+    void hear(const uint8_t* event) {
+        if (wire::header(event).type != wire::MessageType::order_accepted) return;
+        const auto& e = *reinterpret_cast<const wire::OrderAccepted*>(event);
+        placed_[placed_next_++ % PLACED] = {e.order_id, e.account};
     }
 
     // An instrument that trades, with bands or without; for a beginning.
@@ -73,9 +80,15 @@ class Commands {
     int64_t price() { return in_.rarely() ? in_.extreme() : 6 * (1 + int64_t(in_.below(30))); }
     int64_t qty() { return in_.one_in(12) ? int64_t{1} << in_.below(52) : in_.number(30); }
     int64_t soon() { return in_.rarely() ? in_.extreme() : known_.now + in_.below(40) * MS; }
-    uint64_t order_id() {
-        if (in_.rarely()) return uint64_t(in_.extreme());
-        return known_.last_order_id - std::min<uint64_t>(known_.last_order_id, in_.below(60));
+
+    // Of orders that were taken lately, or of any.
+    template <class M>
+    M& about_an_order() {
+        auto& m = blank<M>();
+        const Placed& one = placed_[in_.below(PLACED)];
+        m.order_id = in_.rarely() ? uint64_t(in_.extreme()) : one.id;
+        if (!in_.rarely()) m.account = one.account;
+        return m;
     }
 
     void new_order() {
@@ -84,33 +97,64 @@ class Commands {
         o.side = in_.some<wire::Side>(1, 2);
         o.qty = qty();
         o.price = price();
-        const uint8_t kind = in_.byte();
-        o.ord_type = kind < 150 ? wire::OrdType::limit : in_.some<wire::OrdType>(1, 4);
-        const bool stop = o.ord_type == wire::OrdType::stop || o.ord_type == wire::OrdType::stop_limit;
-        if (o.ord_type == wire::OrdType::market && in_.one_in(2)) o.price = 0;
-        o.time_in_force = kind < 90 ? wire::TimeInForce::gtc : in_.some<wire::TimeInForce>(1, 7);
-        if (o.time_in_force == wire::TimeInForce::gtd || in_.rarely()) o.expire_time = soon();
-        if (stop || in_.rarely()) o.stop_px = price();
-        o.self_trade = in_.some<wire::SelfTrade>(0, 5);
+        o.self_trade = in_.one_in(2) ? in_.some<wire::SelfTrade>(0, 5) : wire::SelfTrade::allow;
         o.self_trade_group = o.account / 2;
         o.session = in_.below(3);
-        switch (in_.below(12)) {
-            case 1: o.display_qty = in_.rarely() ? in_.extreme() : std::max<int64_t>(o.qty / (1 + in_.below(9)), 1); break;
+        const uint8_t kind = in_.byte();
+        if (kind < 60) o.ord_type = wire::OrdType::limit, o.time_in_force = wire::TimeInForce::gtc;
+        else if (kind < 180) limit(o);
+        else if (kind < 210) market(o);
+        else if (kind < 245) stop(o);
+        else anything(o);
+        if (in_.rarely()) o.price = in_.extreme();
+    }
+
+    void limit(wire::NewOrder& o) {
+        o.ord_type = wire::OrdType::limit;
+        o.time_in_force = wire::TimeInForce(1 + in_.below(7));
+        if (o.time_in_force == wire::TimeInForce::gtd) o.expire_time = soon();
+        const bool rests = o.time_in_force != wire::TimeInForce::ioc && o.time_in_force != wire::TimeInForce::fok;
+        switch (rests ? in_.below(8) : 6) {
+            case 0: o.display_qty = 1 + (o.qty > 1 ? o.qty / int64_t(1 + in_.below(9)) : 0); break;
+            case 1: o.display_qty = 1 + in_.below(5), o.set_post_only(in_.one_in(3)); break;
             case 2: o.set_hidden(true); break;
             case 3: o.set_post_only(true); break;
-            case 4: o.set_post_only(true), o.set_slide(true); break;
-            case 5: o.min_qty = in_.number(10); break;
-            case 6: o.display_qty = in_.number(5), o.set_post_only(in_.one_in(2)); break;
+            case 4: o.set_post_only(true), o.set_slide(true), o.set_hidden(in_.one_in(3)); break;
+            case 5: o.min_qty = 1 + in_.below(10); break;
             default: break;
         }
-        if (!in_.rarely()) return;
-        o.set_hidden(in_.one_in(2)), o.set_slide(in_.one_in(2)), o.min_qty = in_.extreme();
-        o.display_qty = in_.extreme(), o.stop_px = in_.extreme(), o.expire_time = in_.extreme(), o.self_trade_group = uint32_t(in_.extreme());
+    }
+
+    void market(wire::NewOrder& o) {
+        static constexpr uint16_t TIMES[] = {1, 1, 2, 3, 4, 7};
+        o.ord_type = wire::OrdType::market;
+        o.time_in_force = wire::TimeInForce(in_.any(TIMES));
+        if (in_.one_in(2)) o.price = in_.one_in(2) ? 0 : o.price + int64_t(in_.below(6));
+    }
+
+    void stop(wire::NewOrder& o) {
+        static constexpr uint16_t TIMES[] = {1, 2, 2, 5};
+        o.ord_type = in_.one_in(2) ? wire::OrdType::stop : wire::OrdType::stop_limit;
+        o.time_in_force = wire::TimeInForce(in_.any(TIMES));
+        if (o.time_in_force == wire::TimeInForce::gtd) o.expire_time = soon();
+        o.stop_px = price();
+        if (o.ord_type == wire::OrdType::stop && in_.one_in(2)) o.price = 0;
+        else if (o.ord_type == wire::OrdType::stop_limit && in_.one_in(4)) o.display_qty = 1 + in_.below(5);
+        else if (o.ord_type == wire::OrdType::stop_limit && in_.one_in(5)) o.set_hidden(true);
+    }
+
+    void anything(wire::NewOrder& o) {
+        o.ord_type = in_.some<wire::OrdType>(0, 5), o.time_in_force = in_.some<wire::TimeInForce>(0, 8);
+        o.set_hidden(in_.one_in(2)), o.set_slide(in_.one_in(2)), o.set_post_only(in_.one_in(2));
+        if (in_.one_in(3)) o.min_qty = in_.extreme();
+        if (in_.one_in(3)) o.display_qty = in_.extreme();
+        if (in_.one_in(3)) o.stop_px = in_.extreme();
+        if (in_.one_in(3)) o.expire_time = in_.extreme();
+        if (in_.one_in(3)) o.self_trade_group = uint32_t(in_.extreme());
     }
 
     void replace() {
-        auto& r = blank<wire::ReplaceOrder>();
-        r.order_id = order_id();
+        auto& r = about_an_order<wire::ReplaceOrder>();
         r.price = in_.one_in(5) ? 0 : price();
         r.qty = qty();
         if (in_.one_in(4)) r.stop_px = price();
@@ -120,8 +164,8 @@ class Commands {
         auto& s = blank<wire::SetInstrumentStatus>();
         if (in_.one_in(6)) s.header.instrument = 0;
         // Back to trading as often as away from it, and seldom gone.
-        static constexpr uint16_t STATUSES[] = {1, 1, 1, 1, 2, 3, 4, 4, 5, 5, 6, 6};
-        s.status = in_.one_in(20) ? wire::InstrumentStatus::delisted : in_.rarely() ? wire::InstrumentStatus(in_.extreme()) : wire::InstrumentStatus(in_.any(STATUSES));
+        static constexpr uint16_t STATUSES[] = {1, 1, 1, 1, 1, 1, 1, 2, 3, 4, 4, 5, 5, 6};
+        s.status = in_.one_in(40) ? wire::InstrumentStatus::delisted : in_.rarely() ? wire::InstrumentStatus(in_.extreme()) : wire::InstrumentStatus(in_.any(STATUSES));
         s.reason = in_.some<wire::StatusReason>(0, 5);
         if (in_.one_in(3)) s.resume_time = soon();
     }
@@ -144,7 +188,7 @@ class Commands {
         if (in_.one_in(5)) d.max_qty = in_.number(200), d.min_price = in_.number(60), d.max_price = in_.number(255);
         if (in_.one_in(9)) d.static_band_bps = uint32_t(in_.extreme()), d.limit_state_ms = uint32_t(in_.extreme()), d.pause_ms = uint32_t(in_.extreme());
         if (in_.one_in(9)) d.reference_price = in_.extreme(), d.collar_bps = uint32_t(in_.extreme());
-        d.status = in_.one_in(2) ? wire::InstrumentStatus::unspecified : in_.some<wire::InstrumentStatus>(1, 7);
+        d.status = in_.one_in(5) ? in_.some<wire::InstrumentStatus>(0, 7) : wire::InstrumentStatus(in_.below(2));
         d.price_exponent = int8_t(in_.byte());
         wire::set_text(d.ticker_pointer, d.ticker, "FUZZ", in_.below(5));
     }
@@ -184,8 +228,16 @@ class Commands {
         l.self_trade = in_.some<wire::SelfTrade>(0, 5);
     }
 
+    struct Placed {
+        uint64_t id;
+        uint32_t account;
+    };
+    static constexpr uint32_t PLACED = 24;
+
     Input& in_;
     Known known_;
+    Placed placed_[PLACED]{};
+    uint32_t placed_next_ = 0;
     alignas(8) uint8_t room_[ROOM];
     size_t length_ = 0;
     uint64_t cl_ord_id_ = 0;

@@ -31,6 +31,7 @@ class Run {
         ++tally.events;
         tally.trades += wire::header(event_).type == wire::MessageType::order_executed;
         if (spoil && tally.events == 40) event_[bytes - 16] ^= 1;
+        commands_.hear(event_);
         replay(event_, bytes);
     }
 

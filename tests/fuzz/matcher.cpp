@@ -36,13 +36,23 @@ class Run {
         if (wire::check(command, length) != wire::Fault::none) fail("the fuzzer made a malformed command");
         events_.clear();
         events_.command(wire::header(command));
+        const uint64_t most = matcher_->most_events(), before = tally.events;
         matcher_->apply(command, events_);
-        const uint8_t* p = events_.data();
         ++tally.commands;
+        bool completed = false;
+        const uint8_t* p = events_.data();
         for (const uint8_t* end = p + events_.size(); p < end; p += 8 + 8 * (wire::load64(p) >> 32)) {
             ++tally.events;
             tally.trades += wire::header(p).type == wire::MessageType::order_executed;
+            completed = wire::header(p).type == wire::MessageType::command_completed;
             ledger_.take(p);
+            commands_.hear(p);
+        }
+        if (tally.events - before >= most) fail("more events than most_events() told");
+        if (completed && wire::header(command).type == wire::MessageType::advance_clock) {
+            const int64_t due = matcher_->next_due(), up_to = reinterpret_cast<const wire::AdvanceClock*>(command)->up_to;
+            // Timers start from the command's time, which an engine has never behind what it advances to.
+            if (due && due <= up_to && now_ >= up_to) fail("the clock was advanced, and something is still due");
         }
         if (spoil && !ledger_.held.empty()) ++ledger_.held.begin()->second.leaves;
         if (seq_ % 8 == 0) ledger_.compare(*matcher_);

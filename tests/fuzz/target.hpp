@@ -48,7 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* p, size_t n) {
 
 namespace tapewire::fuzz {
 
-constexpr size_t LONGEST = 6000;
+constexpr size_t LONGEST = 12'000;
 
 inline std::string running;  // how to run again what runs now
 
