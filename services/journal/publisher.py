@@ -1,6 +1,6 @@
 """The journal's republisher: tails the orders tape, folds it into the house market, publishes what that gives.
 
-    tape ──poll──▶ HouseMarket ──▶ house.trade, quote, book, instrument, exec
+    tape ──poll──▶ HouseMarket ──▶ house.trade, quote, book, status, auction, instrument, exec
       └───────────────────────────▶ orders.tape.<shard>, each record as it is
 
 It can only fall behind: when the bus takes no more it waits, and the tape keeps everything. Its position on the tape is
@@ -19,12 +19,15 @@ from tapewire import messages as m
 from tapewire.config import Publisher as Settings
 from tapewire.errors import TransportError
 from tapewire.house import FEED, HouseMarket
+from tapewire.house_notices import KINDS
 from tapewire.interfaces import Received, Transport
 from tapewire.logs import Logger
 from tapewire.subjects import Subject, subject
 
 SERVICE = "journal"
 WAIT_S = 0.05  # between two looks at the stop signal while the tape stands still
+BOOK = "book"  # what a snapshot request may name, beside the KINDS of notices
+MAX_WORD = 16  # bytes of it that are looked at
 BEHIND = 100_000  # records; further behind than that is reported as degraded
 
 
@@ -175,17 +178,28 @@ class Publisher:
             self._position.store(seq)
 
     def _on_snapshot_request(self, request: Received) -> None:
-        """Answers with the book as last published; a FeedStatus says so if there is no such instrument."""
+        """Answers with what was published last: the book, or what the payload asks for by name; see README.md.
+
+        A FeedStatus says so if there is no such instrument, or nothing of that name.
+        """
         if not request.reply:
             return
-        ticker = Subject.parse(request.subject).key
-        book = self._market.book(ticker)
-        if book is not None:
-            answer = book.snapshot()
-        else:
-            reason = f"no instrument {ticker!r}; there are {', '.join(self._market.tickers[:20]) or 'none yet'}"
-            answer = bytes(m.FeedStatus(ts=self._now(), state=m.FeedState.down, reason=reason))
-        if not self._transport.publish(request.reply, answer):
+        ticker, wanted = Subject.parse(request.subject).key, bytes(request.data[:MAX_WORD]).decode("ascii", "replace")
+        if not self._transport.publish(request.reply, self._snapshot(ticker, wanted)):
             self._log.warning("snapshot_not_answered", ticker=ticker, reason="outgoing buffer full")
             return
         self.answered += 1
+
+    def _snapshot(self, ticker: str, wanted: str) -> bytes:
+        book = self._market.book(ticker)
+        if book is None:
+            listed = ", ".join(self._market.tickers[:20]) or "none yet"
+            return self._nothing(f"no instrument {ticker!r}; there are {listed}")
+        if wanted in ("", BOOK):
+            return book.snapshot()
+        if wanted in KINDS:
+            return book.notices.standing(wanted)
+        return self._nothing(f"no snapshot called {wanted!r}; expected {BOOK}, {', '.join(KINDS)}, or no payload")
+
+    def _nothing(self, reason: str) -> bytes:
+        return bytes(m.FeedStatus(ts=self._now(), state=m.FeedState.down, reason=reason))
