@@ -120,9 +120,11 @@ class HouseMarket:
             if group != self._group:
                 self._settle()
                 self._group = group
+            # The head of what is published at the command's end, wherever the reader paused.
+            self._last = record
         if self._definition is not None and record.cause == self._definition.seq:
             self._answer_definition(self._definition, record)
-        self._last, self._seq = record, record.seq
+        self._seq = record.seq
         if (fold := self._folds.get(record.TYPE)) is not None:
             fold(record)
         out, self._out = self._out, []
@@ -257,11 +259,14 @@ class HouseMarket:
         self._report_to(record.taker_account, _blanked(raw, m.OrderExecuted.maker_leaves_qty))
 
     def _on_busted(self, record: m.TradeBusted) -> None:
-        self._notify(self._known(record).notices.busted(record))
+        # No core checks the instrument an operator names here: under one that never was, only the accounts are told.
+        if (book := self._books.get(record.instrument)) is not None:
+            self._notify(book.notices.busted(record))
         self._report_both(record)
 
     def _on_corrected(self, record: m.TradeCorrected) -> None:
-        self._notify(self._known(record).notices.corrected(record))
+        if (book := self._books.get(record.instrument)) is not None:
+            self._notify(book.notices.corrected(record))
         self._report_both(record)
 
     # -- helpers

@@ -19,6 +19,7 @@ Top = tuple[int, int, int, int]
 _NO_TOP: Top = (0, 0, 0, 0)
 _LIVE, _CROSSED = m.BookQuality.live, m.BookQuality.crossed  # a call collects orders that cross or lock
 
+
 class Levels:
     """One side: shown quantity and number of showing orders per price, and the best price first."""
 

@@ -44,9 +44,7 @@ class Notices:
             *(*HEAD, "status", "old_status", "reason", "auction_price", "auction_qty", "resume_time"), **terms
         )
         self._limit = m.LimitStateChanged.encoder(*HEAD, "state", "lower_price", "upper_price", **terms)
-        self._auction = m.AuctionIndicated.encoder(
-            *(*HEAD, "price", "qty", "imbalance_qty", "imbalance_side"), **terms
-        )
+        self._auction = m.AuctionIndicated.encoder(*(*HEAD, "price", "qty", "imbalance_qty", "imbalance_side"), **terms)
         self._busted = m.TradeBusted.encoder(
             *(*HEAD, "match_id", "price", "qty", "taker_side"), instrument=definition.instrument
         )

@@ -1,8 +1,8 @@
 """The live orders of the house market, as far as its books need them: what is left of each, and what of that is shown.
 
-    shown   of an order in the book          of one that waits (stop, at-the-close)   0
-            plain   all that is left         hidden                                   0
-            iceberg displayQty, or less: what it shows shrinks by each match as maker until OrderRestated says the next
+shown   of an order in the book          of one that waits (stop, at-the-close)   0
+        plain   all that is left         hidden                                   0
+        iceberg displayQty, or less: what it shows shrinks by each match as maker until OrderRestated says the next
 """
 
 from __future__ import annotations
@@ -66,16 +66,14 @@ class LiveOrders:
         order.show_next()
 
     def executed(self, record: m.OrderExecuted) -> None:
-        qty, auction = record.qty, record.auction
+        qty = record.qty
         maker = self._less(record.maker_order_id, qty, record.maker_leaves_qty, record)
         taker = self._less(record.taker_order_id, qty, record.taker_leaves_qty, record)
-        if auction:
-            # Both rested. What an iceberg shows is said by OrderRestated once the auction is through.
-            maker.show(min(maker.shown, maker.leaves))
-            taker.show(min(taker.shown, taker.leaves))
+        if record.auction:
+            maker.show_next()  # both have rested; an iceberg's OrderRestated follows and says the same
         else:
             maker.show(maker.shown - qty if maker.shown > qty else 0)
-            taker.show_next()
+        taker.show_next()
 
     def restated(self, record: m.OrderRestated) -> None:
         order = self._live(record.order_id, record)

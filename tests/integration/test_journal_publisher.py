@@ -117,6 +117,9 @@ async def test_everything_on_the_tape_is_published_and_snapshots_are_answered(
         await until(lambda: len(raw) == len(market.records))
         await until(lambda: checkpoint.published.seq == len(market.records))
         answer = m.decode((await watching.request(f"{env}.house.snapshot.BTC=2FUSD", b"")).data)
+        subject = f"{env}.house.snapshot.BTC=2FUSD"
+        words = (b"book", b"status", b"limit", b"auction", b"\xff" * 99)
+        asked = [m.decode((await watching.request(subject, word)).data) for word in words]
         unknown = m.decode((await watching.request(f"{env}.house.snapshot.XYZ", b"")).data)
         stop.set()
         await running
@@ -126,6 +129,17 @@ async def test_everything_on_the_tape_is_published_and_snapshots_are_answered(
     assert isinstance(answer, m.BookSnapshot)
     assert {(one.side, one.price): (one.qty, one.orders) for one in answer.levels} == market.levels(1)
     assert answer.book_seq == [m.BookDelta.decode(p).book_seq for s, p in published if s.endswith("book.BTC=2FUSD")][-1]
+    statuses = [
+        p
+        for s, p in published
+        if s.endswith("status.BTC=2FUSD") and m.type_of(p) == m.MessageType.instrument_status_changed
+    ]
+    assert [type(one) for one in asked] == [
+        *(m.BookSnapshot, m.InstrumentStatusChanged, m.LimitStateChanged, m.AuctionIndicated, m.FeedStatus)
+    ]
+    assert asked[0] == answer
+    assert bytes(asked[1]) == statuses[-1]
+    assert "expected book, status, limit, auction, or no payload" in asked[4].reason  # type: ignore[attr-defined]
     assert isinstance(unknown, m.FeedStatus)
     assert unknown.reason == f"no instrument 'XYZ'; there are {', '.join(TICKERS)}"
     await until(lambda: health[-1].state == m.HealthState.draining)
