@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 export UV_PYTHON_DOWNLOADS := never
 UV_VERSION := 0.13.8
-CORE := $(shell find tapewire services bench -name '*.pyx' -o -name '*.hpp')
+CORE := $(shell find tapewire services bench -name '*.pyx' -o -name '*.pxi' -o -name '*.hpp')
 ARGS ?=
 
 help: ## list the targets
@@ -55,8 +55,9 @@ lock: ## resolve the dependencies anew (after editing pyproject.toml)
 	@$(VENV)/bin/uv lock --quiet
 	@$(VENV)/bin/uv export --quiet --no-header --all-extras --no-emit-project --no-annotate -o requirements.lock
 
-clean: ## remove what was built (not the data in .tapewire)
-	@rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove what was built, and empty rings in memory (not the data in .tapewire)
+	-@test ! -e $(VENV)/.built || $(PY) -m tapewire.ring.removal
+	@rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
 .PHONY: help setup build generate check test test-all bench demo lock clean

@@ -11,7 +11,7 @@ What a user imports:
     tapewire.fixed         exact decimals
     tapewire.config        settings
     tapewire.errors        everything that is raised on purpose
-    tapewire.testing       fakes of time, network and disk
+    tapewire.testing       fakes of time and disk, stepped agents, recorded days
 
 Nothing is imported here: each of them costs only who uses it.
 """

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from tapewire.errors import ConfigError
 from tapewire.ring import Doorbell
 
 
@@ -152,7 +151,7 @@ class AgentRunner:
     An exception ends the agent: nothing is retried here, for what an agent half did only its owner can judge. It is
     given to `on_error` at once, from the agent's thread, and raised by `join`.
 
-        runner = AgentRunner(agent, FutexIdle(doorbell), core=1)
+        runner = AgentRunner(agent, FutexIdle(doorbell))
         signal.signal(signal.SIGTERM, lambda *_: runner.request_stop())
         runner.start()
         runner.join()
@@ -163,14 +162,9 @@ class AgentRunner:
         agent: Agent,
         idle: IdleStrategy,
         *,
-        core: int | None = None,
         on_error: Callable[[Agent, BaseException], None] | None = None,
     ) -> None:
-        """`core` pins the thread. ConfigError: this process may not use that core."""
-        allowed = os.sched_getaffinity(0)
-        if core is not None and core not in allowed:
-            raise ConfigError(f"agent '{agent.name}': core {core}; this process may use {sorted(allowed)}")
-        self._agent, self._idle, self._core, self._on_error = agent, idle, core, on_error
+        self._agent, self._idle, self._on_error = agent, idle, on_error
         self._thread: threading.Thread | None = None
         self._stop = False
         self._error: BaseException | None = None
@@ -194,8 +188,6 @@ class AgentRunner:
     def run(self) -> None:
         """Runs the agent on the calling thread until it has stopped and was closed; `error` says how it went."""
         try:
-            if self._core is not None:
-                os.sched_setaffinity(threading.get_native_id(), {self._core})
             do_work, idle = self._agent.do_work, self._idle.idle
             while not self._stop:
                 idle(do_work())

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import IO
 
 # Runs in the child before the real program takes its place. PDEATHSIG survives exec; it is sent when the *thread* that
@@ -23,7 +23,6 @@ os.execv(program[0], program)
 def spawn(
     program: Sequence[str],
     *,
-    env: Mapping[str, str] | None = None,
     stdout: IO[bytes] | int | None = None,
     stderr: IO[bytes] | int | None = None,
     on_parent_death: int = signal.SIGKILL,
@@ -34,7 +33,6 @@ def spawn(
     """
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(int(on_parent_death)), *program],
-        env=env,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,

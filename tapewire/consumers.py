@@ -54,16 +54,24 @@ class ConsumerPosition:
 
 
 def positions(tape: Path) -> dict[str, int]:
-    """Every registered consumer of a tape and the last record it has dealt with."""
+    """Every registered consumer of a tape and the last record it has dealt with.
+
+    Raises TapeError if one cannot be read: what it still needs must not be taken for done.
+    """
     found = {}
     for path in sorted((tape / FOLDER).glob("*")):
-        raw = path.read_bytes()
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:  # moved aside by a cut meanwhile
+            continue
+        except OSError as error:
+            raise TapeError(f"{path}: the position of a consumer cannot be read: {error.strerror}") from error
         found[path.name] = _SEQ.unpack(raw)[0] if len(raw) == _SEQ.size else 0
     return found
 
 
 def take_back(tape: Path, last_seq: int) -> None:
-    """Moves every position behind `last_seq` back to it: the records beyond were lost. Raises OSError."""
+    """Moves every position behind `last_seq` back to it: the records beyond were lost. Raises TapeError, OSError."""
     for name, seq in positions(tape).items():
         if seq > last_seq:
             with (tape / FOLDER / name).open("r+b") as file:

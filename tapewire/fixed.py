@@ -36,10 +36,12 @@ def _slow_mantissa(text: str, exponent: int) -> int:
     if not MIN_EXPONENT <= exponent <= MAX_EXPONENT:
         raise FixedError(f"exponent {exponent}: expected {MIN_EXPONENT} to {MAX_EXPONENT}")
     sign, digits, places = _parts(text)
+    if not digits:
+        return 0
     shift = places - exponent
     if shift >= 0:
         # A bound before the power is taken: "1e999999" must not build a number of a million digits.
-        if shift > 40 and digits:
+        if shift > 40:
             raise FixedError(f"{text!r} does not fit 64 bits at exponent {exponent}")
         mantissa = digits * int(10**shift)
     else:
@@ -80,6 +82,8 @@ def to_text(mantissa: int, exponent: int) -> str:
 def exponent_of(text: str) -> int:
     """The largest exponent (at most 0) at which `text` is an integer: -2 for "0.01", -1 for "0.50", 0 for "25"."""
     _, digits, places = _parts(text)
+    if not digits:
+        return 0
     while places < 0 and digits % 10 == 0:
         digits, places = digits // 10, places + 1
     if places < MIN_EXPONENT:

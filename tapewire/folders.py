@@ -10,12 +10,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import threading
 from pathlib import Path
 
 from tapewire.errors import ConfigError
 
 SHARED_MEMORY = Path("/dev/shm")
+_RINGS = re.compile(r"tapewire-.+-[0-9a-f]{8}")
 _INBOUND = re.compile(r"orders\.[0-9]+\.[0-9]+\.[a-z0-9][a-z0-9_-]*")
 
 
@@ -72,18 +75,37 @@ class Folders:
         try:
             for folder in (self.tapes, self.archive, self.nats, self.stats, rings):
                 folder.mkdir(parents=True, exist_ok=True)
-            if self.rings.is_symlink() and self.rings.readlink() != rings.absolute():
-                self.rings.unlink()
-            if not self.rings.is_symlink() and rings.absolute() != self.rings.absolute():
-                self.rings.symlink_to(rings.absolute())
+            self._link(rings.absolute())
         except OSError as error:
             raise ConfigError(
                 f"data folder {self.data}: cannot create {error.filename}: {error.strerror}. "
                 f"Point `data` and `rings` at folders this user may write to"
             ) from error
 
+    def _link(self, rings: Path) -> None:
+        """Leads `<data>/rings` to `rings`, in one step: services that start together do this at the same time."""
+        if rings == self.rings.absolute() or (self.rings.is_symlink() and self.rings.readlink() == rings):
+            return
+        if self.rings.is_dir() and not self.rings.is_symlink():
+            raise ConfigError(
+                f"{self.rings}: a folder, and `rings` is {rings}. Set `rings` to that folder, or remove it once what "
+                f"its rings hold has been taken"
+            )
+        aside = self.rings.with_name(f".rings.{threading.get_native_id()}")
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(rings)
+        try:
+            os.replace(aside, self.rings)
+        finally:
+            aside.unlink(missing_ok=True)
+
 
 def default_rings(env: str, data: Path) -> Path:
-    """The shared-memory folder of an environment's rings: one per data folder, so that two never meet."""
-    mark = hashlib.sha256(str(data.absolute()).encode()).hexdigest()[:8]
+    """The shared-memory folder of an environment's rings: one per data folder, however that is written."""
+    mark = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:8]
     return SHARED_MEMORY / f"tapewire-{env}-{mark}"
+
+
+def all_default_rings() -> list[Path]:
+    """The folders of rings that `default_rings` named and that are there, of whatever environment and data."""
+    return sorted(path for path in SHARED_MEMORY.glob("tapewire-*") if _RINGS.fullmatch(path.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import importlib.metadata
@@ -23,6 +24,8 @@ STOP_WITHIN_S = 5.0
 LOG_LIMIT_BYTES = 16 << 20
 LOG_LINES_SHOWN = 8
 URL_FILE = "url"
+LOCK_TRIES = 5
+LOCK_RETRY_S = 0.01  # `running_url` holds the lock for less than that
 
 
 def find_binary() -> Path:
@@ -76,7 +79,10 @@ class NatsServer:
         except BaseException:
             self.stop()
             raise
-        (self.store / URL_FILE).write_text(self.url)
+        # In one step: whoever reads it while it is written must not find half an address.
+        aside = self.store / f"{URL_FILE}.new"
+        aside.write_text(self.url)
+        aside.replace(self.store / URL_FILE)
         return self
 
     def _start(self, binary: Path) -> None:
@@ -125,6 +131,11 @@ class NatsServer:
             self.store.mkdir(parents=True, exist_ok=True)
             if self._lock is None:
                 self._lock = (self.store / "lock").open("wb")
+            for _ in range(LOCK_TRIES - 1):
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return
+                time.sleep(LOCK_RETRY_S)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if self._lock is not None:

@@ -98,8 +98,13 @@ def subject(env: str, feed: str, kind: str, key: str | int) -> str:
     return f"{env}.{feed}.{kind}.{escape(str(key))}"
 
 
+def is_word(text: str) -> bool:
+    """Whether a text can be the env, the feed or the kind of a subject."""
+    return _WORD.fullmatch(text) is not None
+
+
 def _check_word(name: str, word: str) -> None:
-    if not _WORD.fullmatch(word):
+    if not is_word(word):
         raise SubjectError(f"subject: {name} is {word!r}; expected a lower-case word of a-z, 0-9, - and _")
 
 
@@ -126,7 +131,7 @@ def parse_pattern(text: str) -> str:
         )
     for at, word in enumerate(words):
         closes = word == REST and at == len(parts) - 1
-        if word != ANY and not closes and not _WORD.fullmatch(word):
+        if word != ANY and not closes and not is_word(word):
             raise SubjectError(
                 f"pattern {text!r}: part {at + 1} is {word!r}; expected a lower-case name, * for any one part, "
                 f"or > at the end for all that follows"

@@ -20,12 +20,21 @@ _UNITS: Final = {"d": DAY, "h": 3600 * NS, "m": 60 * NS, "s": NS, "ms": 10**6, "
 _RELATIVE: Final = re.compile(r"-((?:\d{1,9}(?:ms|us|ns|d|h|m|s))+)")
 _PART: Final = re.compile(r"(\d+)(ms|us|ns|d|h|m|s)")
 _CLOCK: Final = re.compile(r"\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?")
-_FRACTION: Final = re.compile(r"(?<=:\d\d)[.,](\d{1,9})(?=$|[Z+-])")
+_FRACTION: Final = re.compile(r"(?:(?<=:\d\d:\d\d)|(?<=[T ]\d{6}))[.,](\d{1,9})(?=$|[Z+-])")
 
 
 def parse(text: str, now: int) -> int:
-    """The time that `text` means, UTC ns; `now` (UTC ns) is what relative times count from. Raises TimeError."""
-    text = text.strip()
+    """The time that `text` means, UTC ns; `now` (UTC ns) is what relative times count from.
+
+    Raises TimeError for anything else, and for times before 1970 or after 2262, which 64 bits of ns do not hold.
+    """
+    ts = _parsed(text.strip(), now)
+    if not 0 <= ts < 1 << 63:
+        raise TimeError(f"time {text!r}: expected one from 1970 to 2262, where 64 bits of ns end")
+    return ts
+
+
+def _parsed(text: str, now: int) -> int:
     if text == "now":
         return now
     if text in ("today", "yesterday"):
@@ -59,11 +68,15 @@ def _iso(text: str) -> int:
     whole = text[: fraction.start()] + text[fraction.end() :] if fraction else text
     try:
         moment = datetime.fromisoformat(whole)
+        # What is left of a fraction here was none of seconds, or longer than nine places, and has lost its end already.
+        known = moment.microsecond == 0
     except ValueError:
+        known = False
+    if not known:
         raise TimeError(
             f"time {text!r}: expected ISO (2026-11-21T09:00, UTC unless it says otherwise), a time of today (09:30), "
             f"now, today, yesterday, -5m (units d h m s ms us ns), or s, ms, µs, ns since 1970"
-        ) from None
+        )
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * NS + since.microseconds * 1000 + ns
+    return (since.days * 86_400 + since.seconds) * NS + ns

@@ -9,7 +9,8 @@ python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 python3 -c 'import ensurepip, venv' 2>/dev/null || fail "python3 has no venv module. Debian: apt-get install python3-venv"
 python3 -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' ||
   fail "Python.h not found. Debian: apt-get install python3-dev"
-command -v g++ >/dev/null || command -v c++ >/dev/null ||
+cxx=${CXX:-$(command -v c++ || command -v g++)}
+command -v "${cxx:-c++}" >/dev/null ||
   fail "no C++ compiler found (the core is compiled on this machine). Debian: apt-get install g++"
-echo 'int main(){}' | "${CXX:-c++}" -std=c++20 -x c++ -o /dev/null - 2>/dev/null ||
-  fail "the C++ compiler does not take -std=c++20 (g++ 10 or clang 12 is enough): $("${CXX:-c++}" --version 2>&1 | head -1)"
+echo 'int main(){}' | "$cxx" -std=c++20 -x c++ -o /dev/null - 2>/dev/null ||
+  fail "the C++ compiler does not take -std=c++20 (g++ 10 or clang 12 is enough): $("$cxx" --version 2>&1 | head -1)"

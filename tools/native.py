@@ -19,7 +19,7 @@ COMMON = (
     "-I.",
 )
 RELEASE = ("-O3", "-g0")
-"""What the extension modules are compiled with, in pyproject.toml."""
+"""What the extension modules are compiled with, in setup.py."""
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 

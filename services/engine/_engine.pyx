@@ -42,7 +42,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
     cdef enum class Mismatch(int):
-        none, malformed, sequence, event_differs, event_unexpected, event_missing, order_id
+        none, malformed, sequence, event_differs, event_unexpected, event_missing, order_id, impossible
     cdef enum class Idle(int):
         spin, yield_thread, futex
     cdef enum class ErrorKind(int):
@@ -111,6 +111,7 @@ MISMATCHES = {
     Mismatch.event_unexpected: "an event that no command before it causes",
     Mismatch.event_missing: "a command where an event of the command before it was due",
     Mismatch.order_id: "its order id is not the next one",
+    Mismatch.impossible: "it stands as accepted and names an account or instrument that cannot be",
 }
 
 IDLES = {"spin": Idle.spin, "yield": Idle.yield_thread, "futex": Idle.futex}

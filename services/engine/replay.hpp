@@ -19,6 +19,7 @@ enum class Mismatch : int {
     event_unexpected = 4,  // an event on the tape that nothing here derives
     event_missing = 5,     // a command came where an event of the command before was due
     order_id = 6,          // an accepted order's id is not the next one
+    impossible = 7,        // a command stands as accepted that names a place outside of the state
 };
 
 class Replay {
@@ -72,6 +73,7 @@ class Replay {
         }
         risk::Verdict verdict = core_.decide(again_.data());
         if (verdict.reason != recorded) {
+            if (accepted && leads_outside(wire::header(p).type, verdict.reason)) return Mismatch::impossible;
             decided_otherwise(wire::header(p).seq);
             verdict = {recorded, 0, 0};
         }
@@ -81,6 +83,12 @@ class Replay {
         at_ = 0;
         core_.apply(p, verdict, *this);
         return Mismatch::none;
+    }
+
+    // Numbers of accounts and instruments are places in the state: whatever the rules were, nobody can have taken these.
+    static bool leads_outside(MessageType type, wire::RejectReason reason) {
+        if (type == MessageType::kill_switch) return reason == wire::RejectReason::unknown_account;
+        return (type == MessageType::account_limits || type == MessageType::instrument_definition) && reason == wire::RejectReason::capacity;
     }
 
     Mismatch compare(const uint8_t* p, size_t n, const wire::Header& header) {

@@ -1,7 +1,7 @@
 """The command `tapewire`: a group whose subcommands are loaded only when called.
 
-A subcommand is a module `tapewire/cli/<name>.py` with a click command in the attribute `command`; the first line of
-its docstring is its line in `tapewire --help`. A service is run as `python -m services.<name>` would run it.
+A subcommand is a module `tapewire/cli/<name>.py` (no `_` in front) with a click command in the attribute `command`; the
+first line of its docstring is its line in `tapewire --help`. A service is run as `python -m services.<name>` would be.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Commands(click.Group):
     """Finds subcommands by file name and imports only the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        found = (module.name for module in pkgutil.iter_modules(__path__) if module.name != "__main__")
+        found = (module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
         return sorted({*(name.replace("_", "-") for name in found), *SERVICES})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -57,7 +57,7 @@ async def _watch(pattern: str, settings: Nats, as_json: bool, count: int | None)
     from tapewire.messages import decode
     from tapewire.render import Renderer
     from tapewire.render import as_json as to_json
-    from tapewire.transports.nats import NatsTransport
+    from tapewire.transports.nats import NatsTransport, without_secret
 
     renderer, shown, failures = Renderer(), 0, list[BaseException]()
     stop = stop_on_signals()
@@ -99,7 +99,7 @@ async def _watch(pattern: str, settings: Nats, as_json: bool, count: int | None)
     transport = NatsTransport(settings, name="tapewire sub", on_failure=fail)
     await transport.connect()
     await transport.subscribe(pattern, show)
-    click.echo(f"watching {pattern} at {settings.url}; Ctrl-C ends", err=True)
+    click.echo(f"watching {pattern} at {without_secret(settings.url)}; Ctrl-C ends", err=True)
     await stop.wait()
     await transport.close()
     await asyncio.sleep(0)

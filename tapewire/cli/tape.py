@@ -6,11 +6,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from tapewire.cli._options import Instant, data_option, json_option
 
 if TYPE_CHECKING:
     from tapewire.render import Renderer
@@ -19,31 +20,6 @@ if TYPE_CHECKING:
 POLL = 1024
 WAIT_S = 0.5
 _DAY_NS = 86_400_000_000_000
-
-data_option = click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    default=Path(".tapewire/demo"),
-    show_default=True,
-    envvar="TAPEWIRE_DATA",
-    help="Data folder.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="For programs: JSON.")
-
-
-class Instant(click.ParamType[int]):
-    """A time as UTC ns: ISO 8601 (UTC unless it says otherwise) or the ns themselves."""
-
-    name = "time"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int) or value.isdigit():
-            return int(value)
-        try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a time; expected 2026-11-21T10:31:07.5 (UTC) or nanoseconds", param, ctx)
-        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 1_000_000_000 + at.microsecond * 1000
 
 
 @click.group()
@@ -99,7 +75,7 @@ def ls(data: Path, as_json: bool) -> None:
 @command.command()
 @click.argument("name")
 @click.option("--from", "from_seq", type=click.IntRange(min=1), help="Begin with this record.")
-@click.option("--from-time", type=Instant(), help="Begin with the first record sequenced at this time (UTC) or later.")
+@click.option("--from-time", type=Instant(), help="Begin with the first record sequenced at this time or later.")
 @click.option("-n", "count", type=click.IntRange(min=0), default=10, show_default=True, help="Begin with the last N.")
 @click.option("--follow/--no-follow", default=True, help="Go on as the tape grows, or end with it.")
 @data_option

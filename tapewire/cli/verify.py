@@ -6,19 +6,13 @@ from pathlib import Path
 
 import click
 
+from tapewire.cli._options import data_option
 from tapewire.errors import TapewireError
 
 
 @click.command()
 @click.argument("tapes", nargs=-1)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    default=Path(".tapewire/demo"),
-    show_default=True,
-    envvar="TAPEWIRE_DATA",
-    help="Data folder.",
-)
+@data_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document with a report per tape.")
 def command(tapes: tuple[str, ...], data: Path, as_json: bool) -> None:
     """Replay TAPES (all by default) and compare: every checksum and sequence number, every event byte by byte with what

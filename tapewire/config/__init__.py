@@ -28,6 +28,7 @@ from tapewire.config.sections import (
 )
 from tapewire.errors import ConfigError
 from tapewire.folders import default_rings
+from tapewire.subjects import is_word
 
 __all__ = [
     "Account",
@@ -50,6 +51,7 @@ PUBLIC_URLS = {
     "kraken": ("wss://ws.kraken.com/v2", "https://api.kraken.com"),
 }
 _LISTS = ("instrument", "account", "feed")
+_OWN_FEEDS = frozenset({"house", "orders", "ops"})  # second parts of subjects that our own services publish under
 _SECTIONS: dict[str, type[Section]] = {"nats": Nats, "engine": Engine, "flusher": Flusher, "publisher": Publisher}
 _S = TypeVar("_S", bound=Section)
 
@@ -119,8 +121,15 @@ def _feeds(reader: Reader, tree: dict[str, Any]) -> dict[str, Feed]:
     feeds = {}
     for name, table in tables.items():
         path = f"feed.{name}"
-        if not (name.isascii() and name.replace("_", "").replace("-", "").isalnum() and name == name.lower()):
-            raise ConfigError(f"{path}: a feed is a part of subjects; expected a lower-case name of a-z, 0-9, - and _")
+        if not is_word(name):
+            raise ConfigError(
+                f"{path}: a feed is a part of subjects; expected a lower-case name of a-z, 0-9, - and _ that begins "
+                f"with a letter or digit"
+            )
+        if name in _OWN_FEEDS:
+            raise ConfigError(
+                f"{path}: subjects of {name!r} are those of our own services; expected another name, as the venue's"
+            )
         feed = reader.section(Feed, table, path)
         _refuse_twice(feed.tickers, f"{path}.tickers")
         feeds[name] = _with_public_urls(reader, feed, path)

@@ -142,7 +142,8 @@ class Reader:
             value = msgspec.convert(raw, hint, strict=not given.text)
         except msgspec.ValidationError:
             raise _refused(at, given, allowed(hint)) from None
-        if extra.get("power_of_two") and value & (value - 1):
+        # NaN is neither below nor above a bound, so bounds alone let it pass.
+        if value != value or (extra.get("power_of_two") and value & (value - 1)):
             raise _refused(at, given, allowed(hint))
         return value
 

@@ -19,11 +19,11 @@ Durability = Literal["memory", "disk"]
 Idle = Literal["spin", "yield", "futex"]
 Venue = Literal["binance", "coinbase", "kraken"]
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$", extra={"allowed": "1 to 31 of a-z, 0-9, - and _"})]
-Ticker = Annotated[str, Meta(pattern=r"^[!-~]{1,31}$", extra={"allowed": "1 to 31 printable ASCII characters"})]
-Url = Annotated[str, Meta(pattern=r"^([a-z]+://.+)?$", extra={"allowed": 'a URL such as "wss://host/path"'})]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}\Z", extra={"allowed": "1 to 31 of a-z, 0-9, - and _"})]
+Ticker = Annotated[str, Meta(pattern=r"^[!-~]{1,31}\Z", extra={"allowed": "1 to 31 printable ASCII characters"})]
+Url = Annotated[str, Meta(pattern=r"^([a-z]+://.+)?\Z", extra={"allowed": 'a URL such as "wss://host/path"'})]
 RingBytes = Annotated[int, Meta(ge=4096, le=1 << 30, extra={"power_of_two": True})]
-SegmentBytes = Annotated[int, Meta(ge=1 << 16, le=1 << 32, extra={"power_of_two": True})]
+SegmentBytes = Annotated[int, Meta(ge=1 << 16, le=1 << 30, extra={"power_of_two": True})]
 Batch = Annotated[int, Meta(ge=1, le=4096)]
 Exponent = Annotated[int, Meta(ge=-18, le=18)]
 Seconds = Annotated[float, Meta(ge=0.05, le=3600.0)]
@@ -40,9 +40,7 @@ class Nats(Section, frozen=True, kw_only=True):
     """`[nats]`: the bus."""
 
     url: Url = "nats://127.0.0.1:4222"
-    """Where the server is. With `supervised`, the address wanted for our own; a free port is taken if it is in use."""
-    supervised: bool = True
-    """Whether `tapewire demo` starts a server of its own as a child. false: one is running at `url`."""
+    """Where the server is. (`tapewire demo` starts one of its own, and writes its address into its settings.)"""
     connect_timeout: Seconds = 2.0
     """How long the first connection may take, seconds."""
     drain_timeout: Seconds = 3.0

@@ -32,6 +32,7 @@ from tapewire.folders import Folders, default_rings
 from tapewire.interfaces import Received
 from tapewire.lifecycle import stop_on_signals
 from tapewire.nats_server import NatsServer
+from tapewire.ring.removal import remove_drained
 from tapewire.transports.nats import NatsTransport
 
 VENUES = ("binance", "coinbase", "kraken")
@@ -51,7 +52,6 @@ class Options:
     kill_engine: bool = False
     rate: int = DEFAULT_RATE
     seed: int = 1
-    verify: bool = True
 
 
 @dataclass
@@ -66,6 +66,7 @@ class Demo:
     def __init__(self, options: Options, console: Console) -> None:
         self.options, self.console = options, console
         self.folders = Folders(options.data.absolute())
+        self.rings = default_rings("demo", self.folders.data)
         self.market = Market()
         self.setup_seconds = 0.0
         self.killed: dict[str, Any] = {}
@@ -73,13 +74,15 @@ class Demo:
 
     async def run(self) -> Outcome:
         began = time.monotonic()
-        self.folders.prepare(default_rings("demo", self.folders.data))
+        self.folders.prepare(self.rings)
         with NatsServer(self.folders.nats) as server:
-            supervisor = Supervisor(self.folders.data / "logs", {})
+            supervisor = Supervisor(self.folders.data / "logs")
             try:
                 sample = await self._watched(server, supervisor, began)
             finally:
                 await asyncio.to_thread(supervisor.stop)
+                for path, why in remove_drained(self.rings).items():
+                    self.console.print(f"{path} stays for the next start: {why}", highlight=False)
         return self._finish(sample)
 
     async def _watched(self, server: NatsServer, supervisor: Supervisor, began: float) -> Sample:
@@ -188,19 +191,17 @@ class Demo:
 
     def _finish(self, sample: Sample) -> Outcome:
         known: dict[str, Any] = {"setup_seconds": round(self.setup_seconds, 2)}
-        outcome = Outcome()
-        if self.options.verify:
-            # A service is named, not imported: tapewire depends on none.
-            verify = importlib.import_module("services.engine.verify")
-            reports = verify.verify(self.folders.data)
-            orders = next((r for r in reports if r.tape == "orders.0"), None)
-            known["verify"] = {
-                "ok": all(r.ok for r in reports),
-                "records": sum(r.records for r in reports),
-                "digest": orders.digest if orders else "",
-                "problems": [f"{r.tape}: {p}" for r in reports for p in r.problems],
-            }
-            outcome.ok = known["verify"]["ok"]
+        # A service is named, not imported: tapewire depends on none.
+        verify = importlib.import_module("services.engine.verify")
+        reports = verify.verify(self.folders.data)
+        orders = next((r for r in reports if r.tape == "orders.0"), None)
+        known["verify"] = {
+            "ok": all(r.ok for r in reports),
+            "records": sum(r.records for r in reports),
+            "digest": orders.digest if orders else "",
+            "problems": [f"{r.tape}: {p}" for r in reports for p in r.problems],
+        }
+        outcome = Outcome(ok=known["verify"]["ok"])
         if self.options.kill_engine:
             known["kill"] = self.killed
             outcome.ok = outcome.ok and bool(self.killed) and self.killed["digest_equal"] and not self.killed["lost"]

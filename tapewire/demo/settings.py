@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 HOUSE = """\
 # Written by `tapewire demo` at each start. Copy it, do not edit it.
 env = "demo"
-data = "{data}"
+data = {data}
 
 [nats]
-url = "{nats}"
+url = {nats}
 
 [engine]
 durability = "disk"     # an answer waits for fdatasync
@@ -56,38 +57,38 @@ max_position = 1_000_000_000_000
 FEED = """
 [feed.{name}]
 venue = "{name}"
-url = "{url}"
-rest_url = "{rest_url}"
+url = {url}
+rest_url = {rest_url}
 tickers = {tickers}
 depth = {depth}
 """
 
 ACCOUNTS = range(1, 11)
 SEGMENT_BYTES = 16 << 20
-TICKERS = {
-    "binance": ["BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT"],
-    "coinbase": ["BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD"],
-    "kraken": ["BTC/USD", "ETH/USD", "SOL/USD", "XRP/USD"],
-}
 DEPTH = {"binance": 100, "coinbase": 100, "kraken": 25}
 
 
 def write(data: Path, nats: str, venues: Mapping[str, Mapping[str, object]]) -> Path:
     """Writes the file; `venues` as the simulator announced them: `url`, `rest_url`, `tickers` (and `depth`) by name."""
-    text = HOUSE.format(data=data, nats=nats, segment_bytes=SEGMENT_BYTES)
+    text = HOUSE.format(data=_quoted(data), nats=_quoted(nats), segment_bytes=SEGMENT_BYTES)
     text += "".join(ACCOUNT.format(account=account) for account in ACCOUNTS)
     for name, venue in venues.items():
-        tickers = "[" + ", ".join(f'"{ticker}"' for ticker in _tickers(venue)) + "]"
+        tickers = "[" + ", ".join(map(_quoted, _tickers(venue))) + "]"
         text += FEED.format(
             name=name,
-            url=venue["url"],
-            rest_url=venue["rest_url"],
+            url=_quoted(venue["url"]),
+            rest_url=_quoted(venue["rest_url"]),
             tickers=tickers,
             depth=venue.get("depth", DEPTH[name]),
         )
     path = data / "demo.toml"
     path.write_text(text)
     return path
+
+
+def _quoted(value: object) -> str:
+    """A text as TOML writes it: the escapes of JSON are escapes there, too."""
+    return json.dumps(str(value), ensure_ascii=False)
 
 
 def _tickers(venue: Mapping[str, object]) -> list[str]:

@@ -6,7 +6,6 @@ that stop() empties.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -43,8 +42,8 @@ class Child:
 class Supervisor:
     """The children of one demo, by name."""
 
-    def __init__(self, logs: Path, environment: dict[str, str]) -> None:
-        self.logs, self.environment = logs, environment
+    def __init__(self, logs: Path) -> None:
+        self.logs = logs
         self.children: dict[str, Child] = {}
         logs.mkdir(parents=True, exist_ok=True)
 
@@ -56,7 +55,6 @@ class Supervisor:
                 [sys.executable, "-m", *arguments],
                 stdout=out,
                 stderr=out,
-                env={**os.environ, **self.environment},
                 on_parent_death=signal.SIGTERM,
             )
         self.children[name] = Child(name, process, log)

@@ -43,10 +43,14 @@ class Doorbell {
         close();
         int fd = ::open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
         struct stat st;
-        // Growing a page of zeros is harmless from any number of openers at once: zero is a doorbell nobody sleeps at.
-        if (fd < 0 || ::fstat(fd, &st) || (st.st_size < off_t(BYTES) && ::posix_fallocate(fd, 0, BYTES))) return refuse(path, fd);
-        if (st.st_size > off_t(BYTES)) {
+        if (fd < 0 || ::fstat(fd, &st)) return refuse(path, fd);
+        if (st.st_size != 0 && st.st_size != off_t(BYTES)) {
             errno = EINVAL;  // some other file: do not write into it
+            return refuse(path, fd);
+        }
+        // Growing a page of zeros is harmless from any number of openers at once: zero is a doorbell nobody sleeps at.
+        if (int failure = st.st_size ? 0 : ::posix_fallocate(fd, 0, BYTES); failure) {
+            errno = failure;
             return refuse(path, fd);
         }
         void* at = ::mmap(nullptr, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

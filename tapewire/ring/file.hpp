@@ -128,6 +128,10 @@ class File {
                 return fail(Status::busy, "another live %s has this ring open. A ring has one of each; stop that one first", role == Role::producer ? "producer" : "consumer");
             }
         }
+        // Whoever removes a ring holds both its locks meanwhile: so a name seen now, under ours, stays this file's.
+        struct stat named;
+        if (role != Role::observer && (::stat(path_.c_str(), &named) || named.st_ino != st.st_ino || named.st_dev != st.st_dev))
+            return fail(Status::missing, "this ring was removed while it was opened. Start the service that creates it, and try again");
         void* at = ::mmap(nullptr, DATA_AT + identity.capacity, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
         if (at == MAP_FAILED) return system_error("cannot map the ring");
         capacity = identity.capacity;

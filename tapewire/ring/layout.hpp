@@ -18,7 +18,8 @@
 // `mark` is the record's kind mixed with its own position: stale or foreign bytes are not taken for a record.
 //
 // Exclusivity and life are byte-range locks of the open file description on bytes 0 (producer) and 1 (consumer):
-// the kernel drops them on death, however it came.
+// the kernel drops them on death, however it came. Only who holds both may remove the file, and nobody may shorten it: a
+// side that has it open would find its memory gone (SIGBUS), and no check on its way could see that coming.
 #pragma once
 #include <atomic>
 #include <bit>

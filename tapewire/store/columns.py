@@ -106,6 +106,7 @@ def _market_tables(
     assert isinstance(ticker, TextField)
     start, end = ticker.text_at, ticker.text_at + ticker.capacity
     if only is not None:
+        raws = _current(cls, raws)
         key = only.encode().ljust(ticker.capacity, b"\0")
         raws = [raw for raw in raws if raw[start:end] == key]
     if not raws:
@@ -179,7 +180,7 @@ def _levels_table(cls: type[m.Message], raws: list[bytes], block: pa.Array, name
     field = cls.FIELDS["levels"]
     assert isinstance(field, ListField)
     size, stride, first = len(bytes(cls())), field.stride, field.data_at + 8
-    raws = raws if _is_current(cls, raws) else [bytes(m.decode(raw)) for raw in raws]
+    raws = _current(cls, raws)
     counts = [(len(raw) - first) // stride if len(raw) > size else 0 for raw in raws]
     # A message without levels keeps one row of zeros: that the book changed its quality must not be lost.
     rows = [count or 1 for count in counts]
@@ -196,9 +197,10 @@ def _levels_table(cls: type[m.Message], raws: list[bytes], block: pa.Array, name
     return _table(s.LEVELS, columns), names.take(parent)
 
 
-def _is_current(cls: type[m.Message], raws: list[bytes]) -> bool:
+def _current(cls: type[m.Message], raws: list[bytes]) -> list[bytes]:
+    """`raws`, laid out anew if one of them was written before a field was added: only then is every offset known."""
     root = bytes(cls())[8:16]
-    return all(raw[8:16] == root for raw in raws)
+    return raws if all(raw[8:16] == root for raw in raws) else [bytes(m.decode(raw)) for raw in raws]
 
 
 def _house_tables(raws: list[bytes], instruments: dict[int, Instrument]) -> Iterable[tuple[tuple[str, str], pa.Table]]:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tapewire.errors import TapeMissing
+from tapewire.errors import TapeMissing, TapewireError
 from tapewire.store import layout
 from tapewire.store.checkpoint import Checkpoint
 from tapewire.store.columns import convert
@@ -47,13 +47,16 @@ class Tail:
         self._next_seq = 0
 
     def refresh(self, checkpoint: Checkpoint) -> None:
-        """Raises TapeError: damaged, or (TapeGone) without the records that follow the checkpoint."""
+        """Raises TapeError: damaged, or (TapeGone) without the records that follow the checkpoint; StoreError and
+        WireError as `convert`."""
         if self._reader is None or self._next_seq <= checkpoint.archived:
             self._begin(checkpoint)
-        while self._reader is not None and (raws := self._reader.poll(POLL_RECORDS)):
-            self._next_seq += len(raws)
-            for kind, ticker, table in convert(raws, self._instruments, self._kinds, self._ticker):
-                self._chunks.setdefault((kind.name, ticker), []).append(_chunk(table))
+        try:
+            self._read_on()
+        except TapewireError:
+            # The reader stands behind records that did not become rows: the next refresh begins anew and finds them.
+            self.close()
+            raise
         self._tidy(checkpoint.archived)
 
     def tickers(self, kind: str) -> list[str]:
@@ -85,6 +88,12 @@ class Tail:
             self._reader = TapeReader(self._path, from_seq=self._next_seq)
         except TapeMissing:  # taken away, or being made: there is nothing of today
             self._reader = None
+
+    def _read_on(self) -> None:
+        while self._reader is not None and (raws := self._reader.poll(POLL_RECORDS)):
+            for kind, ticker, table in convert(raws, self._instruments, self._kinds, self._ticker):
+                self._chunks.setdefault((kind.name, ticker), []).append(_chunk(table))
+            self._next_seq += len(raws)
 
     def _tidy(self, archived: int) -> None:
         for key, chunks in list(self._chunks.items()):

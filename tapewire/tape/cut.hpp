@@ -37,9 +37,10 @@ inline Status cut_before(const std::string& dir, uint64_t seq, const std::string
     Walk::Stop stop = Walk::Stop::none;
     uint64_t end = walk.at;
     while (walk.seq < seq && (stop = walk.step(head)) == Walk::Stop::none) end = walk.at;
-    if (walk.seq < seq && stop == Walk::Stop::fault)
+    // Zeros, or an end that comes too early, are damage wherever another segment follows.
+    if (walk.seq < seq && (stop == Walk::Stop::fault || after != firsts.end()))
         return failure.damage(segment.path, walk.at, walk.seq, describe_fault(segment.data + walk.at, segment.bytes - walk.at, walk.seq));
-    if (walk.seq < seq && after == firsts.end())
+    if (walk.seq < seq)
         return failure.set(Status::beyond_end, "%s: record %llu is not on the tape, which ends with record %llu", dir.c_str(), (unsigned long long)seq, (unsigned long long)(walk.seq - 1));
 
     std::error_code failed;

@@ -9,6 +9,8 @@ from tapewire import consumers
 from tapewire.errors import TapeError
 from tapewire.tape._tape import CutReport, cut
 
+BACKUP = "cut-"
+
 
 def cut_tape(tape: Path, before_seq: int, now_ns: int) -> tuple[CutReport, Path]:
     """Cuts `tape` before record `before_seq`; returns what was done and the backup folder, `<tape>/cut-<now>`.
@@ -17,14 +19,17 @@ def cut_tape(tape: Path, before_seq: int, now_ns: int) -> tuple[CutReport, Path]
     positions of consumers that are ahead. Raises TapeFenced while a writer runs, TapeDamaged if the tape is damaged
     before `before_seq`, TapeError if nothing would be left.
     """
-    backup = tape / f"cut-{now_ns}"
+    backup = tape / f"{BACKUP}{now_ns}"
     done = cut(tape, before_seq, backup)
-    ahead = [path for path in (tape / "snapshots").glob("*.snap") if int(path.stem) > done.last_seq]
+    # The engine's own, and those of whoever else folds this tape; what an earlier cut took off stays where it is.
+    folders = [tape, *(path for path in tape.iterdir() if path.is_dir() and not path.name.startswith(BACKUP))]
+    snapshots = [path for folder in folders for path in (folder / "snapshots").glob("*.snap")]
+    ahead = [path for path in snapshots if int(path.stem) > done.last_seq]
     ahead += [tape / consumers.FOLDER / name for name, seq in consumers.positions(tape).items() if seq > done.last_seq]
     for path in ahead:
-        target = backup / path.parent.name
+        target = backup / path.parent.relative_to(tape)
         try:
-            target.mkdir(exist_ok=True)
+            target.mkdir(parents=True, exist_ok=True)
             os.rename(path, target / path.name)
         except OSError as error:
             raise TapeError(

@@ -40,14 +40,17 @@ inline bool list_segments(const std::string& dir, std::vector<uint64_t>& out) {
     out.clear();
     DIR* folder = ::opendir(dir.c_str());
     if (!folder) return false;
-    while (const dirent* entry = ::readdir(folder)) {
+    const dirent* entry;
+    while (errno = 0, entry = ::readdir(folder)) {
         const std::string name = entry->d_name;
         if (name.size() != 24 || name.compare(20, 4, ".seg") != 0 || name.find_first_not_of("0123456789") != 20) continue;
         if (const uint64_t seq = std::strtoull(name.c_str(), nullptr, 10)) out.push_back(seq);
     }
+    const int failed = errno;  // what looks like the end may be an error, and a part of a tape like a whole one
     ::closedir(folder);
     std::sort(out.begin(), out.end());
-    return true;
+    errno = failed;
+    return failed == 0;
 }
 
 // An open, mapped segment. Its header has been checked unless `map` was called alone.

@@ -27,6 +27,6 @@ def block(headers: Mapping[str, str]) -> bytes:
 
 
 def parse(block: bytes) -> dict[str, str]:
-    """The headers of a block made by `block`."""
-    lines = block.decode().split("\r\n")[1:]
+    """The headers of a block, whoever made it: bytes that are no UTF-8 are replaced, and harm nothing else."""
+    lines = block.decode(errors="replace").split("\r\n")[1:]
     return {key: value.strip() for key, _, value in (line.partition(":") for line in lines) if key}

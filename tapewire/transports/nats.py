@@ -35,6 +35,7 @@ MAX_SUBJECTS = 65_536
 RECONNECT_WAIT_S = 0.1
 RECONNECT_FOR_S = 3600.0
 PING_INTERVAL_S = 20
+SOCKET_BROKEN_WAIT_S = 0.01
 
 
 class NatsMessage:
@@ -192,7 +193,7 @@ class NatsTransport:
             self.closed = True
             await self._client.close()
             raise TransportError(
-                f"cannot reach a NATS server at {_without_secret(self.settings.url)} within {limit:g} s: "
+                f"cannot reach a NATS server at {without_secret(self.settings.url)} within {limit:g} s: "
                 f"{self._last_error or error or type(error).__name__}. Is one running there? "
                 f"`tapewire demo` starts its own and prints its address; nats.url (TAPEWIRE_NATS__URL) sets it"
             ) from None
@@ -201,6 +202,8 @@ class NatsTransport:
 
     def publish(self, subject: str, payload: bytes, headers: bytes | None = None, reply: str = "") -> bool:
         if self._out_bytes >= self.settings.max_outgoing:
+            if self.closed:
+                raise self._cannot_publish(subject, len(payload))
             self.stats.refused += 1
             self._room.clear()
             self._full.hit()
@@ -283,21 +286,26 @@ class NatsTransport:
         try:
             await self._client.flush_all(self.settings.drain_timeout)
         except (nats.errors.Error, OSError) as error:
-            raise TransportError(f"flush: {_without_secret(self.settings.url)}: {error}") from error
+            raise TransportError(f"flush: {without_secret(self.settings.url)}: {error}") from error
 
     async def _send_all(self) -> None:
         while self._out or self._draining is not None:
             if not self._client.is_connected:
-                raise TransportError(f"{len(self._out)} messages wait for a connection to {self.settings.url}")
+                raise TransportError(
+                    f"{len(self._out)} messages wait for a connection to {without_secret(self.settings.url)}"
+                )
             self._write()
             if self._draining is not None:
                 await asyncio.wait([self._draining])
+            elif self._out:
+                # The socket broke and nats-py has yet to notice, which takes a turn of the loop.
+                await asyncio.sleep(SOCKET_BROKEN_WAIT_S)
 
     # -- incoming
 
     async def subscribe(self, pattern: str, handler: Handler, *, max_pending: int | None = None) -> NatsSubscription:
         if self.closed or not self._client.is_connected:
-            raise TransportError(f"subscribe to {pattern}: not connected to {_without_secret(self.settings.url)}")
+            raise TransportError(f"subscribe to {pattern}: not connected to {without_secret(self.settings.url)}")
         subscription = NatsSubscription(self, pattern, handler, max_pending or self.settings.max_pending)
         try:
             self._subscriptions[await subscription.start(self._client)] = subscription
@@ -330,18 +338,23 @@ class NatsTransport:
             return
         try:
             await self._send_all()
-            self.closed = True
+            self._end()
             await self._client.drain()
-        except (TransportError, nats.errors.Error) as error:
-            self.closed = True
+        except (TransportError, nats.errors.Error, OSError) as error:
+            self._end()
             self.log.warning("drain_incomplete", error=str(error), unsent=len(self._out))
             await self._client.close()
 
     async def close(self) -> None:
         if not self.closed:
             self._write()
-        self.closed = True
+        self._end()
         await self._client.close()
+
+    def _end(self) -> None:
+        """From here on `publish` raises: who waits for room must get to it."""
+        self.closed = True
+        self._room.set()
 
     def fail(self, error: BaseException) -> None:
         if self._on_failure is not None:
@@ -361,29 +374,28 @@ class NatsTransport:
 
     async def _on_disconnected(self) -> None:
         if not self.closed:
-            self.log.warning("disconnected", url=_without_secret(self.settings.url))
+            self.log.warning("disconnected", url=without_secret(self.settings.url))
 
     async def _on_reconnected(self) -> None:
         self.stats.reconnects += 1
-        self.log.info("reconnected", url=_without_secret(self.settings.url), waiting=len(self._out))
+        self.log.info("reconnected", url=without_secret(self.settings.url), waiting=len(self._out))
         self._write()
 
     async def _on_closed(self) -> None:
         if not self.closed:
-            self.closed = True
-            self._room.set()
+            self._end()
             self.fail(
-                TransportError(f"{_without_secret(self.settings.url)}: gave up after {RECONNECT_FOR_S:g} s of trying")
+                TransportError(f"{without_secret(self.settings.url)}: gave up after {RECONNECT_FOR_S:g} s of trying")
             )
 
     def _say_unreachable(self, since: int, total: int) -> None:
-        self.log.warning("bus_error", error=self._last_error, times=since, url=_without_secret(self.settings.url))
+        self.log.warning("bus_error", error=self._last_error, times=since, url=without_secret(self.settings.url))
 
     def _say_full(self, since: int, total: int) -> None:
         self.log.warning("outgoing_full", refused=since, refused_total=total, max_outgoing=self.settings.max_outgoing)
 
 
-def _without_secret(url: str) -> str:
+def without_secret(url: str) -> str:
     """A URL as it may be shown: without user and password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

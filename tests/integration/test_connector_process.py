@@ -34,7 +34,6 @@ data = "{folder / "data"}"
 rings = "{folder / "rings"}"
 [nats]
 url = "{server.url}"
-supervised = false
 [feed.binance]
 venue = "binance"
 tickers = ["BTCUSDT"]
@@ -63,7 +62,7 @@ async def connector(path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
 
 @asynccontextmanager
 async def listening(server: NatsServer, heard: list[Received]) -> AsyncIterator[None]:
-    bus = NatsTransport(Nats(url=server.url, supervised=False))
+    bus = NatsTransport(Nats(url=server.url))
     await bus.connect()
     try:
         await bus.subscribe(f"t{os.getpid()}.>", heard.append)

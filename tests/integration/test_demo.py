@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tapewire.folders import default_rings
+from tapewire.ring import ring_state
 from tapewire.testing import recordings
 
 STARTS_WITHIN_S = 60
@@ -33,6 +37,19 @@ def demo(data: Path, *arguments: str) -> dict[str, Any]:
     return summary
 
 
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    """The data folder of a demo. Whatever happens, nothing of its rings stays in memory."""
+    yield tmp_path / "data"
+    shutil.rmtree(default_rings("demo", tmp_path / "data"), ignore_errors=True)
+
+
+def rings_of(data: Path) -> dict[str, int]:
+    """The rings a demo left, and how many bytes of each nobody took: those alone may stay."""
+    rings = [path for path in default_rings("demo", data).glob("*") if path.suffix != ".bell"]
+    return {path.name: ring_state(path).tail - ring_state(path).head for path in rings}
+
+
 def processes_of(data: Path) -> list[str]:
     """Command lines of living processes that name this data folder."""
     found = []
@@ -46,9 +63,9 @@ def processes_of(data: Path) -> list[str]:
     return found
 
 
-def test_the_demo_runs_everything_kills_the_engine_loses_nothing_and_goes_on_with_its_tapes(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_the_demo_runs_everything_kills_the_engine_loses_nothing_and_goes_on_with_its_tapes(data: Path) -> None:
     first = demo(data)
+    assert 0 not in rings_of(data).values()
     assert set(first["feeds"]) == VENUES
     for counters in first["feeds"].values():
         assert counters["published"] > 0
@@ -68,8 +85,7 @@ def test_the_demo_runs_everything_kills_the_engine_loses_nothing_and_goes_on_wit
     assert processes_of(data) == []
 
 
-def test_ctrl_c_ends_it_in_time_and_leaves_no_process(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_ctrl_c_ends_it_in_time_and_leaves_no_process(data: Path) -> None:
     command = [sys.executable, "-m", "tapewire.cli", "demo", "--headless", "--dir", str(data)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
@@ -80,10 +96,10 @@ def test_ctrl_c_ends_it_in_time_and_leaves_no_process(tmp_path: Path) -> None:
         assert process.wait() == 0
         assert time.monotonic() - began < ENDS_WITHIN_S
     assert processes_of(data) == []
+    assert 0 not in rings_of(data).values()
 
 
-def test_killing_the_demo_itself_takes_all_its_processes_along(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_killing_the_demo_itself_takes_all_its_processes_along(data: Path) -> None:
     command = [sys.executable, "-m", "tapewire.cli", "demo", "--headless", "--dir", str(data)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
@@ -95,8 +111,8 @@ def test_killing_the_demo_itself_takes_all_its_processes_along(tmp_path: Path) -
     assert processes_of(data) == []
 
 
-def test_examples_print_trades_and_enter_an_order_while_it_runs(tmp_path: Path) -> None:
-    data, examples = tmp_path / "data", Path(__file__).parents[2] / "examples"
+def test_examples_print_trades_and_enter_an_order_while_it_runs(data: Path) -> None:
+    examples = Path(__file__).parents[2] / "examples"
     command = [sys.executable, "-m", "tapewire.cli", "demo", "--headless", "--dir", str(data)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
@@ -116,8 +132,8 @@ def test_examples_print_trades_and_enter_an_order_while_it_runs(tmp_path: Path) 
 
 
 @pytest.mark.skipif(not recordings.folder().is_dir(), reason=f"no recordings at {recordings.folder()}")
-def test_recorded_captures_are_replayed_through_the_venues(tmp_path: Path) -> None:
-    summary = demo(tmp_path / "data", "--data", str(recordings.folder()))
+def test_recorded_captures_are_replayed_through_the_venues(data: Path) -> None:
+    summary = demo(data, "--data", str(recordings.folder()))
     assert all(summary["feeds"][venue]["published"] > 0 for venue in VENUES)
     assert all(summary["feeds"][venue]["gaps"] == 0 for venue in VENUES)
     assert summary["verify"]["ok"]
@@ -131,8 +147,8 @@ def test_recorded_captures_are_replayed_through_the_venues(tmp_path: Path) -> No
         (("verify", "--data", "/nowhere"), "no tape at all"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_breath(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
-    options = ("--dir", str(tmp_path / "data")) if arguments[0] == "demo" else ()
+def test_what_cannot_be_done_is_said_in_one_breath(data: Path, arguments: tuple[str, ...], says: str) -> None:
+    options = ("--dir", str(data)) if arguments[0] == "demo" else ()
     done = tapewire(*arguments, *options)
     assert done.returncode == 1
     assert says in done.stderr

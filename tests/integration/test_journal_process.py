@@ -87,10 +87,10 @@ def of_matcher(tape: Path) -> Levels:
 async def test_trades_and_books_on_the_bus_are_the_matchers_through_kills_of_both(
     tmp_path: Path, nats_server: NatsServer
 ) -> None:
-    bus = f'[nats]\nurl = "{nats_server.url}"\nsupervised = false\n[publisher]\nhealth_interval = 0.05\n'
+    bus = f'[nats]\nurl = "{nats_server.url}"\n[publisher]\nhealth_interval = 0.05\n'
     engine, pick = EngineProcess(tmp_path, more=INSTRUMENT + ACCOUNTS + bus), random.Random(3)
     env, heard = f"t{os.getpid()}", list[Received]()
-    listening = NatsTransport(Nats(url=nats_server.url, supervised=False))
+    listening = NatsTransport(Nats(url=nats_server.url))
     await listening.connect()
     await listening.subscribe(f"{env}.house.>", heard.append)
     try:

@@ -123,3 +123,32 @@ async def test_when_subscribe_returns_the_server_knows_of_it(nats_server: NatsSe
     await until(lambda: len(got) == 200)
     await publisher.close()
     await subscriber.close()
+
+
+async def test_who_waits_for_room_is_told_when_the_transport_ends(mortal: NatsServer) -> None:
+    transport = NatsTransport(Nats(url=mortal.url, max_outgoing=1 << 16))
+    await transport.connect()
+    os.kill(mortal.pid, signal.SIGKILL)
+    await until(lambda: not transport.connected)
+    while transport.publish("demo.house.trade.A", bytes(1000)):
+        pass
+    waiting = asyncio.create_task(transport.writable())
+    await asyncio.sleep(0.01)
+    await transport.close()
+    await asyncio.wait_for(waiting, 1)
+    with pytest.raises(TransportError, match="the transport is closed"):
+        transport.publish("demo.house.trade.A", b"x")
+
+
+async def test_no_error_of_a_transport_shows_its_password(mortal: NatsServer) -> None:
+    log = Lines()
+    url = mortal.url.replace("nats://", "nats://user:secret@")
+    transport = NatsTransport(Nats(url=url), log=log)  # type: ignore[arg-type]
+    await transport.connect()
+    os.kill(mortal.pid, signal.SIGKILL)
+    await until(lambda: not transport.connected)
+    transport.publish("demo.house.trade.A", b"x")
+    with pytest.raises(TransportError, match="1 messages wait for a connection") as raised:
+        await transport.flush()
+    await transport.drain()
+    assert "secret" not in str(raised.value) + str(log.lines)

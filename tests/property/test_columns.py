@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tapewire import messages as m
 from tapewire.store.columns import Instrument, Part, convert
 from tests.oracle.market import house, market_data
 from tests.oracle.slow_rows import Row, rows_of
@@ -45,3 +46,25 @@ def test_asking_for_one_ticker_and_kind_gives_those_rows_and_no_others(seed: int
     expected = rows_of(records, "binance")
     for key, rows in expected.items():
         assert _rows(convert(records, {}, kinds=(key[0],), ticker=key[1])) == {key: rows}
+
+
+def older(trade: m.Trade) -> bytes:
+    """The trade as a build wrote it that did not know the fields of the last word: exponents, aggressor and quality."""
+    raw = bytearray(bytes(trade))
+    words = int.from_bytes(raw[12:14], "little")
+    at = 72 + 8 * (words - 1)
+    del raw[at : at + 8]
+    raw[4:8] = (len(raw) // 8 - 1).to_bytes(4, "little")
+    raw[12:14] = (words - 1).to_bytes(2, "little")
+    # The first pointer stands there now. It leads back to the header, which is one word nearer.
+    back = int.from_bytes(raw[at : at + 4], "little", signed=True) >> 2
+    raw[at : at + 4] = ((back + 1) << 2).to_bytes(4, "little", signed=True)
+    return bytes(raw)
+
+
+@pytest.mark.parametrize("ticker", [None, "BTCUSDT"])
+def test_what_was_written_before_a_field_was_added_is_found_with_the_rest(ticker: str | None) -> None:
+    trades = [m.Trade(seq=seq, ts=seq, ticker="BTCUSDT", price=seq * 10, qty=1) for seq in (1, 2, 3)]
+    records = [older(trades[0]), bytes(trades[1]), older(trades[2])]
+    assert [m.decode(raw) for raw in records] == trades
+    assert _rows(convert(records, {}, ticker=ticker)) == rows_of([bytes(trade) for trade in trades], "x")

@@ -45,6 +45,8 @@ def test_text_is_converted_exactly_or_refused(value: Decimal, exponent: int) -> 
         ("-0.25", -2, -25),
         ("+1", 0, 1),
         ("0", -18, 0),
+        ("0e999999999999", -2, 0),
+        ("-0e-999999999999", -2, 0),
         ("9223372036854775807", 0, MAX_MANTISSA),
     ],
 )
@@ -79,7 +81,8 @@ def test_what_is_no_number_or_does_not_fit_is_refused(text: str, exponent: int) 
 
 
 @pytest.mark.parametrize(
-    ("text", "exponent"), [("0.01", -2), ("0.50", -1), ("25", 0), ("1e-8", -8), ("100", 0), ("0.0", 0)]
+    ("text", "exponent"),
+    [("0.01", -2), ("0.50", -1), ("25", 0), ("1e-8", -8), ("100", 0), ("0.0", 0), ("0e-999999999999", 0)],
 )
 def test_the_exponent_of_a_tick_is_the_largest_that_keeps_it_whole(text: str, exponent: int) -> None:
     assert exponent_of(text) == exponent

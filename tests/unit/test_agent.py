@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tapewire.agent import AgentRunner, BackoffIdle, CompositeAgent, FutexIdle, IdleStrategy, SpinIdle, YieldIdle
-from tapewire.errors import ConfigError
 from tapewire.ring import Doorbell, RingConsumer, RingProducer, create_ring
 
 SECOND = 1_000_000_000
@@ -163,25 +160,6 @@ def test_a_failure_to_close_does_not_hide_what_came_before() -> None:
     with pytest.raises(BaseExceptionGroup) as caught:
         runner.join(5)
     assert caught.value.exceptions == (first, second)
-
-
-def test_an_agent_may_be_pinned_and_only_to_a_core_there_is() -> None:
-    core = max(os.sched_getaffinity(0))
-    seen: list[set[int]] = []
-    runner: AgentRunner
-
-    def work() -> int:
-        seen.append(os.sched_getaffinity(threading.get_native_id()))
-        runner.request_stop()
-        return 1
-
-    runner = AgentRunner(Scripted(work=work), SpinIdle(), core=core)
-    before = os.sched_getaffinity(0)
-    runner.start()
-    runner.join(5)
-    assert (seen, os.sched_getaffinity(0)) == ([{core}], before)
-    with pytest.raises(ConfigError, match=r"agent 'scripted': core 4096; this process may use \["):
-        AgentRunner(Scripted(), SpinIdle(), core=4096)
 
 
 def test_a_join_that_waits_in_vain_says_so_and_a_runner_runs_once(bell: Doorbell) -> None:

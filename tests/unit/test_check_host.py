@@ -15,17 +15,19 @@ NEEDED = ("bash", "uname", "python3", "c++", "g++", "head", "printf", "as", "ld"
 
 def run(folder: Path, without: tuple[str, ...] = (), **stand_ins: str) -> subprocess.CompletedProcess[str]:
     """Runs the check with only these programs on PATH, some of them missing, some replaced by a script."""
+    scripts = {name.replace("_", "+"): text for name, text in stand_ins.items()}
     # Not a link: a launcher that looks at its own name would find itself here.
-    stand_ins.setdefault("python3", f'exec {Path(sys.base_prefix) / "bin" / "python3"} "$@"')
+    scripts.setdefault("python3", f'exec {Path(sys.base_prefix) / "bin" / "python3"} "$@"')
     if "python3" in without:
-        del stand_ins["python3"]
+        del scripts["python3"]
+    for name, text in scripts.items():
+        # "x": what is there already may be a link, and writing through it would replace a program of this machine.
+        with (folder / name).open("x") as script:
+            script.write(f"#!{shutil.which('bash')}\n{text}\n")
+        (folder / name).chmod(0o755)
     for name in NEEDED:
-        if name not in without and name not in stand_ins and (found := shutil.which(name)):
+        if name not in without and name not in scripts and (found := shutil.which(name)):
             (folder / name).symlink_to(found)
-    for name, text in stand_ins.items():
-        script = folder / name.replace("_", "+")
-        script.write_text(f"#!{shutil.which('bash')}\n{text}\n")
-        script.chmod(0o755)
     command = [str(shutil.which("bash")), str(SCRIPT)]
     return subprocess.run(command, env={"PATH": str(folder)}, capture_output=True, text=True, check=False)
 
@@ -52,3 +54,8 @@ def test_what_is_missing_is_named_with_what_to_install(
     assert done.returncode == 1
     assert says in done.stderr
     assert done.stderr.startswith("tapewire: ")
+
+
+def test_any_name_of_a_compiler_will_do(tmp_path: Path) -> None:
+    done = run(tmp_path, ("c++",), g__="exit 0")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from tapewire import messages as m
 from tapewire.cli import cli
 from tapewire.config import Account, Feed, Instrument, load, load_with_origins
-from tapewire.errors import ConfigError
+from tapewire.errors import ConfigError, TapeError
+from tapewire.tape import TapeWriter
 
 Write = Callable[[str], Path]
 
@@ -21,7 +22,9 @@ data = "/srv/tapewire"
 
 [nats]
 url = "nats://10.0.0.1:4222"
-supervised = false
+
+[publisher]
+raw = false
 
 [engine]
 durability = "memory"
@@ -78,7 +81,7 @@ def test_a_full_file_is_read_into_typed_sections_with_exact_mantissas(write: Wri
         Path("/srv/tapewire"),
         Path("/srv/tapewire/tapes/orders.0"),
     )
-    assert (config.nats.url, config.nats.supervised) == ("nats://10.0.0.1:4222", False)
+    assert (config.nats.url, config.publisher.raw) == ("nats://10.0.0.1:4222", False)
     assert (config.engine.durability, config.engine.max_batch) == ("memory", 64)
     assert config.instruments == (
         Instrument(
@@ -108,7 +111,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(write
     environ = {
         "TAPEWIRE_ENGINE__MAX_BATCH": "32",
         "TAPEWIRE_ENGINE__PRODUCERS": "operator, fix-1",
-        "TAPEWIRE_NATS__SUPERVISED": "true",
+        "TAPEWIRE_PUBLISHER__RAW": "true",
         "TAPEWIRE_FEED__BINANCE__URL": "ws://127.0.0.1:9001/stream",
         "TAPEWIRE_ENV": "ci",
         "TAPEWIRE_LOG": "debug",
@@ -117,7 +120,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(write
     path = write(FULL)
     config, origins, file = load_with_origins(path, environ)
     assert (config.engine.max_batch, config.engine.producers) == (32, ("operator", "fix-1"))
-    assert (config.nats.supervised, config.env) == (True, "ci")
+    assert (config.publisher.raw, config.env) == (True, "ci")
     assert config.feeds["binance"].url == "ws://127.0.0.1:9001/stream"
     assert file == path
     assert {key: origins[key] for key in ("engine.max_batch", "engine.durability", "engine.idle")} == {
@@ -141,6 +144,14 @@ def test_the_file_is_found_by_its_variable(write: Write) -> None:
         ("[engine]\nmax_batch = 4097", "engine.max_batch: (FILE) holds 4097; expected an integer from 1 to 4096"),
         ('[engine]\nmax_batch = "many"', 'engine.max_batch: (FILE) holds "many"; expected an integer from 1 to 4096'),
         ('[engine]\ndurability = "disc"', 'engine.durability: (FILE) holds "disc"; expected one of "disk", "memory"'),
+        ("[engine]\nsegment_bytes = 4294967296", "engine.segment_bytes: (FILE) holds 4294967296; expected an integer "),
+        (
+            "[nats]\nconnect_timeout = nan",
+            "nats.connect_timeout: (FILE) holds NaN; expected a number from 0.05 to 3600",
+        ),
+        ('env = "demo\\n"', 'env: (FILE) holds "demo\\n"; expected 1 to 31 of a-z'),
+        ('[feed._x]\nvenue = "kraken"\ntickers = ["A"]', "feed._x: a feed is a part of subjects"),
+        ('[feed.house]\nvenue = "kraken"\ntickers = ["A"]', "feed.house: subjects of 'house' are those of our own"),
         ("[engine]\nring_bytes = 5000", "engine.ring_bytes: (FILE) holds 5000; expected an integer from 4096 to "),
         ('[nats]\nurl = "localhost"', 'nats.url: (FILE) holds "localhost"; expected a URL such as "wss://host/path"'),
         ("nats = 3", "nats: (FILE) expected a table [nats] with keys, found 3"),
@@ -193,7 +204,7 @@ def test_errors_name_the_key_what_it_holds_and_what_is_allowed(write: Write, tex
         ),
         ("TAPEWIRE_ENGIN__CORE", "1", "engin: unknown key; did you mean engine?"),
         ("TAPEWIRE_DTA", "x", "dta: (environment TAPEWIRE_DTA) unknown key; did you mean data?"),
-        ("TAPEWIRE_NATS__SUPERVISED", "maybe", 'holds "maybe"; expected true or false'),
+        ("TAPEWIRE_PUBLISHER__RAW", "maybe", 'holds "maybe"; expected true or false'),
         ("TAPEWIRE_INSTRUMENT__0__TICKER", "A", "environment TAPEWIRE_INSTRUMENT__0__TICKER: instrument holds a list"),
     ],
 )
@@ -234,3 +245,12 @@ def test_show_as_json_gives_value_and_origin_by_path(write: Write) -> None:
     assert rows["engine.max_batch"] == {"value": 64, "origin": str(path)}
     assert rows["engine.core"] == {"value": -1, "origin": "default"}
     assert rows["feed.binance.tickers"] == {"value": ["BTCUSDT", "ETHUSDT"], "origin": str(path)}
+
+
+@pytest.mark.parametrize("section", ["engine", "flusher"])
+def test_a_tape_takes_the_largest_segment_that_the_configuration_does(
+    write: Write, tmp_path: Path, section: str
+) -> None:
+    largest = getattr(load(write(f"[{section}]\nsegment_bytes = {1 << 30}"), environ={}), section).segment_bytes
+    with pytest.raises(TapeError, match=rf"expected a multiple of 4096 from \d+ to {largest}$"):
+        TapeWriter(tmp_path / "t", segment_bytes=2 * largest)

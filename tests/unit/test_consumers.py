@@ -31,3 +31,10 @@ def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, name: str
 def test_a_tape_that_is_not_there_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(TapeError, match=r"consumer x: cannot keep its position in .*none/consumers/x: No such file"):
         ConsumerPosition(tmp_path / "none", "x")
+
+
+def test_a_position_that_cannot_be_read_is_an_error_and_not_an_absence(tmp_path: Path) -> None:
+    ConsumerPosition(tmp_path, "fine").close()
+    (tmp_path / "consumers" / "odd").mkdir()
+    with pytest.raises(TapeError, match=r"consumers/odd: the position of a consumer cannot be read: Is a directory"):
+        positions(tmp_path)

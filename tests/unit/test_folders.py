@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,32 @@ def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
 def test_two_data_folders_never_share_rings() -> None:
     assert default_rings("demo", Path("a")) != default_rings("demo", Path("b"))
     assert default_rings("demo", Path("a")) == default_rings("demo", Path("a").absolute())
+
+
+def test_one_data_folder_has_the_same_rings_however_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    ways = (tmp_path / "data", tmp_path / "link", tmp_path / "data" / ".." / "data")
+    assert len({default_rings("demo", way) for way in ways}) == 1
+
+
+def test_services_that_start_together_all_find_their_folders(tmp_path: Path) -> None:
+    for attempt in range(30):
+        folders, barrier = Folders(tmp_path / str(attempt)), threading.Barrier(6)
+
+        def prepare(folders: Folders = folders, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            folders.prepare(tmp_path / "memory")
+
+        with ThreadPoolExecutor(6) as pool:
+            for done in [pool.submit(prepare) for _ in range(6)]:
+                done.result()
+        assert folders.rings.readlink() == tmp_path / "memory"
+
+
+def test_rings_that_are_a_folder_of_their_own_are_not_replaced_by_a_link(tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    folders.prepare(folders.rings)
+    with pytest.raises(ConfigError, match=r"rings: a folder, and `rings` is .*/elsewhere\. Set `rings`"):
+        folders.prepare(tmp_path / "elsewhere")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []

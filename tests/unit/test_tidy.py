@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LONGEST = {".py": 450, ".hpp": 420, ".pyx": 560}
+LONGEST = {".py": 450, ".hpp": 420, ".pyx": 420, ".pxi": 420}
 README_HEADINGS = ["## In", "## Out", "## Settings", "## Run it alone", "## Files"]
 HOSTED_BY_ENGINE = {"risk", "journal", "matcher"}
 GENERATED = {"tapewire/messages.py", "tapewire/wire/layout.hpp"}
@@ -42,7 +42,7 @@ def test_nothing_is_left_to_do_in_the_source() -> None:
     word = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
     found = [
         f"{path.relative_to(ROOT)}:{number}"
-        for path in tracked(".py", ".hpp", ".pyx", ".pyi", ".capnp", "Makefile", ".sh")
+        for path in tracked(".py", ".hpp", ".pyx", ".pxi", ".pyi", ".capnp", "Makefile", ".sh")
         if path != Path(__file__)
         for number, line in enumerate(path.read_text().splitlines(), start=1)
         if word.search(line)
@@ -75,7 +75,7 @@ def test_no_path_of_a_machine_and_no_package_index_is_named() -> None:
     bad = re.compile(r"(?<![\w.])/(work|farm)/|--(extra-)?index-url|files\.pythonhosted|pypi\.org")
     found = [
         f"{path.relative_to(ROOT)}: {hit[0]}"
-        for path in tracked(".py", ".md", ".toml", ".lock", ".yaml", ".sh", ".hpp", ".pyx", "Makefile", "run")
+        for path in tracked(".py", ".md", ".toml", ".lock", ".yaml", ".sh", ".hpp", ".pyx", ".pxi", "Makefile", "run")
         if path != Path(__file__) and (hit := bad.search(path.read_text()))
     ]
     assert found == []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tapewire.cli import cli
 from tapewire.cli.tape import command
 from tapewire.tape import TapeReader, TapeWriter
 from tests.tapes import SMALL, kill, segments, trade
@@ -63,10 +64,12 @@ def test_tail_begins_with_the_last_ten(data: Path) -> None:
 
 def test_tail_begins_where_it_is_told(data: Path) -> None:
     assert seqs(run(data, "tail", "md.test", "--no-follow", "--json", "--from", "118")) == [118, 119, 120]
-    assert seqs(run(data, "tail", "md.test", "--no-follow", "--json", "--from-time", "1195")) == [120]
+    assert seqs(
+        run(data, "tail", "md.test", "--no-follow", "--json", "--from-time", "1970-01-01T00:00:00.000001195")
+    ) == [120]
     in_the_year_2000 = ("--from-time", "2000-01-01T00:00:00")
     assert seqs(run(data, "tail", "md.test", "--no-follow", "--json", *in_the_year_2000)) == []
-    assert "is not a time" in run(data, "tail", "md.test", "--from-time", "noon").stderr
+    assert "expected ISO" in run(data, "tail", "md.test", "--from-time", "noon").stderr
 
 
 def test_tail_shows_prices_as_people_write_them(data: Path) -> None:
@@ -140,3 +143,13 @@ def test_tail_follows_a_live_tape_and_ends_quietly_on_ctrl_c(data: Path) -> None
         then = json.loads(following.stdout.readline())["seq"]
         following.send_signal(signal.SIGINT)
         assert (first, then, following.wait(10), following.stderr.read()) == ([1, 2, 3], 4, 0, "")
+
+
+@pytest.mark.parametrize("arguments", [("tape", "ls"), ("verify", "md.test")])
+def test_without_a_folder_it_looks_where_the_settings_say(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "tapewire.toml").write_text(f'data = "{data}"')
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, [*arguments, "--json"])
+    assert '"md.test"' in result.stdout

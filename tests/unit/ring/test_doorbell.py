@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import threading
 import time
 from pathlib import Path
@@ -98,10 +99,22 @@ def test_no_record_is_missed_by_a_consumer_that_sleeps_whenever_it_can(tmp_path:
     assert (seen, missed) == (list(range(count)), 0)
 
 
-def test_a_file_that_is_no_doorbell_is_not_touched(tmp_path: Path) -> None:
-    (tmp_path / "other").write_bytes(bytes(5000))
-    with pytest.raises(RingError, match=r"other: cannot open the doorbell \(a file of 4096 bytes\)"):
+@pytest.mark.parametrize("length", [1, 4095, 5000])
+def test_a_file_that_is_no_doorbell_is_not_touched(tmp_path: Path, length: int) -> None:
+    (tmp_path / "other").write_bytes(b"x" * length)
+    with pytest.raises(RingError, match=r"other: cannot open the doorbell \(a file of 4096 bytes\): Invalid argument"):
         Doorbell(tmp_path / "other")
+    assert (tmp_path / "other").read_bytes() == b"x" * length
+
+
+def test_a_doorbell_without_room_says_so(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(RingError, match="File too large"):
+            Doorbell(tmp_path / "bell")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_closed_doorbell_refuses_and_so_does_a_producer_that_was_to_ring_it(tmp_path: Path, bell: Doorbell) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tapewire.errors import RingBusy, RingDamaged, RingError, RingMissing
-from tapewire.ring import RingConsumer, RingProducer, RingState, create_ring, ring_state
+from tapewire.ring import RingConsumer, RingProducer, RingState, create_ring, last_record, ring_state
 
 CAPACITY = 4096
 TAIL_AT, HEAD_AT, DATA_AT = 128, 256, 4096
@@ -222,10 +222,9 @@ def test_a_damaged_header_is_named_and_refused(path: Path, at: int, data: bytes,
 def test_a_file_cut_short_is_refused(path: Path, length: int) -> None:
     with path.open("r+b") as file:
         file.truncate(length)
-    with pytest.raises(RingError, match=r"not a ring|header says a capacity"):
-        RingConsumer(path)
-    with pytest.raises(RingError, match=r"not a ring|header says a capacity"):
-        create_ring(path, CAPACITY)
+    for use in (RingConsumer, RingProducer, ring_state, last_record, lambda it: create_ring(it, CAPACITY)):
+        with pytest.raises(RingError, match=r"not a ring|header says a capacity"):
+            use(path)
 
 
 @pytest.mark.parametrize(

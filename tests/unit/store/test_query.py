@@ -245,3 +245,16 @@ def test_a_day_ends_at_midnight_utc(tmp_path: Path) -> None:
     assert days == [("2026-11-21", 1, 1), ("2026-11-22", 2, 3)]
     store = Store(tmp_path)
     assert store.query("trades", "A", raw=True)["seq"].to_pylist() == [1, 2, 3]
+
+
+def test_what_could_not_be_read_once_is_not_left_out_the_next_time(tmp_path: Path) -> None:
+    def executed(seq: int, instrument: int) -> bytes:
+        return bytes(m.OrderExecuted(seq=seq, ts=NOON, instrument=instrument, price=1, qty=1))
+
+    definition = bytes(m.InstrumentDefinition(seq=1, ts=NOON, instrument=1, ticker="BTCUSDT"))
+    append(tmp_path, "orders.0", [definition, executed(2, 1), executed(3, 7)])
+    store = Store(tmp_path)
+    for seq in (4, 5):
+        with pytest.raises(StoreError, match="record 3: an execution of instrument 7"):
+            store.query("trades", "BTCUSDT")
+        append(tmp_path, "orders.0", [executed(seq, 1)])

@@ -63,17 +63,30 @@ def test_damage_before_the_cut_is_refused_and_nothing_is_changed(tape: Path) -> 
     assert {path.name: path.read_bytes() for path in tape.iterdir()} == before
 
 
+def test_a_hole_in_an_older_segment_is_damage_and_not_an_earlier_end(tape: Path) -> None:
+    image = bytearray(segments(tape)[1].read_bytes())
+    image[216 + 112 :] = bytes(len(image) - 216 - 112)
+    segments(tape)[1].write_bytes(image)
+    with pytest.raises(TapeDamaged, match="nothing was written here") as raised:
+        cut_tape(tape, 60, 7)
+    assert raised.value.seq == 36
+    assert cut_tape(tape, 36, 7)[0].last_seq == 35
+
+
 def test_snapshots_and_consumers_ahead_of_the_cut_are_moved_aside(tape: Path) -> None:
-    (tape / "snapshots").mkdir()
-    for seq in (50, 90):
-        (tape / "snapshots" / f"{seq:020d}.snap").write_text("state")
+    for folder in ("snapshots", "publisher/snapshots", "cut-3/snapshots"):
+        (tape / folder).mkdir(parents=True)
+        for seq in (50, 90):
+            (tape / folder / f"{seq:020d}.snap").write_text("state")
     for name, seq in (("behind", 79), ("ahead", 100)):
         position = ConsumerPosition(tape, name)
         position.store(seq)
         position.close()
     _, backup = cut_tape(tape, 80, 7)
-    assert [path.name for path in (tape / "snapshots").iterdir()] == [f"{50:020d}.snap"]
-    assert [path.name for path in (backup / "snapshots").iterdir()] == [f"{90:020d}.snap"]
+    for folder in ("snapshots", "publisher/snapshots"):
+        assert [path.name for path in (tape / folder).iterdir()] == [f"{50:020d}.snap"]
+        assert [path.name for path in (backup / folder).iterdir()] == [f"{90:020d}.snap"]
+    assert len(list((tape / "cut-3" / "snapshots").iterdir())) == 2
     assert (positions(tape), positions(backup)) == ({"behind": 79}, {"ahead": 100})
 
 

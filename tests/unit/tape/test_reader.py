@@ -217,3 +217,29 @@ def test_a_closed_reader_says_so(tape: Path) -> None:
     for call in (reader.poll, reader.scan, lambda: reader.lag, lambda: reader.wait(1), lambda: reader.seek_seq(1)):
         with pytest.raises(TapeError, match="this reader was closed"):
             call()
+
+
+def test_a_reader_that_wanted_what_is_gone_is_told_each_time_until_it_seeks(tape: Path) -> None:
+    segments(tape)[0].unlink()
+    with TapeReader(tape) as reader:
+        for _ in range(2):
+            with pytest.raises(TapeGone, match="record 1 was removed by retention"):
+                reader.poll()
+        reader.seek_seq(reader.first_seq)
+        assert reader.poll(1) == [kill(reader.first_seq)]
+
+
+@pytest.mark.parametrize("timeout_s", [float("inf"), 1e300])
+def test_a_wait_without_end_ends_when_there_is_something(tmp_path: Path, timeout_s: float) -> None:
+    with TapeWriter(tmp_path, segment_bytes=SMALL) as writer, TapeReader(tmp_path) as reader:
+
+        def later() -> None:
+            writer.append(kill(1))
+            writer.commit()
+
+        timer = threading.Timer(0.05, later)
+        timer.start()
+        assert reader.wait(timeout_s)
+        timer.join()
+        reader.poll()
+        assert not reader.wait(float("nan"))

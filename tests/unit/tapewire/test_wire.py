@@ -146,6 +146,11 @@ def test_a_message_cannot_be_changed() -> None:
         (lambda: m.decode(b""), WireError, "shorter than it says"),
         (lambda: m.Quote.decode(bytes(m.Trade())), WireError, "expected a Quote, got a Trade"),
         (lambda: m.Trade.encoder("price")(1, 2), TypeError, "expected 1 values"),
+        (lambda: m.Trade(ticker="\ud800"), ValueError, "Trade.ticker: .*surrogates"),
+        (lambda: m.BookDelta(levels=[(1,) * 4, (1,) * 3]), ValueError, r"element 1 has 3 values; expected 4 \(price, "),
+        (lambda: m.BookDelta(levels=[(1,) * 40]), ValueError, "BookDelta.levels: element 0 has 40 values"),
+        (lambda: m.NewOrder.encoder("client_text", client_text="a"), TypeError, "client_text cannot be a value and"),
+        (lambda: m.NewOrder.encoder("price", "price"), TypeError, "expected each field once"),
     ],
 )
 def test_bad_values_are_refused_by_name(make: Any, error: type[Exception], says: str) -> None:
@@ -181,3 +186,15 @@ def test_an_encoder_refuses_a_float_in_a_field_of_any_width(field: str) -> None:
     with pytest.raises(TypeError, match="float"):
         encoder(1.0)  # type: ignore[arg-type]
     assert m.NewOrder.decode(encoder(1)).replace(**{field: 0}) == m.NewOrder()
+
+
+def test_a_list_that_grows_while_it_is_written_harms_nothing() -> None:
+    levels: list[tuple[object, ...]] = []
+
+    class Growing:
+        def __index__(self) -> int:
+            levels.extend([(9, 9, 9, m.Side.sell)] * 200_000)  # far beyond what a message holds
+            return 5
+
+    levels.append((Growing(), 1, 1, m.Side.buy))
+    assert m.BookDelta(levels=levels).levels == (m.BookLevel(5, 1, 1, m.Side.buy),)

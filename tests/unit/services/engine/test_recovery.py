@@ -124,3 +124,26 @@ def test_a_market_order_refused_by_the_accounts_limits_replays(market: Market, l
     assert (command.price, command.decision) == (0, event.reason)
     market.reopen()
     assert market.engine.recovery.redecided == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        m.KillSwitch(account=9, engaged=True),
+        m.KillSwitch(account=2**32 - 1),
+        m.AccountLimits(account=0),
+        m.AccountLimits(account=2**32 - 1),
+        m.InstrumentDefinition(instrument=0, ticker="A", tick_size=1, lot_size=1, status=m.InstrumentStatus.trading),
+        m.InstrumentDefinition(instrument=2**32 - 1, ticker="A", tick_size=1, lot_size=1),
+    ],
+    ids=str,
+)
+def test_a_command_that_nobody_can_have_taken_is_a_fault_of_the_tape(tmp_path: Path, command: m.Message) -> None:
+    tape = tmp_path / "orders.0"
+    with TapeWriter(tape, segment_bytes=1 << 16) as writer:
+        writer.append(bytes(command.replace(seq=1, ts=NOW)))
+    report = verify_tape(tape)
+    assert not report.ok
+    assert "record 1 does not replay: it stands as accepted and names an account or instrument" in report.problems[0]
+    with pytest.raises(EngineStopped, match="record 1 does not replay"):
+        Engine(tape)

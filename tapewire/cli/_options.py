@@ -1,0 +1,40 @@
+"""What several commands ask for in the same words."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+
+class Instant(click.ParamType[int]):
+    """A time as people write it (tapewire/times.py), as UTC ns."""
+
+    name = "time"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from tapewire.errors import TimeError
+        from tapewire.times import parse
+
+        if isinstance(value, int):
+            return value
+        try:
+            return parse(value, time.time_ns())
+        except TimeError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _of_the_settings(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
+    from tapewire.config import load
+
+    return value or load().data
+
+
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    callback=_of_the_settings,
+    help="The data folder. Default: that of the settings.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="For programs: JSON.")
