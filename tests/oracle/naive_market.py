@@ -37,7 +37,7 @@ class NaiveMarket:
             command = command.replace(decision=m.RejectReason.max_notional)
         self._sequence(command)
         if self._random.random() < 0.01:
-            self._put(m.EpochStarted(epoch=len(self.ends)))
+            self._put(m.InputRefused(length=3))
 
     def levels(self, instrument: int) -> Levels:
         """Displayed quantity and number of displayed orders, by side and price."""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import pairwise
 
 import pytest
@@ -23,8 +23,8 @@ class Subscriber:
     """Knows the market as anybody on the bus would: from what is published, and nothing else."""
 
     def __init__(self) -> None:
-        self.books: dict[str, Levels] = {ticker: {} for ticker in TICKERS}
-        self.book_seqs: dict[str, list[int]] = {ticker: [] for ticker in TICKERS}
+        self.books: dict[str, Levels] = defaultdict(dict)
+        self.book_seqs: dict[str, list[int]] = defaultdict(list)
         self.tops: dict[str, Top] = {}
         self.qualities: dict[str, m.BookQuality] = {}
         self.statuses: dict[str, m.InstrumentStatusChanged] = {}
@@ -296,6 +296,23 @@ def test_an_epoch_between_a_command_and_its_events_does_not_show_a_crossed_book(
     assert subscriber.books[TICKERS[0]] == {}
     assert subscriber.book_seqs[TICKERS[0]] == [1, 2]
     assert house.live_orders == 0
+
+
+@pytest.mark.parametrize("aside", [m.EpochStarted(epoch=2), m.InputRefused(length=3)])
+def test_a_record_between_two_commands_leaves_the_bytes_of_what_is_published_as_they_are(aside: m.Message) -> None:
+    records = [
+        m.InstrumentDefinition(seq=1, instrument=1, ticker=TICKERS[0]),
+        m.CommandCompleted(seq=2, cause=1, instrument=1),
+        m.NewOrder(seq=3, order_id=1),
+        m.OrderAccepted(seq=4, cause=3, instrument=1, order_id=1, account=1, side=m.Side.sell, price=100, qty=5),
+        aside.replace(seq=5),
+        m.NewOrder(seq=6, order_id=2),
+    ]
+    at_once, paused = HouseMarket("demo"), HouseMarket("demo")
+    one = [item for record in records for item in at_once.fold(bytes(record))]
+    other = [item for record in records for item in (*paused.fold(bytes(record)), *paused.settle())]
+    assert one == other
+    assert "demo.house.book.BTC=2FUSD" in dict(one)
 
 
 def test_a_ticker_that_is_listed_again_or_moves_to_another_instrument_goes_on_with_its_book_seq() -> None:
