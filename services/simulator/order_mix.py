@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 SECOND = 10**9
 QUOTE_LIVES = (5, 60)  # seconds, of a quote with a time
-STOP_LIVES = (5, 30)
+TAKER_WAITS = (5, 30)  # of a stop, and of an order that takes part in a call
 ICEBERG_PARTS = (3, 8)  # an order of fewer lots than the latter is not worth hiding
 STOP_STEPS = 4  # a stop waits at most so many steps behind what a taker reaches for
 
@@ -27,7 +27,7 @@ QUOTE_KINDS = {"plain": 77, "iceberg": 15, "hidden": 8}
 QUOTE_TIMES = {m.TimeInForce.gtc: 70, m.TimeInForce.day: 15, m.TimeInForce.gtd: 15}
 POST_ONLY = {"no": 75, "reject": 13, "slide": 12}
 TAKES = {"market": 28, "ioc": 37, "fok": 15, "at least": 6, "stop": 8, "stop limit": 6}
-CALL_TAKES = {"at open": 45, "day": 40, "market": 15}
+CALL_TAKES = {"at open": 45, "a while": 40, "market": 15}
 SELF_TRADE = {
     m.SelfTrade.unspecified: 85,  # as the account is set up
     m.SelfTrade.cancel_oldest: 5,
@@ -61,16 +61,16 @@ def take(random: Random, market: Market, side: m.Side, reach: int, qty: int, now
         in_force = m.TimeInForce.day if market.in_call else m.TimeInForce.ioc
         return terms | {"ord_type": m.OrdType.market, "price": 0, "time_in_force": in_force}
     if kind in ("stop", "stop limit"):
-        return terms | _stop(random, market, side, reach, now, limit=kind == "stop limit")
+        return terms | _a_while(random, now) | _stop(random, market, side, reach, limit=kind == "stop limit")
     if kind == "at least":
         terms["min_qty"] = max(1, qty // market.definition.lot_size // 2) * market.definition.lot_size
-    opening = market.status == m.InstrumentStatus.opening_auction
-    at_open = m.TimeInForce.at_open if opening else m.TimeInForce.day
-    in_force_of = {"fok": m.TimeInForce.fok, "day": m.TimeInForce.day, "at open": at_open}
-    return terms | {"time_in_force": in_force_of.get(kind, m.TimeInForce.ioc)}
+    if kind == "a while" or (kind == "at open" and market.status != m.InstrumentStatus.opening_auction):
+        return terms | _a_while(random, now)
+    in_force = {"at open": m.TimeInForce.at_open, "fok": m.TimeInForce.fok}.get(kind, m.TimeInForce.ioc)
+    return terms | {"time_in_force": in_force}
 
 
-def _stop(random: Random, market: Market, side: m.Side, reach: int, now: int, *, limit: bool) -> Terms:
+def _stop(random: Random, market: Market, side: m.Side, reach: int, *, limit: bool) -> Terms:
     """An order that follows the market once it has moved: a buy above it, a sell below."""
     away = market.step * market.definition.tick_size * (1 if side is m.Side.buy else -1)
     stop_px = max(market.definition.tick_size, reach + away * random.randint(1, STOP_STEPS))
@@ -78,9 +78,11 @@ def _stop(random: Random, market: Market, side: m.Side, reach: int, now: int, *,
         "ord_type": m.OrdType.stop_limit if limit else m.OrdType.stop,
         "stop_px": stop_px,
         "price": max(market.definition.tick_size, stop_px + 2 * away) if limit else 0,
-        "time_in_force": m.TimeInForce.gtd,
-        "expire_time": now + random.randint(*STOP_LIVES) * SECOND,
     }
+
+
+def _a_while(random: Random, now: int) -> Terms:
+    return {"time_in_force": m.TimeInForce.gtd, "expire_time": now + random.randint(*TAKER_WAITS) * SECOND}
 
 
 def _pick(random: Random, shares: dict[T, int]) -> T:

@@ -61,6 +61,11 @@ class TraderModel:
         self.seen: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
 
+    @property
+    def live_quotes(self) -> list[int]:
+        """OrderIDs of the makers' orders that are believed to be live."""
+        return list(self._by_order)
+
     def opening(self) -> list[Command]:
         """Pulls whatever an earlier run has left in the book."""
         return [self._send(m.MassCancel(cl_ord_id=self._next(), account=account)) for account in self._accounts]
