@@ -10,6 +10,7 @@ import orjson
 from tapewire import messages as m
 from tapewire import times
 from tapewire.fixed import to_text
+from tapewire.subjects import escape
 
 LEVELS_SHOWN = 4
 MAX_INSTRUMENTS = 65_536
@@ -42,15 +43,18 @@ class Renderer:
     def line(self, subject: str, message: m.Message) -> str:
         """Time (UTC), subject and fields on one line."""
         feed = subject.split(".")[1] if "." in subject else ""
-        return f"{clock_text(message)} {subject}  {self.fields(message, feed)}"
+        return f"{clock_text(message)} {subject}  {self.fields(message, feed, subject.rpartition('.')[2])}"
 
-    def fields(self, message: m.Message, feed: str = "house") -> str:
-        """The type and the fields that say something, prices and quantities as decimals where exponents are known."""
+    def fields(self, message: m.Message, feed: str = "house", key: str = "") -> str:
+        """The type and the fields that say something, prices and quantities as decimals where exponents are known.
+
+        The instrument is told unless its ticker is the subject's `key`.
+        """
         ticker, price_exponent, qty_exponent = self._terms_of(message, feed)
         shown = [m.MessageType(message.TYPE).name]
         if message.seq:
             shown.append(f"seq={message.seq}")
-        if message.instrument and not getattr(message, "ticker", ""):
+        if message.instrument and escape(ticker) != key:
             shown.append(f"instrument={ticker or message.instrument}")
         for name in type(message).FIELDS:
             value = getattr(message, name)

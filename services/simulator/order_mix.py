@@ -20,10 +20,10 @@ T = TypeVar("T")
 SECOND = 10**9
 QUOTE_LIVES = (5, 60)  # seconds, of a quote with a time
 TAKER_WAITS = (5, 30)  # of a stop, and of an order that takes part in a call
-ICEBERG_PARTS = (3, 8)  # an order of fewer lots than the latter is not worth hiding
+ICEBERG_PARTS = (2, 5)  # an order of fewer lots than the latter is not worth hiding
 STOP_STEPS = 4  # a stop waits at most so many steps behind what a taker reaches for
 
-QUOTE_KINDS = {"plain": 77, "iceberg": 15, "hidden": 8}
+QUOTE_KINDS = {"plain": 82, "iceberg": 10, "hidden": 8}
 QUOTE_TIMES = {m.TimeInForce.gtc: 70, m.TimeInForce.day: 15, m.TimeInForce.gtd: 15}
 POST_ONLY = {"no": 75, "reject": 13, "slide": 12}
 TAKES = {"market": 28, "ioc": 37, "fok": 15, "at least": 6, "stop": 8, "stop limit": 6}

@@ -70,14 +70,18 @@ class TraderModel:
         """Pulls whatever an earlier run has left in the book."""
         return [self._send(m.MassCancel(cl_ord_id=self._next(), account=account)) for account in self._accounts]
 
-    def decide(self, now: int) -> Command:
-        """The next command at `now` (UTC ns). Always one: whoever has nothing to do leaves the turn to a taker.
+    def decide(self, now: int) -> Command | None:
+        """The next command at `now` (UTC ns): whoever has nothing to do leaves the turn to a taker.
 
-        Where no orders are taken at present, somebody tries nevertheless from time to time.
+        None where no market takes orders; somebody tries nevertheless from time to time.
         """
         self._turn += 1
-        markets = list(self._markets.values())
-        market = self._random.choice([one for one in markets if one.takes_orders] or markets)
+        markets = [market for market in self._markets.values() if market.takes_orders]
+        if not markets:
+            if self._random.randrange(MISCHIEF_EVERY):
+                return None
+            markets = list(self._markets.values())
+        market = self._random.choice(markets)
         pull = (market.anchor - market.fair) // 2048 + (market.anchor < market.fair)
         market.fair = max(2, market.fair + pull + self._random.randint(-market.step, market.step))
         if self._random.randrange(MISCHIEF_EVERY) == 0:

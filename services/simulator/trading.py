@@ -65,12 +65,15 @@ def trade(
         due = max(due, int((now - began) * rate) - MAX_BURST)
         while waiting or due < (now - began) * rate:
             command = waiting.pop(0) if waiting else model.decide(time.time_ns())
+            due += 1
+            if command is None:
+                continue
             try:
                 orders.submit(command)
             except full:
                 waiting.insert(0, command)
+                due -= 1
                 break
-            due += 1
         while events := orders.poll(POLL_LIMIT):
             for event in events:
                 model.take(event)

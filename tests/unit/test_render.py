@@ -44,6 +44,12 @@ def test_messages_without_exponents_use_those_of_the_definition_seen_before() ->
     )
 
 
+def test_the_instrument_is_told_where_the_subject_does_not_tell_it() -> None:
+    renderer, quote = Renderer(), m.Quote(ts=TS, instrument=1, ticker="BTC/USD", bid_price=1)
+    for place, told in (("x.house.quote.BTC=2FUSD", ""), ("orders.0", " instrument=BTC/USD")):
+        assert renderer.line(place, quote) == f"08:48:11.123456789 {place}  quote{told} bid_price=1"
+
+
 def test_a_status_or_indication_on_a_tape_is_shown_by_the_terms_of_its_instrument_and_leaves_them_as_they_are() -> None:
     renderer, on_tape = Renderer(), m.AuctionIndicated(instrument=1, price=6_400_010, qty=150, imbalance_side=1)
     renderer.fields(m.InstrumentDefinition(instrument=1, ticker="X", price_exponent=-2, qty_exponent=-3))

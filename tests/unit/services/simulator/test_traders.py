@@ -117,7 +117,8 @@ def play(seed: int, turns: int, first: int = 1000, call: int = CALL) -> tuple[Tr
             house.submit(m.SetInstrumentStatus(status=Status.trading))
         if 0 < house.matcher.next_due() <= house.now:
             house.submit(m.AdvanceClock(up_to=house.now))
-        house.submit(model.decide(house.now))
+        if decided := model.decide(house.now):
+            house.submit(decided)
         for event in house.poll(10_000):
             model.take(event)
     return model, house
@@ -174,9 +175,9 @@ def test_the_market_opens_by_an_auction_and_all_kinds_of_orders_meet() -> None:
 def test_traders_wait_out_a_halt_and_take_part_in_the_auction_after_it() -> None:
     model, house = play(1, 2_000)
     halted = m.SetInstrumentStatus(instrument=1, status=Status.halted)
-    called = m.SetInstrumentStatus(instrument=1, status=Status.halt_auction, resume_time=house.now + 500 * TURN_NS)
-    before = model.refused["instrument_halted"]
-    for submit, turns in ((halted, 300), (called, 1_000)):
+    stopped = m.SetInstrumentStatus(instrument=2, status=Status.closed)
+    called = m.SetInstrumentStatus(instrument=1, status=Status.halt_auction, resume_time=house.now + 1_500 * TURN_NS)
+    for submit, turns in ((halted, 300), (stopped, 600), (called, 1_000)):
         house.submit(submit)
         for _ in range(turns):
             house.now += TURN_NS
@@ -184,8 +185,10 @@ def test_traders_wait_out_a_halt_and_take_part_in_the_auction_after_it() -> None
                 model.take(event)
             if 0 < house.matcher.next_due() <= house.now:
                 house.submit(m.AdvanceClock(up_to=house.now))
-            house.submit(model.decide(house.now))
-    assert model.refused["instrument_halted"] == before
+            if command := model.decide(house.now):
+                house.submit(command)
+    # While both stood still somebody tried from time to time.
+    assert 1 <= model.refused["instrument_halted"] <= 30
     (resumed,) = (
         e
         for e in house.said
