@@ -211,9 +211,10 @@ class Demo:
     def hints(self) -> list[str]:
         data = "" if self.options.data == Options.data else f" --data {self.options.data}"
         return [
-            "tapewire sub 'demo.binance.trade.*'      decoded messages, one per line (--json for machines)",
-            f"tapewire tape tail orders.0{data}              the house tape, decoded, live",
-            f"tapewire verify{data}                          replays every tape, compares events and digests",
+            "tapewire sub 'demo.house.*.BTCUSDT'".ljust(48) + "decoded messages, one per line (--json for machines)",
+            f"tapewire tape tail orders.0{data}".ljust(48) + "the house tape, decoded, live",
+            f"tapewire operator{data} halt BTCUSDT".ljust(48) + "stops trading; then: auction BTCUSDT --resume-in 5",
+            f"tapewire verify{data}".ljust(48) + "replays every tape, compares events and digests",
         ]
 
     def _finish(self, sample: Sample) -> Outcome:

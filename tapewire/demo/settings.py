@@ -20,7 +20,7 @@ producers = [
     {{ name = "operator", role = "operator" }},
     {{ name = "traders" }},
     {{ name = "example" }},
-    {{ name = "demo", role = "operator" }},   # opens the market
+    {{ name = "demo" }},
 ]
 segment_bytes = {segment_bytes}
 snapshot_every = 100_000
