@@ -210,12 +210,14 @@ class Demo:
 
     def hints(self) -> list[str]:
         data = "" if self.options.data == Options.data else f" --data {self.options.data}"
-        return [
-            "tapewire sub 'demo.house.*.BTCUSDT'".ljust(48) + "decoded messages, one per line (--json for machines)",
-            f"tapewire tape tail orders.0{data}".ljust(48) + "the house tape, decoded, live",
-            f"tapewire operator{data} halt BTCUSDT".ljust(48) + "stops trading; then: auction BTCUSDT --resume-in 5",
-            f"tapewire verify{data}".ljust(48) + "replays every tape, compares events and digests",
-        ]
+        told = {
+            "tapewire sub 'demo.house.*.BTCUSDT'": "decoded messages, one per line (--json for machines)",
+            f"tapewire tape tail orders.0{data}": "the house tape, decoded, live",
+            f"tapewire operator{data} halt BTCUSDT": "stops it; then: auction BTCUSDT --resume-in 5",
+            f"tapewire verify{data}": "replays every tape, compares events and digests",
+        }
+        width = max(map(len, told)) + 3
+        return [command.ljust(width) + what for command, what in told.items()]
 
     def _finish(self, sample: Sample) -> Outcome:
         known: dict[str, Any] = {"setup_seconds": round(self.setup_seconds, 2)}

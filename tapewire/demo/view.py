@@ -123,6 +123,8 @@ class View:
         table = _table("feed", "ticker", ">bid", ">qty", ">ask", ">qty", "book")
         for (feed, ticker), q in sorted(market.quotes.items()):
             quality = m.BookQuality(q.quality).name
+            # Our own is crossed in a call, as it should be; a venue's never should.
+            style = "yellow" if (feed, quality) == ("house", "crossed") else QUALITY_STYLE.get(quality, "")
             table.add_row(
                 feed,
                 ticker,
@@ -130,7 +132,7 @@ class View:
                 _qty(q.bid_qty, q.qty_exponent),
                 Text(_price(q.ask_price, q.price_exponent), style="red"),
                 _qty(q.ask_qty, q.qty_exponent),
-                Text(quality, style=QUALITY_STYLE.get(quality, "")),
+                Text(quality, style=style),
             )
         return table
 
