@@ -111,7 +111,7 @@ class Checks(OperatorChecks):
             (c.min_qty != 0 and kind in STOPS, kind),
             (c.min_qty != 0 and tif in (Tif.fok, *AUCTION_ONLY), tif),
             (c.min_qty != 0 and c.post_only, c.min_qty),
-            (tif == Tif.gtd and c.expire_time <= c.ts, c.expire_time),
+            (tif == Tif.gtd and c.expire_time <= max(c.ts, 0), c.expire_time),
             (tif != Tif.gtd and c.expire_time != 0, c.expire_time),
             (kind not in STOPS and c.stop_px != 0, c.stop_px),
         ]

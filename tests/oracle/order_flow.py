@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 from tapewire import messages as m
+from tapewire.wire._wire import EnumField, IntField
 from tests.oracle.operator_flow import CALLS, NONSENSE, OperatorFlow, Status
 
 BUY, SELL = m.Side.buy, m.Side.sell
@@ -24,7 +25,9 @@ MARKETS: dict[str, dict[str, Any]] = {
     "falling by 60 %": {"spread": 40, "middle": 5000.0, "drift": -1.0},
     "prices of 1 and 2^40 ticks": {"extremes": 0.3, "bands": 0.2},
     "quantities that add up to more than 64 bits": {"huge": 0.6, "spread": 1, "nonsense": 0.0},
+    "many instruments": {"instruments": 12, "spread": 3, "accounts": 3},
     "nonsense": {"nonsense": 0.3},
+    "damaged": {"damage": 0.2},
 }
 """What to give to `Flow`, by name."""
 
@@ -47,12 +50,14 @@ class Flow(OperatorFlow):
     """Commands of a random market; the same seed gives the same commands.
 
     `drift` is how far the middle moves per command (a crash is a negative one), `extremes` the share of orders at
-    prices of 1 tick or 2^40, `huge` that of quantities that make sums overflow.
+    prices of 1 tick or 2^40, `huge` that of quantities that make sums overflow, `damage` that of commands in
+    which a field holds anything whatever.
     """
 
     drift: float = 0.0
     extremes: float = 0.0
     huge: float = 0.0
+    damage: float = 0.0
     order_id: int = 0
     sent: dict[int, Sent] = field(default_factory=dict)
     """Orders that may be live, by id."""
@@ -86,6 +91,19 @@ class Flow(OperatorFlow):
                     self.sent.pop(event.taker_order_id, None)
 
     def command(self) -> bytes:
+        made = self._command()
+        return self._damaged(made) if self.random.random() < self.damage else made
+
+    def _damaged(self, command: bytes) -> bytes:
+        made = m.decode(command)
+        numbers = {name: f for name, f in made.FIELDS.items() if isinstance(f, IntField | EnumField)}
+        name = self.random.choice([name for name in numbers if name not in ("seq", "type", "up_to")])
+        field = numbers[name]
+        bits, signed = (8 * field.size, field.signed) if isinstance(field, IntField) else (16, False)
+        value = self.random.choice([0, 1, self.random.getrandbits(bits), 2 ** (bits - 1) - 1, 2**bits - 1])
+        return bytes(made.replace(**{name: value - 2**bits if signed and value >= 2 ** (bits - 1) else value}))
+
+    def _command(self) -> bytes:
         self.middle = max(self.middle + self.drift + self.random.gauss(0, 0.5), 50.0)
         if self.impatient():
             return self.operator()

@@ -243,6 +243,14 @@ def test_an_expiry_that_is_past_is_rejected(market: Market, expire: int) -> None
     assert market.order(BUY, 10, 100, **terms) == [f"rejected 1: invalid_field {expire} 0"]
 
 
+def test_no_expiry_lies_before_the_epoch_whatever_the_time(market: Market) -> None:
+    market.time = -5
+    terms = {"time_in_force": Tif.gtd}
+    assert market.order(BUY, 10, 100, expire_time=0, **terms) == ["rejected 1: invalid_field 0 0"]
+    assert market.order(BUY, 10, 100, expire_time=-1, **terms) == ["rejected 2: invalid_field -1 0"]
+    assert market.order(BUY, 10, 100, expire_time=1, **terms) == ["accepted 3: buy 10 at 100"]
+
+
 def test_only_orders_good_till_a_date_have_one(market: Market) -> None:
     assert market.order(BUY, 10, 100, expire_time=5000) == ["rejected 1: invalid_field 5000 0"]
 

@@ -306,10 +306,10 @@ def test_bounds_that_are_not_given_are_the_platform_s(market: Market) -> None:
 
 def fill_for_mass_cancel(market: Market) -> None:
     market.define(instrument=2)
-    market.order(BUY, 10, 100, account=1, instrument=2)
-    market.order(SELL, 20, 200, account=2, instrument=1)
-    market.order(BUY, 30, 100, account=1, instrument=1)
-    market.order(SELL, 40, 205, account=1, instrument=1)
+    market.order(BUY, 10, 100, account=1, instrument=2, session=1)
+    market.order(SELL, 20, 200, account=2, instrument=1, session=2)
+    market.order(BUY, 30, 100, account=1, instrument=1, session=1)
+    market.order(SELL, 40, 205, account=1, instrument=1, session=2)
 
 
 @pytest.mark.parametrize(
@@ -321,6 +321,9 @@ def fill_for_mass_cancel(market: Market) -> None:
         ({"side": SELL}, [2, 4]),
         ({"account": 1, "instrument": 1, "side": BUY}, [3]),
         ({"account": 9}, []),
+        ({"session": 1}, [3, 1]),
+        ({"session": 2, "side": SELL}, [2, 4]),
+        ({"session": 3}, []),
     ],
 )
 def test_a_mass_cancel_takes_what_fits_by_instrument_and_then_order_id(
@@ -372,14 +375,3 @@ def test_an_order_that_may_rest_needs_room_and_others_do_not() -> None:
     assert market.order(BUY, 10, 90) == ["rejected 3: capacity 2 2"]
     assert len(market.order(SELL, 10, 100, time_in_force=IOC)) == 2
     assert market.order(BUY, 10, 90) == ["accepted 5: buy 10 at 90"]
-
-
-def test_the_sum_of_a_level_stays_in_64_bits(market: Market) -> None:
-    market.define(instrument=2, tick_size=1, lot_size=1, max_qty=0, min_price=0, max_price=0)
-    market.matcher = type(market.matcher)(5000)
-    market.define(instrument=2, tick_size=1, lot_size=1, max_qty=0, min_price=0, max_price=0)
-    for _ in range(2**12):
-        assert len(market.order(BUY, 2**50, 7, instrument=2)) == 1
-    assert market.order(BUY, 1, 7, instrument=2) == [f"rejected {2**12 + 1}: capacity {2**62 + 1} {2**62}"]
-    market.order(BUY, 1, 6, instrument=2)
-    assert market.replace(2**12 + 2, 1, 7) == [f"refused {2**12 + 2}: capacity {2**62 + 1} {2**62}"]
