@@ -284,16 +284,15 @@ class HouseMarket:
 
     def _report(self, record: m.Message) -> None:
         """Sends an event to the one account it concerns, if any."""
-        if not self.quiet:
-            self._report_to(record.account, bytes(record))  # type: ignore[attr-defined]
+        self._report_to(record.account, bytes(record))  # type: ignore[attr-defined]
 
     def _report_both(self, record: m.TradeBusted | m.TradeCorrected) -> None:
         for account in dict.fromkeys((record.maker_account, record.taker_account)):
             self._report_to(account, bytes(record))
 
     def _report_to(self, account: int, payload: bytes) -> None:
-        if account:
-            self._publish(subject(self._env, FEED, "exec", account), payload)
+        if account and not self.quiet:
+            self._out.append((subject(self._env, FEED, "exec", account), payload))
 
     def _notify(self, notice: Notice) -> None:
         self._publish(*notice)

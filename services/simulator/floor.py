@@ -6,6 +6,7 @@ Their own answers would not do: an auction, an expired order, a halt come from t
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 from tapewire import messages as m
 from tapewire.client import OrderClient
@@ -17,21 +18,22 @@ BATCH = 4096
 
 
 class Floor:
-    """Raises what OrderClient.open raises; TapewireError, too, while no instrument is defined."""
+    """`instruments` are those listed when it was opened, in the status they had then."""
 
-    def __init__(self, data: Path, shard: int, producer: str) -> None:
-        self._client = OrderClient.open(data, shard, producer=producer)
-        self._tape = Folders(data).orders_tape(shard)
-        try:
-            self._reader = TapeReader(self._tape, limit="released")
-            self._reader.seek_seq(self._reader.positions.released_seq + 1)
-            self.instruments = self._listed()
-        except BaseException:
-            self._client.close()
-            raise
+    def __init__(self, client: OrderClient, tape: Path) -> None:
+        """Takes the client: `close` closes it. Raises TapewireError while no instrument is defined."""
+        self._client, self._tape = client, tape
+        self._reader = TapeReader(tape, limit="released")
+        self._reader.seek_seq(self._reader.positions.released_seq + 1)
+        self.instruments = self._listed()
         if not self.instruments:
             self.close()
-            raise TapewireError(f"{data}: no instrument is defined; add [[instrument]] to the engine's file")
+            raise TapewireError(f"{tape}: no instrument is defined; add [[instrument]] to the engine's file")
+
+    @classmethod
+    def open(cls, data: Path, shard: int, producer: str) -> Self:
+        """Raises what OrderClient.open raises, too."""
+        return cls(OrderClient.open(data, shard, producer=producer), Folders(data).orders_tape(shard))
 
     def submit(self, command: m.Message) -> None:
         """Raises RingFull: nothing was sent, as the engine is behind."""

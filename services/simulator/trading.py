@@ -33,14 +33,14 @@ class Orders(Protocol):
 def open_orders(data: Path, shard: int, producer: str, within_s: float, stopped: Callable[[], bool]) -> Orders | None:
     """The floor of a running engine, waiting for one that is still starting; None if stopped before.
 
-    Raises what Floor raised last once `within_s` is over.
+    Raises what Floor.open raised last once `within_s` is over.
     """
     from services.simulator.floor import Floor  # not above: the venues run where no core is compiled
 
     deadline = time.monotonic() + within_s
     while True:
         try:
-            return Floor(data, shard, producer)
+            return Floor.open(data, shard, producer)
         except TapewireError:
             if time.monotonic() > deadline:
                 raise

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.matcher import Matcher
 from tapewire import messages as m
 from tapewire.errors import EngineStopped, WireError
 from tapewire.house import HouseMarket, Publication
 from tapewire.subjects import Subject
-from tests.oracle.naive_market import TICKERS, Levels, NaiveMarket
+from tests.oracle.naive_market import EVERY_LEVEL, TICKERS, Levels, NaiveMarket
 
 SEEDS = st.integers(0, 1 << 32)
 STEPS = st.integers(1, 150)
@@ -138,17 +139,29 @@ def test_books_rebuilt_from_what_is_published_are_what_the_matcher_displays(seed
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_long_day_leaves_the_same_books_on_both_sides(seed: int) -> None:
-    """What hypothesis finds is short; what an iceberg or a decremented order can do takes a full book."""
-    market, house, subscriber = NaiveMarket(seed), HouseMarket("demo"), Subscriber()
+    """What hypothesis finds is short; what an iceberg or a decremented order can do takes a full book.
+
+    The compiled matcher gets the same commands: what it displays is what the subscriber has, too.
+    """
+    market, house, subscriber, compiled = NaiveMarket(seed), HouseMarket("demo"), Subscriber(), Matcher()
     folded = 0
     for _ in range(4000):
         market.step()
         for raw in market.records[folded:]:
             subscriber.take(house.fold(raw))
+            if hasattr(m.decode(raw), "decision"):  # a command
+                compiled.apply(raw)
         folded = len(market.records)
         subscriber.take(house.settle())
         for number, ticker in enumerate(TICKERS, 1):
             assert subscriber.books[ticker] == market.levels(number)
+            if market.status(number) != m.InstrumentStatus.delisted:
+                displayed = {
+                    (side, price): (qty, orders)
+                    for side in (m.Side.buy, m.Side.sell)
+                    for price, qty, orders in compiled.depth(number, side, EVERY_LEVEL)
+                }
+                assert subscriber.books[ticker] == displayed
 
 
 @given(SEEDS, STEPS)
