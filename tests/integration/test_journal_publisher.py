@@ -341,7 +341,9 @@ async def test_a_restart_from_a_snapshot_needs_no_older_records_and_goes_on_with
         assert 0 < restart <= released
         # What retention may now remove is gone: reading it would not decode.
         tape.records[:restart] = [b"gone"] * restart
-    assert got == expected(again(7, 300), "demo")
+    # What ended the last command before the restart is published again, as nobody knows whether it was.
+    assert list(dict.fromkeys(got)) == expected(again(7, 300), "demo")
+    assert len(got) <= len(dict.fromkeys(got)) + 2
     await transport.drain()
 
 
