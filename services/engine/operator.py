@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from services.engine.configured import records
+from services.engine.producers import take_ring
 from tapewire import messages as m
-from tapewire.errors import RingBusy, RingError, TapewireError
+from tapewire.errors import RingError, TapewireError
 from tapewire.folders import Folders
-from tapewire.ring import Doorbell, RingProducer
+from tapewire.ring import Doorbell
 from tapewire.tape import TapeReader
 
-BUSY_WAIT_S = 2.0  # for the ring, which another operator has for the moment of a write
 ANSWER_WAIT_S = 5.0
 POLL_S = 0.05
 REFUSALS = (m.OrderRejected, m.CancelRejected, m.InputRefused)
@@ -84,19 +84,12 @@ class Operator:
     def _write(self, command: m.Message) -> int:
         """Returns where it lies: the answer's originSeq."""
         now = time.time_ns()
-        raw, deadline = bytes(command.replace(ts_event=now, ts_recv=now)), time.monotonic() + BUSY_WAIT_S
-        while True:
-            try:
-                with RingProducer(self._ring, doorbell=self._bell) as ring:
-                    if not ring.consumer_alive:
-                        raise TapewireError(f"{self._ring}: no engine listens to it; nothing was sent. Start one")
-                    if not ring.write(raw):
-                        raise TapewireError(f"{self._ring}: full, the engine is behind; nothing was sent. Try again")
-                    return ring.tail
-            except RingBusy:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(POLL_S)
+        with take_ring(self._ring, self._bell) as ring:
+            if not ring.consumer_alive:
+                raise TapewireError(f"{self._ring}: no engine listens to it; nothing was sent. Start one")
+            if not ring.write(bytes(command.replace(ts_event=now, ts_recv=now))):
+                raise TapewireError(f"{self._ring}: full, the engine is behind; nothing was sent. Try again")
+            return ring.tail
 
     def _answer(self, position: int, timeout_s: float) -> Answer:
         events: list[m.Message] = []
