@@ -1,8 +1,9 @@
 """`python -m tools.fuzz [--seconds N] [--seed N] [TARGET...]`: arbitrary bytes into the parts that must bear anything.
 
-Each target is one file of tests/fuzz, compiled with AddressSanitizer, UndefinedBehaviorSanitizer and the invariants of
-the core. Where a clang with libFuzzer is installed it follows coverage and keeps its corpus in build/fuzz; else inputs of
-random bytes are generated, which tests/fuzz/input.hpp turns into commands either way. The time is shared out evenly.
+Each target is one file of tests/fuzz, compiled with AddressSanitizer, UndefinedBehaviorSanitizer and the invariants
+of the core. Where a clang with libFuzzer is installed it follows coverage and keeps its corpus in build/fuzz; else
+inputs of random bytes are generated, which tests/fuzz/input.hpp turns into commands either way. The time is shared
+out evenly.
 What is found is said with how to run it again; as an input in tests/fuzz/inputs/TARGET it stays found.
 """
 
