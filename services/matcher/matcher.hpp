@@ -94,6 +94,8 @@ class Matcher {
     }
     // Displayed quantities; zeros where a side shows nothing. `instrument` is defined, here and below.
     Top best(uint32_t instrument) const;
+    // f(Depth) for each level that shows something, from the best, until it returns false.
+    template <class F> void each_shown(uint32_t instrument, wire::Side side, F&& f) const;
     // At most `levels` of those that show something, from the best.
     std::vector<Depth> depth(uint32_t instrument, wire::Side side, size_t levels) const;
     // What is displayed at exactly this price; zeros if nothing is.
@@ -206,6 +208,7 @@ class Matcher {
 
     // matching.hpp: orders come in, trade, rest
     template <class Sink> void dispatch(const uint8_t* command, Sink& sink);
+    template <class Sink> void dispatch_seldom(const uint8_t* command, Sink& sink);
     template <class Sink> void new_order(const wire::NewOrder& c, Sink& sink);
     template <class Sink> void accept(const wire::NewOrder& c, const Incoming& in, Sink& sink);
     uint32_t add_order(const wire::NewOrder& c, const Incoming& in);
