@@ -178,6 +178,7 @@ class Commands {
         d.reference_price = in_.one_in(2) ? 0 : price();
         d.static_band_bps = in_.any(BPS), d.dynamic_band_bps = in_.any(BPS);
         d.limit_state_ms = in_.any(TIMES), d.pause_ms = in_.any(TIMES);
+        wire::set_text(d.ticker_pointer, d.ticker, "FUZZ", in_.rarely() ? in_.below(5) : 4);
     }
 
     void define() {
@@ -190,7 +191,6 @@ class Commands {
         if (in_.one_in(9)) d.reference_price = in_.extreme(), d.collar_bps = uint32_t(in_.extreme());
         d.status = in_.one_in(5) ? in_.some<wire::InstrumentStatus>(0, 7) : wire::InstrumentStatus(in_.below(2));
         d.price_exponent = int8_t(in_.byte());
-        wire::set_text(d.ticker_pointer, d.ticker, "FUZZ", in_.below(5));
     }
 
     void mass_cancel() {
@@ -206,6 +206,8 @@ class Commands {
     M& trade(M& m) {
         m.match_id = in_.rarely() ? uint64_t(in_.extreme()) : known_.next_match_id - std::min<uint64_t>(known_.next_match_id, in_.below(8));
         m.price = price(), m.qty = in_.number(5);
+        m.maker_account = 1 + in_.below(ACCOUNTS), m.taker_account = 1 + in_.below(ACCOUNTS);
+        m.taker_side = in_.some<wire::Side>(1, 2);
         return m;
     }
     void correct() {
