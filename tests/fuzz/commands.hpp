@@ -93,7 +93,7 @@ class Commands {
 
     void new_order() {
         auto& o = blank<wire::NewOrder>();
-        o.order_id = in_.rarely() ? uint64_t(in_.extreme()) : known_.last_order_id + 1 + (in_.one_in(20) ? in_.below(700) : 0);
+        o.order_id = in_.byte() == 255 && in_.one_in(8) ? uint64_t(in_.extreme()) : known_.last_order_id + 1 + (in_.one_in(20) ? in_.below(700) : 0);
         o.side = in_.some<wire::Side>(1, 2);
         o.qty = qty();
         o.price = price();
@@ -115,7 +115,7 @@ class Commands {
         if (o.time_in_force == wire::TimeInForce::gtd) o.expire_time = soon();
         const bool rests = o.time_in_force != wire::TimeInForce::ioc && o.time_in_force != wire::TimeInForce::fok;
         switch (rests ? in_.below(8) : 6) {
-            case 0: o.display_qty = 1 + (o.qty > 1 ? o.qty / int64_t(1 + in_.below(9)) : 0); break;
+            case 0: o.display_qty = std::max<int64_t>(o.qty / int64_t(1 + in_.below(9)), 1); break;
             case 1: o.display_qty = 1 + in_.below(5), o.set_post_only(in_.one_in(3)); break;
             case 2: o.set_hidden(true); break;
             case 3: o.set_post_only(true); break;
@@ -129,7 +129,7 @@ class Commands {
         static constexpr uint16_t TIMES[] = {1, 1, 2, 3, 4, 7};
         o.ord_type = wire::OrdType::market;
         o.time_in_force = wire::TimeInForce(in_.any(TIMES));
-        if (in_.one_in(2)) o.price = in_.one_in(2) ? 0 : o.price + int64_t(in_.below(6));
+        if (in_.one_in(2)) o.price = in_.one_in(2) ? 0 : 6 + int64_t(in_.below(200));  // need not lie on a tick
     }
 
     void stop(wire::NewOrder& o) {
@@ -178,6 +178,7 @@ class Commands {
         d.reference_price = in_.one_in(2) ? 0 : price();
         d.static_band_bps = in_.any(BPS), d.dynamic_band_bps = in_.any(BPS);
         d.limit_state_ms = in_.any(TIMES), d.pause_ms = in_.any(TIMES);
+        wire::set_text(d.ticker_pointer, d.ticker, "FUZZ", in_.rarely() ? in_.below(5) : 4);
     }
 
     void define() {
@@ -190,7 +191,6 @@ class Commands {
         if (in_.one_in(9)) d.reference_price = in_.extreme(), d.collar_bps = uint32_t(in_.extreme());
         d.status = in_.one_in(5) ? in_.some<wire::InstrumentStatus>(0, 7) : wire::InstrumentStatus(in_.below(2));
         d.price_exponent = int8_t(in_.byte());
-        wire::set_text(d.ticker_pointer, d.ticker, "FUZZ", in_.below(5));
     }
 
     void mass_cancel() {
@@ -206,6 +206,8 @@ class Commands {
     M& trade(M& m) {
         m.match_id = in_.rarely() ? uint64_t(in_.extreme()) : known_.next_match_id - std::min<uint64_t>(known_.next_match_id, in_.below(8));
         m.price = price(), m.qty = in_.number(5);
+        m.maker_account = 1 + in_.below(ACCOUNTS), m.taker_account = 1 + in_.below(ACCOUNTS);
+        m.taker_side = in_.some<wire::Side>(1, 2);
         return m;
     }
     void correct() {
