@@ -30,6 +30,18 @@ enum MessageType {
   inputRefused @20;
   epochStarted @21;
   segmentHeader @22;
+  orderTriggered @23;
+  orderRestated @24;
+  setInstrumentStatus @25;
+  instrumentStatusChanged @26;
+  auctionIndicated @27;
+  limitStateChanged @28;
+  advanceClock @29;
+  bustTrade @30;
+  correctTrade @31;
+  tradeBusted @32;
+  tradeCorrected @33;
+  commandCompleted @34;
 }
 
 struct Header {
@@ -109,4 +121,14 @@ enum RejectReason {
   marketDataStale @20;
   # The book it is priced off is not live.
   instrumentExists @21;
+  wrongStatus @22;
+  # Not possible while the instrument is in this status (what was asked for, the status).
+  priceBand @23;
+  # Beyond the price band (value, the band's edge).
+  wouldTrigger @24;
+  # A stop whose price the last trade has already reached (stopPx, last).
+  unknownTrade @25;
+  # No such trade, or it was busted, or stands differently by now (matchId, next matchId).
+  notPermitted @26;
+  # This producer may not send such a command (message type, source).
 }

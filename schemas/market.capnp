@@ -67,6 +67,30 @@ enum InstrumentStatus {
   trading @1;
   halted @2;
   closed @3;
+  openingAuction @4;
+  closingAuction @5;
+  haltAuction @6;
+  # Orders are collected after a halt or a volatility pause, to be uncrossed when trading resumes.
+  delisted @7;
+  # All orders cancelled; the instrument is known no longer.
+}
+
+enum StatusReason {
+  unspecified @0;
+  requested @1;
+  schedule @2;
+  priceBand @3;
+  # A limit state has lasted too long, or the pause that followed is over.
+  news @4;
+  marketWide @5;
+}
+
+enum LimitState {
+  unspecified @0;
+  normal @1;
+  limitUp @2;
+  # The best bid stands at the band's upper edge: nobody may sell or buy higher.
+  limitDown @3;
 }
 
 struct InstrumentDefinition {
@@ -91,6 +115,72 @@ struct InstrumentDefinition {
   status @11 :InstrumentStatus;
   decision @12 :Common.RejectReason;
   # On an orders tape: the engine's answer to this command.
+  staticBandBps @13 :UInt32;
+  # Price band around the static reference (referencePrice, then each auction's price), in 1/10,000; 0: none.
+  dynamicBandBps @14 :UInt32;
+  # Price band around the last trade before a command, in 1/10,000; 0: none.
+  limitStateMs @15 :UInt32;
+  # How long a limit state may last before the instrument pauses; 0: for ever.
+  pauseMs @16 :UInt32;
+  # How long such a pause collects orders before trading resumes; 0: until commanded.
+}
+
+struct SetInstrumentStatus {
+  # Command of the operator: halt, resume, open, close, call an auction, delist.
+  header @0 :Common.Header;
+  # header.instrument 0: every instrument (a market-wide halt).
+  status @1 :InstrumentStatus;
+  reason @2 :StatusReason;
+  decision @3 :Common.RejectReason;
+  resumeTime @4 :Int64;
+  # UTC ns at which trading resumes by itself; 0: when commanded.
+}
+
+struct InstrumentStatusChanged {
+  header @0 :Common.Header;
+  ticker @1 :Text $Common.room(32);
+  # On an orders tape empty: header.instrument says it.
+  auctionPrice @2 :Int64;
+  auctionQty @3 :Int64;
+  # What an auction that ended here has traded, and at what price; 0 if none did.
+  resumeTime @4 :Int64;
+  priceExponent @5 :Int8;
+  qtyExponent @6 :Int8;
+  status @7 :InstrumentStatus;
+  oldStatus @8 :InstrumentStatus;
+  reason @9 :StatusReason;
+}
+
+struct AuctionIndicated {
+  # What the auction would trade if it ended now. All zero: nothing.
+  header @0 :Common.Header;
+  ticker @1 :Text $Common.room(32);
+  price @2 :Int64;
+  qty @3 :Int64;
+  imbalanceQty @4 :Int64;
+  # What would be left over at that price.
+  priceExponent @5 :Int8;
+  qtyExponent @6 :Int8;
+  imbalanceSide @7 :Common.Side;
+}
+
+struct LimitStateChanged {
+  header @0 :Common.Header;
+  ticker @1 :Text $Common.room(32);
+  lowerPrice @2 :Int64;
+  upperPrice @3 :Int64;
+  # The band's edges; 0: none on that side.
+  priceExponent @4 :Int8;
+  qtyExponent @5 :Int8;
+  state @6 :LimitState;
+}
+
+struct AdvanceClock {
+  # Command of the engine itself: its time has passed `upTo`. What is due by then happens here, so that the core needs
+  # no clock: orders expire, a limit state becomes a pause, a pause ends.
+  header @0 :Common.Header;
+  upTo @1 :Int64;
+  decision @2 :Common.RejectReason;
 }
 
 enum FeedState {

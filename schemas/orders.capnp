@@ -7,6 +7,9 @@ enum OrdType {
   unspecified @0;
   limit @1;
   market @2;
+  stop @3;
+  # Becomes a market order once a trade reaches stopPx.
+  stopLimit @4;
 }
 
 enum TimeInForce {
@@ -15,6 +18,39 @@ enum TimeInForce {
   gtc @2;
   ioc @3;
   fok @4;
+  gtd @5;
+  # Until expireTime.
+  atOpen @6;
+  # Takes part in the opening auction only.
+  atClose @7;
+  # Takes part in the closing auction only.
+}
+
+enum SelfTrade {
+  # What happens instead of a trade within one self-trade group; the incoming order's choice counts.
+  unspecified @0;
+  # The account's default.
+  allow @1;
+  cancelNewest @2;
+  # The incoming order's rest is cancelled.
+  cancelOldest @3;
+  # The resting order is cancelled, the incoming one goes on.
+  cancelBoth @4;
+  decrementAndCancel @5;
+  # Both lose the smaller quantity; what has none left is cancelled.
+}
+
+enum RestateReason {
+  unspecified @0;
+  displayRefresh @1;
+  # An iceberg shows its next part, behind all that is shown at its price.
+  selfTradeDecrement @2;
+}
+
+enum TriggerReason {
+  unspecified @0;
+  stopPrice @1;
+  closingAuction @2;
 }
 
 enum CancelReason {
@@ -26,6 +62,13 @@ enum CancelReason {
   marketRemainder @5;
   disconnected @6;
   selfTrade @7;
+  expired @8;
+  # DAY at the close, GTD at its time (FIX ExecType C).
+  auctionRemainder @9;
+  # At-the-open or at-the-close, and the auction is over.
+  priceBand @10;
+  # The band has moved past its price.
+  delisted @11;
 }
 
 struct NewOrder {
@@ -47,6 +90,23 @@ struct NewOrder {
   postOnly @10 :Bool;
   clientText @11 :Text;
   # What the client calls the order (FIX ClOrdID as text), up to 39 bytes; only carried.
+  stopPx @12 :Int64;
+  # Of a stop or stop-limit order, else 0.
+  displayQty @13 :Int64;
+  # What an iceberg shows at a time; 0 shows all.
+  minQty @14 :Int64;
+  # Refused unless at least this much trades on arrival; 0 means any.
+  expireTime @15 :Int64;
+  # UTC ns; of a GTD order, else 0.
+  session @16 :UInt32;
+  # The client session it came by, so that a disconnect can cancel what came by it; 0 means none.
+  selfTradeGroup @17 :UInt32;
+  # Orders of one group do not trade with each other. Written by the engine from the account's limits.
+  selfTrade @18 :SelfTrade;
+  # Unspecified is replaced by the account's default when the command is sequenced.
+  hidden @19 :Bool;
+  slide @20 :Bool;
+  # Of a post-only order that would cross: take the nearest price that does not, instead of being refused.
 }
 
 struct CancelOrder {
@@ -68,6 +128,8 @@ struct ReplaceOrder {
   account @5 :UInt32;
   decision @6 :Common.RejectReason;
   clientText @7 :Text;
+  stopPx @8 :Int64;
+  # Of an order that waits for its stop price: the new one; 0 keeps it.
 }
 
 struct MassCancel {
@@ -80,6 +142,8 @@ struct MassCancel {
   decision @4 :Common.RejectReason;
   reason @5 :CancelReason;
   # Why: requested, disconnected, killSwitch.
+  session @6 :UInt32;
+  # 0 means every session.
 }
 
 struct OrderAccepted {
@@ -92,6 +156,15 @@ struct OrderAccepted {
   side @6 :Common.Side;
   ordType @7 :OrdType;
   timeInForce @8 :TimeInForce;
+  stopPx @9 :Int64;
+  displayQty @10 :Int64;
+  # 0 shows all.
+  expireTime @11 :Int64;
+  session @12 :UInt32;
+  hidden @13 :Bool;
+  postOnly @14 :Bool;
+  waiting @15 :Bool;
+  # Not in the book yet: for its stop price, or for the closing auction. OrderTriggered says when it is.
 }
 
 struct OrderRejected {
@@ -146,6 +219,9 @@ struct OrderExecuted {
   makerAccount @8 :UInt32;
   takerAccount @9 :UInt32;
   aggressor @10 :Common.Side;
+  # Unspecified in an auction, where maker is the older order.
+  auction @11 :Bool;
+  takerSide @12 :Common.Side;
 }
 
 struct CancelRejected {
@@ -157,4 +233,104 @@ struct CancelRejected {
   limit @4 :Int64;
   account @5 :UInt32;
   reason @6 :Common.RejectReason;
+}
+
+struct OrderTriggered {
+  # An order that waited goes into the book, or trades, now.
+  header @0 :Common.Header;
+  orderId @1 :UInt64;
+  price @2 :Int64;
+  # Its limit, or the protection price of a market order.
+  leavesQty @3 :Int64;
+  stopPx @4 :Int64;
+  lastPx @5 :Int64;
+  # The trade that reached stopPx.
+  account @6 :UInt32;
+  side @7 :Common.Side;
+  reason @8 :TriggerReason;
+}
+
+struct OrderRestated {
+  # The venue changed an order without having been asked.
+  header @0 :Common.Header;
+  orderId @1 :UInt64;
+  price @2 :Int64;
+  qty @3 :Int64;
+  # OrderQty from now on.
+  leavesQty @4 :Int64;
+  displayedQty @5 :Int64;
+  # What of it is shown now; 0 of a hidden order.
+  account @6 :UInt32;
+  side @7 :Common.Side;
+  reason @8 :RestateReason;
+  priorityKept @9 :Bool;
+}
+
+struct CommandCompleted {
+  # The last event of a command that has no event of its own: MassCancel, KillSwitch, AccountLimits,
+  # InstrumentDefinition, SetInstrumentStatus, AdvanceClock, BustTrade, CorrectTrade.
+  header @0 :Common.Header;
+  clOrdId @1 :UInt64;
+  account @2 :UInt32;
+  count @3 :UInt32;
+  # Orders cancelled by it, or instruments whose status it changed.
+  command @4 :Common.MessageType;
+}
+
+struct BustTrade {
+  # Command of the operator: this trade did not happen. What the trade was is copied from its record.
+  header @0 :Common.Header;
+  matchId @1 :UInt64;
+  makerOrderId @2 :UInt64;
+  takerOrderId @3 :UInt64;
+  price @4 :Int64;
+  qty @5 :Int64;
+  # As they stand, corrections included.
+  makerAccount @6 :UInt32;
+  takerAccount @7 :UInt32;
+  takerSide @8 :Common.Side;
+  decision @9 :Common.RejectReason;
+}
+
+struct CorrectTrade {
+  # Command of the operator: this trade happened at another price or quantity.
+  header @0 :Common.Header;
+  matchId @1 :UInt64;
+  makerOrderId @2 :UInt64;
+  takerOrderId @3 :UInt64;
+  price @4 :Int64;
+  qty @5 :Int64;
+  # As they stand, earlier corrections included.
+  newPrice @6 :Int64;
+  newQty @7 :Int64;
+  makerAccount @8 :UInt32;
+  takerAccount @9 :UInt32;
+  takerSide @10 :Common.Side;
+  decision @11 :Common.RejectReason;
+}
+
+struct TradeBusted {
+  header @0 :Common.Header;
+  matchId @1 :UInt64;
+  makerOrderId @2 :UInt64;
+  takerOrderId @3 :UInt64;
+  price @4 :Int64;
+  qty @5 :Int64;
+  makerAccount @6 :UInt32;
+  takerAccount @7 :UInt32;
+  takerSide @8 :Common.Side;
+}
+
+struct TradeCorrected {
+  header @0 :Common.Header;
+  matchId @1 :UInt64;
+  makerOrderId @2 :UInt64;
+  takerOrderId @3 :UInt64;
+  oldPrice @4 :Int64;
+  oldQty @5 :Int64;
+  price @6 :Int64;
+  qty @7 :Int64;
+  makerAccount @8 :UInt32;
+  takerAccount @9 :UInt32;
+  takerSide @10 :Common.Side;
 }

@@ -2,6 +2,7 @@
 # Risk: commands of the operator. Decisions on orders are in orders.capnp, beside what they decide on.
 
 using Common = import "common.capnp";
+using Orders = import "orders.capnp";
 
 struct AccountLimits {
   # Opens an account or replaces its limits. 0 means the platform's bound.
@@ -13,6 +14,10 @@ struct AccountLimits {
   # Per instrument and direction, open orders counted as filled.
   account @4 :UInt32;
   decision @5 :Common.RejectReason;
+  selfTradeGroup @6 :UInt32;
+  # Accounts of one group do not trade with each other; 0: the account alone is its group.
+  selfTrade @7 :Orders.SelfTrade;
+  # What its orders do that do not say: unspecified means allow.
 }
 
 struct KillSwitch {

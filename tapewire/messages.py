@@ -14,13 +14,18 @@ from tapewire.wire._wire import BoolField, EnumField, IntField, ListField, Messa
 
 __all__ = [
     "AccountLimits",
+    "AdvanceClock",
+    "AuctionIndicated",
     "BookDelta",
     "BookLevel",
     "BookQuality",
     "BookSnapshot",
+    "BustTrade",
     "CancelOrder",
     "CancelReason",
     "CancelRejected",
+    "CommandCompleted",
+    "CorrectTrade",
     "EpochStarted",
     "FeedState",
     "FeedStatus",
@@ -28,7 +33,10 @@ __all__ = [
     "InputRefused",
     "InstrumentDefinition",
     "InstrumentStatus",
+    "InstrumentStatusChanged",
     "KillSwitch",
+    "LimitState",
+    "LimitStateChanged",
     "MassCancel",
     "Message",
     "MessageType",
@@ -39,15 +47,24 @@ __all__ = [
     "OrderExecuted",
     "OrderRejected",
     "OrderReplaced",
+    "OrderRestated",
+    "OrderTriggered",
     "Quote",
     "RefusalReason",
     "RejectReason",
     "ReplaceOrder",
+    "RestateReason",
     "SegmentHeader",
+    "SelfTrade",
     "ServiceHealth",
+    "SetInstrumentStatus",
     "Side",
+    "StatusReason",
     "TimeInForce",
     "Trade",
+    "TradeBusted",
+    "TradeCorrected",
+    "TriggerReason",
     "decode",
     "type_of",
 ]
@@ -79,6 +96,18 @@ class MessageType(IntEnum):
     input_refused = 20
     epoch_started = 21
     segment_header = 22
+    order_triggered = 23
+    order_restated = 24
+    set_instrument_status = 25
+    instrument_status_changed = 26
+    auction_indicated = 27
+    limit_state_changed = 28
+    advance_clock = 29
+    bust_trade = 30
+    correct_trade = 31
+    trade_busted = 32
+    trade_corrected = 33
+    command_completed = 34
 
 
 class Side(IntEnum):
@@ -138,6 +167,16 @@ class RejectReason(IntEnum):
     market_data_stale = 20
     """The book it is priced off is not live."""
     instrument_exists = 21
+    wrong_status = 22
+    """Not possible while the instrument is in this status (what was asked for, the status)."""
+    price_band = 23
+    """Beyond the price band (value, the band's edge)."""
+    would_trigger = 24
+    """A stop whose price the last trade has already reached (stopPx, last)."""
+    unknown_trade = 25
+    """No such trade, or it was busted, or stands differently by now (matchId, next matchId)."""
+    not_permitted = 26
+    """This producer may not send such a command (message type, source)."""
 
 
 class InstrumentStatus(IntEnum):
@@ -145,6 +184,30 @@ class InstrumentStatus(IntEnum):
     trading = 1
     halted = 2
     closed = 3
+    opening_auction = 4
+    closing_auction = 5
+    halt_auction = 6
+    """Orders are collected after a halt or a volatility pause, to be uncrossed when trading resumes."""
+    delisted = 7
+    """All orders cancelled; the instrument is known no longer."""
+
+
+class StatusReason(IntEnum):
+    unspecified = 0
+    requested = 1
+    schedule = 2
+    price_band = 3
+    """A limit state has lasted too long, or the pause that followed is over."""
+    news = 4
+    market_wide = 5
+
+
+class LimitState(IntEnum):
+    unspecified = 0
+    normal = 1
+    limit_up = 2
+    """The best bid stands at the band's upper edge: nobody may sell or buy higher."""
+    limit_down = 3
 
 
 class FeedState(IntEnum):
@@ -160,6 +223,9 @@ class OrdType(IntEnum):
     unspecified = 0
     limit = 1
     market = 2
+    stop = 3
+    """Becomes a market order once a trade reaches stopPx."""
+    stop_limit = 4
 
 
 class TimeInForce(IntEnum):
@@ -168,6 +234,40 @@ class TimeInForce(IntEnum):
     gtc = 2
     ioc = 3
     fok = 4
+    gtd = 5
+    """Until expireTime."""
+    at_open = 6
+    """Takes part in the opening auction only."""
+    at_close = 7
+    """Takes part in the closing auction only."""
+
+
+class SelfTrade(IntEnum):
+    """What happens instead of a trade within one self-trade group; the incoming order's choice counts."""
+
+    unspecified = 0
+    """The account's default."""
+    allow = 1
+    cancel_newest = 2
+    """The incoming order's rest is cancelled."""
+    cancel_oldest = 3
+    """The resting order is cancelled, the incoming one goes on."""
+    cancel_both = 4
+    decrement_and_cancel = 5
+    """Both lose the smaller quantity; what has none left is cancelled."""
+
+
+class RestateReason(IntEnum):
+    unspecified = 0
+    display_refresh = 1
+    """An iceberg shows its next part, behind all that is shown at its price."""
+    self_trade_decrement = 2
+
+
+class TriggerReason(IntEnum):
+    unspecified = 0
+    stop_price = 1
+    closing_auction = 2
 
 
 class CancelReason(IntEnum):
@@ -179,6 +279,13 @@ class CancelReason(IntEnum):
     market_remainder = 5
     disconnected = 6
     self_trade = 7
+    expired = 8
+    """DAY at the close, GTD at its time (FIX ExecType C)."""
+    auction_remainder = 9
+    """At-the-open or at-the-close, and the auction is over."""
+    price_band = 10
+    """The band has moved past its price."""
+    delisted = 11
 
 
 class HealthState(IntEnum):
@@ -329,7 +436,123 @@ class InstrumentDefinition(Message):
     status = EnumField(126, InstrumentStatus)
     decision = EnumField(128, RejectReason)
     """On an orders tape: the engine's answer to this command."""
-    ticker = TextField(144, 152, 32)
+    static_band_bps = IntField(132, 4, False)
+    """Price band around the static reference (referencePrice, then each auction's price), in 1/10,000; 0: none."""
+    dynamic_band_bps = IntField(136, 4, False)
+    """Price band around the last trade before a command, in 1/10,000; 0: none."""
+    limit_state_ms = IntField(140, 4, False)
+    """How long a limit state may last before the instrument pauses; 0: for ever."""
+    pause_ms = IntField(144, 4, False)
+    """How long such a pause collects orders before trading resumes; 0: until commanded."""
+    ticker = TextField(160, 168, 32)
+
+
+class SetInstrumentStatus(Message):
+    """Command of the operator: halt, resume, open, close, call an auction, delist."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    status = EnumField(72, InstrumentStatus)
+    reason = EnumField(74, StatusReason)
+    decision = EnumField(76, RejectReason)
+    resume_time = IntField(80, 8, True)
+    """UTC ns at which trading resumes by itself; 0: when commanded."""
+
+
+class InstrumentStatusChanged(Message):
+    """InstrumentStatusChanged: see schemas."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    auction_price = IntField(72, 8, True)
+    auction_qty = IntField(80, 8, True)
+    """What an auction that ended here has traded, and at what price; 0 if none did."""
+    resume_time = IntField(88, 8, True)
+    price_exponent = IntField(96, 1, True)
+    qty_exponent = IntField(97, 1, True)
+    status = EnumField(98, InstrumentStatus)
+    old_status = EnumField(100, InstrumentStatus)
+    reason = EnumField(102, StatusReason)
+    ticker = TextField(112, 120, 32)
+    """On an orders tape empty: header.instrument says it."""
+
+
+class AuctionIndicated(Message):
+    """What the auction would trade if it ended now. All zero: nothing."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    price = IntField(72, 8, True)
+    qty = IntField(80, 8, True)
+    imbalance_qty = IntField(88, 8, True)
+    """What would be left over at that price."""
+    price_exponent = IntField(96, 1, True)
+    qty_exponent = IntField(97, 1, True)
+    imbalance_side = EnumField(98, Side)
+    ticker = TextField(112, 120, 32)
+
+
+class LimitStateChanged(Message):
+    """LimitStateChanged: see schemas."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    lower_price = IntField(72, 8, True)
+    upper_price = IntField(80, 8, True)
+    """The band's edges; 0: none on that side."""
+    price_exponent = IntField(88, 1, True)
+    qty_exponent = IntField(89, 1, True)
+    state = EnumField(90, LimitState)
+    ticker = TextField(104, 112, 32)
+
+
+class AdvanceClock(Message):
+    """Command of the engine itself: its time has passed `upTo`. What is due by then happens here, so that the core needs no clock: orders expire, a limit state becomes a pause, a pause ends."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    up_to = IntField(72, 8, True)
+    decision = EnumField(80, RejectReason)
 
 
 class FeedStatus(Message):
@@ -382,7 +605,24 @@ class NewOrder(Message):
     decision = EnumField(114, RejectReason)
     """Risk's answer, written by the engine when it sequences the command; replay does not decide again."""
     post_only = BoolField(116, 0)
-    client_text = TextField(128, 136, 0)
+    stop_px = IntField(120, 8, True)
+    """Of a stop or stop-limit order, else 0."""
+    display_qty = IntField(128, 8, True)
+    """What an iceberg shows at a time; 0 shows all."""
+    min_qty = IntField(136, 8, True)
+    """Refused unless at least this much trades on arrival; 0 means any."""
+    expire_time = IntField(144, 8, True)
+    """UTC ns; of a GTD order, else 0."""
+    session = IntField(152, 4, False)
+    """The client session it came by, so that a disconnect can cancel what came by it; 0 means none."""
+    self_trade_group = IntField(156, 4, False)
+    """Orders of one group do not trade with each other. Written by the engine from the account's limits."""
+    self_trade = EnumField(118, SelfTrade)
+    """Unspecified is replaced by the account's default when the command is sequenced."""
+    hidden = BoolField(116, 1)
+    slide = BoolField(116, 2)
+    """Of a post-only order that would cross: take the nearest price that does not, instead of being refused."""
+    client_text = TextField(168, 176, 0)
     """What the client calls the order (FIX ClOrdID as text), up to 39 bytes; only carried."""
 
 
@@ -425,7 +665,9 @@ class ReplaceOrder(Message):
     qty = IntField(96, 8, True)
     account = IntField(104, 4, False)
     decision = EnumField(108, RejectReason)
-    client_text = TextField(120, 128, 0)
+    stop_px = IntField(112, 8, True)
+    """Of an order that waits for its stop price: the new one; 0 keeps it."""
+    client_text = TextField(128, 136, 0)
 
 
 class MassCancel(Message):
@@ -447,6 +689,8 @@ class MassCancel(Message):
     decision = EnumField(86, RejectReason)
     reason = EnumField(88, CancelReason)
     """Why: requested, disconnected, killSwitch."""
+    session = IntField(92, 4, False)
+    """0 means every session."""
 
 
 class OrderAccepted(Message):
@@ -470,6 +714,15 @@ class OrderAccepted(Message):
     side = EnumField(108, Side)
     ord_type = EnumField(110, OrdType)
     time_in_force = EnumField(112, TimeInForce)
+    stop_px = IntField(120, 8, True)
+    display_qty = IntField(128, 8, True)
+    """0 shows all."""
+    expire_time = IntField(136, 8, True)
+    session = IntField(116, 4, False)
+    hidden = BoolField(114, 0)
+    post_only = BoolField(114, 1)
+    waiting = BoolField(114, 2)
+    """Not in the book yet: for its stop price, or for the closing auction. OrderTriggered says when it is."""
 
 
 class OrderRejected(Message):
@@ -567,6 +820,9 @@ class OrderExecuted(Message):
     maker_account = IntField(128, 4, False)
     taker_account = IntField(132, 4, False)
     aggressor = EnumField(136, Side)
+    """Unspecified in an auction, where maker is the older order."""
+    auction = BoolField(138, 0)
+    taker_side = EnumField(140, Side)
 
 
 class CancelRejected(Message):
@@ -590,6 +846,177 @@ class CancelRejected(Message):
     reason = EnumField(108, RejectReason)
 
 
+class OrderTriggered(Message):
+    """An order that waited goes into the book, or trades, now."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    order_id = IntField(72, 8, False)
+    price = IntField(80, 8, True)
+    """Its limit, or the protection price of a market order."""
+    leaves_qty = IntField(88, 8, True)
+    stop_px = IntField(96, 8, True)
+    last_px = IntField(104, 8, True)
+    """The trade that reached stopPx."""
+    account = IntField(112, 4, False)
+    side = EnumField(116, Side)
+    reason = EnumField(118, TriggerReason)
+
+
+class OrderRestated(Message):
+    """The venue changed an order without having been asked."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    order_id = IntField(72, 8, False)
+    price = IntField(80, 8, True)
+    qty = IntField(88, 8, True)
+    """OrderQty from now on."""
+    leaves_qty = IntField(96, 8, True)
+    displayed_qty = IntField(104, 8, True)
+    """What of it is shown now; 0 of a hidden order."""
+    account = IntField(112, 4, False)
+    side = EnumField(116, Side)
+    reason = EnumField(118, RestateReason)
+    priority_kept = BoolField(120, 0)
+
+
+class CommandCompleted(Message):
+    """The last event of a command that has no event of its own: MassCancel, KillSwitch, AccountLimits, InstrumentDefinition, SetInstrumentStatus, AdvanceClock, BustTrade, CorrectTrade."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    cl_ord_id = IntField(72, 8, False)
+    account = IntField(80, 4, False)
+    count = IntField(84, 4, False)
+    """Orders cancelled by it, or instruments whose status it changed."""
+    command = EnumField(88, MessageType)
+
+
+class BustTrade(Message):
+    """Command of the operator: this trade did not happen. What the trade was is copied from its record."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    match_id = IntField(72, 8, False)
+    maker_order_id = IntField(80, 8, False)
+    taker_order_id = IntField(88, 8, False)
+    price = IntField(96, 8, True)
+    qty = IntField(104, 8, True)
+    """As they stand, corrections included."""
+    maker_account = IntField(112, 4, False)
+    taker_account = IntField(116, 4, False)
+    taker_side = EnumField(120, Side)
+    decision = EnumField(122, RejectReason)
+
+
+class CorrectTrade(Message):
+    """Command of the operator: this trade happened at another price or quantity."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    match_id = IntField(72, 8, False)
+    maker_order_id = IntField(80, 8, False)
+    taker_order_id = IntField(88, 8, False)
+    price = IntField(96, 8, True)
+    qty = IntField(104, 8, True)
+    """As they stand, earlier corrections included."""
+    new_price = IntField(112, 8, True)
+    new_qty = IntField(120, 8, True)
+    maker_account = IntField(128, 4, False)
+    taker_account = IntField(132, 4, False)
+    taker_side = EnumField(136, Side)
+    decision = EnumField(138, RejectReason)
+
+
+class TradeBusted(Message):
+    """TradeBusted: see schemas."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    match_id = IntField(72, 8, False)
+    maker_order_id = IntField(80, 8, False)
+    taker_order_id = IntField(88, 8, False)
+    price = IntField(96, 8, True)
+    qty = IntField(104, 8, True)
+    maker_account = IntField(112, 4, False)
+    taker_account = IntField(116, 4, False)
+    taker_side = EnumField(120, Side)
+
+
+class TradeCorrected(Message):
+    """TradeCorrected: see schemas."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    match_id = IntField(72, 8, False)
+    maker_order_id = IntField(80, 8, False)
+    taker_order_id = IntField(88, 8, False)
+    old_price = IntField(96, 8, True)
+    old_qty = IntField(104, 8, True)
+    price = IntField(112, 8, True)
+    qty = IntField(120, 8, True)
+    maker_account = IntField(128, 4, False)
+    taker_account = IntField(132, 4, False)
+    taker_side = EnumField(136, Side)
+
+
 class AccountLimits(Message):
     """Opens an account or replaces its limits. 0 means the platform's bound."""
 
@@ -610,6 +1037,10 @@ class AccountLimits(Message):
     """Per instrument and direction, open orders counted as filled."""
     account = IntField(96, 4, False)
     decision = EnumField(100, RejectReason)
+    self_trade_group = IntField(104, 4, False)
+    """Accounts of one group do not trade with each other; 0: the account alone is its group."""
+    self_trade = EnumField(102, SelfTrade)
+    """What its orders do that do not say: unspecified means allow."""
 
 
 class KillSwitch(Message):
@@ -720,6 +1151,11 @@ for _message, _type in (
     (BookDelta, MessageType.book_delta),
     (BookSnapshot, MessageType.book_snapshot),
     (InstrumentDefinition, MessageType.instrument_definition),
+    (SetInstrumentStatus, MessageType.set_instrument_status),
+    (InstrumentStatusChanged, MessageType.instrument_status_changed),
+    (AuctionIndicated, MessageType.auction_indicated),
+    (LimitStateChanged, MessageType.limit_state_changed),
+    (AdvanceClock, MessageType.advance_clock),
     (FeedStatus, MessageType.feed_status),
     (NewOrder, MessageType.new_order),
     (CancelOrder, MessageType.cancel_order),
@@ -731,6 +1167,13 @@ for _message, _type in (
     (OrderReplaced, MessageType.order_replaced),
     (OrderExecuted, MessageType.order_executed),
     (CancelRejected, MessageType.cancel_rejected),
+    (OrderTriggered, MessageType.order_triggered),
+    (OrderRestated, MessageType.order_restated),
+    (CommandCompleted, MessageType.command_completed),
+    (BustTrade, MessageType.bust_trade),
+    (CorrectTrade, MessageType.correct_trade),
+    (TradeBusted, MessageType.trade_busted),
+    (TradeCorrected, MessageType.trade_corrected),
     (AccountLimits, MessageType.account_limits),
     (KillSwitch, MessageType.kill_switch),
     (ServiceHealth, MessageType.service_health),

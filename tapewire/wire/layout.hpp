@@ -29,6 +29,18 @@ enum class MessageType : uint16_t {
     input_refused = 20,
     epoch_started = 21,
     segment_header = 22,
+    order_triggered = 23,
+    order_restated = 24,
+    set_instrument_status = 25,
+    instrument_status_changed = 26,
+    auction_indicated = 27,
+    limit_state_changed = 28,
+    advance_clock = 29,
+    bust_trade = 30,
+    correct_trade = 31,
+    trade_busted = 32,
+    trade_corrected = 33,
+    command_completed = 34,
 };
 
 enum class Side : uint16_t {
@@ -68,6 +80,11 @@ enum class RejectReason : uint16_t {
     capacity = 19,
     market_data_stale = 20,
     instrument_exists = 21,
+    wrong_status = 22,
+    price_band = 23,
+    would_trigger = 24,
+    unknown_trade = 25,
+    not_permitted = 26,
 };
 
 enum class InstrumentStatus : uint16_t {
@@ -75,6 +92,26 @@ enum class InstrumentStatus : uint16_t {
     trading = 1,
     halted = 2,
     closed = 3,
+    opening_auction = 4,
+    closing_auction = 5,
+    halt_auction = 6,
+    delisted = 7,
+};
+
+enum class StatusReason : uint16_t {
+    unspecified = 0,
+    requested = 1,
+    schedule = 2,
+    price_band = 3,
+    news = 4,
+    market_wide = 5,
+};
+
+enum class LimitState : uint16_t {
+    unspecified = 0,
+    normal = 1,
+    limit_up = 2,
+    limit_down = 3,
 };
 
 enum class FeedState : uint16_t {
@@ -90,6 +127,8 @@ enum class OrdType : uint16_t {
     unspecified = 0,
     limit = 1,
     market = 2,
+    stop = 3,
+    stop_limit = 4,
 };
 
 enum class TimeInForce : uint16_t {
@@ -98,6 +137,30 @@ enum class TimeInForce : uint16_t {
     gtc = 2,
     ioc = 3,
     fok = 4,
+    gtd = 5,
+    at_open = 6,
+    at_close = 7,
+};
+
+enum class SelfTrade : uint16_t {
+    unspecified = 0,
+    allow = 1,
+    cancel_newest = 2,
+    cancel_oldest = 3,
+    cancel_both = 4,
+    decrement_and_cancel = 5,
+};
+
+enum class RestateReason : uint16_t {
+    unspecified = 0,
+    display_refresh = 1,
+    self_trade_decrement = 2,
+};
+
+enum class TriggerReason : uint16_t {
+    unspecified = 0,
+    stop_price = 1,
+    closing_auction = 2,
 };
 
 enum class CancelReason : uint16_t {
@@ -109,6 +172,10 @@ enum class CancelReason : uint16_t {
     market_remainder = 5,
     disconnected = 6,
     self_trade = 7,
+    expired = 8,
+    auction_remainder = 9,
+    price_band = 10,
+    delisted = 11,
 };
 
 enum class HealthState : uint16_t {
@@ -310,12 +377,17 @@ struct InstrumentDefinition {
     int8_t qty_exponent;
     InstrumentStatus status;
     RejectReason decision;
-    uint8_t gap_58[6];
+    uint8_t gap_58[2];
+    uint32_t static_band_bps;
+    uint32_t dynamic_band_bps;
+    uint32_t limit_state_ms;
+    uint32_t pause_ms;
+    uint8_t gap_76[4];
     uint64_t header_pointer;
     uint64_t ticker_pointer;
     char ticker[32];
 };
-static_assert(sizeof(InstrumentDefinition) == 184);
+static_assert(sizeof(InstrumentDefinition) == 200);
 static_assert(offsetof(InstrumentDefinition, tick_size) == 72);
 static_assert(offsetof(InstrumentDefinition, lot_size) == 80);
 static_assert(offsetof(InstrumentDefinition, max_qty) == 88);
@@ -327,13 +399,165 @@ static_assert(offsetof(InstrumentDefinition, price_exponent) == 124);
 static_assert(offsetof(InstrumentDefinition, qty_exponent) == 125);
 static_assert(offsetof(InstrumentDefinition, status) == 126);
 static_assert(offsetof(InstrumentDefinition, decision) == 128);
+static_assert(offsetof(InstrumentDefinition, static_band_bps) == 132);
+static_assert(offsetof(InstrumentDefinition, dynamic_band_bps) == 136);
+static_assert(offsetof(InstrumentDefinition, limit_state_ms) == 140);
+static_assert(offsetof(InstrumentDefinition, pause_ms) == 144);
 inline constexpr InstrumentDefinition BLANK_INSTRUMENT_DEFINITION = [] {
     InstrumentDefinition m{};
-    m.framing = 22ull << 32;
-    m.root = 0x200080000001cull;
+    m.framing = 24ull << 32;
+    m.root = 0x2000a0000001cull;
     m.header.type = MessageType::instrument_definition;
-    m.header_pointer = 0x7ffffffc0ull;
+    m.header_pointer = 0x7ffffffb8ull;
     m.ticker_pointer = 0xa00000001ull;
+    return m;
+}();
+
+struct SetInstrumentStatus {
+    static constexpr MessageType TYPE = MessageType::set_instrument_status;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    InstrumentStatus status;
+    StatusReason reason;
+    RejectReason decision;
+    uint8_t gap_6[2];
+    int64_t resume_time;
+    uint64_t header_pointer;
+};
+static_assert(sizeof(SetInstrumentStatus) == 96);
+static_assert(offsetof(SetInstrumentStatus, status) == 72);
+static_assert(offsetof(SetInstrumentStatus, reason) == 74);
+static_assert(offsetof(SetInstrumentStatus, decision) == 76);
+static_assert(offsetof(SetInstrumentStatus, resume_time) == 80);
+inline constexpr SetInstrumentStatus BLANK_SET_INSTRUMENT_STATUS = [] {
+    SetInstrumentStatus m{};
+    m.framing = 11ull << 32;
+    m.root = 0x100020000001cull;
+    m.header.type = MessageType::set_instrument_status;
+    m.header_pointer = 0x7ffffffd8ull;
+    return m;
+}();
+
+struct InstrumentStatusChanged {
+    static constexpr MessageType TYPE = MessageType::instrument_status_changed;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    int64_t auction_price;
+    int64_t auction_qty;
+    int64_t resume_time;
+    int8_t price_exponent;
+    int8_t qty_exponent;
+    InstrumentStatus status;
+    InstrumentStatus old_status;
+    StatusReason reason;
+    uint64_t header_pointer;
+    uint64_t ticker_pointer;
+    char ticker[32];
+};
+static_assert(sizeof(InstrumentStatusChanged) == 152);
+static_assert(offsetof(InstrumentStatusChanged, auction_price) == 72);
+static_assert(offsetof(InstrumentStatusChanged, auction_qty) == 80);
+static_assert(offsetof(InstrumentStatusChanged, resume_time) == 88);
+static_assert(offsetof(InstrumentStatusChanged, price_exponent) == 96);
+static_assert(offsetof(InstrumentStatusChanged, qty_exponent) == 97);
+static_assert(offsetof(InstrumentStatusChanged, status) == 98);
+static_assert(offsetof(InstrumentStatusChanged, old_status) == 100);
+static_assert(offsetof(InstrumentStatusChanged, reason) == 102);
+inline constexpr InstrumentStatusChanged BLANK_INSTRUMENT_STATUS_CHANGED = [] {
+    InstrumentStatusChanged m{};
+    m.framing = 18ull << 32;
+    m.root = 0x200040000001cull;
+    m.header.type = MessageType::instrument_status_changed;
+    m.header_pointer = 0x7ffffffd0ull;
+    m.ticker_pointer = 0xa00000001ull;
+    return m;
+}();
+
+struct AuctionIndicated {
+    static constexpr MessageType TYPE = MessageType::auction_indicated;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    int64_t price;
+    int64_t qty;
+    int64_t imbalance_qty;
+    int8_t price_exponent;
+    int8_t qty_exponent;
+    Side imbalance_side;
+    uint8_t gap_28[4];
+    uint64_t header_pointer;
+    uint64_t ticker_pointer;
+    char ticker[32];
+};
+static_assert(sizeof(AuctionIndicated) == 152);
+static_assert(offsetof(AuctionIndicated, price) == 72);
+static_assert(offsetof(AuctionIndicated, qty) == 80);
+static_assert(offsetof(AuctionIndicated, imbalance_qty) == 88);
+static_assert(offsetof(AuctionIndicated, price_exponent) == 96);
+static_assert(offsetof(AuctionIndicated, qty_exponent) == 97);
+static_assert(offsetof(AuctionIndicated, imbalance_side) == 98);
+inline constexpr AuctionIndicated BLANK_AUCTION_INDICATED = [] {
+    AuctionIndicated m{};
+    m.framing = 18ull << 32;
+    m.root = 0x200040000001cull;
+    m.header.type = MessageType::auction_indicated;
+    m.header_pointer = 0x7ffffffd0ull;
+    m.ticker_pointer = 0xa00000001ull;
+    return m;
+}();
+
+struct LimitStateChanged {
+    static constexpr MessageType TYPE = MessageType::limit_state_changed;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    int64_t lower_price;
+    int64_t upper_price;
+    int8_t price_exponent;
+    int8_t qty_exponent;
+    LimitState state;
+    uint8_t gap_20[4];
+    uint64_t header_pointer;
+    uint64_t ticker_pointer;
+    char ticker[32];
+};
+static_assert(sizeof(LimitStateChanged) == 144);
+static_assert(offsetof(LimitStateChanged, lower_price) == 72);
+static_assert(offsetof(LimitStateChanged, upper_price) == 80);
+static_assert(offsetof(LimitStateChanged, price_exponent) == 88);
+static_assert(offsetof(LimitStateChanged, qty_exponent) == 89);
+static_assert(offsetof(LimitStateChanged, state) == 90);
+inline constexpr LimitStateChanged BLANK_LIMIT_STATE_CHANGED = [] {
+    LimitStateChanged m{};
+    m.framing = 17ull << 32;
+    m.root = 0x200030000001cull;
+    m.header.type = MessageType::limit_state_changed;
+    m.header_pointer = 0x7ffffffd4ull;
+    m.ticker_pointer = 0xa00000001ull;
+    return m;
+}();
+
+struct AdvanceClock {
+    static constexpr MessageType TYPE = MessageType::advance_clock;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    int64_t up_to;
+    RejectReason decision;
+    uint8_t gap_10[6];
+    uint64_t header_pointer;
+};
+static_assert(sizeof(AdvanceClock) == 96);
+static_assert(offsetof(AdvanceClock, up_to) == 72);
+static_assert(offsetof(AdvanceClock, decision) == 80);
+inline constexpr AdvanceClock BLANK_ADVANCE_CLOCK = [] {
+    AdvanceClock m{};
+    m.framing = 11ull << 32;
+    m.root = 0x100020000001cull;
+    m.header.type = MessageType::advance_clock;
+    m.header_pointer = 0x7ffffffd8ull;
     return m;
 }();
 
@@ -384,13 +608,24 @@ struct NewOrder {
     TimeInForce time_in_force;
     RejectReason decision;
     uint8_t bits_44;
-    uint8_t gap_45[3];
+    uint8_t gap_45[1];
+    SelfTrade self_trade;
+    int64_t stop_px;
+    int64_t display_qty;
+    int64_t min_qty;
+    int64_t expire_time;
+    uint32_t session;
+    uint32_t self_trade_group;
     bool post_only() const { return bits_44 >> 0 & 1; }
     void set_post_only(bool on) { bits_44 = uint8_t((bits_44 & ~1) | (on ? 1 : 0)); }
+    bool hidden() const { return bits_44 >> 1 & 1; }
+    void set_hidden(bool on) { bits_44 = uint8_t((bits_44 & ~2) | (on ? 2 : 0)); }
+    bool slide() const { return bits_44 >> 2 & 1; }
+    void set_slide(bool on) { bits_44 = uint8_t((bits_44 & ~4) | (on ? 4 : 0)); }
     uint64_t header_pointer;
     uint64_t client_text_pointer;
 };
-static_assert(sizeof(NewOrder) == 136);
+static_assert(sizeof(NewOrder) == 176);
 static_assert(offsetof(NewOrder, order_id) == 72);
 static_assert(offsetof(NewOrder, cl_ord_id) == 80);
 static_assert(offsetof(NewOrder, price) == 88);
@@ -400,12 +635,19 @@ static_assert(offsetof(NewOrder, side) == 108);
 static_assert(offsetof(NewOrder, ord_type) == 110);
 static_assert(offsetof(NewOrder, time_in_force) == 112);
 static_assert(offsetof(NewOrder, decision) == 114);
+static_assert(offsetof(NewOrder, stop_px) == 120);
+static_assert(offsetof(NewOrder, display_qty) == 128);
+static_assert(offsetof(NewOrder, min_qty) == 136);
+static_assert(offsetof(NewOrder, expire_time) == 144);
+static_assert(offsetof(NewOrder, session) == 152);
+static_assert(offsetof(NewOrder, self_trade_group) == 156);
+static_assert(offsetof(NewOrder, self_trade) == 118);
 inline constexpr NewOrder BLANK_NEW_ORDER = [] {
     NewOrder m{};
-    m.framing = 16ull << 32;
-    m.root = 0x200060000001cull;
+    m.framing = 21ull << 32;
+    m.root = 0x2000b0000001cull;
     m.header.type = MessageType::new_order;
-    m.header_pointer = 0x7ffffffc8ull;
+    m.header_pointer = 0x7ffffffb4ull;
     return m;
 }();
 
@@ -448,22 +690,24 @@ struct ReplaceOrder {
     uint32_t account;
     RejectReason decision;
     uint8_t gap_38[2];
+    int64_t stop_px;
     uint64_t header_pointer;
     uint64_t client_text_pointer;
 };
-static_assert(sizeof(ReplaceOrder) == 128);
+static_assert(sizeof(ReplaceOrder) == 136);
 static_assert(offsetof(ReplaceOrder, order_id) == 72);
 static_assert(offsetof(ReplaceOrder, cl_ord_id) == 80);
 static_assert(offsetof(ReplaceOrder, price) == 88);
 static_assert(offsetof(ReplaceOrder, qty) == 96);
 static_assert(offsetof(ReplaceOrder, account) == 104);
 static_assert(offsetof(ReplaceOrder, decision) == 108);
+static_assert(offsetof(ReplaceOrder, stop_px) == 112);
 inline constexpr ReplaceOrder BLANK_REPLACE_ORDER = [] {
     ReplaceOrder m{};
-    m.framing = 15ull << 32;
-    m.root = 0x200050000001cull;
+    m.framing = 16ull << 32;
+    m.root = 0x200060000001cull;
     m.header.type = MessageType::replace_order;
-    m.header_pointer = 0x7ffffffccull;
+    m.header_pointer = 0x7ffffffc8ull;
     return m;
 }();
 
@@ -477,7 +721,8 @@ struct MassCancel {
     Side side;
     RejectReason decision;
     CancelReason reason;
-    uint8_t gap_18[6];
+    uint8_t gap_18[2];
+    uint32_t session;
     uint64_t header_pointer;
 };
 static_assert(sizeof(MassCancel) == 104);
@@ -486,6 +731,7 @@ static_assert(offsetof(MassCancel, account) == 80);
 static_assert(offsetof(MassCancel, side) == 84);
 static_assert(offsetof(MassCancel, decision) == 86);
 static_assert(offsetof(MassCancel, reason) == 88);
+static_assert(offsetof(MassCancel, session) == 92);
 inline constexpr MassCancel BLANK_MASS_CANCEL = [] {
     MassCancel m{};
     m.framing = 12ull << 32;
@@ -508,10 +754,21 @@ struct OrderAccepted {
     Side side;
     OrdType ord_type;
     TimeInForce time_in_force;
-    uint8_t gap_42[6];
+    uint8_t bits_42;
+    uint8_t gap_43[1];
+    uint32_t session;
+    int64_t stop_px;
+    int64_t display_qty;
+    int64_t expire_time;
+    bool hidden() const { return bits_42 >> 0 & 1; }
+    void set_hidden(bool on) { bits_42 = uint8_t((bits_42 & ~1) | (on ? 1 : 0)); }
+    bool post_only() const { return bits_42 >> 1 & 1; }
+    void set_post_only(bool on) { bits_42 = uint8_t((bits_42 & ~2) | (on ? 2 : 0)); }
+    bool waiting() const { return bits_42 >> 2 & 1; }
+    void set_waiting(bool on) { bits_42 = uint8_t((bits_42 & ~4) | (on ? 4 : 0)); }
     uint64_t header_pointer;
 };
-static_assert(sizeof(OrderAccepted) == 128);
+static_assert(sizeof(OrderAccepted) == 152);
 static_assert(offsetof(OrderAccepted, order_id) == 72);
 static_assert(offsetof(OrderAccepted, cl_ord_id) == 80);
 static_assert(offsetof(OrderAccepted, price) == 88);
@@ -520,12 +777,16 @@ static_assert(offsetof(OrderAccepted, account) == 104);
 static_assert(offsetof(OrderAccepted, side) == 108);
 static_assert(offsetof(OrderAccepted, ord_type) == 110);
 static_assert(offsetof(OrderAccepted, time_in_force) == 112);
+static_assert(offsetof(OrderAccepted, stop_px) == 120);
+static_assert(offsetof(OrderAccepted, display_qty) == 128);
+static_assert(offsetof(OrderAccepted, expire_time) == 136);
+static_assert(offsetof(OrderAccepted, session) == 116);
 inline constexpr OrderAccepted BLANK_ORDER_ACCEPTED = [] {
     OrderAccepted m{};
-    m.framing = 15ull << 32;
-    m.root = 0x100060000001cull;
+    m.framing = 18ull << 32;
+    m.root = 0x100090000001cull;
     m.header.type = MessageType::order_accepted;
-    m.header_pointer = 0x7ffffffc8ull;
+    m.header_pointer = 0x7ffffffbcull;
     return m;
 }();
 
@@ -646,7 +907,12 @@ struct OrderExecuted {
     uint32_t maker_account;
     uint32_t taker_account;
     Side aggressor;
-    uint8_t gap_66[6];
+    uint8_t bits_66;
+    uint8_t gap_67[1];
+    Side taker_side;
+    uint8_t gap_70[2];
+    bool auction() const { return bits_66 >> 0 & 1; }
+    void set_auction(bool on) { bits_66 = uint8_t((bits_66 & ~1) | (on ? 1 : 0)); }
     uint64_t header_pointer;
 };
 static_assert(sizeof(OrderExecuted) == 152);
@@ -660,6 +926,7 @@ static_assert(offsetof(OrderExecuted, taker_leaves_qty) == 120);
 static_assert(offsetof(OrderExecuted, maker_account) == 128);
 static_assert(offsetof(OrderExecuted, taker_account) == 132);
 static_assert(offsetof(OrderExecuted, aggressor) == 136);
+static_assert(offsetof(OrderExecuted, taker_side) == 140);
 inline constexpr OrderExecuted BLANK_ORDER_EXECUTED = [] {
     OrderExecuted m{};
     m.framing = 18ull << 32;
@@ -699,6 +966,250 @@ inline constexpr CancelRejected BLANK_CANCEL_REJECTED = [] {
     return m;
 }();
 
+struct OrderTriggered {
+    static constexpr MessageType TYPE = MessageType::order_triggered;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t order_id;
+    int64_t price;
+    int64_t leaves_qty;
+    int64_t stop_px;
+    int64_t last_px;
+    uint32_t account;
+    Side side;
+    TriggerReason reason;
+    uint64_t header_pointer;
+};
+static_assert(sizeof(OrderTriggered) == 128);
+static_assert(offsetof(OrderTriggered, order_id) == 72);
+static_assert(offsetof(OrderTriggered, price) == 80);
+static_assert(offsetof(OrderTriggered, leaves_qty) == 88);
+static_assert(offsetof(OrderTriggered, stop_px) == 96);
+static_assert(offsetof(OrderTriggered, last_px) == 104);
+static_assert(offsetof(OrderTriggered, account) == 112);
+static_assert(offsetof(OrderTriggered, side) == 116);
+static_assert(offsetof(OrderTriggered, reason) == 118);
+inline constexpr OrderTriggered BLANK_ORDER_TRIGGERED = [] {
+    OrderTriggered m{};
+    m.framing = 15ull << 32;
+    m.root = 0x100060000001cull;
+    m.header.type = MessageType::order_triggered;
+    m.header_pointer = 0x7ffffffc8ull;
+    return m;
+}();
+
+struct OrderRestated {
+    static constexpr MessageType TYPE = MessageType::order_restated;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t order_id;
+    int64_t price;
+    int64_t qty;
+    int64_t leaves_qty;
+    int64_t displayed_qty;
+    uint32_t account;
+    Side side;
+    RestateReason reason;
+    uint8_t bits_48;
+    uint8_t gap_49[7];
+    bool priority_kept() const { return bits_48 >> 0 & 1; }
+    void set_priority_kept(bool on) { bits_48 = uint8_t((bits_48 & ~1) | (on ? 1 : 0)); }
+    uint64_t header_pointer;
+};
+static_assert(sizeof(OrderRestated) == 136);
+static_assert(offsetof(OrderRestated, order_id) == 72);
+static_assert(offsetof(OrderRestated, price) == 80);
+static_assert(offsetof(OrderRestated, qty) == 88);
+static_assert(offsetof(OrderRestated, leaves_qty) == 96);
+static_assert(offsetof(OrderRestated, displayed_qty) == 104);
+static_assert(offsetof(OrderRestated, account) == 112);
+static_assert(offsetof(OrderRestated, side) == 116);
+static_assert(offsetof(OrderRestated, reason) == 118);
+inline constexpr OrderRestated BLANK_ORDER_RESTATED = [] {
+    OrderRestated m{};
+    m.framing = 16ull << 32;
+    m.root = 0x100070000001cull;
+    m.header.type = MessageType::order_restated;
+    m.header_pointer = 0x7ffffffc4ull;
+    return m;
+}();
+
+struct CommandCompleted {
+    static constexpr MessageType TYPE = MessageType::command_completed;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t cl_ord_id;
+    uint32_t account;
+    uint32_t count;
+    MessageType command;
+    uint8_t gap_18[6];
+    uint64_t header_pointer;
+};
+static_assert(sizeof(CommandCompleted) == 104);
+static_assert(offsetof(CommandCompleted, cl_ord_id) == 72);
+static_assert(offsetof(CommandCompleted, account) == 80);
+static_assert(offsetof(CommandCompleted, count) == 84);
+static_assert(offsetof(CommandCompleted, command) == 88);
+inline constexpr CommandCompleted BLANK_COMMAND_COMPLETED = [] {
+    CommandCompleted m{};
+    m.framing = 12ull << 32;
+    m.root = 0x100030000001cull;
+    m.header.type = MessageType::command_completed;
+    m.header_pointer = 0x7ffffffd4ull;
+    return m;
+}();
+
+struct BustTrade {
+    static constexpr MessageType TYPE = MessageType::bust_trade;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t match_id;
+    uint64_t maker_order_id;
+    uint64_t taker_order_id;
+    int64_t price;
+    int64_t qty;
+    uint32_t maker_account;
+    uint32_t taker_account;
+    Side taker_side;
+    RejectReason decision;
+    uint8_t gap_52[4];
+    uint64_t header_pointer;
+};
+static_assert(sizeof(BustTrade) == 136);
+static_assert(offsetof(BustTrade, match_id) == 72);
+static_assert(offsetof(BustTrade, maker_order_id) == 80);
+static_assert(offsetof(BustTrade, taker_order_id) == 88);
+static_assert(offsetof(BustTrade, price) == 96);
+static_assert(offsetof(BustTrade, qty) == 104);
+static_assert(offsetof(BustTrade, maker_account) == 112);
+static_assert(offsetof(BustTrade, taker_account) == 116);
+static_assert(offsetof(BustTrade, taker_side) == 120);
+static_assert(offsetof(BustTrade, decision) == 122);
+inline constexpr BustTrade BLANK_BUST_TRADE = [] {
+    BustTrade m{};
+    m.framing = 16ull << 32;
+    m.root = 0x100070000001cull;
+    m.header.type = MessageType::bust_trade;
+    m.header_pointer = 0x7ffffffc4ull;
+    return m;
+}();
+
+struct CorrectTrade {
+    static constexpr MessageType TYPE = MessageType::correct_trade;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t match_id;
+    uint64_t maker_order_id;
+    uint64_t taker_order_id;
+    int64_t price;
+    int64_t qty;
+    int64_t new_price;
+    int64_t new_qty;
+    uint32_t maker_account;
+    uint32_t taker_account;
+    Side taker_side;
+    RejectReason decision;
+    uint8_t gap_68[4];
+    uint64_t header_pointer;
+};
+static_assert(sizeof(CorrectTrade) == 152);
+static_assert(offsetof(CorrectTrade, match_id) == 72);
+static_assert(offsetof(CorrectTrade, maker_order_id) == 80);
+static_assert(offsetof(CorrectTrade, taker_order_id) == 88);
+static_assert(offsetof(CorrectTrade, price) == 96);
+static_assert(offsetof(CorrectTrade, qty) == 104);
+static_assert(offsetof(CorrectTrade, new_price) == 112);
+static_assert(offsetof(CorrectTrade, new_qty) == 120);
+static_assert(offsetof(CorrectTrade, maker_account) == 128);
+static_assert(offsetof(CorrectTrade, taker_account) == 132);
+static_assert(offsetof(CorrectTrade, taker_side) == 136);
+static_assert(offsetof(CorrectTrade, decision) == 138);
+inline constexpr CorrectTrade BLANK_CORRECT_TRADE = [] {
+    CorrectTrade m{};
+    m.framing = 18ull << 32;
+    m.root = 0x100090000001cull;
+    m.header.type = MessageType::correct_trade;
+    m.header_pointer = 0x7ffffffbcull;
+    return m;
+}();
+
+struct TradeBusted {
+    static constexpr MessageType TYPE = MessageType::trade_busted;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t match_id;
+    uint64_t maker_order_id;
+    uint64_t taker_order_id;
+    int64_t price;
+    int64_t qty;
+    uint32_t maker_account;
+    uint32_t taker_account;
+    Side taker_side;
+    uint8_t gap_50[6];
+    uint64_t header_pointer;
+};
+static_assert(sizeof(TradeBusted) == 136);
+static_assert(offsetof(TradeBusted, match_id) == 72);
+static_assert(offsetof(TradeBusted, maker_order_id) == 80);
+static_assert(offsetof(TradeBusted, taker_order_id) == 88);
+static_assert(offsetof(TradeBusted, price) == 96);
+static_assert(offsetof(TradeBusted, qty) == 104);
+static_assert(offsetof(TradeBusted, maker_account) == 112);
+static_assert(offsetof(TradeBusted, taker_account) == 116);
+static_assert(offsetof(TradeBusted, taker_side) == 120);
+inline constexpr TradeBusted BLANK_TRADE_BUSTED = [] {
+    TradeBusted m{};
+    m.framing = 16ull << 32;
+    m.root = 0x100070000001cull;
+    m.header.type = MessageType::trade_busted;
+    m.header_pointer = 0x7ffffffc4ull;
+    return m;
+}();
+
+struct TradeCorrected {
+    static constexpr MessageType TYPE = MessageType::trade_corrected;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t match_id;
+    uint64_t maker_order_id;
+    uint64_t taker_order_id;
+    int64_t old_price;
+    int64_t old_qty;
+    int64_t price;
+    int64_t qty;
+    uint32_t maker_account;
+    uint32_t taker_account;
+    Side taker_side;
+    uint8_t gap_66[6];
+    uint64_t header_pointer;
+};
+static_assert(sizeof(TradeCorrected) == 152);
+static_assert(offsetof(TradeCorrected, match_id) == 72);
+static_assert(offsetof(TradeCorrected, maker_order_id) == 80);
+static_assert(offsetof(TradeCorrected, taker_order_id) == 88);
+static_assert(offsetof(TradeCorrected, old_price) == 96);
+static_assert(offsetof(TradeCorrected, old_qty) == 104);
+static_assert(offsetof(TradeCorrected, price) == 112);
+static_assert(offsetof(TradeCorrected, qty) == 120);
+static_assert(offsetof(TradeCorrected, maker_account) == 128);
+static_assert(offsetof(TradeCorrected, taker_account) == 132);
+static_assert(offsetof(TradeCorrected, taker_side) == 136);
+inline constexpr TradeCorrected BLANK_TRADE_CORRECTED = [] {
+    TradeCorrected m{};
+    m.framing = 18ull << 32;
+    m.root = 0x100090000001cull;
+    m.header.type = MessageType::trade_corrected;
+    m.header_pointer = 0x7ffffffbcull;
+    return m;
+}();
+
 struct AccountLimits {
     static constexpr MessageType TYPE = MessageType::account_limits;
     uint64_t framing;
@@ -709,21 +1220,25 @@ struct AccountLimits {
     int64_t max_position;
     uint32_t account;
     RejectReason decision;
-    uint8_t gap_30[2];
+    SelfTrade self_trade;
+    uint32_t self_trade_group;
+    uint8_t gap_36[4];
     uint64_t header_pointer;
 };
-static_assert(sizeof(AccountLimits) == 112);
+static_assert(sizeof(AccountLimits) == 120);
 static_assert(offsetof(AccountLimits, max_order_qty) == 72);
 static_assert(offsetof(AccountLimits, max_notional) == 80);
 static_assert(offsetof(AccountLimits, max_position) == 88);
 static_assert(offsetof(AccountLimits, account) == 96);
 static_assert(offsetof(AccountLimits, decision) == 100);
+static_assert(offsetof(AccountLimits, self_trade_group) == 104);
+static_assert(offsetof(AccountLimits, self_trade) == 102);
 inline constexpr AccountLimits BLANK_ACCOUNT_LIMITS = [] {
     AccountLimits m{};
-    m.framing = 13ull << 32;
-    m.root = 0x100040000001cull;
+    m.framing = 14ull << 32;
+    m.root = 0x100050000001cull;
     m.header.type = MessageType::account_limits;
-    m.header_pointer = 0x7ffffffd0ull;
+    m.header_pointer = 0x7ffffffccull;
     return m;
 }();
 
@@ -872,31 +1387,43 @@ struct MessageLayout {
     uint64_t root, header_pointer;
     PointerLayout pointers[3];
 };
-inline constexpr size_t TYPE_COUNT = 23;
+inline constexpr size_t TYPE_COUNT = 35;
 inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {},  // unspecified
     {152, 72, 4, 104, 2, 0, 1, 0x200040000001cull, 0x7ffffffd0ull, {{1, 1, 120, 32, 0}}},  // trade
     {168, 72, 6, 120, 2, 0, 1, 0x200060000001cull, 0x7ffffffc8ull, {{1, 1, 136, 32, 0}}},  // quote
     {144, 72, 2, 88, 3, 0, 2, 0x300020000001cull, 0x7ffffffd8ull, {{1, 1, 112, 32, 0}, {3, 2, 144, 0, 3}}},  // book_delta
     {144, 72, 2, 88, 3, 0, 2, 0x300020000001cull, 0x7ffffffd8ull, {{1, 1, 112, 32, 0}, {3, 2, 144, 0, 3}}},  // book_snapshot
-    {184, 72, 8, 136, 2, 0, 1, 0x200080000001cull, 0x7ffffffc0ull, {{1, 1, 152, 32, 0}}},  // instrument_definition
+    {200, 72, 10, 152, 2, 0, 1, 0x2000a0000001cull, 0x7ffffffb8ull, {{1, 1, 168, 32, 0}}},  // instrument_definition
     {160, 72, 4, 104, 3, 0, 2, 0x300040000001cull, 0x7ffffffd0ull, {{1, 1, 128, 32, 0}, {2, 2, 160, 0, 0}}},  // feed_status
-    {136, 72, 6, 120, 2, 0, 1, 0x200060000001cull, 0x7ffffffc8ull, {{2, 1, 136, 0, 0}}},  // new_order
+    {176, 72, 11, 160, 2, 0, 1, 0x2000b0000001cull, 0x7ffffffb4ull, {{2, 1, 176, 0, 0}}},  // new_order
     {112, 72, 3, 96, 2, 0, 1, 0x200030000001cull, 0x7ffffffd4ull, {{2, 1, 112, 0, 0}}},  // cancel_order
-    {128, 72, 5, 112, 2, 0, 1, 0x200050000001cull, 0x7ffffffccull, {{2, 1, 128, 0, 0}}},  // replace_order
+    {136, 72, 6, 120, 2, 0, 1, 0x200060000001cull, 0x7ffffffc8ull, {{2, 1, 136, 0, 0}}},  // replace_order
     {104, 72, 3, 96, 1, 0, 0, 0x100030000001cull, 0x7ffffffd4ull, {}},  // mass_cancel
-    {128, 72, 6, 120, 1, 0, 0, 0x100060000001cull, 0x7ffffffc8ull, {}},  // order_accepted
+    {152, 72, 9, 144, 1, 0, 0, 0x100090000001cull, 0x7ffffffbcull, {}},  // order_accepted
     {120, 72, 5, 112, 1, 0, 0, 0x100050000001cull, 0x7ffffffccull, {}},  // order_rejected
     {128, 72, 6, 120, 1, 0, 0, 0x100060000001cull, 0x7ffffffc8ull, {}},  // order_cancelled
     {144, 72, 8, 136, 1, 0, 0, 0x100080000001cull, 0x7ffffffc0ull, {}},  // order_replaced
     {152, 72, 9, 144, 1, 0, 0, 0x100090000001cull, 0x7ffffffbcull, {}},  // order_executed
     {120, 72, 5, 112, 1, 0, 0, 0x100050000001cull, 0x7ffffffccull, {}},  // cancel_rejected
-    {112, 72, 4, 104, 1, 0, 0, 0x100040000001cull, 0x7ffffffd0ull, {}},  // account_limits
+    {120, 72, 5, 112, 1, 0, 0, 0x100050000001cull, 0x7ffffffccull, {}},  // account_limits
     {96, 72, 1, 80, 2, 0, 1, 0x200010000001cull, 0x7ffffffdcull, {{2, 1, 96, 0, 0}}},  // kill_switch
     {136, 72, 1, 80, 3, 0, 2, 0x300010000001cull, 0x7ffffffdcull, {{1, 1, 104, 32, 0}, {2, 2, 136, 0, 0}}},  // service_health
     {88, 72, 1, 80, 1, 0, 0, 0x100010000001cull, 0x7ffffffdcull, {}},  // input_refused
     {128, 72, 3, 96, 2, 0, 1, 0x200030000001cull, 0x7ffffffd4ull, {{1, 1, 112, 16, 0}}},  // epoch_started
     {200, 72, 6, 120, 2, 0, 1, 0x200060000001cull, 0x7ffffffc8ull, {{1, 1, 136, 64, 0}}},  // segment_header
+    {128, 72, 6, 120, 1, 0, 0, 0x100060000001cull, 0x7ffffffc8ull, {}},  // order_triggered
+    {136, 72, 7, 128, 1, 0, 0, 0x100070000001cull, 0x7ffffffc4ull, {}},  // order_restated
+    {96, 72, 2, 88, 1, 0, 0, 0x100020000001cull, 0x7ffffffd8ull, {}},  // set_instrument_status
+    {152, 72, 4, 104, 2, 0, 1, 0x200040000001cull, 0x7ffffffd0ull, {{1, 1, 120, 32, 0}}},  // instrument_status_changed
+    {152, 72, 4, 104, 2, 0, 1, 0x200040000001cull, 0x7ffffffd0ull, {{1, 1, 120, 32, 0}}},  // auction_indicated
+    {144, 72, 3, 96, 2, 0, 1, 0x200030000001cull, 0x7ffffffd4ull, {{1, 1, 112, 32, 0}}},  // limit_state_changed
+    {96, 72, 2, 88, 1, 0, 0, 0x100020000001cull, 0x7ffffffd8ull, {}},  // advance_clock
+    {136, 72, 7, 128, 1, 0, 0, 0x100070000001cull, 0x7ffffffc4ull, {}},  // bust_trade
+    {152, 72, 9, 144, 1, 0, 0, 0x100090000001cull, 0x7ffffffbcull, {}},  // correct_trade
+    {136, 72, 7, 128, 1, 0, 0, 0x100070000001cull, 0x7ffffffc4ull, {}},  // trade_busted
+    {152, 72, 9, 144, 1, 0, 0, 0x100090000001cull, 0x7ffffffbcull, {}},  // trade_corrected
+    {104, 72, 3, 96, 1, 0, 0, 0x100030000001cull, 0x7ffffffd4ull, {}},  // command_completed
 };
 
 // A message of each type with nothing set, LAYOUTS[type].bytes long.
@@ -924,6 +1451,18 @@ inline const void* const BLANKS[TYPE_COUNT] = {
     &BLANK_INPUT_REFUSED,
     &BLANK_EPOCH_STARTED,
     &BLANK_SEGMENT_HEADER,
+    &BLANK_ORDER_TRIGGERED,
+    &BLANK_ORDER_RESTATED,
+    &BLANK_SET_INSTRUMENT_STATUS,
+    &BLANK_INSTRUMENT_STATUS_CHANGED,
+    &BLANK_AUCTION_INDICATED,
+    &BLANK_LIMIT_STATE_CHANGED,
+    &BLANK_ADVANCE_CLOCK,
+    &BLANK_BUST_TRADE,
+    &BLANK_CORRECT_TRADE,
+    &BLANK_TRADE_BUSTED,
+    &BLANK_TRADE_CORRECTED,
+    &BLANK_COMMAND_COMPLETED,
 };
 
 }  // namespace tapewire::wire
