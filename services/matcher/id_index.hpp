@@ -66,9 +66,11 @@ class IdIndex {
     // How many ids are there. Slow.
     size_t live() const {
         size_t found = 0;
-        for (size_t at = 0; at < count_; ++at)
+        for (size_t at = 0; at < count_; ++at) {
+            if (branches_[at] == nowhere()) continue;
             for (const Entry& entry : branches_[at]->entries)
                 if (entry.live) found += size_t(std::ranges::count_if(entry.page->slot, [](uint32_t s) { return s != 0; }));
+        }
         return found;
     }
 

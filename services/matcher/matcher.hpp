@@ -91,6 +91,8 @@ class Matcher {
     }
     // Displayed quantities; zeros where a side shows nothing. `instrument` is defined, here and below.
     Top best(uint32_t instrument) const;
+    // f(Depth) for each level that shows something, from the best, until it returns false.
+    template <class F> void each_shown(uint32_t instrument, wire::Side side, F&& f) const;
     // At most `levels` of those that show something, from the best.
     std::vector<Depth> depth(uint32_t instrument, wire::Side side, size_t levels) const;
     // What is displayed at exactly this price; zeros if nothing is.

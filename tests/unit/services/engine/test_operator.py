@@ -1,101 +1,171 @@
-"""What the configuration asks of the market, and what is said when the engine refuses it."""
+"""The operator's commands: through the ring of a running engine, and what `tapewire operator` prints of the answers."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
+from click.testing import CliRunner, Result
 
-from services.engine import operator
-from services.engine.producers import inbound_rings
-from tapewire import logs
+from services.engine.operator import Operator
+from services.engine.verify import verify_tape
 from tapewire import messages as m
-from tapewire.config import Account, Instrument
-from tapewire.errors import ConfigError
-from tapewire.folders import Folders
-from tapewire.ring import create_ring
-from tests.unit.services.engine.conftest import Market
+from tapewire.cli import cli
+from tapewire.client import OrderClient
+from tapewire.errors import RingError, TapewireError
+from tapewire.ring import RingProducer
+from tests.engine_process import EngineProcess, order
+
+DONE = "done: record "
 
 
 @pytest.fixture
-def market(tmp_path: Path) -> Iterator[Market]:
-    market = Market(tmp_path)
-    yield market
-    market.kill()
+def process(tmp_path: Path) -> Iterator[EngineProcess]:
+    process = EngineProcess(tmp_path)
+    process.start()
+    yield process
+    process.close()
 
 
-def instrument(ticker: str, **fields: int) -> Instrument:
-    given = {"price_exponent": -2, "qty_exponent": 0, "tick_size": 1, "lot_size": 1, **fields}
-    return Instrument(ticker=ticker, **given)
+@pytest.fixture
+def client(process: EngineProcess) -> Iterator[OrderClient]:
+    with process.client() as client:
+        yield client
 
 
-def pending(market: Market, instruments: list[Instrument], accounts: list[Account]) -> list[m.Message]:
-    return list(operator.pending(instruments, accounts, market.tape))
+def run(process: EngineProcess, *words: str) -> Result:
+    return CliRunner().invoke(cli, ["operator", "--config", str(process.config), *words])
 
 
-def test_a_new_market_gets_accounts_then_instruments_with_dense_ids(market: Market) -> None:
-    asked = pending(market, [instrument("A"), instrument("B")], [Account(account=7)])
-    assert [type(c).__name__ for c in asked] == ["AccountLimits", "InstrumentDefinition", "InstrumentDefinition"]
-    assert [(c.instrument, c.ticker) for c in asked if isinstance(c, m.InstrumentDefinition)] == [(1, "A"), (2, "B")]
+def said(process: EngineProcess, *words: str) -> list[str]:
+    """What it prints, without the record's number."""
+    result = run(process, *words)
+    assert result.exit_code == 0, result.output
+    return [line if not line.startswith(DONE) else line.partition(", ")[2] for line in result.output.splitlines()]
 
 
-def test_what_the_tape_says_already_is_not_asked_again(market: Market) -> None:
-    config = ([instrument("A"), instrument("B")], [Account(account=7, max_order_qty=5)])
-    market.send(*pending(market, *config))
-    assert pending(market, *config) == []
+def answers(client: OrderClient, cl_ord_id: int) -> list[str]:
+    return [type(event).__name__ for event in client.answers(cl_ord_id)]
 
 
-def test_an_instrument_keeps_its_id_wherever_it_stands_and_new_ones_follow(market: Market) -> None:
-    market.send(*pending(market, [instrument("A"), instrument("B")], []))
-    asked = pending(market, [instrument("C"), instrument("B"), instrument("A", collar_bps=50)], [])
-    found = [(c.instrument, c.ticker) for c in asked if isinstance(c, m.InstrumentDefinition)]
-    assert found == [(3, "C"), (1, "A")]
+def traded(client: OrderClient) -> m.OrderExecuted:
+    """Account 2 sells 5 to account 1 at 1.00."""
+    order(client, m.Side.sell, 100, 5, account=2)
+    order(client, m.Side.buy, 100, 5)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for event in client.poll():
+            if isinstance(event, m.OrderExecuted):
+                return event
+    raise AssertionError("no trade")
 
 
-def test_limits_that_were_refused_do_not_count_as_said(market: Market) -> None:
-    wanted = Account(account=7, max_order_qty=5)
-    market.send(wanted.limits())
-    market.send(m.AccountLimits(account=7, max_position=-1))
-    assert pending(market, [], [wanted]) == []
-
-
-def test_a_refusal_of_what_the_configuration_asks_is_said_with_its_numbers(market: Market) -> None:
-    market.send(*pending(market, [instrument("A")], []), market.instrument(1, tick_size=7))  # refused before this start
-    with structlog.testing.capture_logs() as lines:
-        market.producer.write_many([bytes(c) for c in pending(market, [instrument("A", tick_size=2)], [])])
-        refusals = operator.Refusals(market.tape, 1, market.producer, logs.get("engine"))
-        refusals.report()
-        while market.engine.do_work():
-            pass
-        refusals.report()
-        refusals.report()
-    (line,) = lines
-    assert (line["reason"], line["instrument"], line["value"], line["limit"]) == ("instrument_exists", 1, 2, 1)
-
-
-def test_rings_are_numbered_by_the_place_of_their_producer(tmp_path: Path) -> None:
-    folders = Folders(tmp_path)
-    assert inbound_rings(folders, 3, ("operator", "fix")) == [
-        (tmp_path / "rings" / "orders.3.1.operator", 1),
-        (tmp_path / "rings" / "orders.3.2.fix", 2),
+def test_a_halt_stops_an_instrument_and_a_resume_lets_it_trade_again(
+    process: EngineProcess, client: OrderClient
+) -> None:
+    assert said(process, "halt", "ACME", "--reason", "news") == [
+        "ACME: trading -> halted",
+        "count 1, 1 InstrumentStatusChanged",
     ]
+    assert answers(client, order(client, m.Side.buy, 100)) == ["OrderRejected"]
+    assert said(process, "halt", "ACME") == ["count 0"]
+    assert said(process, "resume", "--all")[0] == "ACME: halted -> trading"
+    assert answers(client, order(client, m.Side.buy, 100)) == ["OrderAccepted"]
 
 
-@pytest.mark.parametrize("producers", [("traders", "operator"), ("operator",), ("operator", "fix", "traders")])
-def test_producers_that_changed_places_or_are_gone_are_refused(tmp_path: Path, producers: tuple[str, ...]) -> None:
-    folders = Folders(tmp_path)
-    folders.prepare(tmp_path / "rings")
-    for path, _ in inbound_rings(folders, 0, ("operator", "traders")):
-        create_ring(path, 4096)
-    folders.doorbell(0).touch()
-    assert len(inbound_rings(folders, 0, ("operator", "traders", "fix"))) == 3
-    assert len(inbound_rings(folders, 1, producers)) == len(producers)
-    with pytest.raises(ConfigError, match=r"orders\.0\.\d\.\w+ is the ring of '\w+', number \d"):
-        inbound_rings(folders, 0, producers)
+def test_an_auction_collects_and_trading_resumes_by_itself(process: EngineProcess, client: OrderClient) -> None:
+    """Nobody sends anything: the engine wakes for it."""
+    assert (
+        said(process, "auction", "ACME", "--kind", "opening", "--resume-in", "0.4")[0]
+        == "ACME: trading -> opening_auction"
+    )
+    order(client, m.Side.sell, 100, 5, account=2)
+    buy = order(client, m.Side.buy, 101, 5)
+    assert answers(client, buy)[-1] == "OrderAccepted"
+    deadline, seen = time.monotonic() + 10, list[m.Message]()
+    with Operator(process.folders.data) as operator:
+        while time.monotonic() < deadline and not any(isinstance(e, m.OrderExecuted) for e in seen):
+            seen += [m.decode(raw) for raw in operator._reader.poll(1000)]
+    (clock,) = [event for event in seen if isinstance(event, m.AdvanceClock)]
+    (executed,) = [event for event in seen if isinstance(event, m.OrderExecuted)]
+    assert (clock.source, clock.cause, clock.up_to) == (0, 0, clock.ts)
+    assert (executed.auction, executed.qty, executed.cause) == (True, 5, clock.seq)
 
 
-def test_a_producer_named_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="each name once"):
-        inbound_rings(Folders(tmp_path), 0, ("operator", "fix", "fix"))
+def test_a_day_is_closed_and_an_instrument_delisted(process: EngineProcess, client: OrderClient) -> None:
+    order(client, m.Side.buy, 100)
+    assert said(process, "close", "ACME")[0] == "ACME: trading -> closed"
+    assert said(process, "open", "ACME")[0] == "ACME: closed -> trading"
+    assert said(process, "delist", "ACME") == [
+        "ACME: trading -> delisted",
+        "count 1, 1 InstrumentStatusChanged, 1 OrderCancelled",
+    ]
+    refused = run(process, "halt", "ACME")
+    assert (refused.exit_code, "was refused: unknown_instrument (1, 0)" in refused.output) == (1, True)
+
+
+def test_a_kill_cancels_and_refuses_until_it_is_released(process: EngineProcess, client: OrderClient) -> None:
+    order(client, m.Side.buy, 100)
+    assert said(process, "kill", "--account", "1") == ["count 1, 1 OrderCancelled"]
+    assert answers(client, order(client, m.Side.buy, 100))[-1] == "OrderRejected"
+    assert said(process, "release", "--account", "1") == ["count 0"]
+    assert answers(client, order(client, m.Side.buy, 100)) == ["OrderAccepted"]
+
+
+def test_terms_and_limits_change_by_name_and_the_others_stay(process: EngineProcess, client: OrderClient) -> None:
+    assert said(process, "define", "ACME", "--tick-size", "0.05", "--dynamic-band-bps", "500") == ["count 0"]
+    assert said(process, "define", "XYZ", "--tick-size", "0.5", "--lot-size", "10", "--max-price", "99.5") == [
+        "count 0"
+    ]
+    there = client.instruments()
+    assert (there["ACME"].tick_size, there["ACME"].lot_size, there["ACME"].dynamic_band_bps) == (5, 1, 500)
+    assert (there["XYZ"].instrument, there["XYZ"].tick_size, there["XYZ"].price_exponent) == (2, 5, -1)
+    assert (there["XYZ"].max_price, there["XYZ"].qty_exponent, there["XYZ"].status) == (995, 0, 1)
+    assert said(process, "limits", "1", "--max-order-qty", "3", "--self-trade", "cancel_both") == ["count 0"]
+    assert said(process, "limits", "1", "--self-trade-group", "8") == ["count 0"]
+    assert answers(client, order(client, m.Side.buy, 100, 4)) == ["OrderRejected"]
+    list(client.answers(order(client, m.Side.buy, 100, 1)))
+    refused = run(process, "define", "ACME", "--tick-size", "0.03")
+    assert (refused.exit_code, "was refused: instrument_exists (3, 5)" in refused.output) == (1, True)
+    assert client.instruments()["ACME"].tick_size == 5
+
+
+def test_a_trade_is_corrected_then_busted_as_it_stands(process: EngineProcess, client: OrderClient) -> None:
+    trade = traded(client)
+    number = str(trade.match_id)
+    assert said(process, "correct", number, "--price", "1.10", "--qty", "4") == [
+        "ACME: trade 1 now: 4 at 1.10, accounts 2 and 1",
+        "count 0, 1 TradeCorrected",
+    ]
+    assert said(process, "bust", number)[0] == "ACME: trade 1 busted: 4 at 1.10, accounts 2 and 1"
+    again, none = run(process, "bust", number), run(process, "bust", "99")
+    assert (again.exit_code, "trade 1 was busted by record" in again.output) == (1, True)
+    assert (none.exit_code, "no trade has the match id 99" in none.output) == (1, True)
+    process.end()
+    assert verify_tape(process.tape).ok
+
+
+def test_operators_take_turns_at_the_ring(process: EngineProcess) -> None:
+    with Operator(process.folders.data) as operator, Operator(process.folders.data) as other:
+        assert [one.kill().completed.count for one in (operator, other, operator)] == [0, 0, 0]
+        with RingProducer(operator._ring), pytest.raises(RingError):
+            operator.release()
+
+
+def test_what_is_asked_of_nobody_is_said(process: EngineProcess, client: OrderClient, tmp_path: Path) -> None:
+    unknown = run(process, "halt", "NONE")
+    assert (unknown.exit_code, "no instrument 'NONE'; there are: ACME" in unknown.output) == (1, True)
+    assert run(process, "halt").exit_code == run(process, "halt", "ACME", "--all").exit_code == 2
+    process.end()
+    with Operator(process.folders.data) as operator, pytest.raises(TapewireError, match="no engine listens"):
+        operator.kill()
+    with pytest.raises(RingError, match="no inbound ring of a producer 'operator'"):
+        Operator(tmp_path / "none")
+
+
+def test_each_command_explains_itself_without_an_engine(tmp_path: Path) -> None:
+    for name in ("halt", "define", "correct"):
+        result = CliRunner().invoke(cli, ["operator", "--data", str(tmp_path), name, "--help"])
+        assert (result.exit_code, result.output.startswith("Usage: ")) == (0, True)
