@@ -30,6 +30,7 @@ IDS = {
     "wide and sparse": "M3",
     "falling 60 %": "M5",
     "every kind of order, bands": "M",
+    "in a call": "M",
 }
 
 

@@ -34,6 +34,7 @@ struct Shape {
     int64_t middle;   // ticks
     size_t messages;
     bool rules = false;  // price bands, self-trade prevention, and orders of all kinds among the limit orders
+    bool call = false;   // nothing trades: orders are collected, and what they would trade is told
 };
 
 struct Tape {
@@ -67,6 +68,7 @@ class Flow {
             d.tick_size = 5;
             d.lot_size = 1;
             d.status = wire::InstrumentStatus::trading;
+            if (shape_.call) d.status = wire::InstrumentStatus::opening_auction;
             if (shape_.rules) d.reference_price = 5 * shape_.middle, d.static_band_bps = 1000, d.dynamic_band_bps = 500;
             apply();
         }
@@ -76,7 +78,7 @@ class Flow {
             const double dice = uniform();
             // A falling market crosses by itself, and its number of orders would not hold.
             if (shape_.fall > 0 && matcher.live_orders() < shape_.live) add(false);
-            else if (dice < 0.34) cancel();
+            else if (dice < 0.34 || (shape_.call && matcher.live_orders() > shape_.live)) cancel();
             else if (dice < 0.41) replace();
             else add(uniform() < 0.13);
         }
@@ -312,6 +314,7 @@ int main(int argc, char** argv) {
     throughput({"wide and sparse", 1, 14'500, 30'000, 0, 1'000'000, n});
     throughput({"falling 60 %", 1, 8'000, 40, 0.6, 20'000, n});
     throughput({"every kind of order, bands", 1, 8'000, 40, 0, 100'000, n, true});
+    throughput({"in a call", 1, 8'000, 40, 0, 100'000, n, false, true});
     latency({"latency", 1, 8'000, 40, 0, 100'000, n});
     return 0;
 }

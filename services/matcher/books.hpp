@@ -43,6 +43,7 @@ inline void Matcher::forget_book(Book& b) {
     set_timer(b, 0);
     close_ladders(b);
     if (b.waiting) waiting_.give(b.waiting);
+    if (b.pivot) store_.pivots.give(b.pivot);
     b.open(b.id);  // not defined
 }
 

@@ -65,6 +65,7 @@ inline bool Matcher::restore_book(wire::WordReader& r) {
     for (uint64_t left = r.count(detail::ORDER_WORDS + detail::EXTRA_WORDS); left; --left)
         if (!restore_order(r, b, {RestoredPlace::close})) return false;
     watch(b);
+    keep_pivot(b);
     return r.ok() && consistent(b);
 }
 
@@ -101,7 +102,8 @@ inline bool Matcher::restore_rules(wire::WordReader& r, Book& b) {
 inline bool Matcher::consistent(const Book& b) const {
     const Rules& r = rules_[b.id];
     if (b.trading()) return !b.crossed() && r.limit_state == limit_state(b) && r.indicated == Indication{};
-    return r.indicated == (b.in_call() ? indication(b) : Indication{});
+    Pivot pivot = sum_up(b);
+    return r.indicated == (b.in_call() ? indication(b, pivot) : Indication{});
 }
 
 inline bool Matcher::restore_ladder(wire::WordReader& r, Book& b, RestoredPlace place, unsigned side) {
