@@ -186,7 +186,9 @@ inline uint32_t Ladder::at_or_below_anywhere(int64_t bound) const {
 
 inline void Ladder::next_best(Store& store) {
     best_level = count_ ? at_or_below(best_key - 1) : 0;
-    best_key = best_level ? store.levels[best_level].key : NO_KEY;
+    const Level& level = store.levels[best_level];
+    best_key = best_level ? level.key : NO_KEY;
+    __builtin_prefetch(&store.orders[level.head]);  // who trades next; of no level: slot 0, which is there
     if (best_level && uint64_t(best_key) - uint64_t(base_) >= size_) [[unlikely]] touched_far(store);
 }
 

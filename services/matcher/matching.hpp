@@ -155,6 +155,7 @@ void Matcher::match(Incoming& in, Sink& sink) {
             Order& maker = store_.orders[slot];
             own = maker.self_trade_group == in.group;
             if (own) [[unlikely]] break;
+            __builtin_prefetch(&store_.orders[maker.next]);
             const int64_t qty = std::min(in.leaves, maker.leaves);
             in.leaves -= qty;
             maker.leaves -= qty;
