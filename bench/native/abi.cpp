@@ -80,66 +80,73 @@ class Bench {
         for (size_t at = 0; at < tape_.size(); at += length(tape_.data() + at)) commands_.push_back(tape_.data() + at);
     }
 
-    template <class Way>
-    void library(const char* name) {
-        std::vector<double> ns;
-        uint64_t live = 0, matches = 0;
+    // All ways in turn, so that what else the machine does meets each.
+    void all() {
+        std::vector<double> itself, limits, fields;
         for (int run = 0; run < RUNS; ++run) {
-            tw_book* book = tw_book_create(0);
-            size_t i = 0;
-            for (; wire::header(commands_[i]).type == wire::MessageType::instrument_definition; ++i)
-                tw_book_open(book, wire::header(commands_[i]).instrument, reinterpret_cast<const wire::InstrumentDefinition*>(commands_[i])->tick_size, 1);
-            for (; i < filled_; ++i) Way::play(book, call_of(commands_[i]));
-            tw_book_clear(book);
-            ns.push_back(blocks([&](size_t from, size_t n) {
-                calls_.clear();
-                for (size_t k = 0; k < n; ++k) calls_.push_back(call_of(commands_[from + k]));
-            }, [&](size_t n) {
-                for (size_t k = 0; k < n; ++k) {
-                    if (k % BATCH == 0) tw_book_clear(book);
-                    Way::play(book, calls_[k]);
-                }
-            }));
-            live = tw_book_order_count(book);
-            matches = tw_book_next_match_id(book) - 1;
-            tw_book_destroy(book);
+            itself.push_back(native());
+            limits.push_back(library<Short>());
+            fields.push_back(library<Whole>());
         }
-        print(name, ns, live, matches);
-    }
-
-    void native(const char* name) {
-        std::vector<double> ns;
-        std::vector<uint8_t> room(BLOCK * sizeof(wire::InstrumentDefinition));
-        std::vector<const uint8_t*> block(BLOCK);
-        uint64_t live = 0, matches = 0;
-        for (int run = 0; run < RUNS; ++run) {
-            Matcher matcher;
-            EventBuffer events;
-            const auto apply = [&](const uint8_t* command) {
-                events.command(wire::header(command));
-                matcher.apply(command, events);
-            };
-            for (size_t i = 0; i < filled_; ++i) apply(commands_[i]);
-            events.clear();
-            ns.push_back(blocks([&](size_t from, size_t n) {
-                uint8_t* to = room.data();
-                for (size_t k = 0; k < n; ++k) {
-                    block[k] = static_cast<const uint8_t*>(std::memcpy(to, commands_[from + k], length(commands_[from + k])));
-                    to += length(block[k]);
-                }
-            }, [&](size_t n) {
-                for (size_t k = 0; k < n; ++k) {
-                    if (k % BATCH == 0) events.clear();
-                    apply(block[k]);
-                }
-            }));
-            live = matcher.live_orders();
-            matches = matcher.next_match_id() - 1;
-        }
-        print(name, ns, live, matches);
+        print("the matcher itself", itself);
+        print("the C library, the short way", limits);
+        print("the C library, every field", fields);
     }
 
   private:
+    template <class Way>
+    double library() {
+        tw_book* book = tw_book_create(0);
+        size_t i = 0;
+        for (; wire::header(commands_[i]).type == wire::MessageType::instrument_definition; ++i)
+            tw_book_open(book, wire::header(commands_[i]).instrument, reinterpret_cast<const wire::InstrumentDefinition*>(commands_[i])->tick_size, 1);
+        for (; i < filled_; ++i) Way::play(book, call_of(commands_[i]));
+        const double ns = blocks([&](size_t from, size_t n) {
+            calls_.clear();
+            for (size_t k = 0; k < n; ++k) calls_.push_back(call_of(commands_[from + k]));
+        }, [&](size_t n) {
+            for (size_t k = 0; k < n; ++k) {
+                if (k % BATCH == 0) tw_book_clear(book);
+                Way::play(book, calls_[k]);
+            }
+        });
+        same(tw_book_order_count(book), tw_book_next_match_id(book) - 1);
+        tw_book_destroy(book);
+        return ns;
+    }
+
+    double native() {
+        std::vector<uint8_t> room(BLOCK * sizeof(wire::InstrumentDefinition));
+        std::vector<const uint8_t*> block(BLOCK);
+        Matcher matcher;
+        EventBuffer events;
+        const auto apply = [&](const uint8_t* command) {
+            events.command(wire::header(command));
+            matcher.apply(command, events);
+        };
+        for (size_t i = 0; i < filled_; ++i) apply(commands_[i]);
+        const double ns = blocks([&](size_t from, size_t n) {
+            uint8_t* to = room.data();
+            for (size_t k = 0; k < n; ++k) {
+                block[k] = static_cast<const uint8_t*>(std::memcpy(to, commands_[from + k], length(commands_[from + k])));
+                to += length(block[k]);
+            }
+        }, [&](size_t n) {
+            for (size_t k = 0; k < n; ++k) {
+                if (k % BATCH == 0) events.clear();
+                apply(block[k]);
+            }
+        });
+        same(matcher.live_orders(), matcher.next_match_id() - 1);
+        return ns;
+    }
+
+    // Every run must have come to the same book.
+    void same(uint64_t live, uint64_t matches) {
+        if (matches_ && (live != live_ || matches != matches_)) std::printf("two runs differ\n"), std::exit(1);
+        live_ = live, matches_ = matches;
+    }
+
     static size_t length(const uint8_t* message) { return 8 + 8 * (wire::load64(message) >> 32); }
 
     // CPU ns per message: `prepare` some, `play` them, and only the latter counts.
@@ -156,17 +163,18 @@ class Bench {
         return double(spent) / double(commands_.size() - filled_);
     }
 
-    void print(const char* name, std::vector<double>& ns, uint64_t live, uint64_t matches) const {
+    void print(const char* name, std::vector<double>& ns) const {
         std::sort(ns.begin(), ns.end());
         std::printf("{\"name\": \"%s\", \"messages\": %zu, \"ns\": %.3f, \"ns_min\": %.3f, \"ns_max\": %.3f, \"live\": %llu, \"matches\": %llu}\n",
-                    name, commands_.size() - filled_, ns[RUNS / 2], ns.front(), ns.back(), static_cast<unsigned long long>(live),
-                    static_cast<unsigned long long>(matches));
+                    name, commands_.size() - filled_, ns[RUNS / 2], ns.front(), ns.back(), static_cast<unsigned long long>(live_),
+                    static_cast<unsigned long long>(matches_));
     }
 
     std::vector<uint8_t> tape_;
     size_t filled_;
     std::vector<const uint8_t*> commands_;
     std::vector<Call> calls_;
+    uint64_t live_ = 0, matches_ = 0;
 };
 
 }  // namespace
@@ -174,8 +182,5 @@ class Bench {
 int main(int argc, char** argv) {
     if (argc != 3) return std::printf("usage: abi TAPE FILLED\n"), 2;
     std::ifstream file(argv[1], std::ios::binary);
-    Bench bench(std::vector<uint8_t>(std::istreambuf_iterator<char>(file), {}), std::strtoull(argv[2], nullptr, 10));
-    bench.native("the matcher itself");
-    bench.library<Short>("the short way");
-    bench.library<Whole>("every field");
+    Bench(std::vector<uint8_t>(std::istreambuf_iterator<char>(file), {}), std::strtoull(argv[2], nullptr, 10)).all();
 }

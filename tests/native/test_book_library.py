@@ -149,7 +149,7 @@ def same_state(book: Book, matcher: Matcher, instruments: int) -> None:
 @pytest.mark.parametrize("capacity", [40, 2**20])
 def test_it_does_what_the_matcher_does(loaded: ctypes.CDLL, capacity: int) -> None:
     seen: set[int] = set()
-    for seed in range(3):
+    for seed in range(8):
         seen |= compare(loaded, Flow(seed), 2000, capacity)
         seen |= compare(loaded, Flow(seed, nonsense=0.3, extremes=0.2, huge=0.2), 1000, capacity)
     assert seen == set(book_library.KINDS)
