@@ -20,7 +20,7 @@ from bench._engine_native import Market
 from bench._native import Latency
 from bench.harness import Row, median
 from bench.probes import Probes
-from services.engine import Audit, Engine
+from services.engine import Audit, Engine, InboundRing
 from services.engine.agent import SLICE_SECONDS
 from services.journal import snapshots
 from tapewire import messages as m
@@ -133,7 +133,8 @@ def from_python(probes: Probes, disk: Path, memory: Path) -> Iterator[Row]:
     tape, ring = disk / "python", memory / "python"
     Market(tape, ring=ring, segment_bytes=SEGMENT).close()  # what is traded is on the tape now
     core, engine_core = probes.cores
-    engine = Engine(tape, [(ring, 1)], name="bench", durability="memory", stats=memory / "python.stats")
+    inbound = [InboundRing(ring, 1, "operator")]
+    engine = Engine(tape, inbound, name="bench", durability="memory", stats=memory / "python.stats")
 
     reader = TapeReader(tape)
     reader.seek_seq(engine.next_seq)
@@ -251,7 +252,7 @@ def replay(probes: Probes, disk: Path, memory: Path) -> Iterator[Row]:
 
     def recover() -> float:
         began = time.perf_counter()
-        engine = Engine(tape, [(ring, 1)], name="bench", durability="memory")
+        engine = Engine(tape, [InboundRing(ring, 1, "operator")], name="bench", durability="memory")
         took = time.perf_counter() - began
         engine.close()
         return took

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from time import time_ns
+from typing import TypedDict, Unpack
 
 from tapewire import messages as m
 from tapewire.errors import RingError, TapewireError
@@ -20,6 +21,29 @@ from tapewire.ring import Doorbell, RingProducer
 from tapewire.tape import TapeReader
 
 REJECTS = frozenset({m.OrderRejected, m.CancelRejected})
+MASS = frozenset({m.CancelReason.mass_cancel, m.CancelReason.disconnected, m.CancelReason.kill_switch})
+
+
+class OrderTerms(TypedDict, total=False):
+    """What an order may say beyond price and quantity. Quantities and prices are mantissas, times UTC ns."""
+
+    stop_px: int
+    """Of a stop or stop-limit order: the trade price that sets it off."""
+    display_qty: int
+    """What an iceberg shows at a time."""
+    min_qty: int
+    """Refused unless at least this much trades at once."""
+    expire_time: int
+    """Of a gtd order."""
+    session: int
+    """The client session it comes by: mass_cancel can name it."""
+    hidden: bool
+    slide: bool
+    """Of a post-only order that would cross: rest at the nearest price that does not."""
+    self_trade: m.SelfTrade
+    """What happens on meeting an order of the own group; left out: the account's choice."""
+    client_text: str
+    """What the client calls it, up to 39 bytes; only carried."""
 
 
 class RingFull(TapewireError):
@@ -38,9 +62,17 @@ class OrderClient:
             *("cl_ord_id", "ts_event", "ts_recv", "instrument", "account", "side", "ord_type", "time_in_force"),
             *("price", "qty", "post_only"),
         )
+        self._new_with_terms = m.NewOrder.encoder(
+            *("cl_ord_id", "ts_event", "ts_recv", "instrument", "account", "side", "ord_type", "time_in_force"),
+            *("price", "qty", "post_only", "stop_px", "display_qty", "min_qty", "expire_time", "session"),
+            *("hidden", "slide", "self_trade", "client_text"),
+        )
         self._cancel = m.CancelOrder.encoder("cl_ord_id", "ts_event", "ts_recv", "order_id", "account")
         self._replace = m.ReplaceOrder.encoder(
-            *("cl_ord_id", "ts_event", "ts_recv", "order_id", "account", "price", "qty")
+            *("cl_ord_id", "ts_event", "ts_recv", "order_id", "account", "price", "qty", "stop_px")
+        )
+        self._mass_cancel = m.MassCancel.encoder(
+            *("cl_ord_id", "ts_event", "ts_recv", "account", "instrument", "side", "session", "reason")
         )
 
     @classmethod
@@ -80,18 +112,43 @@ class OrderClient:
         ord_type: m.OrdType = m.OrdType.limit,
         time_in_force: m.TimeInForce = m.TimeInForce.gtc,
         post_only: bool = False,
-        client_text: str = "",
+        **terms: Unpack[OrderTerms],
     ) -> int:
-        """Sends an order; returns its ClOrdID. Price and qty are mantissas at the instrument's exponents."""
-        # The one call that is in every round trip is written out: each Python call less is a thirtieth of it.
+        """Sends an order; returns its ClOrdID. Price and qty are mantissas at the instrument's exponents.
+
+        `terms`: stop_px, display_qty, min_qty, expire_time, session, hidden, slide, self_trade, client_text; see
+        OrderTerms.
+        """
+        # The one call that is in every round trip is written out: each Python call less is a thirtieth of it, and terms
+        # with a default each would cost every order.
         self._cl_ord_id = cl_ord_id = self._cl_ord_id + 1
         now = time_ns()
-        raw = self._new(cl_ord_id, now, now, instrument, account, side, ord_type, time_in_force, price, qty, post_only)
-        if client_text:
-            raw = bytes(m.NewOrder.decode(raw).replace(client_text=client_text))
+        if terms:
+            plain = (cl_ord_id, now, now, instrument, account, side, ord_type, time_in_force, price, qty, post_only)
+            raw = self._with_terms(*plain, **terms)
+        else:
+            raw = self._new(
+                cl_ord_id, now, now, instrument, account, side, ord_type, time_in_force, price, qty, post_only
+            )
         if not self._ring_write(raw):
             raise self._full()
         return cl_ord_id
+
+    def _with_terms(
+        self,
+        *plain: int,
+        stop_px: int = 0,
+        display_qty: int = 0,
+        min_qty: int = 0,
+        expire_time: int = 0,
+        session: int = 0,
+        hidden: bool = False,
+        slide: bool = False,
+        self_trade: m.SelfTrade = m.SelfTrade.unspecified,
+        client_text: str = "",
+    ) -> bytes:
+        terms = (stop_px, display_qty, min_qty, expire_time, session, hidden, slide, self_trade, client_text)
+        return self._new_with_terms(*plain, *terms)
 
     def cancel(self, order_id: int, account: int) -> int:
         """Asks for a live order to be cancelled; returns this request's ClOrdID."""
@@ -99,10 +156,31 @@ class OrderClient:
         self._write(self._cancel(cl_ord_id, now, now, order_id, account))
         return cl_ord_id
 
-    def replace(self, order_id: int, account: int, price: int, qty: int) -> int:
-        """Asks for a new price and total quantity (OrderQty); returns this request's ClOrdID."""
+    def replace(self, order_id: int, account: int, price: int, qty: int, stop_px: int = 0) -> int:
+        """Asks for a new price and total quantity (OrderQty); returns this request's ClOrdID.
+
+        `stop_px`: of an order that waits for one, the new one; 0 keeps it. The price of a stop order is 0.
+        """
         cl_ord_id, now = self.next_cl_ord_id(), time_ns()
-        self._write(self._replace(cl_ord_id, now, now, order_id, account, price, qty))
+        self._write(self._replace(cl_ord_id, now, now, order_id, account, price, qty, stop_px))
+        return cl_ord_id
+
+    def mass_cancel(
+        self,
+        account: int,
+        *,
+        instrument: int = 0,
+        side: m.Side = m.Side.unspecified,
+        session: int = 0,
+        reason: m.CancelReason = m.CancelReason.unspecified,
+    ) -> int:
+        """Cancels all of an account's orders (0: everybody's), or those of an instrument, side or session.
+
+        Returns this request's ClOrdID: that of each OrderCancelled, and of the CommandCompleted that counts them.
+        `reason`: what they say; left out, massCancel.
+        """
+        cl_ord_id, now = self.next_cl_ord_id(), time_ns()
+        self._write(self._mass_cancel(cl_ord_id, now, now, account, instrument, side, session, reason))
         return cl_ord_id
 
     def submit(self, command: m.Message) -> None:
@@ -134,7 +212,7 @@ class OrderClient:
         while True:
             for event in self.poll():
                 yield event
-                if getattr(event, "cl_ord_id", 0) == cl_ord_id:
+                if getattr(event, "cl_ord_id", 0) == cl_ord_id and not _one_of_many(event):
                     return
             left = deadline - time.monotonic()
             if left <= 0:
@@ -173,3 +251,8 @@ class OrderClient:
 
     def _full(self) -> RingFull:
         return RingFull(f"inbound ring {self.source} is full: the engine is behind, or not running")
+
+
+def _one_of_many(event: m.Message) -> bool:
+    """Whether it is of a mass cancel: CommandCompleted comes after it."""
+    return isinstance(event, m.OrderCancelled) and event.reason in MASS

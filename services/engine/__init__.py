@@ -1,5 +1,6 @@
 """The fused engine: risk, journal and matcher of one shard on one thread."""
 
 from services.engine._engine import Audit, Engine, Recovery
+from services.engine.producers import InboundRing
 
-__all__ = ["Audit", "Engine", "Recovery"]
+__all__ = ["Audit", "Engine", "InboundRing", "Recovery"]

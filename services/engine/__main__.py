@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from services.engine import Engine, operator
+from services.engine import Engine, configured
 from services.engine.agent import EngineAgent
 from services.engine.producers import inbound_rings
 from tapewire import config as configuration
@@ -30,11 +30,14 @@ def main(path: Path | None) -> None:
     own, folders = settings.engine, settings.folders
     folders.prepare(settings.rings)
     log = configure("engine")
-    if operator.PRODUCER not in own.producers:
-        raise ConfigError(f"engine.producers: holds {list(own.producers)}; expected {operator.PRODUCER!r} among them")
     rings = inbound_rings(folders, own.shard, own.producers)
+    operators = [ring for ring in rings if ring.role == "operator"]
+    if not operators:
+        raise ConfigError(
+            f"engine.producers: holds {[one.name for one in own.producers]}, none of the role operator; "
+            'expected one, such as { name = "operator", role = "operator" }: instruments and accounts are sent by it'
+        )
     pin(own.core)
-    operator_ring, operator_source = rings[own.producers.index(operator.PRODUCER)]
     tape = folders.orders_tape(own.shard)
     engine = Engine(
         tape,
@@ -76,18 +79,20 @@ def main(path: Path | None) -> None:
         signal.signal(number, lambda *_: agent.stop())
     with (
         Doorbell(folders.doorbell(own.shard)) as bell,
-        RingProducer(operator_ring, doorbell=bell) as ring,
+        RingProducer(operators[0].path, doorbell=bell) as ring,
     ):
-        commands = [bytes(c) for c in operator.pending(settings.instruments, settings.accounts, tape)]
+        commands = [bytes(c) for c in configured.pending(settings.instruments, settings.accounts, tape)]
         if (sent := ring.write_many(commands)) < len(commands):
             raise ConfigError(
                 f"engine.ring_bytes: {operator_ring} took {sent} of the operator's {len(commands)} commands. Raise it, "
                 f"and remove that ring, which keeps the size it was made with"
             )
-        refusals = operator.Refusals(tape, operator_source, ring, log)
-        agent.start()
-        agent.watch(refusals.report)
-        refusals.close()
+        until = ring.tail
+    # From here on the ring is free for `tapewire operator`.
+    refusals = configured.Refusals(tape, operators[0].source, operators[0].path, until, log)
+    agent.start()
+    agent.watch(refusals.report)
+    refusals.close()
     log.info("stopped", next_seq=engine.next_seq, digest=engine.digest(), **engine.counters)
     engine.close()
 

@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
+from services.engine.producers import InboundRing
 from services.journal.snapshots import Snapshot
 
 class Recovery:
@@ -20,7 +21,7 @@ class Engine:
     def __init__(
         self,
         tape: str | PathLike[str],
-        rings: Iterable[tuple[str | PathLike[str], int]] = (),
+        rings: Iterable[InboundRing] = (),
         *,
         name: str = "orders.0",
         durability: str = "disk",

@@ -42,7 +42,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
     cdef enum class Mismatch(int):
-        none, malformed, sequence, event_differs, event_unexpected, event_missing, order_id, impossible
+        none, malformed, sequence, event_differs, event_unexpected, event_missing, order_id, other_version
     cdef enum class Idle(int):
         spin, yield_thread, futex
     cdef enum class ErrorKind(int):
@@ -52,6 +52,9 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
     cdef struct Time:
         cbool manual
         int64_t value
+    cdef struct Authority:
+        cbool operates
+        vector[uint32_t] accounts
     cdef cppclass CEngine "tapewire::engine::Engine":
         Time time
         Counters counters
@@ -75,7 +78,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
         cbool restore(const uint8_t*, size_t)
         cbool recover()
         cbool start_epoch(int64_t, const char*)
-        cbool add_ring(const char*, uint64_t, uint16_t)
+        cbool add_ring(const char*, uint64_t, uint16_t, Authority)
         cbool open_doorbell(const char*)
         cbool open_stats(const char*)
         void publish_stats()
@@ -111,7 +114,8 @@ MISMATCHES = {
     Mismatch.event_unexpected: "an event that no command before it causes",
     Mismatch.event_missing: "a command where an event of the command before it was due",
     Mismatch.order_id: "its order id is not the next one",
-    Mismatch.impossible: "it stands as accepted and names an account or instrument that cannot be",
+    Mismatch.other_version: "another version of Tapewire wrote it, with other messages and rules: that version replays it, "
+                            "this one reads it (tapewire tape, tapewire query) and begins a tape of its own in an empty data folder",
 }
 
 IDLES = {"spin": Idle.spin, "yield": Idle.yield_thread, "futex": Idle.futex}
@@ -141,7 +145,7 @@ cdef class Engine:
 
     Opening recovers: newest good snapshot, then the tape's records behind it, each event compared with what its command
     gives here. Raises TapeDamaged, TapeFenced, TapeFull, RingError, or EngineStopped if the tape does not replay.
-    `rings` are (path, source number); each is made if it is not there. `now` fixes the clock for simulations.
+    Each of the `rings` is made if it is not there. `now` fixes the clock for simulations.
     """
 
     cdef Host* host
@@ -172,9 +176,12 @@ cdef class Engine:
         cdef int64_t started = now if now is not None else time.time_ns()
         cdef bytes release = version.encode()
         self._check(self.host.start_epoch(started, release))
-        for ring_path, source in rings:
+        cdef Authority authority
+        for ring_path, source, role, accounts in rings:
             path = os.fsencode(ring_path)
-            self._check(self.host.add_ring(path, ring_bytes, source))
+            authority.operates = role == "operator"
+            authority.accounts = sorted(accounts)
+            self._check(self.host.add_ring(path, ring_bytes, source, authority))
         if doorbell is not None:
             path = os.fsencode(doorbell)
             self._check(self.host.open_doorbell(path))

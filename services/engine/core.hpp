@@ -1,10 +1,12 @@
 // Everything that must come out the same wherever the same tape is folded: sequencer, risk, matcher, in that order.
 //
 //   decide(command)          asks risk, writes the decision (and the order id) into the stamped command
+//   forbid(command)          refuses it unasked: its producer may not send such a command
 //   apply(command, v, out)   live and replay: the events that follow from a decided command
 //
 // `out` is where events go: `reserve(bytes)` gives room (never null: it stops the engine itself), `append(bytes)` completes it.
 #pragma once
+#include <algorithm>
 #include <memory>
 
 #include "services/journal/sequencer.hpp"
@@ -15,45 +17,84 @@ namespace tapewire::engine {
 
 using wire::MessageType;
 
-inline bool is_command(MessageType type) {
-    switch (type) {
-        case MessageType::new_order:
-        case MessageType::cancel_order:
-        case MessageType::replace_order:
-        case MessageType::mass_cancel:
-        case MessageType::instrument_definition:
-        case MessageType::account_limits:
-        case MessageType::kill_switch: return true;
+// Calls `f` with the command as the struct it is; false: it is none.
+template <class F>
+inline bool as_command(uint8_t* raw, F&& f) {
+    const auto call = [&]<class M>() { return f(*reinterpret_cast<M*>(raw)), true; };
+    switch (wire::header(raw).type) {
+        case MessageType::new_order: return call.template operator()<wire::NewOrder>();
+        case MessageType::cancel_order: return call.template operator()<wire::CancelOrder>();
+        case MessageType::replace_order: return call.template operator()<wire::ReplaceOrder>();
+        case MessageType::mass_cancel: return call.template operator()<wire::MassCancel>();
+        case MessageType::instrument_definition: return call.template operator()<wire::InstrumentDefinition>();
+        case MessageType::account_limits: return call.template operator()<wire::AccountLimits>();
+        case MessageType::kill_switch: return call.template operator()<wire::KillSwitch>();
+        case MessageType::set_instrument_status: return call.template operator()<wire::SetInstrumentStatus>();
+        case MessageType::advance_clock: return call.template operator()<wire::AdvanceClock>();
+        case MessageType::bust_trade: return call.template operator()<wire::BustTrade>();
+        case MessageType::correct_trade: return call.template operator()<wire::CorrectTrade>();
         default: return false;
     }
 }
 
-// The field in which a command carries risk's answer.
-inline wire::RejectReason& decision(uint8_t* command) {
-    switch (wire::header(command).type) {
-        case MessageType::new_order: return reinterpret_cast<wire::NewOrder*>(command)->decision;
-        case MessageType::cancel_order: return reinterpret_cast<wire::CancelOrder*>(command)->decision;
-        case MessageType::replace_order: return reinterpret_cast<wire::ReplaceOrder*>(command)->decision;
-        case MessageType::mass_cancel: return reinterpret_cast<wire::MassCancel*>(command)->decision;
-        case MessageType::instrument_definition: return reinterpret_cast<wire::InstrumentDefinition*>(command)->decision;
-        case MessageType::account_limits: return reinterpret_cast<wire::AccountLimits*>(command)->decision;
-        default: return reinterpret_cast<wire::KillSwitch*>(command)->decision;
+// What anybody may send who has an account; all else is the operator's, or the engine's own.
+inline bool is_trading(MessageType type) {
+    return type == MessageType::new_order || type == MessageType::cancel_order || type == MessageType::replace_order ||
+           type == MessageType::mass_cancel;
+}
+
+inline bool is_command(MessageType type) {
+    if (is_trading(type)) return true;
+    switch (type) {
+        case MessageType::instrument_definition:
+        case MessageType::account_limits:
+        case MessageType::kill_switch:
+        case MessageType::set_instrument_status:
+        case MessageType::advance_clock:
+        case MessageType::bust_trade:
+        case MessageType::correct_trade: return true;
+        default: return false;
     }
 }
+
+// The field in which a command carries the answer that was given before it was sequenced.
+inline wire::RejectReason& decision(uint8_t* command) {
+    wire::RejectReason* found = nullptr;
+    as_command(command, [&](auto& c) { found = &c.decision; });
+    return *found;
+}
+
+// Of all a command can cause the longest. Those of single orders are shorter.
+inline constexpr size_t EVENT_BYTES_MAX = std::max({sizeof(wire::OrderAccepted), sizeof(wire::OrderExecuted), sizeof(wire::OrderReplaced),
+    sizeof(wire::OrderRestated), sizeof(wire::OrderTriggered), sizeof(wire::OrderCancelled), sizeof(wire::InstrumentStatusChanged),
+    sizeof(wire::AuctionIndicated), sizeof(wire::LimitStateChanged), sizeof(wire::TradeCorrected), sizeof(wire::CommandCompleted)});
+
+// Bounds what one command can ever cause, so that it fits one batch of the tape (engine.hpp): one that did not would stop
+// the engine, and every start after it. What could add to it is refused from here on.
+inline constexpr uint64_t MAX_EVENTS = 5'500'000;
 
 class Core {
   public:
     // Makes `command` (flat, checked, a command, stamped) what will stand on the tape.
     risk::Verdict decide(uint8_t* command) {
-        // What the engine fills in is not the client's to say.
-        const bool order = wire::header(command).type == MessageType::new_order;
-        decision(command) = wire::RejectReason::unspecified;
-        if (order) reinterpret_cast<wire::NewOrder*>(command)->order_id = 0;
-        risk::Verdict verdict = risk_.check(command);
-        decision(command) = verdict.reason;
-        if (order && verdict.reason == wire::RejectReason::unspecified)
+        wire::RejectReason& answer = cleaned(command);
+        const MessageType type = wire::header(command).type;
+        const risk::Verdict verdict = check(command, type);
+        answer = verdict.reason;
+        if (type == MessageType::new_order && verdict.reason == wire::RejectReason::unspecified)
             reinterpret_cast<wire::NewOrder*>(command)->order_id = sequencer_.next_order_id();
         return verdict;
+    }
+
+    // The same for one that its producer may not send.
+    risk::Verdict forbid(uint8_t* command) {
+        cleaned(command) = wire::RejectReason::not_permitted;
+        return forbidden(command);
+    }
+
+    static risk::Verdict forbidden(const uint8_t* command) {
+        const wire::Header& header = wire::header(command);
+        return {wire::RejectReason::not_permitted, int64_t(header.type), int64_t(header.source)};
     }
 
     // Takes a record that has its place on the tape into the state; a command must be applied right after.
@@ -65,19 +106,15 @@ class Core {
     template <class Out>
     void apply(const uint8_t* command, const risk::Verdict& verdict, Out& out) {
         Events<Out> events{*this, out, wire::header(command)};
-        if (verdict.reason == wire::RejectReason::unspecified) {
+        if (verdict.reason != wire::RejectReason::unspecified) {
+            as_command(const_cast<uint8_t*>(command), [&](const auto& c) { reject(c, verdict, events); });
+        } else if (wire::header(command).type == MessageType::account_limits) {
+            auto* done = events.template begin<wire::CommandCompleted>();
+            done->account = reinterpret_cast<const wire::AccountLimits*>(command)->account;
+            done->command = MessageType::account_limits;
+            events.end(done);
+        } else {
             matcher_.apply(command, events);
-            return;
-        }
-        switch (wire::header(command).type) {
-            case MessageType::new_order: return reject<wire::OrderRejected, wire::NewOrder>(command, verdict, events);
-            case MessageType::cancel_order: return reject<wire::CancelRejected, wire::CancelOrder>(command, verdict, events);
-            case MessageType::replace_order: return reject<wire::CancelRejected, wire::ReplaceOrder>(command, verdict, events);
-            case MessageType::mass_cancel: return reject<wire::CancelRejected, wire::MassCancel>(command, verdict, events);
-            case MessageType::instrument_definition:
-                return reject<wire::OrderRejected, wire::InstrumentDefinition>(command, verdict, events);
-            case MessageType::account_limits: return reject<wire::OrderRejected, wire::AccountLimits>(command, verdict, events);
-            default: return reject<wire::OrderRejected, wire::KillSwitch>(command, verdict, events);
         }
     }
 
@@ -158,9 +195,34 @@ class Core {
         }
     };
 
-    template <class Event, class Command, class Sink>
-    static void reject(const uint8_t* raw, const risk::Verdict& verdict, Sink& events) {
-        const auto& command = *reinterpret_cast<const Command*>(raw);
+    // What the engine fills in is not the client's to say. Returns where the decision goes.
+    static wire::RejectReason& cleaned(uint8_t* command) {
+        wire::RejectReason& answer = decision(command);
+        answer = wire::RejectReason::unspecified;
+        if (wire::header(command).type == MessageType::new_order) {
+            auto& order = *reinterpret_cast<wire::NewOrder*>(command);
+            order.order_id = 0;
+            order.self_trade_group = 0;
+        }
+        return answer;
+    }
+
+    risk::Verdict check(uint8_t* command, MessageType type) const {
+        const bool adds = type == MessageType::new_order || type == MessageType::replace_order || type == MessageType::instrument_definition;
+        if (adds && matcher_.most_events() >= MAX_EVENTS) [[unlikely]]
+            return {wire::RejectReason::capacity, int64_t(matcher_.most_events()), int64_t(MAX_EVENTS)};
+        const risk::Verdict verdict = risk_.check(command);
+        if (type != MessageType::instrument_definition || verdict.reason != wire::RejectReason::unspecified) return verdict;
+        // A definition has no event of its own: whoever reads it looks at its decision, so that must be the last word.
+        const auto refusal = matcher_.refuses(*reinterpret_cast<const wire::InstrumentDefinition*>(command));
+        return {refusal.reason, refusal.value, refusal.limit};
+    }
+
+    template <class Command, class Sink>
+    static void reject(const Command& command, const risk::Verdict& verdict, Sink& events) {
+        constexpr bool of_order = requires { command.order_id; } || std::is_same_v<Command, wire::MassCancel>;
+        constexpr bool is_new = std::is_same_v<Command, wire::NewOrder>;
+        using Event = std::conditional_t<of_order && !is_new, wire::CancelRejected, wire::OrderRejected>;
         Event* event = events.template begin<Event>();
         if constexpr (requires { command.cl_ord_id; }) event->cl_ord_id = command.cl_ord_id;
         if constexpr (requires { command.order_id; }) event->order_id = command.order_id;

@@ -10,7 +10,7 @@
 #pragma once
 #include <vector>
 
-#include "services/engine/core.hpp"
+#include "services/engine/authority.hpp"
 #include "services/engine/intake.hpp"
 #include "tapewire/clock.hpp"
 #include "tapewire/histogram/stats.hpp"
@@ -23,11 +23,13 @@ inline constexpr size_t MAX_BATCH = 4096;  // commands of one batch
 inline constexpr size_t MAX_EVENT = 512;   // bytes, more than any event has
 inline constexpr int64_t ROOM_RETRY_NS = 100'000'000;
 inline constexpr size_t ROOM_MIN = 4 << 20;  // bytes left in a segment below which the next one must be ready
-inline constexpr size_t EVENT_BYTES = tape::frame_bytes(sizeof(wire::OrderExecuted));  // the longest event of a live order
-static_assert(sizeof(wire::OrderExecuted) >= sizeof(wire::OrderCancelled));
-// A batch ends each live order once, at most; its own commands and what is partly filled come on top. A command whose events
-// did not fit would stop the engine, and every start after it.
-static_assert(risk::MAX_LIVE_ORDERS * EVENT_BYTES + MAX_BATCH * 2 * MAX_COMMAND < tape::Writer::BATCH_MAX);
+inline constexpr size_t EVENT_BYTES = tape::frame_bytes(EVENT_BYTES_MAX);
+inline constexpr size_t EVENTS_OF_ONE = 2048;         // that an order adds to what can follow later: an iceberg of 1,000 parts
+inline constexpr uint64_t BATCH_BYTES = 64 << 20;     // a batch that is longer takes no further commands
+inline constexpr int64_t CLOCK_STEP_NS = 1'000'000;   // between two AdvanceClock, at least
+// What is taken in ahead of a batch that is just short enough, and all that can follow, fits the tape's longest batch.
+static_assert(BATCH_BYTES + Intake::LOOK_AHEAD * 2 * MAX_COMMAND + (MAX_EVENTS + 2 * Intake::LOOK_AHEAD * EVENTS_OF_ONE) * EVENT_BYTES <
+              tape::Writer::BATCH_MAX);
 
 // Stages of an order's way, as the histograms of the stats page name them.
 struct Stages {
@@ -59,7 +61,8 @@ class Engine {
     Stages stages;
     Counters counters;
 
-    ring::Consumer& add_ring(uint16_t source) {
+    ring::Consumer& add_ring(uint16_t source, Authority authority) {
+        authority_[source] = std::move(authority);
         rings_.push_back({std::make_unique<ring::Consumer>(), source});
         return *rings_.back().consumer;
     }
@@ -79,7 +82,9 @@ class Engine {
     }
 
     size_t drain() {
-        if (failed_ || rings_.empty() || !room()) return 0;
+        if (failed_ || !room()) return 0;
+        if (batch_recv_.empty()) batch_at_ = tape_.position();
+        const size_t advanced = advance_clock();
         size_t polled = 0;
         if (++first_ring_ >= rings_.size()) first_ring_ = 0;
         for (size_t i = 0, at = first_ring_; i < rings_.size() && may_take(polled); ++i) {
@@ -91,13 +96,20 @@ class Engine {
                     const size_t place = intake_.size();
                     const Input& input = intake_.add(record.p, record.n, record.end, in.source);
                     trails_[place] = input.fault == wire::Fault::none ? core.trail(input.p) : Core::Trail{};
-                    if (intake_.full() || !ample()) work_through();
+                    if (intake_.full() || !ample() || touches_all(input)) work_through();
                 }
             }
             if (in.consumer->fault() != ring::Status::ok) [[unlikely]] some_damaged_ = true;
         }
         if (!intake_.empty()) work_through();
-        return polled;
+        return polled + advanced;
+    }
+
+    // How long until the market's clock must be advanced, in ns; INT64_MAX: nothing is due.
+    int64_t until_due() const {
+        const int64_t due = core.matcher().next_due();
+        if (!due || blocked_ || time.manual) return INT64_MAX;
+        return std::max<int64_t>(std::max(due, advanced_at_ + CLOCK_STEP_NS) - time.now(), 0);
     }
 
     bool write() { return batch_recv_.empty() || (!failed_ && (tape_.write() || fail())); }
@@ -114,7 +126,7 @@ class Engine {
         ++counters.batches;
     }
 
-    // Returns how many ring records were looked at; 0 when there was nothing to do.
+    // Returns how many ring records were looked at, and 1 for the clock; 0 when there was nothing to do.
     size_t do_work() {
         size_t taken = drain();
         if (!taken && !some_damaged_) return 0;
@@ -138,7 +150,12 @@ class Engine {
         uint16_t source;
     };
 
-    bool may_take(size_t polled) { return polled < max_batch_ && !failed_ && room(); }
+    bool may_take(size_t polled) {
+        return polled < max_batch_ && !failed_ && tape_.position() - batch_at_ < BATCH_BYTES && room();
+    }
+
+    // A command of the operator's can touch every instrument: two of them are not taken in together.
+    static bool touches_all(const Input& in) { return in.fault == wire::Fault::none && !is_trading(wire::header(in.p).type); }
 
     // After what was whole of them has been taken and released. Their producers see full rings that nobody reads.
     void let_damaged_go() {
@@ -152,10 +169,10 @@ class Engine {
     }
 
     // Whether one more command and what may follow from it find a place: a command that was taken can not be given back.
-    // It may end every live order, so those count; up to a quarter of a segment, because the next one is made in the
-    // background from its middle on and should not be waited for here.
+    // At most a quarter of a segment, because the next one is made in the background from its middle on and should not
+    // be waited for here.
     bool room() {
-        const uint64_t enough = std::min<uint64_t>(ROOM_MIN + core.risk().live_orders() * EVENT_BYTES, tape_.segment_bytes() / 4);
+        const uint64_t enough = std::min<uint64_t>(ROOM_MIN + core.matcher().most_events() * EVENT_BYTES, tape_.segment_bytes() / 4);
         if (tape_.left() > enough || tape_.next_ready()) [[likely]] return !(blocked_ = false);
         const int64_t now = monotonic_ns();
         if (blocked_ && now < retry_at_) return false;
@@ -163,10 +180,29 @@ class Engine {
         return !(blocked_ = !tape_.prepare_next());
     }
 
-    // Whether all that is taken in ahead is sure to find a place in this very segment; else one command at a time.
+    // Whether all that is taken in ahead is sure to find a place on the disk; else one command at a time.
     bool ample() const {
-        const size_t orders = core.risk().live_orders() + Intake::LOOK_AHEAD;
-        return tape_.left() > Intake::LOOK_AHEAD * 2 * MAX_COMMAND + orders * 2 * EVENT_BYTES;
+        const uint64_t here = tape_.left() + (tape_.next_ready() ? tape_.segment_bytes() : 0);
+        const uint64_t events = core.matcher().most_events() + Intake::LOOK_AHEAD * EVENTS_OF_ONE;
+        return here > Intake::LOOK_AHEAD * 2 * MAX_COMMAND + events * EVENT_BYTES;
+    }
+
+    // The core has no clock: when something is due, its time goes on the tape as a command of the engine's own.
+    size_t advance_clock() {
+        const int64_t due = core.matcher().next_due();
+        if (!due) [[likely]] return 0;
+        const int64_t now = std::max(time.now(), core.sequencer().last_ts());
+        if (now < due || now - advanced_at_ < CLOCK_STEP_NS) return 0;
+        now_ = advanced_at_ = now;
+        if (batch_recv_.empty()) began_ = now;
+        alignas(8) uint8_t record[sizeof(wire::AdvanceClock)];
+        auto* clock = wire::make<wire::AdvanceClock>(record);
+        core.sequencer().stamp(clock->header, now, 0, 0);
+        clock->up_to = clock->header.ts;
+        batch_recv_.push_back(0);
+        ++counters.commands;
+        carry_out(record, sizeof record, core.decide(record));
+        return 1;
     }
 
     // All of them at one time: they are microseconds of work, and looking at the clock costs as much as checking one.
@@ -191,10 +227,13 @@ class Engine {
         ++counters.commands;
         counters.orders += header.type == MessageType::new_order;
         core.sequencer().stamp(header, now_, in.source, in.end);
-        const risk::Verdict verdict = core.decide(in.p);
-        if (!append_own(in.p, in.length)) return;
-        core.fold(in.p);
-        core.apply(in.p, verdict, *this);
+        carry_out(in.p, in.length, authority_[in.source].permits(in.p) ? core.decide(in.p) : core.forbid(in.p));
+    }
+
+    void carry_out(uint8_t* command, size_t n, const risk::Verdict& verdict) {
+        if (!append_own(command, n)) return;
+        core.fold(command);
+        core.apply(command, verdict, *this);
     }
 
     void refuse(const Input& in) {
@@ -254,9 +293,11 @@ class Engine {
     tape::Writer& tape_;
     size_t max_batch_;
     std::vector<Inbound> rings_;
+    Authority authority_[journal::MAX_SOURCES];  // by source
     size_t first_ring_ = 0;
     bool failed_ = false, blocked_ = false, some_damaged_ = false;
-    int64_t now_ = 0, began_ = 0, retry_at_ = 0;
+    int64_t now_ = 0, began_ = 0, retry_at_ = 0, advanced_at_ = 0;
+    uint64_t batch_at_ = 0;  // the tape's position where the batch began
     int64_t drained_ = 0;  // 0: not looked at, as there is no commit to wait for
     std::vector<int64_t> batch_recv_;
     std::vector<std::string> damage_;

@@ -86,7 +86,7 @@ class Host {
 
     // A ring that does not survive (a reboot) begins where the tape says the last one had been taken to. One that is
     // damaged is reported and left as it is, for people to look at: it must not keep the market closed.
-    bool add_ring(const char* path, uint64_t capacity, uint16_t source) {
+    bool add_ring(const char* path, uint64_t capacity, uint16_t source, Authority authority) {
         std::string why;
         if (source == 0 || source >= journal::MAX_SOURCES)
             return refuse(ErrorKind::ring, std::string(path) + ": source " + std::to_string(source) + "; expected 1 to " +
@@ -101,7 +101,7 @@ class Host {
         }
         if (status == ring::Status::damaged) return engine_.report_damage(why), true;
         if (status != ring::Status::ok) return refuse(ErrorKind::ring, why);
-        ring::Consumer& consumer = engine_.add_ring(source);
+        ring::Consumer& consumer = engine_.add_ring(source, std::move(authority));
         status = consumer.open(path);
         // A fault found here is let go by the first round, as one found later.
         return status == ring::Status::ok || status == ring::Status::damaged || refuse(ErrorKind::ring, consumer.error());
@@ -177,13 +177,13 @@ class Host {
 
     void sleep(int64_t left) {
         if (!bell_.is_open()) {  // nobody can wake us
-            const struct timespec nap{0, long(std::min(left, NAP_NS))};
+            const struct timespec nap{0, long(std::min({left, NAP_NS, engine_.until_due()}))};
             ::nanosleep(&nap, nullptr);
             return;
         }
         bell_.arm();
         if (engine_.do_work()) return bell_.disarm();
-        bell_.wait(left);
+        bell_.wait(std::min(left, engine_.until_due()));
     }
 
     bool refuse(ErrorKind kind, const std::string& why) {

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from os import PathLike
+from typing import NamedTuple
 
+from tapewire.config import Producer
+from tapewire.config.sections import Role
 from tapewire.errors import ConfigError
 from tapewire.folders import Folders
 
 
-def inbound_rings(folders: Folders, shard: int, producers: tuple[str, ...]) -> list[tuple[Path, int]]:
-    """The rings to listen to, each with its source number, from 1.
+class InboundRing(NamedTuple):
+    """One producer's way in, and what it may send by it."""
+
+    path: str | PathLike[str]
+    source: int
+    """Its number on the tape, from 1."""
+    role: Role = "trader"
+    accounts: tuple[int, ...] = ()
+    """Those a trader may act for; none: every account."""
+
+
+def inbound_rings(folders: Folders, shard: int, producers: Sequence[Producer]) -> list[InboundRing]:
+    """The rings to listen to, numbered from 1.
 
     The tape knows producers by number. Raises ConfigError if a name is given twice, or if a ring that is there has a
     producer that is not listed, or under another number: its commands would be read by nobody, or taken for another's.
     """
-    if len(set(producers)) < len(producers):
-        raise ConfigError(f"engine.producers: holds {list(producers)}; expected each name once")
-    rings = [(folders.inbound_ring(shard, n, name), n) for n, name in enumerate(producers, start=1)]
-    expected = {path for path, _ in rings}
+    names = [producer.name for producer in producers]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"engine.producers: holds {names}; expected each name once")
+    rings = [
+        InboundRing(folders.inbound_ring(shard, number, one.name), number, one.role, one.accounts)
+        for number, one in enumerate(producers, start=1)
+    ]
+    expected = {ring.path for ring in rings}
     for path in folders.inbound_rings(shard):
         if path not in expected:
             _, _, number, name = path.name.split(".")
             raise ConfigError(
-                f"engine.producers: holds {list(producers)}, but {path} is the ring of {name!r}, number {number}. "
+                f"engine.producers: holds {names}, but {path} is the ring of {name!r}, number {number}. "
                 "Producers keep their place: put it back there, or, if it is gone for good, leave its name and remove "
                 "its ring after the commands in it have been taken"
             )

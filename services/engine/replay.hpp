@@ -5,7 +5,8 @@
 //
 // Replay trusts the decision that stands on a command, so a change in risk's rules never changes the past; it also
 // decides again and reports (`redecided`) where today's rules would have answered otherwise. Of a refusal, the two
-// numbers compared are part of the decision: they are taken as recorded, too.
+// numbers compared are part of the decision: they are taken as recorded, too. What a producer may send is not on the
+// tape: that it might not is taken as it stands.
 #pragma once
 #include "services/engine/core.hpp"
 
@@ -19,7 +20,7 @@ enum class Mismatch : int {
     event_unexpected = 4,  // an event on the tape that nothing here derives
     event_missing = 5,     // a command came where an event of the command before was due
     order_id = 6,          // an accepted order's id is not the next one
-    impossible = 7,        // a command stands as accepted that names a place outside of the state
+    other_version = 7,     // the record is laid out as another version of the schemas has it
 };
 
 class Replay {
@@ -27,7 +28,7 @@ class Replay {
     explicit Replay(Core& core) : core_(core) {}
 
     Mismatch feed(const uint8_t* p, size_t n) {
-        if (wire::check(p, n) != wire::Fault::none) return Mismatch::malformed;
+        if (const wire::Fault fault = wire::check(p, n); fault != wire::Fault::none) return unreadable(fault, p, n);
         const wire::Header& header = wire::header(p);
         if (at_ < derived_.size()) return compare(p, n, header);
         if (header.seq != core_.sequencer().next_seq()) return Mismatch::sequence;
@@ -61,22 +62,24 @@ class Replay {
     void append(size_t bytes) { derived_.resize(pending_ + bytes); }
 
   private:
+    // Everything on a tape was flat when it was written; what no longer is, but can be laid out anew, another version
+    // wrote. Its events would be another version's, too: they are not derived here.
+    static Mismatch unreadable(wire::Fault fault, const uint8_t* p, size_t n) {
+        if (fault == wire::Fault::unknown_type) return Mismatch::other_version;
+        std::vector<uint8_t> anew(wire::MAX_MESSAGE);
+        size_t length = 0;
+        const bool readable = fault == wire::Fault::not_flat && wire::relayout(p, n, anew.data(), anew.size(), length) == wire::Fault::none;
+        return readable ? Mismatch::other_version : Mismatch::malformed;
+    }
+
     Mismatch run(const uint8_t* p, size_t n) {
         ++commands_;
         const wire::RejectReason recorded = decision(const_cast<uint8_t*>(p));
         const bool accepted = recorded == wire::RejectReason::unspecified;
-        again_.assign(p, p + n);
-        if (wire::header(p).type == MessageType::new_order && accepted) {
-            if (reinterpret_cast<const wire::NewOrder*>(p)->order_id != core_.sequencer().next_order_id()) return Mismatch::order_id;
-            auto* order = reinterpret_cast<wire::NewOrder*>(again_.data());
-            if (order->ord_type == wire::OrdType::market) order->price = 0;  // the protection price was risk's
-        }
-        risk::Verdict verdict = core_.decide(again_.data());
-        if (verdict.reason != recorded) {
-            if (accepted && leads_outside(wire::header(p).type, verdict.reason)) return Mismatch::impossible;
-            decided_otherwise(wire::header(p).seq);
-            verdict = {recorded, 0, 0};
-        }
+        if (wire::header(p).type == MessageType::new_order && accepted &&
+            reinterpret_cast<const wire::NewOrder*>(p)->order_id != core_.sequencer().next_order_id())
+            return Mismatch::order_id;
+        const risk::Verdict verdict = recorded == wire::RejectReason::not_permitted ? Core::forbidden(p) : decide_again(p, n, recorded);
         refused_ = !accepted;
         core_.fold(p);
         derived_.clear();
@@ -85,10 +88,13 @@ class Replay {
         return Mismatch::none;
     }
 
-    // Numbers of accounts and instruments are places in the state: whatever the rules were, nobody can have taken these.
-    static bool leads_outside(MessageType type, wire::RejectReason reason) {
-        if (type == MessageType::kill_switch) return reason == wire::RejectReason::unknown_account;
-        return (type == MessageType::account_limits || type == MessageType::instrument_definition) && reason == wire::RejectReason::capacity;
+    risk::Verdict decide_again(const uint8_t* p, size_t n, wire::RejectReason recorded) {
+        again_.assign(p, p + n);
+        if (recorded == wire::RejectReason::unspecified) core_.risk().unwrite(again_.data());
+        const risk::Verdict verdict = core_.decide(again_.data());
+        if (verdict.reason == recorded) return verdict;
+        decided_otherwise(wire::header(p).seq);
+        return {recorded, 0, 0};
     }
 
     Mismatch compare(const uint8_t* p, size_t n, const wire::Header& header) {

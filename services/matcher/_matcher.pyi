@@ -1,4 +1,4 @@
-from tapewire.messages import Side
+from tapewire.messages import InstrumentStatus, Side
 
 MAX_LIVE_ORDERS: int
 
@@ -25,9 +25,17 @@ class Matcher:
     def digest(self) -> str:
         """SHA-256 of the snapshot, in hexadecimal."""
     def best(self, instrument: int) -> tuple[int, int, int, int]:
-        """(bid, bid quantity, ask, ask quantity); zeros where a side is empty. Raises KeyError if it is not defined."""
+        """(bid, bid quantity, ask, ask quantity), as displayed; zeros where a side shows nothing.
+
+        Raises KeyError if the instrument is not defined, as do the next two.
+        """
     def depth(self, instrument: int, side: Side, n: int) -> list[tuple[int, int, int]]:
-        """The best `n` levels as (price, quantity, orders), best first. Raises KeyError if it is not defined."""
+        """The best `n` levels that show something, as (price, displayed quantity, displayed orders), best first."""
+    def status(self, instrument: int) -> InstrumentStatus: ...
+    def next_due(self) -> int:
+        """When an AdvanceClock has something to do (UTC ns): it is to be sent once that has passed. 0: never."""
+    def most_events(self) -> int:
+        """The next command, whatever it is, causes fewer events than this."""
     @property
     def live_orders(self) -> int: ...
     @property

@@ -11,6 +11,7 @@ from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
 from tapewire.errors import WireError
+from tapewire.messages import InstrumentStatus
 from tapewire.wire._wire import FAULTS
 
 cdef extern from "tapewire/wire/flat.hpp" namespace "tapewire::wire" nogil:
@@ -18,6 +19,8 @@ cdef extern from "tapewire/wire/flat.hpp" namespace "tapewire::wire" nogil:
         none, truncated
     cdef enum class WireSide "tapewire::wire::Side"(uint16_t):
         unspecified, buy, sell
+    cdef enum class WireStatus "tapewire::wire::InstrumentStatus"(uint16_t):
+        unspecified
     cdef cppclass Header:
         pass
     Fault check(const uint8_t*, size_t)
@@ -46,12 +49,15 @@ cdef extern from "services/matcher/batch.hpp" namespace "tapewire::matcher" nogi
         void snapshot(vector[uint8_t]&) except +
         cbool restore(const uint8_t*, size_t) except +
         cbool defined(uint32_t)
+        WireStatus status(uint32_t)
         CTop best(uint32_t)
         vector[CDepth] depth(uint32_t, WireSide, size_t) except +
         size_t live_orders()
         size_t live_levels()
         uint64_t last_order_id()
         uint64_t next_match_id()
+        int64_t next_due()
+        uint64_t most_events()
     void apply_batch(CMatcher&, const uint8_t* const*, size_t, EventBuffer&) except +
 
 MAX_LIVE_ORDERS = MAX_LIVE_ORDERS_C
@@ -168,7 +174,7 @@ cdef class Matcher:
         cdef Matcher made = Matcher(max_live_orders)
         if not made.matcher.restore(<const uint8_t*>PyBytes_AS_STRING(snapshot), PyBytes_GET_SIZE(snapshot)):
             raise WireError(
-                f"not a matcher snapshot of version 1 with at most {max_live_orders} orders ({PyBytes_GET_SIZE(snapshot)} bytes, "
+                f"not a matcher snapshot of version 2 with at most {max_live_orders} orders ({PyBytes_GET_SIZE(snapshot)} bytes, "
                 f"beginning {snapshot[:8]!r}). Take another snapshot, or replay the tape from its beginning."
             )
         return made
@@ -192,6 +198,16 @@ cdef class Matcher:
             raise ValueError(f"side is {side}: expected Side.buy or Side.sell")
         cdef vector[CDepth] levels = self.matcher.depth(instrument, WireSide.buy if side == 1 else WireSide.sell, n)
         return [(level.price, level.qty, level.orders) for level in levels]
+
+    def status(self, uint32_t instrument):
+        self._known(instrument)
+        return InstrumentStatus(<int>self.matcher.status(instrument))
+
+    def next_due(self):
+        return self.matcher.next_due()
+
+    def most_events(self):
+        return self.matcher.most_events()
 
     @property
     def live_orders(self):

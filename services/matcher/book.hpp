@@ -1,6 +1,8 @@
-// The book of one instrument: a ladder of levels for each side, and in each level a queue of orders, first come first.
+// The book of one instrument: a ladder of levels for each side, and in each level a queue of orders: displayed ones, then
+// hidden ones, first come first.
 //
-//     Ladder ──▶ Level  head ──▶ Order ⇄ Order ⇄ Order ◀── tail
+//     Ladder ──▶ Level  head ──▶ Order ⇄ Order ⇄ Order ⇄ hidden ⇄ hidden ◀── tail
+//                                            ▲ Unshown.last_shown
 //
 // Links are slot numbers, 0 is none. Nothing here knows a message; what an order may do is decided in matcher.hpp.
 #pragma once
@@ -34,17 +36,47 @@ class Divisor {
     uint64_t value_ = 0, factor_ = 0, shift_ = 0;
 };
 
+static_assert(GTD == uint8_t(wire::TimeInForce::gtd));
+
+// What an auction would trade, and what would be left over.
+struct Indication {
+    int64_t price, qty, imbalance_qty;
+    wire::Side imbalance_side;
+    bool operator==(const Indication&) const = default;
+};
+
+// What the bands, auctions and timers of an instrument need. Apart from its Book, which orders go through: that stays
+// four cache lines.
+struct Rules {
+    int64_t reference;         // of the definition, 0: none
+    int64_t static_reference;  // of the static band, 0: none
+    uint32_t static_bps, dynamic_bps, limit_state_ms, pause_ms;
+    int64_t banded_last;  // the last price that the edges were made with
+    int64_t due;          // when its limit state becomes a pause (trading), or trading resumes (halted, call); 0: never
+    uint32_t due_at;      // its place among the timers
+    wire::StatusReason reason;  // with which its status was entered
+    wire::LimitState limit_state;
+    Indication indicated;  // what was last told in this call
+};
+
 struct alignas(64) Book {
+    // Why a command that touched this book has work to do at its end. None, for an ordinary instrument.
+    static constexpr uint8_t STOPS = 1, BANDS = 2, CALL = 4;
+
     Ladder sides[2];  // bids, asks
     Divisor tick, lot;
     int64_t max_qty, min_price, max_price;
+    int64_t last;     // price of the last execution, 0: none yet
+    int64_t edge[2];  // of the price band, as the worst key that a buyer (a seller) may trade with; NO_KEY: none
     wire::InstrumentStatus status;  // unspecified: not defined
-    uint16_t unused;
+    uint8_t watch;
     uint32_t id;
+    uint32_t waiting;  // slot of what waits outside the book (waiting.hpp); 0: nothing has yet
 
     void open(uint32_t instrument) {
         *this = Book{};
         id = instrument;
+        edge[0] = edge[1] = NO_KEY;
     }
     void close() {  // gives back what the ladders hold; there are no orders
         for (Ladder& ladder : sides) ladder.close();
@@ -52,25 +84,37 @@ struct alignas(64) Book {
 
     // Checked before. The tick only ever changes while there are no orders.
     void set_terms(const wire::InstrumentDefinition& d) {
-        if (tick.value() != d.tick_size) close();  // the ladders count in ticks
         tick = Divisor::of(d.tick_size);
         lot = Divisor::of(d.lot_size);
         max_qty = d.max_qty ? d.max_qty : MAX_QTY;
         min_price = std::max<int64_t>(d.min_price, 1);
         max_price = d.max_price ? d.max_price : MAX_PRICE;
-        status = d.status;
     }
 
     bool defined() const { return status != wire::InstrumentStatus::unspecified; }
-    bool crossed() const { return sides[0].best_key >= ~sides[1].best_key; }
+    bool trading() const { return status == wire::InstrumentStatus::trading; }
+    bool in_call() const { return status >= wire::InstrumentStatus::opening_auction && status <= wire::InstrumentStatus::halt_auction; }
+    bool refuses() const { return status == wire::InstrumentStatus::halted || status == wire::InstrumentStatus::closed; }
+    // Or locked.
+    bool crossed() const { return sides[0].best_level && sides[1].best_level && sides[0].best_key >= ~sides[1].best_key; }
     bool empty() const { return !sides[0].best_level && !sides[1].best_level; }
 
-    // The key of a price of `ticks`, on a side.
+    // The key of a price of `ticks`, on a side. The same price on the other side has the complement as its key.
     static int64_t key(int64_t ticks, unsigned side) { return ticks ^ -int64_t(side); }
     int64_t price(int64_t key, unsigned side) const { return (key ^ -int64_t(side)) * tick.value(); }
     int64_t best_price(unsigned side) const { return sides[side].best_level ? price(sides[side].best_key, side) : 0; }
 
-    // To the back of the queue at `key`, whose level is `at` (0: it has none yet).
+    // The least number of ticks that make `price`; 0 <= price < 2^62.
+    int64_t ticks_up(int64_t price) const {
+        const int64_t ticks = tick.quotient(price);
+        return ticks + (ticks * tick.value() != price);
+    }
+
+    // The price at the edge of the band that stops an order of `side`, 0: none.
+    int64_t edge_price(unsigned side) const { return edge[side] == NO_KEY ? 0 : price(edge[side], !side); }
+
+    // To the back of the queue at `key`, whose level is `at` (0: it has none yet): of what is displayed there, or of what
+    // is hidden. An iceberg shows its first part.
     void append(Store& store, uint32_t slot, int64_t key, uint32_t at) {
         Order& order = store.orders[slot];
         if (!at) {
@@ -80,30 +124,52 @@ struct alignas(64) Book {
         }
         Level& level = store.levels[at];
         order.level = at;
+        level.qty += order.leaves;
+        ++level.count;
+        if (level.unshown | order.extra | (order.flags & Order::HIDDEN)) [[unlikely]] return append_unshown(store, level, slot);
         order.prev = level.tail;
         order.next = 0;
         uint32_t& link = level.tail ? store.orders[level.tail].next : level.head;
         link = slot;
         level.tail = slot;
-        level.qty += order.leaves;
-        ++level.count;
     }
 
     // Out of its queue. The order itself is as it was, but for its links.
     void unlink(Store& store, uint32_t slot) {
         Order& order = store.orders[slot];
         Level& level = store.levels[order.level];
-        uint32_t& before = order.prev ? store.orders[order.prev].next : level.head;
-        uint32_t& behind = order.next ? store.orders[order.next].prev : level.tail;
-        before = order.next;
-        behind = order.prev;
+        if (level.unshown) [[unlikely]] forget_unshown(store, level, slot);
+        store.unlink(level, order);
         level.qty -= order.leaves;
         if (--level.count == 0) drop_level(store, order.side, order.level);
     }
 
     void drop_level(Store& store, unsigned side, uint32_t level) {
         sides[side].erase(store, store.levels[level].key);
-        store.levels.give(level);
+        store.give_level(level);
+    }
+
+    // An iceberg whose part is used up shows the next one, behind all that is displayed.
+    void refresh(Store& store, uint32_t slot) {
+        Level& level = store.levels[store.orders[slot].level];
+        forget_unshown(store, level, slot);
+        store.unlink(level, store.orders[slot]);
+        append_unshown(store, level, slot);
+    }
+
+    // Another quantity in the same place; an iceberg shows no more than before.
+    void set_leaves(Store& store, uint32_t slot, int64_t leaves) {
+        Order& order = store.orders[slot];
+        const int64_t shown = store.shown(order), before = order.leaves;
+        store.levels[order.level].qty += leaves - before;
+        store.set_leaves(order, leaves);
+        set_shown(store, order, before - shown, std::min(shown, leaves));
+    }
+
+    // What an iceberg shows, in the same place.
+    void show(Store& store, uint32_t slot, int64_t shown) {
+        const Order& order = store.orders[slot];
+        set_shown(store, order, order.leaves - store.shown(order), shown);
     }
 
     // What rests on `side` at `limit_key` or better, counted no further than `enough`.
@@ -116,8 +182,40 @@ struct alignas(64) Book {
         });
         return sum;
     }
+
+  private:
+    void append_unshown(Store& store, Level& level, uint32_t slot) {
+        const Order& order = store.orders[slot];
+        const bool iceberg = store.iceberg(order);
+        if (!level.unshown) {
+            if (!order.hidden() && !iceberg) return store.link(level, slot, level.tail);
+            level.unshown = store.unshown.take();
+            store.unshown[level.unshown] = {0, 0, level.tail};
+        }
+        Unshown& unshown = store.unshown[level.unshown];
+        if (iceberg) store.extras[order.extra].shown = std::min(store.extras[order.extra].display_qty, order.leaves);
+        unshown.qty += order.leaves - store.shown(order);
+        store.link(level, slot, order.hidden() ? level.tail : unshown.last_shown);
+        if (order.hidden()) ++unshown.orders;
+        else unshown.last_shown = slot;
+    }
+
+    void forget_unshown(Store& store, const Level& level, uint32_t slot) {
+        const Order& order = store.orders[slot];
+        Unshown& unshown = store.unshown[level.unshown];
+        unshown.qty -= order.leaves - store.shown(order);
+        if (order.hidden()) --unshown.orders;
+        else if (unshown.last_shown == slot) unshown.last_shown = order.prev;
+    }
+
+    // `unshown`: what of it was not, before its leaves changed.
+    void set_shown(Store& store, const Order& order, int64_t unshown, int64_t shown) {
+        const uint32_t at = store.levels[order.level].unshown;
+        if (!at) return;
+        if (store.iceberg(order)) store.extras[order.extra].shown = shown;
+        store.unshown[at].qty += order.leaves - store.shown(order) - unshown;
+    }
 };
 static_assert(sizeof(Book) == 256);
-
 
 }  // namespace tapewire::matcher

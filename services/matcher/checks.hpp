@@ -1,8 +1,32 @@
-// What the matcher refuses, and the two numbers it compared. Reads state, changes none but the last order id.
+// What the matcher refuses of a NewOrder, and the two numbers it compared. Reads state, changes none but the last order id.
 #pragma once
 #include "services/matcher/matcher.hpp"
 
 namespace tapewire::matcher {
+
+namespace detail {
+
+// What most orders are: a limit or market order whose terms go together, and nothing beside. Without a branch.
+inline bool plain(const wire::NewOrder& c) {
+    const auto within = [](auto value, auto first, auto last) { return unsigned(value) - unsigned(first) <= unsigned(last) - unsigned(first); };
+    const bool known = within(c.side, wire::Side::buy, wire::Side::sell) & within(c.ord_type, wire::OrdType::limit, wire::OrdType::market) &
+                       within(c.time_in_force, wire::TimeInForce::day, wire::TimeInForce::fok) & (c.self_trade <= wire::SelfTrade::decrement_and_cancel);
+    const bool takes = (c.ord_type == wire::OrdType::market) | (c.time_in_force >= wire::TimeInForce::ioc);
+    const bool more = c.hidden() | c.slide() | ((c.stop_px | c.display_qty | c.min_qty | c.expire_time) != 0);
+    return known & !(c.post_only() & takes) & !more;
+}
+
+inline bool stops(const wire::NewOrder& c) { return c.ord_type >= wire::OrdType::stop; }
+inline bool priced(const wire::NewOrder& c) { return c.ord_type == wire::OrdType::limit || c.ord_type == wire::OrdType::stop_limit; }
+inline bool now_or_never(const wire::NewOrder& c) {
+    return c.time_in_force == wire::TimeInForce::ioc || c.time_in_force == wire::TimeInForce::fok;
+}
+inline bool for_auction(const wire::NewOrder& c) { return c.time_in_force >= wire::TimeInForce::at_open; }
+
+// How many quantities of `part` make up `whole`, the last one perhaps smaller.
+inline int64_t parts(int64_t whole, int64_t part) { return (whole - 1) / part + 1; }
+
+}  // namespace detail
 
 inline Matcher::Refusal Matcher::check_qty(const Book& book, int64_t qty) {
     if (qty <= 0) return {Reason::invalid_qty, qty, book.lot.value()};
@@ -20,30 +44,129 @@ inline Matcher::Refusal Matcher::check_price(const Book& book, int64_t price, in
 }
 
 // Enumerants, alone and together.
-inline Matcher::Refusal Matcher::check_terms(const wire::NewOrder& c) const {
-    if (c.side != wire::Side::buy && c.side != wire::Side::sell) return {Reason::invalid_field, int64_t(c.side), 0};
-    if (c.ord_type != wire::OrdType::limit && c.ord_type != wire::OrdType::market)
-        return {Reason::invalid_field, int64_t(c.ord_type), 0};
-    if (c.time_in_force < wire::TimeInForce::day || c.time_in_force > wire::TimeInForce::fok)
-        return {Reason::invalid_field, int64_t(c.time_in_force), 0};
+inline Matcher::Refusal Matcher::check_terms(const wire::NewOrder& c) {
+    const auto refused = [](auto value) { return Refusal{Reason::invalid_field, int64_t(value), 0}; };
+    if (c.side != wire::Side::buy && c.side != wire::Side::sell) return refused(c.side);
+    if (c.ord_type < wire::OrdType::limit || c.ord_type > wire::OrdType::stop_limit) return refused(c.ord_type);
+    if (c.time_in_force < wire::TimeInForce::day || c.time_in_force > wire::TimeInForce::at_close) return refused(c.time_in_force);
+    if (c.self_trade > wire::SelfTrade::decrement_and_cancel) return refused(c.self_trade);
+    const bool never_rests = c.ord_type == wire::OrdType::market || c.ord_type == wire::OrdType::stop;
+    const bool now = detail::now_or_never(c), stop = detail::stops(c), auction = detail::for_auction(c);
     if (c.post_only()) {
-        if (c.ord_type == wire::OrdType::market) return {Reason::invalid_field, int64_t(c.ord_type), 0};
-        if (c.time_in_force >= wire::TimeInForce::ioc) return {Reason::invalid_field, int64_t(c.time_in_force), 0};
+        if (c.ord_type != wire::OrdType::limit) return refused(c.ord_type);
+        if (now || auction) return refused(c.time_in_force);
+    }
+    if (c.slide() && !c.post_only()) return refused(1);
+    if (stop && (now || auction)) return refused(c.time_in_force);
+    if (c.hidden() && never_rests) return refused(c.ord_type);
+    if (c.hidden() && now) return refused(c.time_in_force);
+    if (c.display_qty) {
+        if (never_rests) return refused(c.ord_type);
+        if (now) return refused(c.time_in_force);
+        if (c.hidden()) return refused(c.display_qty);
+    }
+    if (c.min_qty) {
+        if (stop) return refused(c.ord_type);
+        if (c.time_in_force == wire::TimeInForce::fok || auction) return refused(c.time_in_force);
+        if (c.post_only()) return refused(c.min_qty);
+    }
+    const bool expires = c.time_in_force == wire::TimeInForce::gtd;
+    if (expires ? c.expire_time <= c.header.ts : c.expire_time != 0) return refused(c.expire_time);
+    if (!stop && c.stop_px) return refused(c.stop_px);
+    return {};
+}
+
+// The quantities within its quantity, which has been checked.
+inline Matcher::Refusal Matcher::check_parts(const Book& b, const wire::NewOrder& c, Incoming& in) {
+    const auto fits = [&](int64_t qty) { return qty >= 0 && qty <= c.qty && b.lot.quotient(qty) * b.lot.value() == qty; };
+    if (!fits(c.display_qty)) return {Reason::invalid_qty, c.display_qty, c.qty};
+    const int64_t least = detail::parts(c.qty, MAX_PARTS);
+    if (c.display_qty && c.display_qty < least) return {Reason::invalid_qty, c.display_qty, least};
+    if (!fits(c.min_qty)) return {Reason::invalid_qty, c.min_qty, c.qty};
+    in.display_qty = c.display_qty == c.qty ? 0 : c.display_qty;
+    return {};
+}
+
+// What cannot be asked for in the status the instrument is in.
+inline Matcher::Refusal Matcher::check_status(const Book& b, const wire::NewOrder& c) {
+    const auto refused = [&](auto value) { return Refusal{Reason::wrong_status, int64_t(value), int64_t(b.status)}; };
+    if (b.in_call()) {
+        if (detail::now_or_never(c)) return refused(c.time_in_force);
+        if (c.min_qty) return refused(c.min_qty);
+        if (c.post_only()) return refused(1);
+    }
+    if (c.time_in_force == wire::TimeInForce::at_open && b.status != Status::opening_auction) return refused(c.time_in_force);
+    return {};
+}
+
+inline Matcher::Refusal Matcher::check_stop(const Book& b, unsigned side, int64_t stop_px, int64_t& ticks) {
+    if (Refusal r = check_price(b, stop_px, ticks)) return r;
+    if (b.last && (side ? stop_px >= b.last : stop_px <= b.last)) return {Reason::would_trigger, stop_px, b.last};
+    return {};
+}
+
+// A post-only order that would cross is refused, or slides to the nearest price where it does not.
+inline Matcher::Refusal Matcher::make_passive(const Book& b, unsigned side, bool slide, int64_t price, int64_t& key) {
+    if (b.sides[!side].best_key < ~key) [[likely]] return {};
+    const int64_t beside = ~b.sides[!side].best_key - 1, slid = b.price(beside, side);
+    if (!slide || slid < b.min_price || slid > b.max_price) return {Reason::would_cross, price, b.best_price(!side)};
+    key = beside;
+    return {};
+}
+
+// `ladder`: where its level would be; null if it will stand in none.
+inline Matcher::Refusal Matcher::check_room(const Ladder* ladder, Incoming& in) const {
+    if (live_orders() >= store_.orders.capacity()) return {Reason::capacity, int64_t(live_orders()), store_.orders.capacity()};
+    if (ladder) {
+        in.level = ladder->find(in.key);
+        if (in.level && store_.levels[in.level].qty > MAX_LEVEL_QTY - in.qty)
+            return {Reason::capacity, store_.levels[in.level].qty + in.qty, MAX_LEVEL_QTY};
+    }
+    if (in.display_qty) [[unlikely]] {
+        const int64_t refreshes = store_.refreshes + Store::refreshes_of(in.display_qty, in.qty);
+        if (refreshes > MAX_REFRESHES) return {Reason::capacity, refreshes, MAX_REFRESHES};
     }
     return {};
+}
+
+// An order that waits for its stop price or for the closing auction.
+inline Matcher::Refusal Matcher::check_waiting(const wire::NewOrder& c, Incoming& in) const {
+    const Book& b = *in.book;
+    int64_t ticks = 0;
+    if (!detail::priced(c) && c.price < 0) return {Reason::invalid_price, c.price, 0};
+    if (detail::priced(c))
+        if (Refusal r = check_price(b, c.price, ticks)) return r;
+    in.waits = true;
+    in.reach = OUT_OF_REACH;
+    if (!detail::stops(c)) return check_room(nullptr, in);
+    if (Refusal r = check_stop(b, in.side, c.stop_px, ticks)) return r;
+    in.key = Book::key(ticks, !in.side);
+    const Waiting* there = waiting(b);
+    return check_room(there ? &there->stops[in.side] : nullptr, in);
+}
+
+// In a call every order joins the book, and none trades.
+inline Matcher::Refusal Matcher::check_call(const wire::NewOrder& c, Incoming& in) const {
+    const Book& b = *in.book;
+    if (detail::priced(c)) {
+        int64_t ticks = 0;
+        if (Refusal r = check_price(b, c.price, ticks)) return r;
+        in.key = Book::key(ticks, in.side);
+    } else {
+        if (c.price < 0) return {Reason::invalid_price, c.price, 0};
+        in.key = resting_key(b, c.price, in.side);
+        in.price = b.price(in.key, in.side);
+    }
+    in.rests = true;
+    in.reach = OUT_OF_REACH;
+    return check_room(&b.sides[in.side], in);
 }
 
 inline Matcher::Refusal Matcher::check_market(const wire::NewOrder& c, Incoming& in) const {
     const Book& b = *in.book;
     if (c.price < 0) return {Reason::invalid_price, c.price, 0};
     if (!b.sides[!in.side].best_level) return {Reason::no_liquidity, c.qty, 0};
-    in.reach = NO_KEY;
-    if (c.price == 0) return {};
-    // The protection price need not lie on a tick: the last tick within it counts.
-    const int64_t price = std::min(c.price, MAX_PRICE + 1);
-    int64_t ticks = b.tick.quotient(price);
-    if (in.side == 1 && ticks * b.tick.value() != price) ++ticks;
-    in.reach = Book::key(ticks, !in.side);
+    in.reach = std::max(protection_reach(b, c.price, in.side), b.edge[in.side]);
     return {};
 }
 
@@ -52,15 +175,35 @@ inline Matcher::Refusal Matcher::check_limit(const wire::NewOrder& c, Incoming& 
     int64_t ticks = 0;
     if (Refusal r = check_price(b, c.price, ticks)) return r;
     in.key = Book::key(ticks, in.side);
-    in.reach = Book::key(ticks, !in.side);
-    in.rests = c.time_in_force <= wire::TimeInForce::gtc;
-    if (c.post_only() && b.sides[!in.side].best_key >= in.reach) return {Reason::would_cross, c.price, b.best_price(!in.side)};
-    if (!in.rests) return {};
-    if (live_orders() >= store_.orders.capacity()) return {Reason::capacity, int64_t(live_orders()), store_.orders.capacity()};
-    in.level = b.sides[in.side].find(in.key);
-    if (in.level && store_.levels[in.level].qty > MAX_LEVEL_QTY - c.qty)
-        return {Reason::capacity, store_.levels[in.level].qty + c.qty, MAX_LEVEL_QTY};
-    return {};
+    if (~in.key < b.edge[in.side]) [[unlikely]] return {Reason::price_band, c.price, b.edge_price(in.side)};
+    if (c.post_only()) {
+        if (Refusal r = make_passive(b, in.side, c.slide(), c.price, in.key)) return r;
+        in.price = b.price(in.key, in.side);
+    }
+    in.reach = ~in.key;
+    in.rests = !detail::now_or_never(c);
+    return in.rests ? check_room(&b.sides[in.side], in) : Refusal{};
+}
+
+inline Matcher::Refusal Matcher::check_available(const wire::NewOrder& c, const Incoming& in) const {
+    const int64_t enough = c.time_in_force == wire::TimeInForce::fok ? c.qty : c.min_qty;
+    const int64_t there = available(in, enough);
+    return there < enough ? Refusal{Reason::would_not_fill, enough, there} : Refusal{};
+}
+
+// How far a market order with this protection price goes; the price need not lie on a tick: the last tick within counts.
+inline int64_t Matcher::protection_reach(const Book& b, int64_t price, unsigned side) {
+    if (price == 0) return NO_KEY;
+    price = std::min(price, MAX_PRICE + 1);
+    return Book::key(side ? b.ticks_up(price) : b.tick.quotient(price), !side);
+}
+
+// Where a market order stands in a call: at its protection price, or before every limit order.
+inline int64_t Matcher::resting_key(const Book& b, int64_t price, unsigned side) {
+    const int64_t lowest = b.ticks_up(b.min_price), highest = b.tick.quotient(b.max_price);
+    if (price == 0) return Book::key(side ? lowest : highest, side);
+    price = std::min(price, MAX_PRICE + 1);
+    return Book::key(std::clamp(side ? b.ticks_up(price) : b.tick.quotient(price), lowest, highest), side);
 }
 
 inline Matcher::Refusal Matcher::check_new(const wire::NewOrder& c, Incoming& in) {
@@ -69,85 +212,29 @@ inline Matcher::Refusal Matcher::check_new(const wire::NewOrder& c, Incoming& in
     last_order_id_ = c.order_id;
     in.book = book(c.header.instrument);
     if (!in.book) return {Reason::unknown_instrument, c.header.instrument, 0};
-    if (in.book->status != wire::InstrumentStatus::trading)
-        return {Reason::instrument_halted, c.header.instrument, int64_t(in.book->status)};
-    if (Refusal r = check_terms(c)) return r;
-    if (Refusal r = check_qty(*in.book, c.qty)) return r;
+    const Book& b = *in.book;
+    if (b.refuses()) return {Reason::instrument_halted, c.header.instrument, int64_t(b.status)};
+    const bool plain = detail::plain(c);
+    if (!plain) [[unlikely]]
+        if (Refusal r = check_terms(c)) return r;
+    if (Refusal r = check_qty(b, c.qty)) return r;
+    if (!plain) [[unlikely]]
+        if (Refusal r = check_parts(b, c, in)) return r;
     in.id = c.order_id;
-    in.leaves = c.qty;
+    in.leaves = in.qty = c.qty;
+    in.price = c.price;
     in.account = c.account;
     in.side = c.side == wire::Side::sell;
-    if (Refusal r = c.ord_type == wire::OrdType::limit ? check_limit(c, in) : check_market(c, in)) return r;
-    if (c.time_in_force == wire::TimeInForce::fok) {
-        const int64_t available = in.book->available(store_, !in.side, in.reach, c.qty);
-        if (available < c.qty) return {Reason::would_not_fill, c.qty, available};
+    in.avoid(c.self_trade_group, c.self_trade);
+    if (!plain || !b.trading()) [[unlikely]] {
+        if (Refusal r = check_status(b, c)) return r;
+        const bool at_close = c.time_in_force == wire::TimeInForce::at_close && b.status != Status::closing_auction;
+        if (detail::stops(c) || at_close) return check_waiting(c, in);
+        if (!b.trading()) return check_call(c, in);
     }
+    if (Refusal r = c.ord_type == wire::OrdType::market ? check_market(c, in) : check_limit(c, in)) return r;
+    if (c.time_in_force == wire::TimeInForce::fok || c.min_qty) return check_available(c, in);
     return {};
-}
-
-inline Matcher::Refusal Matcher::check_owner(uint64_t id, uint32_t account, uint32_t& slot) const {
-    slot = store_.index.find(id);
-    if (!slot) return {Reason::unknown_order, int64_t(id), 0};
-    if (store_.orders[slot].account != account) return {Reason::not_your_order, int64_t(id), 0};
-    return {};
-}
-
-// `key`: where the order would stand.
-inline Matcher::Refusal Matcher::check_replace(const wire::ReplaceOrder& c, uint32_t& slot, int64_t& key) const {
-    if (Refusal r = check_owner(c.order_id, c.account, slot)) return r;
-    const Order& order = store_.orders[slot];
-    const Book& b = books_[order.instrument];
-    if (b.status != wire::InstrumentStatus::trading) return {Reason::instrument_halted, order.instrument, int64_t(b.status)};
-    if (Refusal r = check_qty(b, c.qty)) return r;
-    int64_t ticks = 0;
-    if (Refusal r = check_price(b, c.price, ticks)) return r;
-    key = Book::key(ticks, order.side);
-    const int64_t cum = order.qty - order.leaves;
-    if (c.qty <= cum) return {};  // cancels it, wherever the price
-    // A promise not to take liquidity outlives a change of price.
-    if (order.post_only && b.sides[!order.side].best_key >= Book::key(ticks, !order.side))
-        return {Reason::would_cross, c.price, b.best_price(!order.side)};
-    const uint32_t at = b.sides[order.side].find(key);
-    if (!at) return {};
-    const int64_t others = store_.levels[at].qty - (at == order.level ? order.leaves : 0);
-    if (others > MAX_LEVEL_QTY - (c.qty - cum)) return {Reason::capacity, others + (c.qty - cum), MAX_LEVEL_QTY};
-    return {};
-}
-
-inline Matcher::Refusal Matcher::check_definition(const wire::InstrumentDefinition& d) {
-    const uint32_t id = d.header.instrument;
-    if (id == 0 || id >= MAX_INSTRUMENTS) return {Reason::capacity, id, MAX_INSTRUMENTS - 1};
-    if (d.tick_size <= 0 || d.tick_size > MAX_PRICE) return {Reason::invalid_price, d.tick_size, MAX_PRICE};
-    if (d.lot_size <= 0 || d.lot_size > MAX_QTY) return {Reason::invalid_qty, d.lot_size, MAX_QTY};
-    if (d.max_qty < 0 || d.max_qty > MAX_QTY) return {Reason::invalid_qty, d.max_qty, MAX_QTY};
-    if (d.min_price < 0 || d.min_price > MAX_PRICE) return {Reason::invalid_price, d.min_price, MAX_PRICE};
-    if (d.max_price < 0 || d.max_price > MAX_PRICE) return {Reason::invalid_price, d.max_price, MAX_PRICE};
-    if (d.max_price && d.min_price > d.max_price) return {Reason::invalid_price, d.min_price, d.max_price};
-    if (d.status < wire::InstrumentStatus::trading || d.status > wire::InstrumentStatus::closed)
-        return {Reason::invalid_field, int64_t(d.status), 0};
-    return {};
-}
-
-// Prices and quantities of live orders are multiples of tick and lot, so those only change while there are none.
-inline Matcher::Refusal Matcher::check_define(const wire::InstrumentDefinition& d) const {
-    if (Refusal r = check_definition(d)) return r;
-    const Book* b = book(d.header.instrument);
-    if (!b || b->empty()) return {};
-    if (d.tick_size != b->tick.value()) return {Reason::instrument_exists, d.tick_size, b->tick.value()};
-    if (d.lot_size != b->lot.value()) return {Reason::instrument_exists, d.lot_size, b->lot.value()};
-    return {};
-}
-
-inline Matcher::Refusal Matcher::check_mass(const wire::MassCancel& c) {
-    if (c.side > wire::Side::sell) return {Reason::invalid_field, int64_t(c.side), 0};
-    switch (c.reason) {
-        case wire::CancelReason::unspecified:
-        case wire::CancelReason::requested:
-        case wire::CancelReason::mass_cancel:
-        case wire::CancelReason::disconnected:
-        case wire::CancelReason::kill_switch: return {};
-        default: return {Reason::invalid_field, int64_t(c.reason), 0};
-    }
 }
 
 }  // namespace tapewire::matcher

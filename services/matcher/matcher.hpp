@@ -1,11 +1,19 @@
 // The matcher: a pure state machine from commands to events, for all instruments of a shard.
 //
-//   NewOrder              OrderAccepted, OrderExecuted*, [OrderCancelled]      or OrderRejected
-//   ReplaceOrder          OrderReplaced, OrderExecuted*  or OrderCancelled     or CancelRejected
-//   CancelOrder           OrderCancelled                                       or CancelRejected
-//   MassCancel            OrderCancelled*, by instrument, then order id        or CancelRejected
-//   KillSwitch            OrderCancelled* if cancelOpen, in the same order
-//   InstrumentDefinition  nothing: the command on the tape says it             or OrderRejected
+//   NewOrder              OrderAccepted, then trades and what they lead to    or OrderRejected
+//   ReplaceOrder          OrderReplaced, then the same  or OrderCancelled     or CancelRejected
+//   CancelOrder           OrderCancelled                                      or CancelRejected
+//   MassCancel            OrderCancelled*, by instrument, then order id       or CancelRejected
+//   KillSwitch            the same if cancelOpen
+//   InstrumentDefinition  OrderCancelled* of what a new band shuts out        or OrderRejected
+//   SetInstrumentStatus   an uncross, cancels, InstrumentStatusChanged, ...   or OrderRejected
+//   AdvanceClock          what is due: orders expire, pauses begin and end    or OrderRejected
+//   BustTrade             TradeBusted                                         or OrderRejected
+//   CorrectTrade          TradeCorrected                                      or OrderRejected
+//   AccountLimits         nothing of its own
+//
+// Those from MassCancel on end with CommandCompleted if they are taken. At the end of a command come, for each instrument
+// it touched, what its trades set off and what its subscribers must know: stops, LimitStateChanged, AuctionIndicated.
 //
 // A command whose decision is a refusal, and whatever is not listed, changes nothing and yields nothing. Every other
 // command that wire::check passes is answered as above, whatever its fields hold; README.md has the rules.
@@ -13,21 +21,28 @@
 // Sink: `template <class M> M* begin()` hands out a blank event with its header filled from the command, never null (a
 // sink without room hands out scratch and remembers that it failed); `void end(M*)` completes it.
 #pragma once
-#include "services/matcher/book.hpp"
+#include <map>
+
+#include "services/matcher/waiting.hpp"
 #include "tapewire/wire/flat.hpp"
 
 namespace tapewire::wire {
 class WordReader;
+class WordWriter;
 }
 
 namespace tapewire::matcher {
 
-
 inline constexpr uint32_t MAX_INSTRUMENTS = 1 << 20;  // ids lie below
+inline constexpr uint32_t MAX_BPS = 10'000;           // of a band's width
+inline constexpr size_t MAX_AMENDED = size_t{1} << 20;  // trades busted or corrected
+
+using Wide = __int128;  // sums over levels
 
 class Matcher {
   public:
-    explicit Matcher(size_t max_live_orders = MAX_LIVE_ORDERS) : store_(max_live_orders), books_(MAX_INSTRUMENTS) {}
+    explicit Matcher(size_t max_live_orders = MAX_LIVE_ORDERS)
+        : store_(max_live_orders), books_(MAX_INSTRUMENTS), rules_(MAX_INSTRUMENTS), waiting_(MAX_INSTRUMENTS), timers_(MAX_INSTRUMENTS) {}
     ~Matcher() { close_books(); }
     Matcher(const Matcher&) = delete;
     Matcher& operator=(const Matcher&) = delete;
@@ -62,31 +77,39 @@ class Matcher {
         uint32_t orders;
     };
 
+    // Why a command is refused, and the two numbers compared.
+    struct Refusal {
+        wire::RejectReason reason = wire::RejectReason::unspecified;  // unspecified: not refused
+        int64_t value = 0, limit = 0;
+        explicit operator bool() const { return reason != wire::RejectReason::unspecified; }
+    };
+    // What apply() would answer now.
+    Refusal refuses(const wire::InstrumentDefinition& d) const { return check_define(d); }
+
     bool defined(uint32_t instrument) const { return book(instrument) != nullptr; }
-    // Zeros where a side is empty. `instrument` is defined.
-    Top best(uint32_t instrument) const {
-        const Book& b = books_[instrument];
-        const auto qty = [&](unsigned side) { return b.sides[side].best_level ? store_.levels[b.sides[side].best_level].qty : 0; };
-        return {b.best_price(0), qty(0), b.best_price(1), qty(1)};
+    // Unspecified if it is not defined.
+    wire::InstrumentStatus status(uint32_t instrument) const {
+        const Book* b = book(instrument);
+        return b ? b->status : wire::InstrumentStatus::unspecified;
     }
-    // At most `levels` of them, from the best. `instrument` is defined.
-    std::vector<Depth> depth(uint32_t instrument, wire::Side side, size_t levels) const {
-        std::vector<Depth> out;
-        const unsigned s = side == wire::Side::sell;
-        const Book& b = books_[instrument];
-        b.sides[s].each(store_, [&](uint32_t at) {
-            if (out.size() == levels) return false;
-            const Level& level = store_.levels[at];
-            out.push_back({b.price(level.key, s), level.qty, level.count});
-            return true;
-        });
-        return out;
-    }
+    // Displayed quantities; zeros where a side shows nothing. `instrument` is defined, here and below.
+    Top best(uint32_t instrument) const;
+    // At most `levels` of those that show something, from the best.
+    std::vector<Depth> depth(uint32_t instrument, wire::Side side, size_t levels) const;
+    // What is displayed at exactly this price; zeros if nothing is.
+    Depth at(uint32_t instrument, wire::Side side, int64_t price) const;
+
     bool is_live(uint64_t order_id) const { return store_.index.find(order_id) != 0; }
     size_t live_orders() const { return store_.orders.size(); }
     size_t live_levels() const { return store_.levels.size(); }
     uint64_t last_order_id() const { return last_order_id_; }
     uint64_t next_match_id() const { return next_match_id_; }
+
+    // When an order expires, a limit state becomes a pause or a pause ends next (UTC ns): AdvanceClock is to be sent once
+    // that has passed. 0: nothing is to come.
+    int64_t next_due() const;
+    // The next command, whatever it is, causes fewer events than this; see settle.hpp.
+    uint64_t most_events() const;
 
     // Throws std::logic_error naming the first invariant that does not hold. Slow, and slower still if `deep`; included
     // with -DTAPEWIRE_CHECK.
@@ -94,98 +117,223 @@ class Matcher {
 
   private:
     using Reason = wire::RejectReason;
+    using Status = wire::InstrumentStatus;
 
-    struct Refusal {
-        Reason reason = Reason::unspecified;  // unspecified: not refused
-        int64_t value = 0, limit = 0;
-        explicit operator bool() const { return reason != Reason::unspecified; }
-    };
+    static constexpr int64_t OUT_OF_REACH = INT64_MAX;      // of an order that is not to trade now
+    static constexpr uint64_t NO_GROUP = uint64_t{1} << 32;  // no order's self-trade group
 
-    // An order on its way in, new or replaced.
+    // An order on its way in, new, replaced or triggered.
     struct Incoming {
         Book* book = nullptr;
         uint64_t id = 0;
-        int64_t leaves = 0;
+        int64_t leaves = 0, qty = 0;
+        int64_t price = 0;  // its limit, or protection price
         int64_t reach = 0;  // the worst key on the other side that it may trade with
-        int64_t key = 0;    // where it would rest
-        uint32_t level = 0; // the level there, 0: none yet
+        int64_t key = 0;    // where it would rest, or wait
+        int64_t display_qty = 0;
+        uint64_t group = NO_GROUP;  // whose orders it must not trade with
+        uint32_t level = 0;         // the level there, 0: none yet
         uint32_t account = 0;
         unsigned side = 0;
-        bool rests = false;
+        wire::SelfTrade self_trade = wire::SelfTrade::unspecified;
+        bool rests = false, waits = false;
+
+        void avoid(uint32_t self_trade_group, wire::SelfTrade how) {
+            self_trade = how;
+            group = how > wire::SelfTrade::allow && self_trade_group ? self_trade_group : NO_GROUP;
+        }
+    };
+
+    // What a ReplaceOrder comes to.
+    struct Change {
+        uint32_t slot = 0;
+        int64_t key = 0;  // of its new price, if it is in the book; of its stop price, if it waits for that
+        int64_t price = 0, stop_px = 0, leaves = 0;
+    };
+
+    // Where an auction trades: at which price, how much, and what is left of the bids (if positive) or asks there.
+    struct Cross {
+        int64_t price = 0;
+        Wide qty = 0, imbalance = 0;
     };
 
     const Book* book(uint32_t id) const { return id < book_count_ && books_[id].defined() ? &books_[id] : nullptr; }
     Book* book(uint32_t id) { return const_cast<Book*>(std::as_const(*this).book(id)); }
 
     static wire::Side side_of(unsigned side) { return side ? wire::Side::sell : wire::Side::buy; }
-    size_t check_queue(const Book& b, unsigned side, uint32_t at) const;
-    bool restore_book(wire::WordReader& r);
-    bool restore_side(wire::WordReader& r, Book& b, unsigned side);
-    bool restore_order(wire::WordReader& r, Book& b, unsigned side, int64_t key);
+    static int64_t cap(Wide n) { return n > INT64_MAX ? INT64_MAX : int64_t(n); }
+    static int64_t after(int64_t time, uint32_t ms) { return cap(Wide{time} + Wide{ms} * 1'000'000); }
 
-    void close_books() {
-        for (const uint32_t id : instruments_) books_[id].close();
-    }
+    // The books as a whole.
+    void close_books();
+    void clear();
+    Book& add_book(uint32_t id);
+    void forget_book(Book& b);  // nothing is live in it; the caller takes it off instruments_
+    void close_ladders(Book& b);
+    Waiting& waiting_of(Book& b);
+    const Waiting* waiting(const Book& b) const { return b.waiting ? &waiting_[b.waiting] : nullptr; }
+    bool unused(const Book& b) const { return b.empty() && (!b.waiting || waiting_[b.waiting].empty()); }
+    void watch(Book& b);
+    void set_timer(const Book& b, int64_t due);
+    int64_t price_of(const Order& o) const;
+    Depth shown_at(const Book& b, unsigned side, uint32_t level) const;
 
-    void clear() {
-        close_books();
-        store_ = Store(store_.orders.capacity());
-        books_ = Arena<Book>(MAX_INSTRUMENTS);
-        book_count_ = 0;
-        instruments_.clear();
-        next_match_id_ = 1;
-        last_order_id_ = 0;
-    }
-
-    Book& add_book(uint32_t id) {
-        books_.ensure(size_t{id} + 1);
-        book_count_ = std::max(book_count_, id + 1);
-        instruments_.insert(std::lower_bound(instruments_.begin(), instruments_.end(), id), id);
-        books_[id].open(id);
-        return books_[id];
-    }
-
+    // checks.hpp, replace_checks.hpp: what is refused
     static Refusal check_qty(const Book& book, int64_t qty);
     static Refusal check_price(const Book& book, int64_t price, int64_t& ticks);
-    static Refusal check_definition(const wire::InstrumentDefinition& d);
-    Refusal check_terms(const wire::NewOrder& c) const;
+    static Refusal check_terms(const wire::NewOrder& c);
+    static Refusal check_parts(const Book& b, const wire::NewOrder& c, Incoming& in);
+    static Refusal check_status(const Book& b, const wire::NewOrder& c);
+    static Refusal check_stop(const Book& b, unsigned side, int64_t stop_px, int64_t& ticks);
+    static Refusal make_passive(const Book& b, unsigned side, bool slide, int64_t price, int64_t& key);
+    Refusal check_room(const Ladder* ladder, Incoming& in) const;
+    Refusal check_waiting(const wire::NewOrder& c, Incoming& in) const;
+    Refusal check_call(const wire::NewOrder& c, Incoming& in) const;
     Refusal check_market(const wire::NewOrder& c, Incoming& in) const;
     Refusal check_limit(const wire::NewOrder& c, Incoming& in) const;
+    Refusal check_available(const wire::NewOrder& c, const Incoming& in) const;
     Refusal check_new(const wire::NewOrder& c, Incoming& in);
     Refusal check_owner(uint64_t id, uint32_t account, uint32_t& slot) const;
-    Refusal check_replace(const wire::ReplaceOrder& c, uint32_t& slot, int64_t& key) const;
-    Refusal check_define(const wire::InstrumentDefinition& d) const;
+    Refusal check_replace(const wire::ReplaceOrder& c, Change& to) const;
+    Refusal check_replace_stop(const wire::ReplaceOrder& c, const Order& o, const Book& b, Change& to) const;
+    Refusal check_replace_room(const Order& o, const Ladder& ladder, const Change& to) const;
+    Refusal check_refreshes(const Order& o, int64_t leaves) const;
     static Refusal check_mass(const wire::MassCancel& c);
+    static int64_t protection_reach(const Book& b, int64_t price, unsigned side);
+    static int64_t resting_key(const Book& b, int64_t price, unsigned side);
 
+    // matching.hpp: orders come in, trade, rest
     template <class Sink> void dispatch(const uint8_t* command, Sink& sink);
     template <class Sink> void new_order(const wire::NewOrder& c, Sink& sink);
+    template <class Sink> void accept(const wire::NewOrder& c, const Incoming& in, Sink& sink);
+    uint32_t add_order(const wire::NewOrder& c, const Incoming& in);
+    void rest(const wire::NewOrder& c, const Incoming& in);
+    void wait(const wire::NewOrder& c, const Incoming& in);
+    template <class Sink> void match(Incoming& in, Sink& sink);
+    template <class Sink> void match_front(Incoming& in, Level& level, int64_t price, Sink& sink);
+    template <class Sink> void executed(Book& b, const Order& maker, const Incoming& in, int64_t price, int64_t qty, Sink& sink);
+    template <class Sink> void restated(uint32_t slot, wire::RestateReason reason, bool kept, Sink& sink);
+
+    // self_trade.hpp
+    template <class Sink> void prevent(Incoming& in, uint32_t slot, Sink& sink);
+    template <class Sink> void restated(const Incoming& in, Sink& sink);
+    int64_t available(const Incoming& in, int64_t enough) const;
+    int64_t available_at(const Level& level, const Incoming& in, bool& stopped) const;
+
+    // changes.hpp: orders are replaced and cancelled
     template <class Sink> void cancel_order(const wire::CancelOrder& c, Sink& sink);
     template <class Sink> void replace_order(const wire::ReplaceOrder& c, Sink& sink);
+    void replace_waiting(const Change& to, bool keeps);
+    template <class Sink> void requeue(const Change& to, Sink& sink);
+    Incoming returning(const Order& o, int64_t price);
+    template <class Sink> void cancel(uint32_t slot, uint64_t cl_ord_id, wire::CancelReason reason, Sink& sink);
+    template <class Sink> void cancelled(const Incoming& in, wire::CancelReason reason, Sink& sink);
     template <class Sink> void mass_cancel(const wire::MassCancel& c, Sink& sink);
     template <class Sink> void kill_switch(const wire::KillSwitch& c, Sink& sink);
-    template <class Sink> void define(const wire::InstrumentDefinition& c, Sink& sink);
-    template <class Sink> void requeue(uint32_t slot, int64_t key, Sink& sink);
-    template <class Sink> void match(Incoming& in, Sink& sink);
-    template <class Sink> void cancel(uint32_t slot, uint64_t cl_ord_id, wire::CancelReason reason, Sink& sink);
-    template <class Sink>
-    void cancel_all(uint32_t account, uint32_t instrument, wire::Side side, uint64_t cl_ord_id, wire::CancelReason reason, Sink& sink);
-    void collect(uint32_t account, uint32_t instrument, wire::Side side);
+    template <class F> void collect(uint32_t instrument, F&& fits);
+    template <class F> void collect_book(const Book& b, F&& fits);
+    template <class F> void collect_waiting(const Waiting& there, F&& fits);
+    template <class F> void collect_ladder(const Ladder& ladder, F&& fits);
+    template <class F> void collect_level(uint32_t level, F&& fits);
+    void sort_collected();
+    template <class Sink> void cancel_collected(uint64_t cl_ord_id, wire::CancelReason reason, int64_t ts, Sink& sink);
     template <class M, class Sink>
     static void refuse(uint64_t order_id, uint64_t cl_ord_id, uint32_t account, const Refusal& r, Sink& sink);
+    template <class Command, class Sink> static void complete(const Command& c, uint32_t count, Sink& sink);
+
+    // settle.hpp, stops.hpp, bands.hpp, auction.hpp: what a command leads to
+    template <class Sink> void settle(Book& b, int64_t ts, bool executed, Sink& sink);
+    void stop_waiting(uint32_t slot);
+    template <class Sink> void elect_reached(Book& b, Sink& sink);
+    template <class Sink> void elect(Book& b, Sink& sink);
+    template <class Sink> void trigger(uint32_t slot, Sink& sink);
+    template <class Sink> void join_closing(Book& b, Sink& sink);
+    template <class Sink> void triggered(const Order& o, int64_t price, wire::TriggerReason reason, Sink& sink);
+    void enter_book(uint32_t slot, int64_t key, uint32_t at);
+    void set_edges(Book& b);
+    wire::LimitState limit_state(const Book& b) const;
+    template <class Sink> void tell_limit_state(Book& b, int64_t ts, Sink& sink);
+    template <class Sink> void enforce_band(Book& b, Sink& sink);
+    Cross find_cross(const Book& b) const;
+    Indication indication(const Book& b) const;
+    template <class Sink> Cross uncross(Book& b, Sink& sink);
+    template <class Sink> void fill(Book& b, const uint32_t (&pair)[2], int64_t price, int64_t qty, Sink& sink);
+    template <class Sink> void indicate(Book& b, Sink& sink);
+
+    // instruments.hpp, status.hpp, trades.hpp: commands of the operator
+    static Refusal check_definition(const wire::InstrumentDefinition& d);
+    Refusal check_define(const wire::InstrumentDefinition& d) const;
+    template <class Sink> void define(const wire::InstrumentDefinition& d, Sink& sink);
+    void set_rules(Book& b, const wire::InstrumentDefinition& d);
+    Refusal check_set_status(const wire::SetInstrumentStatus& c) const;
+    template <class Sink> void set_status(const wire::SetInstrumentStatus& c, Sink& sink);
+    struct NewStatus {
+        Status status;
+        wire::StatusReason reason;
+        int64_t resume_time;
+    };
+    template <class Sink> bool change_status(Book& b, const NewStatus& to, int64_t ts, Sink& sink);
+    template <class Sink> void cancel_for(Book& b, Status status, Sink& sink);
+    template <class Sink> void advance(const wire::AdvanceClock& c, Sink& sink);
+    template <class Sink> void timer_due(Book& b, int64_t ts, Sink& sink);
+    template <class Command> Refusal check_amend(const Command& c) const;
+    template <class Sink> void bust(const wire::BustTrade& c, Sink& sink);
+    template <class Sink> void correct(const wire::CorrectTrade& c, Sink& sink);
+
+    // snapshot.hpp, restore.hpp, invariants.hpp
+    void write_book(wire::WordWriter& w, const Book& b) const;
+    void write_ladder(wire::WordWriter& w, const Book& b, const Ladder& ladder, unsigned side) const;
+    void write_queue(wire::WordWriter& w, uint32_t level) const;
+    enum class RestoredPlace { book, stop, close };
+    struct Restored;
+    bool restore_amended(wire::WordReader& r);
+    bool restore_book(wire::WordReader& r);
+    bool restore_rules(wire::WordReader& r, Book& b);
+    bool restore_ladder(wire::WordReader& r, Book& b, RestoredPlace place, unsigned side);
+    bool restore_order(wire::WordReader& r, Book& b, Restored&& into);
+    bool plausible(const Book& b, const Restored& in) const;
+    bool stand(Book& b, const Restored& in);
+    bool consistent(const Book& b) const;
+    size_t check_queue(const Book& b, unsigned side, uint32_t at) const;
+    size_t check_waiting(const Book& b, size_t& levels) const;
+    void check_rules(const Book& b) const;
+    void check_totals() const;
 
     Store store_;
     Arena<Book> books_;
+    Arena<Rules> rules_;
+    Pool<Waiting, &Waiting::at_close> waiting_;
+    Dues timers_;                         // of instruments
     uint32_t book_count_ = 0;             // ids below may be defined
     std::vector<uint32_t> instruments_;   // those that are, ascending
     uint64_t next_match_id_ = 1, last_order_id_ = 0;
-    std::vector<uint32_t> scratch_;
+    int64_t clock_ = 0;  // how far AdvanceClock has come
+    struct Amended {
+        int64_t price, qty;  // as it stands; qty 0: busted
+    };
+    std::map<uint64_t, Amended> amended_;  // by match id
+    uint32_t last_restored_ = 0;  // slot
+    std::vector<uint32_t> scratch_, touched_, elected_;
+    mutable std::vector<std::pair<int64_t, int64_t>> bids_;  // of find_cross: ticks and quantity, the best first
 };
 
 }  // namespace tapewire::matcher
 
+#include "services/matcher/books.hpp"
 #include "services/matcher/checks.hpp"
+#include "services/matcher/replace_checks.hpp"
 #include "services/matcher/matching.hpp"
+#include "services/matcher/self_trade.hpp"
+#include "services/matcher/changes.hpp"
+#include "services/matcher/settle.hpp"
+#include "services/matcher/stops.hpp"
+#include "services/matcher/bands.hpp"
+#include "services/matcher/auction.hpp"
+#include "services/matcher/instruments.hpp"
+#include "services/matcher/status.hpp"
+#include "services/matcher/trades.hpp"
 #include "services/matcher/snapshot.hpp"
+#include "services/matcher/restore.hpp"
 #ifdef TAPEWIRE_CHECK
 #include "services/matcher/invariants.hpp"
 #endif

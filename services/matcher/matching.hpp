@@ -1,4 +1,4 @@
-// What commands do to the books, and the events that say so.
+// How an order comes in, trades and rests, and the events that say so.
 #pragma once
 #include "services/matcher/matcher.hpp"
 
@@ -41,8 +41,23 @@ void Matcher::dispatch(const uint8_t* command, Sink& sink) {
         case wire::MessageType::kill_switch:
             if (const auto* c = detail::accepted<wire::KillSwitch>(command)) kill_switch(*c, sink);
             return;
+        case wire::MessageType::account_limits:
+            if (const auto* c = detail::accepted<wire::AccountLimits>(command)) complete(*c, 0, sink);
+            return;
         case wire::MessageType::instrument_definition:
             if (const auto* c = detail::accepted<wire::InstrumentDefinition>(command)) define(*c, sink);
+            return;
+        case wire::MessageType::set_instrument_status:
+            if (const auto* c = detail::accepted<wire::SetInstrumentStatus>(command)) set_status(*c, sink);
+            return;
+        case wire::MessageType::advance_clock:
+            if (const auto* c = detail::accepted<wire::AdvanceClock>(command)) advance(*c, sink);
+            return;
+        case wire::MessageType::bust_trade:
+            if (const auto* c = detail::accepted<wire::BustTrade>(command)) bust(*c, sink);
+            return;
+        case wire::MessageType::correct_trade:
+            if (const auto* c = detail::accepted<wire::CorrectTrade>(command)) correct(*c, sink);
             return;
         default: return;
     }
@@ -52,34 +67,61 @@ template <class Sink>
 void Matcher::new_order(const wire::NewOrder& c, Sink& sink) {
     Incoming in;
     if (const Refusal r = check_new(c, in)) return refuse<wire::OrderRejected>(c.order_id, c.cl_ord_id, c.account, r, sink);
+    const uint64_t first_match = next_match_id_;
+    accept(c, in, sink);
+    if (in.book->sides[!in.side].best_key >= in.reach) match(in, sink);
+    if (in.leaves) {
+        if (in.rests) rest(c, in);
+        else if (in.waits) wait(c, in);
+        else cancelled(in, c.ord_type == wire::OrdType::market ? wire::CancelReason::market_remainder : wire::CancelReason::immediate_or_cancel, sink);
+    }
+    if (in.book->watch) [[unlikely]] settle(*in.book, c.header.ts, next_match_id_ != first_match, sink);
+}
+
+template <class Sink>
+void Matcher::accept(const wire::NewOrder& c, const Incoming& in, Sink& sink) {
     auto* e = sink.template begin<wire::OrderAccepted>();
     e->order_id = c.order_id;
     e->cl_ord_id = c.cl_ord_id;
-    e->price = c.price;
+    e->price = in.price;
     e->qty = c.qty;
     e->account = c.account;
     e->side = c.side;
     e->ord_type = c.ord_type;
     e->time_in_force = c.time_in_force;
+    e->session = c.session;
+    e->stop_px = c.stop_px;
+    e->display_qty = in.display_qty;
+    e->expire_time = c.expire_time;
+    e->set_hidden(c.hidden());
+    e->set_post_only(c.post_only());
+    e->set_waiting(in.waits);
     sink.end(e);
-    if (in.book->sides[!in.side].best_key >= in.reach) match(in, sink);
-    if (in.leaves == 0) return;
-    if (in.rests) {
-        const uint32_t slot = store_.add(in.id);
-        Order& o = store_.orders[slot];
-        o.leaves = in.leaves, o.qty = c.qty, o.account = in.account, o.instrument = in.book->id;
-        o.side = uint8_t(in.side), o.time_in_force = uint8_t(c.time_in_force), o.post_only = c.post_only();
-        return in.book->append(store_, slot, in.key, in.level);
-    }
-    auto* rest = sink.template begin<wire::OrderCancelled>();
-    rest->order_id = in.id;
-    rest->price = c.price;
-    rest->cancelled_qty = in.leaves;
-    rest->cum_qty = c.qty - in.leaves;
-    rest->account = in.account;
-    rest->side = c.side;
-    rest->reason = c.ord_type == wire::OrdType::market ? wire::CancelReason::market_remainder : wire::CancelReason::immediate_or_cancel;
-    sink.end(rest);
+}
+
+// Makes the order live; it stands in no queue yet.
+inline uint32_t Matcher::add_order(const wire::NewOrder& c, const Incoming& in) {
+    const uint32_t slot = store_.add(in.id);
+    Order& o = store_.orders[slot];
+    o.leaves = in.leaves, o.qty = in.qty, o.account = in.account, o.instrument = in.book->id;
+    o.session = c.session, o.self_trade_group = c.self_trade_group, o.side = uint8_t(in.side);
+    o.time_in_force = uint8_t(c.time_in_force), o.ord_type = uint8_t(c.ord_type), o.self_trade = uint8_t(c.self_trade);
+    o.flags = uint8_t(c.post_only() * Order::POST_ONLY | c.slide() * Order::SLIDE | c.hidden() * Order::HIDDEN);
+    if ((c.expire_time | in.display_qty) != 0 || in.waits || o.time_in_force == GTD) [[unlikely]]
+        store_.add_extra(slot, {in.waits ? in.price : 0, c.stop_px, in.display_qty, 0, c.expire_time, 0, 0});
+    return slot;
+}
+
+inline void Matcher::rest(const wire::NewOrder& c, const Incoming& in) {
+    in.book->append(store_, add_order(c, in), in.key, in.level);
+}
+
+inline void Matcher::wait(const wire::NewOrder& c, const Incoming& in) {
+    const uint32_t slot = add_order(c, in);
+    store_.orders[slot].flags |= Order::WAITING;
+    ++store_.waiting;
+    waiting_of(*in.book).append(store_, slot, in.key);
+    watch(*in.book);
 }
 
 // Trades `in` against the other side as far as it reaches; one event per match, at the maker's price.
@@ -91,26 +133,21 @@ void Matcher::match(Incoming& in, Sink& sink) {
         const uint32_t at = makers.best_level;
         Level& level = store_.levels[at];
         const int64_t price = b.price(level.key, !in.side);
+        if (level.unshown) [[unlikely]] {
+            match_front(in, level, price, sink);
+            continue;
+        }
         uint32_t slot = level.head;
+        bool own;
         do {
             Order& maker = store_.orders[slot];
+            own = maker.self_trade_group == in.group;
+            if (own) [[unlikely]] break;
             const int64_t qty = std::min(in.leaves, maker.leaves);
             in.leaves -= qty;
             maker.leaves -= qty;
             level.qty -= qty;
-            auto* e = sink.template begin<wire::OrderExecuted>();
-            e->header.instrument = b.id;
-            e->match_id = next_match_id_++;
-            e->maker_order_id = maker.id;
-            e->taker_order_id = in.id;
-            e->price = price;
-            e->qty = qty;
-            e->maker_leaves_qty = maker.leaves;
-            e->taker_leaves_qty = in.leaves;
-            e->maker_account = maker.account;
-            e->taker_account = in.account;
-            e->aggressor = side_of(in.side);
-            sink.end(e);
+            executed(b, maker, in, price, qty, sink);
             if (maker.leaves) break;
             const uint32_t next = maker.next;
             store_.retire(slot);
@@ -120,146 +157,69 @@ void Matcher::match(Incoming& in, Sink& sink) {
         level.head = slot;
         if (slot) store_.orders[slot].prev = 0;
         else b.drop_level(store_, !in.side, at);
+        if (own) [[unlikely]] prevent(in, slot, sink);
     }
 }
 
+// One match with the first order of a level that does not show everything: an iceberg trades the part it shows, then
+// shows the next one behind the other displayed orders.
 template <class Sink>
-void Matcher::cancel_order(const wire::CancelOrder& c, Sink& sink) {
-    uint32_t slot = 0;
-    if (const Refusal r = check_owner(c.order_id, c.account, slot))
-        return refuse<wire::CancelRejected>(c.order_id, c.cl_ord_id, c.account, r, sink);
-    cancel(slot, c.cl_ord_id, wire::CancelReason::requested, sink);
+void Matcher::match_front(Incoming& in, Level& level, int64_t price, Sink& sink) {
+    Book& b = *in.book;
+    const uint32_t slot = level.head;
+    Order& maker = store_.orders[slot];
+    if (maker.self_trade_group == in.group) return prevent(in, slot, sink);
+    const bool iceberg = store_.iceberg(maker);
+    const int64_t shown = store_.shown(maker);
+    const int64_t qty = std::min(in.leaves, iceberg ? shown : maker.leaves);
+    in.leaves -= qty;
+    b.set_leaves(store_, slot, maker.leaves - qty);
+    if (iceberg) b.show(store_, slot, shown - qty);
+    executed(b, maker, in, price, qty, sink);
+    if (maker.leaves == 0) {
+        b.unlink(store_, slot);
+        store_.retire(slot);
+    } else if (iceberg && qty == shown) {
+        b.refresh(store_, slot);
+        restated(slot, wire::RestateReason::display_refresh, false, sink);
+    }
 }
 
+// After its leaves and the taker's were reduced.
 template <class Sink>
-void Matcher::cancel(uint32_t slot, uint64_t cl_ord_id, wire::CancelReason reason, Sink& sink) {
+void Matcher::executed(Book& b, const Order& maker, const Incoming& in, int64_t price, int64_t qty, Sink& sink) {
+    b.last = price;
+    auto* e = sink.template begin<wire::OrderExecuted>();
+    e->header.instrument = b.id;
+    e->match_id = next_match_id_++;
+    e->maker_order_id = maker.id;
+    e->taker_order_id = in.id;
+    e->price = price;
+    e->qty = qty;
+    e->maker_leaves_qty = maker.leaves;
+    e->taker_leaves_qty = in.leaves;
+    e->maker_account = maker.account;
+    e->taker_account = in.account;
+    e->aggressor = side_of(in.side);
+    e->taker_side = side_of(in.side);
+    sink.end(e);
+}
+
+// The venue has changed an order in the book.
+template <class Sink>
+void Matcher::restated(uint32_t slot, wire::RestateReason reason, bool kept, Sink& sink) {
     const Order& o = store_.orders[slot];
-    Book& b = books_[o.instrument];
-    auto* e = sink.template begin<wire::OrderCancelled>();
+    auto* e = sink.template begin<wire::OrderRestated>();
     e->header.instrument = o.instrument;
     e->order_id = o.id;
-    e->cl_ord_id = cl_ord_id;
-    e->price = b.price(store_.levels[o.level].key, o.side);
-    e->cancelled_qty = o.leaves;
-    e->cum_qty = o.qty - o.leaves;
+    e->price = price_of(o);
+    e->qty = o.qty;
+    e->leaves_qty = o.leaves;
+    e->displayed_qty = store_.shown(o);
     e->account = o.account;
     e->side = side_of(o.side);
     e->reason = reason;
-    sink.end(e);
-    b.unlink(store_, slot);
-    store_.retire(slot);
-}
-
-template <class Sink>
-void Matcher::replace_order(const wire::ReplaceOrder& c, Sink& sink) {
-    uint32_t slot = 0;
-    int64_t key = 0;
-    if (const Refusal r = check_replace(c, slot, key))
-        return refuse<wire::CancelRejected>(c.order_id, c.cl_ord_id, c.account, r, sink);
-    Order& o = store_.orders[slot];
-    Book& b = books_[o.instrument];
-    Level& level = store_.levels[o.level];
-    const int64_t leaves = c.qty - (o.qty - o.leaves);
-    if (leaves <= 0) return cancel(slot, c.cl_ord_id, wire::CancelReason::requested, sink);
-    const bool keeps = key == level.key && leaves <= o.leaves;
-    auto* e = sink.template begin<wire::OrderReplaced>();
-    e->header.instrument = o.instrument;
-    e->order_id = o.id;
-    e->cl_ord_id = c.cl_ord_id;
-    e->price = c.price;
-    e->qty = c.qty;
-    e->leaves_qty = leaves;
-    e->old_price = b.price(level.key, o.side);
-    e->old_leaves_qty = o.leaves;
-    e->account = o.account;
-    e->side = side_of(o.side);
-    e->set_priority_kept(keeps);
-    sink.end(e);
-    if (!keeps) b.unlink(store_, slot);
-    else level.qty += leaves - o.leaves;
-    o.qty = c.qty;
-    o.leaves = leaves;
-    if (!keeps) requeue(slot, key, sink);
-}
-
-// An order that stands in no queue trades as far as its new price reaches; what is left queues there.
-template <class Sink>
-void Matcher::requeue(uint32_t slot, int64_t key, Sink& sink) {
-    Order& o = store_.orders[slot];
-    Incoming in;
-    in.book = &books_[o.instrument];
-    in.id = o.id;
-    in.leaves = o.leaves;
-    in.side = o.side;
-    in.reach = ~key;  // the same price on the other side
-    in.account = o.account;
-    match(in, sink);
-    o.leaves = in.leaves;
-    if (in.leaves) return in.book->append(store_, slot, key, in.book->sides[o.side].find(key));
-    store_.retire(slot);
-}
-
-template <class Sink>
-void Matcher::mass_cancel(const wire::MassCancel& c, Sink& sink) {
-    Refusal r = check_mass(c);
-    if (!r && c.header.instrument && !book(c.header.instrument)) r = {Reason::unknown_instrument, c.header.instrument, 0};
-    if (r) return refuse<wire::CancelRejected>(0, c.cl_ord_id, c.account, r, sink);
-    const bool plain = c.reason == wire::CancelReason::unspecified || c.reason == wire::CancelReason::requested;
-    cancel_all(c.account, c.header.instrument, c.side, c.cl_ord_id, plain ? wire::CancelReason::mass_cancel : c.reason, sink);
-}
-
-template <class Sink>
-void Matcher::kill_switch(const wire::KillSwitch& c, Sink& sink) {
-    if (c.cancel_open()) cancel_all(c.account, 0, wire::Side::unspecified, 0, wire::CancelReason::kill_switch, sink);
-}
-
-// By instrument, then order id, so that the order of events depends on nothing else.
-template <class Sink>
-void Matcher::cancel_all(uint32_t account, uint32_t instrument, wire::Side side, uint64_t cl_ord_id, wire::CancelReason reason, Sink& sink) {
-    collect(account, instrument, side);
-    for (const uint32_t slot : scratch_) cancel(slot, cl_ord_id, reason, sink);
-    scratch_.clear();
-}
-
-// Fills scratch_ with the live orders that fit, in that order. Account and instrument 0, side unspecified: any.
-inline void Matcher::collect(uint32_t account, uint32_t instrument, wire::Side side) {
-    const auto take = [&](uint32_t slot) {
-        const Order& o = store_.orders[slot];
-        if (account && o.account != account) return;
-        if (side == wire::Side::unspecified || side == side_of(o.side)) scratch_.push_back(slot);
-    };
-    if (instrument) {
-        for (const Ladder& ladder : books_[instrument].sides)
-            ladder.each(store_, [&](uint32_t level) {
-                for (uint32_t slot = store_.levels[level].head; slot; slot = store_.orders[slot].next) take(slot);
-                return true;
-            });
-    } else {
-        for (uint32_t slot = 1; slot <= store_.orders.used(); ++slot)
-            if (store_.orders[slot].level) take(slot);
-    }
-    std::sort(scratch_.begin(), scratch_.end(), [&](uint32_t x, uint32_t y) {
-        const Order &a = store_.orders[x], &b = store_.orders[y];
-        return a.instrument != b.instrument ? a.instrument < b.instrument : a.id < b.id;
-    });
-}
-
-template <class Sink>
-void Matcher::define(const wire::InstrumentDefinition& d, Sink& sink) {
-    if (const Refusal r = check_define(d)) return refuse<wire::OrderRejected>(0, 0, 0, r, sink);
-    Book* b = book(d.header.instrument);
-    (b ? *b : add_book(d.header.instrument)).set_terms(d);
-}
-
-template <class M, class Sink>
-void Matcher::refuse(uint64_t order_id, uint64_t cl_ord_id, uint32_t account, const Refusal& r, Sink& sink) {
-    auto* e = sink.template begin<M>();
-    e->order_id = order_id;
-    e->cl_ord_id = cl_ord_id;
-    e->value = r.value;
-    e->limit = r.limit;
-    e->account = account;
-    e->reason = r.reason;
+    e->set_priority_kept(kept);
     sink.end(e);
 }
 

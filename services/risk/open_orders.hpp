@@ -5,15 +5,26 @@
 #include <memory>
 #include <vector>
 
+#include "tapewire/wire/layout.hpp"
+
 namespace tapewire::risk {
 
 struct OpenOrder {
+    static constexpr unsigned ID_BITS = 20;  // of account and instrument
+
     int64_t leaves = 0;  // 0: not live
-    uint32_t account = 0;
-    uint32_t instrument = 0;
     int64_t cum = 0;
-    bool buy = false;
+    int64_t stop_px = 0;  // while it waits for one, else 0
+    uint64_t account : ID_BITS = 0, instrument : ID_BITS = 0, buy : 1 = 0, ord_type : 3 = 0;
+
+    static OpenOrder of(int64_t leaves, int64_t cum, uint32_t account, uint32_t instrument, bool buy, wire::OrdType type) {
+        OpenOrder o;
+        o.leaves = leaves, o.cum = cum, o.account = account, o.instrument = instrument, o.buy = buy, o.ord_type = uint64_t(type);
+        return o;
+    }
+    wire::OrdType type() const { return wire::OrdType(ord_type); }
 };
+static_assert(sizeof(OpenOrder) == 32);  // two a cache line
 
 class OpenOrders {
   public:

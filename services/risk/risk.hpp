@@ -8,6 +8,7 @@
 #pragma once
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "services/risk/flat_map.hpp"
@@ -19,10 +20,11 @@ namespace tapewire::risk {
 inline constexpr int64_t MAX_PRICE = int64_t{1} << 50;
 inline constexpr int64_t MAX_QTY = int64_t{1} << 50;
 inline constexpr int64_t MAX_POSITION = int64_t{1} << 60;
-inline constexpr uint32_t MAX_INSTRUMENTS = 1 << 20;
-inline constexpr uint32_t MAX_ACCOUNTS = 1 << 20;
+inline constexpr uint32_t MAX_INSTRUMENTS = 1 << OpenOrder::ID_BITS;
+inline constexpr uint32_t MAX_ACCOUNTS = 1 << OpenOrder::ID_BITS;
 inline constexpr uint32_t MAX_COLLAR_BPS = 100'000;
-inline constexpr size_t MAX_LIVE_ORDERS = 1 << 22;  // one MassCancel ends them all: its events must fit one batch of the tape
+inline constexpr uint32_t MAX_GROUPS = 1 << 20;  // self-trade groups; above the accounts' numbers, which are groups, too
+static_assert(MAX_ACCOUNTS <= MAX_GROUPS);
 
 struct Verdict {
     wire::RejectReason reason = wire::RejectReason::unspecified;  // unspecified: accepted
@@ -39,7 +41,8 @@ inline uint64_t order_named(const uint8_t* command) {
 
 class Risk {
   public:
-    // `command` is a flat, checked message. A market order that is accepted is given its protection price here.
+    // `command` is a flat, checked message. What is risk's to say is written into one that is accepted: a market or stop
+    // order's protection price, an order's self-trade group and what it does on meeting it.
     Verdict check(uint8_t* command) const {
         switch (wire::header(command).type) {
             case wire::MessageType::new_order: return check_new(*reinterpret_cast<wire::NewOrder*>(command));
@@ -50,14 +53,33 @@ class Risk {
                 return check_instrument(*reinterpret_cast<wire::InstrumentDefinition*>(command));
             case wire::MessageType::account_limits: return check_limits(*reinterpret_cast<wire::AccountLimits*>(command));
             case wire::MessageType::kill_switch: return check_kill(*reinterpret_cast<wire::KillSwitch*>(command));
+            case wire::MessageType::bust_trade: return check_bust(*reinterpret_cast<wire::BustTrade*>(command));
+            case wire::MessageType::correct_trade: return check_correct(*reinterpret_cast<wire::CorrectTrade*>(command));
+            case wire::MessageType::set_instrument_status:
+            case wire::MessageType::advance_clock: return {};  // the matcher's alone
             default: return {wire::RejectReason::invalid_field, int64_t(wire::header(command).type), 0};
+        }
+    }
+
+    // Takes an accepted command back to what its client sent, as far as check() looks at it.
+    void unwrite(uint8_t* command) const {
+        const wire::MessageType type = wire::header(command).type;
+        if (type == wire::MessageType::new_order) {
+            auto& order = *reinterpret_cast<wire::NewOrder*>(command);
+            if (order.ord_type == wire::OrdType::market || order.ord_type == wire::OrdType::stop) order.price = 0;
+        } else if (type == wire::MessageType::replace_order) {
+            auto& replace = *reinterpret_cast<wire::ReplaceOrder*>(command);
+            const OpenOrder* order = const_cast<OpenOrders&>(orders_).find(replace.order_id);
+            if (order && order->type() == wire::OrdType::stop) replace.price = 0;
         }
     }
 
     void fold(const uint8_t* record) {
         switch (wire::header(record).type) {
             case wire::MessageType::new_order: return fold_client<wire::NewOrder>(record);
-            case wire::MessageType::replace_order: return fold_client<wire::ReplaceOrder>(record);
+            case wire::MessageType::replace_order:
+                asked_stop_px_ = reinterpret_cast<const wire::ReplaceOrder*>(record)->stop_px;
+                return fold_client<wire::ReplaceOrder>(record);
             case wire::MessageType::cancel_order: return fold_client<wire::CancelOrder>(record);
             case wire::MessageType::mass_cancel: return fold_client<wire::MassCancel>(record);
             case wire::MessageType::order_accepted: return accepted(*reinterpret_cast<const wire::OrderAccepted*>(record));
@@ -68,6 +90,12 @@ class Risk {
                 return define(*reinterpret_cast<const wire::InstrumentDefinition*>(record));
             case wire::MessageType::account_limits: return limits(*reinterpret_cast<const wire::AccountLimits*>(record));
             case wire::MessageType::kill_switch: return kill(*reinterpret_cast<const wire::KillSwitch*>(record));
+            case wire::MessageType::order_restated: return restated(*reinterpret_cast<const wire::OrderRestated*>(record));
+            case wire::MessageType::order_triggered: return triggered(*reinterpret_cast<const wire::OrderTriggered*>(record));
+            case wire::MessageType::trade_busted: return busted(*reinterpret_cast<const wire::TradeBusted*>(record));
+            case wire::MessageType::trade_corrected: return corrected(*reinterpret_cast<const wire::TradeCorrected*>(record));
+            case wire::MessageType::instrument_status_changed:
+                return status_changed(*reinterpret_cast<const wire::InstrumentStatusChanged*>(record));
             default: return;
         }
     }
@@ -108,13 +136,19 @@ class Risk {
     struct Instrument {
         int64_t tick = 0, lot = 0, max_qty = 0, min_price = 0, max_price = 0;
         uint32_t collar_bps = 0;
-        uint32_t status = 0;  // wire::InstrumentStatus; 0: not defined
+        uint32_t defined = 0;
         int64_t reference = 0, highest = 0, lowest = 0;  // set_reference()
     };
 
     struct Account {
         int64_t max_order_qty = 0, max_notional = 0, max_position = 0;
-        uint32_t known = 0, killed = 0;
+        uint32_t group = 0;  // of self-trade prevention, as NewOrder carries it
+        bool known = false, killed = false;
+        uint16_t self_trade = 0;  // wire::SelfTrade
+    };
+
+    struct Edges {
+        int64_t highest = 0, lowest = 0;  // to buy at, to sell at; 0: none
     };
 
     static uint64_t pair(uint32_t a, uint32_t b) { return uint64_t(a) << 32 | b; }
@@ -131,7 +165,7 @@ class Risk {
     static bool known(wire::Side side) { return side == wire::Side::buy || side == wire::Side::sell; }
 
     const Instrument* instrument(uint32_t id) const {
-        return id < instruments_.size() && instruments_[id].status ? &instruments_[id] : nullptr;
+        return id < instruments_.size() && instruments_[id].defined ? &instruments_[id] : nullptr;
     }
 
     const Account* account(uint32_t id) const { return id < accounts_.size() && accounts_[id].known ? &accounts_[id] : nullptr; }
@@ -148,36 +182,60 @@ class Risk {
         return check_clordid(header, account_id, cl_ord_id);
     }
 
-    // The last price of the instrument, and from it the collar's edges: the highest price to buy at, the lowest to sell at.
-    static void set_reference(Instrument& in, int64_t price) {
-        in.reference = price;
-        in.highest = in.lowest = 0;
-        if (!in.collar_bps || !price) return;
+    // The highest price to buy at and the lowest to sell at, around `price`.
+    static Edges edges(const Instrument& in, int64_t price) {
+        if (!in.collar_bps || !price) return {};
         // price * collar_bps / 10'000 without its product, which could overflow; what is left stays below 2^54
         const int64_t width = price / 10'000 * in.collar_bps + price % 10'000 * in.collar_bps / 10'000;
         const int64_t high = price + width, low = price - width;
         const auto within = [&](int64_t edge) { return edge < in.tick ? in.tick : std::min(edge, in.max_price); };
-        in.highest = within(high - high % in.tick);
-        in.lowest = within(low + (in.tick - low % in.tick) % in.tick);
+        return {within(high - high % in.tick), within(low + (in.tick - low % in.tick) % in.tick)};
     }
 
-    // 0: none.
-    static int64_t collar(const Instrument& in, bool buy) { return buy ? in.highest : in.lowest; }
+    // The last price of the instrument, and from it the collar's edges.
+    static void set_reference(Instrument& in, int64_t price) {
+        const Edges e = edges(in, price);
+        in.reference = price, in.highest = e.highest, in.lowest = e.lowest;
+    }
 
+    // The collar's edge for an order that acts when `stop_px` trades; 0: one that acts now. 0: no collar.
+    static int64_t collar(const Instrument& in, bool buy, int64_t stop_px) {
+        const Edges e = stop_px ? edges(in, stop_px) : Edges{in.highest, in.lowest};
+        return buy ? e.highest : e.lowest;
+    }
+
+    // Lot and tick are the matcher's to check: nothing here depends on them.
     static Verdict check_qty(const Instrument& in, int64_t qty) {
         if (qty <= 0) return {Reason::invalid_qty, qty, in.lot};
         if (qty > in.max_qty) return {Reason::invalid_qty, qty, in.max_qty};
-        if (qty % in.lot) return {Reason::invalid_qty, qty, in.lot};
         return {};
     }
 
-    static Verdict check_price(const Instrument& in, bool buy, int64_t price) {
+    static Verdict check_range(const Instrument& in, int64_t price) {
         if (price < in.min_price) return {Reason::invalid_price, price, in.min_price};
         if (price > in.max_price) return {Reason::invalid_price, price, in.max_price};
-        if (price % in.tick) return {Reason::off_tick, price, in.tick};
-        int64_t edge = collar(in, buy);
-        if (edge && (buy ? price > edge : price < edge)) return {Reason::price_collar, price, edge};
         return {};
+    }
+
+    // What an order is counted at, and the price it goes to the matcher with.
+    struct Pricing {
+        Verdict verdict;
+        int64_t price = 0, worth = 0;
+    };
+
+    // `stop_px` is 0 unless the order waits for it: the collar of one that does stands where it will act.
+    static Pricing price_of(const Instrument& in, wire::OrdType type, bool buy, int64_t price, int64_t stop_px) {
+        if (type == wire::OrdType::stop || type == wire::OrdType::stop_limit)
+            if (Verdict v = check_range(in, stop_px); v.reason != Reason::unspecified) return {v};
+        if (type == wire::OrdType::market || type == wire::OrdType::stop) {
+            if (price) return {{Reason::invalid_price, price, 0}};
+            const int64_t edge = collar(in, buy, stop_px);
+            return {{}, edge, edge ? edge : stop_px ? stop_px : in.reference};
+        }
+        if (Verdict v = check_range(in, price); v.reason != Reason::unspecified) return {v};
+        const int64_t edge = collar(in, buy, stop_px);
+        if (edge && (buy ? price > edge : price < edge)) return {{Reason::price_collar, price, edge}};
+        return {{}, price, price};
     }
 
     // `extra`: what the order adds to what is open on its side; `worth`: the price its notional is counted at.
@@ -201,44 +259,43 @@ class Risk {
         if (killed_ || a.killed) return {Reason::kill_switch, int64_t(order.account), 0};
         const Instrument* in = instrument(id);
         if (!in) return {Reason::unknown_instrument, int64_t(id), 0};
-        if (in->status != uint32_t(wire::InstrumentStatus::trading)) return {Reason::instrument_halted, int64_t(id), in->status};
         if (!known(order.side)) return {Reason::invalid_field, int64_t(order.side), 0};
-        if (order.time_in_force < wire::TimeInForce::day || order.time_in_force > wire::TimeInForce::fok)
-            return {Reason::invalid_field, int64_t(order.time_in_force), 0};
+        if (order.ord_type < wire::OrdType::limit || order.ord_type > wire::OrdType::stop_limit)
+            return {Reason::invalid_field, int64_t(order.ord_type), 0};
         const bool buy = order.side == wire::Side::buy;
         if (Verdict v = check_qty(*in, order.qty); v.reason != Reason::unspecified) return v;
-        int64_t worth = order.price, protection = order.price;
-        if (order.ord_type == wire::OrdType::market) {
-            if (order.price) return {Reason::invalid_price, order.price, 0};
-            if (order.post_only()) return {Reason::invalid_field, 1, 0};
-            protection = collar(*in, buy);
-            worth = protection ? protection : in->reference;
-        } else if (order.ord_type == wire::OrdType::limit) {
-            if (Verdict v = check_price(*in, buy, order.price); v.reason != Reason::unspecified) return v;
-        } else {
-            return {Reason::invalid_field, int64_t(order.ord_type), 0};
-        }
-        if (orders_.live() >= MAX_LIVE_ORDERS) return {Reason::capacity, int64_t(orders_.live()), int64_t(MAX_LIVE_ORDERS)};
-        const Verdict v = check_account(a, order.account, id, buy, order.qty, order.qty, worth);
+        const int64_t stop_px = order.ord_type >= wire::OrdType::stop ? order.stop_px : 0;
+        const Pricing p = price_of(*in, order.ord_type, buy, order.price, stop_px);
+        if (p.verdict.reason != Reason::unspecified) return p.verdict;
+        const Verdict v = check_account(a, order.account, id, buy, order.qty, order.qty, p.worth);
+        if (v.reason != Reason::unspecified) return v;
         // A refused order stays as it came: replay decides on it again, and a price would be one too many.
-        if (v.reason == Reason::unspecified) order.price = protection;
+        order.price = p.price;
+        order.self_trade_group = a.group;
+        if (order.self_trade == wire::SelfTrade::unspecified) order.self_trade = wire::SelfTrade(a.self_trade);
         return v;
     }
 
-    Verdict check_replace(const wire::ReplaceOrder& replace) const {
+    Verdict check_replace(wire::ReplaceOrder& replace) const {
         if (Verdict v = check_sender(replace.header, replace.account, replace.cl_ord_id); v.reason != Reason::unspecified) return v;
         const Account& a = accounts_[replace.account];
         if (killed_ || a.killed) return {Reason::kill_switch, int64_t(replace.account), 0};
         const OpenOrder* order = const_cast<OpenOrders&>(orders_).find(replace.order_id);
         if (!order) return {Reason::unknown_order, int64_t(replace.order_id), 0};
         if (order->account != replace.account) return {Reason::not_your_order, int64_t(replace.order_id), 0};
-        const Instrument& in = instruments_[order->instrument];
-        if (in.status != uint32_t(wire::InstrumentStatus::trading))
-            return {Reason::instrument_halted, int64_t(order->instrument), in.status};
+        if (order->type() == wire::OrdType::market) return {};  // no market order is replaced: the matcher says so
+        const uint32_t id = order->instrument;
+        const Instrument& in = instruments_[id];
         if (Verdict v = check_qty(in, replace.qty); v.reason != Reason::unspecified) return v;
-        if (Verdict v = check_price(in, order->buy, replace.price); v.reason != Reason::unspecified) return v;
-        int64_t extra = replace.qty - order->cum - order->leaves;
-        return check_account(a, replace.account, order->instrument, order->buy, replace.qty, extra, replace.price);
+        // A stop price for an order that waits for none is the matcher's to refuse.
+        const int64_t stop_px = order->stop_px && replace.stop_px ? replace.stop_px : order->stop_px;
+        const wire::OrdType type = stop_px ? order->type() : wire::OrdType::limit;
+        const Pricing p = price_of(in, type, order->buy, replace.price, stop_px);
+        if (p.verdict.reason != Reason::unspecified) return p.verdict;
+        const int64_t extra = replace.qty - order->cum - order->leaves;
+        const Verdict v = check_account(a, replace.account, id, order->buy, replace.qty, extra, p.worth);
+        if (v.reason == Reason::unspecified) replace.price = p.price;
+        return v;
     }
 
     // Cancelling is always allowed to a known account, kill switch or not: it only ever reduces exposure.
@@ -252,6 +309,7 @@ class Risk {
         return check_clordid(cancel.header, cancel.account, cancel.cl_ord_id);
     }
 
+    // What the fold relies on. Status, bands, and whether tick and lot may change now: the matcher's part.
     Verdict check_instrument(const wire::InstrumentDefinition& d) const {
         const uint32_t id = d.header.instrument;
         if (id == 0 || id >= MAX_INSTRUMENTS) return {Reason::capacity, int64_t(id), MAX_INSTRUMENTS - 1};
@@ -267,13 +325,6 @@ class Risk {
         if (highest < std::max<int64_t>(d.min_price, 1)) return {Reason::invalid_price, d.tick_size, d.max_price};
         if (d.reference_price < 0 || d.reference_price > MAX_PRICE) return {Reason::invalid_price, d.reference_price, MAX_PRICE};
         if (d.collar_bps > MAX_COLLAR_BPS) return {Reason::invalid_field, d.collar_bps, MAX_COLLAR_BPS};
-        if (d.status < wire::InstrumentStatus::trading || d.status > wire::InstrumentStatus::closed)
-            return {Reason::invalid_field, int64_t(d.status), 0};
-        // Prices and quantities of live orders are multiples of tick and lot: those stay for an instrument's life.
-        if (const Instrument* in = instrument(id)) {
-            if (d.tick_size != in->tick) return {Reason::instrument_exists, d.tick_size, in->tick};
-            if (d.lot_size != in->lot) return {Reason::instrument_exists, d.lot_size, in->lot};
-        }
         return {};
     }
 
@@ -282,6 +333,44 @@ class Risk {
         if (l.max_order_qty < 0) return {Reason::invalid_qty, l.max_order_qty, 0};
         if (l.max_notional < 0) return {Reason::invalid_qty, l.max_notional, 0};
         if (l.max_position < 0 || l.max_position > MAX_POSITION) return {Reason::invalid_qty, l.max_position, MAX_POSITION};
+        if (l.self_trade_group >= MAX_GROUPS) return {Reason::capacity, int64_t(l.self_trade_group), MAX_GROUPS - 1};
+        if (l.self_trade > wire::SelfTrade::decrement_and_cancel) return {Reason::invalid_field, int64_t(l.self_trade), 0};
+        return {};
+    }
+
+    Verdict check_bust(const wire::BustTrade& b) const {
+        if (Verdict v = check_parties(b); v.reason != Reason::unspecified) return v;
+        return check_amended(b, -b.qty);
+    }
+
+    Verdict check_correct(const wire::CorrectTrade& c) const {
+        if (Verdict v = check_parties(c); v.reason != Reason::unspecified) return v;
+        if (c.new_qty <= 0 || c.new_qty > MAX_QTY) return {Reason::invalid_qty, c.new_qty, MAX_QTY};
+        return check_amended(c, c.new_qty - c.qty);
+    }
+
+    // That there was such a trade is the matcher's to say; here that what it says of it can be folded.
+    template <class Command>
+    Verdict check_parties(const Command& c) const {
+        if (c.header.instrument == 0 || c.header.instrument >= MAX_INSTRUMENTS)
+            return {Reason::unknown_instrument, int64_t(c.header.instrument), 0};
+        for (const uint32_t party : {c.maker_account, c.taker_account})
+            if (!account(party)) return {Reason::unknown_account, int64_t(party), 0};
+        if (!known(c.taker_side)) return {Reason::invalid_field, int64_t(c.taker_side), 0};
+        if (c.qty <= 0 || c.qty > MAX_QTY) return {Reason::invalid_qty, c.qty, MAX_QTY};
+        return {};
+    }
+
+    // `more`: by how much the trade's quantity changes. No position may leave the platform's bound by it.
+    template <class Command>
+    Verdict check_amended(const Command& c, int64_t more) const {
+        if (c.maker_account == c.taker_account) return {};
+        const int64_t bought = c.taker_side == wire::Side::buy ? more : -more;  // by the taker
+        for (const auto& [party, change] : {std::pair{c.taker_account, bought}, std::pair{c.maker_account, -bought}}) {
+            const Exposure e = exposure(party, c.header.instrument);
+            const int64_t reached = change > 0 ? e.position + e.open_buy + change : e.open_sell - e.position - change;
+            if (reached > MAX_POSITION) return {Reason::max_position, reached, MAX_POSITION};
+        }
         return {};
     }
 
@@ -301,7 +390,8 @@ class Risk {
 
     void accepted(const wire::OrderAccepted& e) {
         OpenOrder& order = orders_.add(e.order_id);
-        order = {e.qty, e.account, e.header.instrument, 0, e.side == wire::Side::buy};
+        order = OpenOrder::of(e.qty, 0, e.account, e.header.instrument, e.side == wire::Side::buy, e.ord_type);
+        order.stop_px = e.stop_px;
         open(order) += e.qty;
     }
 
@@ -332,8 +422,37 @@ class Risk {
     void replaced(const wire::OrderReplaced& e) {
         OpenOrder* order = orders_.find(e.order_id);
         if (!order) return;
-        open(*order) += e.leaves_qty - order->leaves;
-        order->leaves = e.leaves_qty;
+        set_leaves(*order, e.leaves_qty);
+        if (order->stop_px && asked_stop_px_) order->stop_px = asked_stop_px_;
+    }
+
+    void restated(const wire::OrderRestated& e) {
+        if (OpenOrder* order = orders_.find(e.order_id)) set_leaves(*order, e.leaves_qty);
+    }
+
+    // What waited acts now: its collar is the market's.
+    void triggered(const wire::OrderTriggered& e) {
+        if (OpenOrder* order = orders_.find(e.order_id)) order->stop_px = 0;
+    }
+
+    void busted(const wire::TradeBusted& e) { amend(e, -e.qty); }
+    void corrected(const wire::TradeCorrected& e) { amend(e, e.qty - e.old_qty); }
+
+    template <class Event>
+    void amend(const Event& e, int64_t more) {
+        const int64_t bought = e.taker_side == wire::Side::buy ? more : -more;
+        exposures_[pair(e.taker_account, e.header.instrument)].position += bought;
+        exposures_[pair(e.maker_account, e.header.instrument)].position -= bought;
+    }
+
+    // Positions stay: what was traded was traded.
+    void status_changed(const wire::InstrumentStatusChanged& e) {
+        if (e.status == wire::InstrumentStatus::delisted && e.header.instrument < instruments_.size()) instruments_[e.header.instrument] = {};
+    }
+
+    void set_leaves(OpenOrder& order, int64_t leaves) {
+        open(order) += leaves - order.leaves;
+        order.leaves = leaves;
     }
 
     int64_t& open(const OpenOrder& order) {
@@ -348,7 +467,7 @@ class Risk {
         Instrument& in = instruments_[id];
         const int64_t reference = d.reference_price ? d.reference_price : in.reference;
         in = {d.tick_size, d.lot_size, d.max_qty ? d.max_qty : MAX_QTY, std::max<int64_t>(d.min_price, 1),
-              d.max_price ? d.max_price : MAX_PRICE, d.collar_bps, uint32_t(d.status)};
+              d.max_price ? d.max_price : MAX_PRICE, d.collar_bps, 1};
         set_reference(in, reference);
     }
 
@@ -356,7 +475,9 @@ class Risk {
         if (l.decision != Reason::unspecified) return;
         if (l.account >= accounts_.size()) accounts_.resize(l.account + 1);
         Account& a = accounts_[l.account];
-        a = {l.max_order_qty, l.max_notional, l.max_position, 1, a.killed};
+        const wire::SelfTrade self_trade = l.self_trade == wire::SelfTrade::unspecified ? wire::SelfTrade::allow : l.self_trade;
+        a = {l.max_order_qty, l.max_notional, l.max_position, l.self_trade_group ? MAX_GROUPS + l.self_trade_group : l.account,
+             true, a.killed, uint16_t(self_trade)};
     }
 
     void kill(const wire::KillSwitch& k) {
@@ -371,6 +492,7 @@ class Risk {
     FlatMap<Exposure> exposures_;       // by account, instrument
     FlatMap<uint64_t> last_cl_ord_;     // by source + 1, account
     OpenOrders orders_;
+    int64_t asked_stop_px_ = 0;  // by the ReplaceOrder folded last: its OrderReplaced, which comes next, does not say it
 };
 
 }  // namespace tapewire::risk

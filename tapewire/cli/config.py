@@ -40,7 +40,7 @@ def show(path: Path | None, as_json: bool) -> None:
             section = head
             name, _, number = head.partition("[")
             click.echo(f"\n[[{name}]]" if number else f"\n[{name}]")
-        click.echo(f"{f'{key} = {json.dumps(value)}':<58} # {origin}")
+        click.echo(f"{f'{key} = {_toml(value)}':<58} # {origin}")
 
 
 def _rows(loaded: Loaded) -> list[tuple[str, Any, str]]:
@@ -75,6 +75,20 @@ def _plain(section: Section, name: str, hint: Any) -> Any:
     extra = info.extra if isinstance(info, msgspec.inspect.Metadata) else None
     if extra and "decimal" in extra:
         return to_text(value, getattr(section, extra["decimal"]))
+    return _as_plain(value)
+
+
+def _as_plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, Section):
+        return {name: _as_plain(inner) for name, inner in msgspec.structs.asdict(value).items()}
+    return [_as_plain(inner) for inner in value] if isinstance(value, tuple) else value
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)

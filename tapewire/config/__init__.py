@@ -23,6 +23,7 @@ from tapewire.config.sections import (
     Flusher,
     Instrument,
     Nats,
+    Producer,
     Publisher,
     Section,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "Instrument",
     "Loaded",
     "Nats",
+    "Producer",
     "Publisher",
     "load",
     "load_with_origins",
@@ -94,6 +96,12 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
     parts["feeds"] = _feeds(reader, tree)
     for at, instrument in enumerate(parts["instruments"]):
         _check_instrument(instrument, f"instrument[{at}]")
+    for at, producer in enumerate(parts["engine"].producers):
+        if producer.role == "operator" and producer.accounts:
+            raise ConfigError(
+                f"engine.producers[{at}].accounts: holds {list(producer.accounts)}; expected none, as the role "
+                f"operator ({producer.name}) acts for every account"
+            )
     if "data" not in tree:
         parts["data"] = Path(".tapewire") / config.env
     if "rings" not in tree:

@@ -18,6 +18,9 @@ from tapewire.folders import Folders
 Durability = Literal["memory", "disk"]
 Idle = Literal["spin", "yield", "futex"]
 Venue = Literal["binance", "coinbase", "kraken"]
+Role = Literal["operator", "trader"]
+OpeningStatus = Literal["trading", "halted", "closed", "opening_auction", "closing_auction", "halt_auction"]
+SelfTrade = Literal["allow", "cancel_newest", "cancel_oldest", "cancel_both", "decrement_and_cancel"]
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}\Z", extra={"allowed": "1 to 31 of a-z, 0-9, - and _"})]
 Ticker = Annotated[str, Meta(pattern=r"^[!-~]{1,31}\Z", extra={"allowed": "1 to 31 printable ASCII characters"})]
@@ -28,6 +31,9 @@ Batch = Annotated[int, Meta(ge=1, le=4096)]
 Exponent = Annotated[int, Meta(ge=-18, le=18)]
 Seconds = Annotated[float, Meta(ge=0.05, le=3600.0)]
 Amount = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+AccountNumber = Annotated[int, Meta(ge=1, le=(1 << 20) - 1)]
+BandBps = Annotated[int, Meta(ge=0, le=10_000)]
+Milliseconds = Annotated[int, Meta(ge=0, le=86_400_000)]
 Price = Annotated[int, Meta(ge=0, extra={"decimal": "price_exponent"})]
 Qty = Annotated[int, Meta(ge=0, extra={"decimal": "qty_exponent"})]
 
@@ -51,6 +57,17 @@ class Nats(Section, frozen=True, kw_only=True):
     """Bytes that may wait for the socket (or for a reconnection) before publishing is refused."""
 
 
+class Producer(Section, frozen=True, kw_only=True):
+    """One of `[engine] producers`: who may send commands, by an inbound ring of its own."""
+
+    name: Name
+    """Of the ring."""
+    role: Role = "trader"
+    """trader: orders, replaces, cancels. operator: everything."""
+    accounts: tuple[AccountNumber, ...] = ()
+    """Those a trader may act for; left out: every account."""
+
+
 class Engine(Section, frozen=True, kw_only=True):
     """`[engine]`: risk, journal and matcher of one shard."""
 
@@ -66,8 +83,11 @@ class Engine(Section, frozen=True, kw_only=True):
     """Size of a tape segment, bytes: a power of two."""
     snapshot_every: Annotated[int, Meta(ge=0, le=1 << 40)] = 1_000_000
     """Records between snapshots; 0: none."""
-    producers: Annotated[tuple[Name, ...], Meta(max_length=63)] = ("operator", "traders")
-    """Names of the inbound rings, up to 63. The tape refers to them by place: append, never reorder or remove."""
+    producers: Annotated[tuple[Producer, ...], Meta(max_length=63)] = (
+        Producer(name="operator", role="operator"),
+        Producer(name="traders"),
+    )
+    """Up to 63 of `{ name, role, accounts }`. The tape refers to them by place: append, never reorder or remove."""
     ring_bytes: RingBytes = 1 << 20
     """Capacity of each inbound ring, bytes: a power of two."""
     core: Annotated[int, Meta(ge=-1, le=1023)] = -1
@@ -95,6 +115,16 @@ class Instrument(Section, frozen=True, kw_only=True):
     min_price: Price = 0
     max_price: Price = 0
     """Both inclusive; 0: the platform's bound."""
+    static_band_bps: BandBps = 0
+    """Price band around the reference price, then each auction's price, in 1/10,000; 0: none."""
+    dynamic_band_bps: BandBps = 0
+    """Price band around the last trade before an order, in 1/10,000; 0: none."""
+    limit_state_ms: Milliseconds = 0
+    """How long the best price may stand at a band's edge before the instrument pauses; 0: for ever."""
+    pause_ms: Milliseconds = 0
+    """How long such a pause collects orders before trading resumes; 0: until the operator says."""
+    status: OpeningStatus = "trading"
+    """In which it is first defined. From then on its status is the operator's and the market's affair."""
 
     def definition(self, instrument: int) -> m.InstrumentDefinition:
         """The operator's command that opens this instrument under the dense id `instrument` (from 1)."""
@@ -110,14 +140,18 @@ class Instrument(Section, frozen=True, kw_only=True):
             collar_bps=self.collar_bps,
             price_exponent=self.price_exponent,
             qty_exponent=self.qty_exponent,
-            status=m.InstrumentStatus.trading,
+            static_band_bps=self.static_band_bps,
+            dynamic_band_bps=self.dynamic_band_bps,
+            limit_state_ms=self.limit_state_ms,
+            pause_ms=self.pause_ms,
+            status=m.InstrumentStatus[self.status],
         )
 
 
 class Account(Section, frozen=True, kw_only=True):
     """`[[account]]`: an account that may trade, and its limits. They are mantissas: they span instruments."""
 
-    account: Annotated[int, Meta(ge=1, le=(1 << 20) - 1)]
+    account: AccountNumber
     """Its number; the key of `<env>.house.exec.<account>`."""
     max_order_qty: Amount = 0
     """Largest quantity of one order, at the instrument's qty_exponent; 0: the platform's bound."""
@@ -125,6 +159,10 @@ class Account(Section, frozen=True, kw_only=True):
     """Largest price x quantity of one order, at price_exponent + qty_exponent; 0: the platform's bound."""
     max_position: Annotated[int, Meta(ge=0, le=1 << 60)] = 0
     """Per instrument and direction, open orders counted as filled, at qty_exponent; 0: the platform's bound."""
+    self_trade_group: Annotated[int, Meta(ge=0, le=(1 << 20) - 1)] = 0
+    """Accounts of one group do not trade with each other, see self_trade; 0: the account is a group of its own."""
+    self_trade: SelfTrade = "allow"
+    """What its orders do on meeting one of their group, unless they say otherwise themselves."""
 
     def limits(self) -> m.AccountLimits:
         """The operator's command that opens this account."""
@@ -133,6 +171,8 @@ class Account(Section, frozen=True, kw_only=True):
             max_order_qty=self.max_order_qty,
             max_notional=self.max_notional,
             max_position=self.max_position,
+            self_trade_group=self.self_trade_group,
+            self_trade=m.SelfTrade[self.self_trade],
         )
 
 

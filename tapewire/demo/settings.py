@@ -16,7 +16,12 @@ url = {nats}
 
 [engine]
 durability = "disk"     # an answer waits for fdatasync
-producers = ["operator", "traders", "example", "demo"]
+producers = [
+    {{ name = "operator", role = "operator" }},
+    {{ name = "traders" }},
+    {{ name = "example" }},
+    {{ name = "demo" }},
+]
 segment_bytes = {segment_bytes}
 snapshot_every = 100_000
 

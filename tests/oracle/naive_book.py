@@ -1,405 +1,332 @@
 """The obvious matcher: lists that are sorted again whenever it matters, and no cleverness at all.
 
 It reads and writes the same messages as `services.matcher.Matcher` and the same snapshot bytes, but shares nothing with
-it but the rules (services/matcher/README.md). A queue is a Python list, finding an order is a search, depth is a sum.
+it but the rules. Each rule can be read here in one place:
+
+    naive_state.py      orders, instruments, priority, price bands
+    naive_checks.py     which orders are refused; naive_operator_checks.py: which other commands
+    naive_trading.py    what happens inside one instrument: matching, self-trade prevention, stops, auctions
+    naive_auction.py    the price of an auction
+    naive_snapshot.py   the state as bytes
+    naive_book.py       what each command does
 """
 
 from __future__ import annotations
 
 import hashlib
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 from tapewire import messages as m
+from tests.oracle import naive_snapshot
+from tests.oracle.naive_auction import Outcome
+from tests.oracle.naive_checks import AT_ONCE, AUCTION_ONLY
+from tests.oracle.naive_state import MAX_LIVE_ORDERS, MAX_PRICE, MAX_QTY, Instrument, Order, Refused, Status
+from tests.oracle.naive_trading import Trading, Why, later
 
-MAX_PRICE = MAX_QTY = 2**50
-MAX_LEVEL_QTY = 2**62
-MAX_ORDER_ID = 2**44 - 1
-MAX_INSTRUMENTS = 2**20
-MAX_LIVE_ORDERS = 2**26
+__all__ = ["NaiveMatcher"]
 
-R = m.RejectReason
-
-
-class Refused(Exception):
-    """A command is refused: why, and the two numbers that were compared."""
-
-    def __init__(self, reason: m.RejectReason, value: int, limit: int) -> None:
-        super().__init__(reason.name, value, limit)
-        self.reason, self.value, self.limit = reason, value, limit
-
-
-@dataclass
-class Resting:
-    id: int
-    account: int
-    instrument: int
-    side: m.Side
-    price: int
-    qty: int
-    leaves: int
-    time_in_force: m.TimeInForce
-    post_only: bool
-    arrived: int
-    """Its place in time: a greater number stands further back."""
-
-
-@dataclass
-class Instrument:
-    tick: int
-    lot: int
-    max_qty: int
-    min_price: int
-    max_price: int
-    status: m.InstrumentStatus
+ORDER_COMMANDS = (m.NewOrder, m.CancelOrder, m.ReplaceOrder)
 
 
 def signed(n: int) -> int:
     return n - 2**64 if n >= 2**63 else n
 
 
-def opposite(side: m.Side) -> m.Side:
-    return m.Side.sell if side == m.Side.buy else m.Side.buy
-
-
-@dataclass
-class NaiveMatcher:
-    max_live_orders: int = MAX_LIVE_ORDERS
-    instruments: dict[int, Instrument] = field(default_factory=dict)
-    live: list[Resting] = field(default_factory=list)
-    next_match_id: int = 1
-    last_order_id: int = 0
-    arrivals: int = 0
-
+class NaiveMatcher(Trading):
     def apply(self, command: bytes) -> list[bytes]:
-        """The events of one command, as the compiled matcher's Python face numbers them."""
+        """The events of one command, numbered from just past its seq."""
         c = m.decode(command)
-        if getattr(c, "decision", None) != R.unspecified:
+        if getattr(c, "decision", None) != m.RejectReason.unspecified:
             return []
-        events = [bytes(e) for e in self._events(c)]
-        return [bytes(m.decode(e).replace(seq=c.seq + 1 + i)) for i, e in enumerate(events)]
-
-    def _events(self, c: m.Message) -> Iterator[m.Message]:
+        self.command, self.events, self.traded = c, [], set()
         try:
-            match c:
-                case m.NewOrder():
-                    yield from self._new(c)
-                case m.CancelOrder():
-                    yield self._cancelled(c, self._owned(c), m.CancelReason.requested, c.cl_ord_id)
-                case m.ReplaceOrder():
-                    yield from self._replace(c)
-                case m.MassCancel():
-                    yield from self._mass_cancel(c)
-                case m.KillSwitch():
-                    if c.cancel_open:
-                        yield from self._cancel_all(c, c.account, 0, m.Side.unspecified, m.CancelReason.kill_switch, 0)
-                case m.InstrumentDefinition():
-                    self._define(c)
+            count = self.carry_out(c)
         except Refused as refused:
-            event = m.OrderRejected if isinstance(c, m.NewOrder | m.InstrumentDefinition) else m.CancelRejected
-            known = c.FIELDS
-            yield event(
-                **self._header(c),
-                order_id=getattr(c, "order_id", 0),
-                cl_ord_id=getattr(c, "cl_ord_id", 0),
-                account=getattr(c, "account", 0) if "account" in known else 0,
-                reason=refused.reason,
-                value=signed(refused.value),
-                limit=refused.limit,
-            )
+            self.refuse(c, refused)
+        else:
+            if not isinstance(c, ORDER_COMMANDS):
+                self.completed(c, count)
+        return [bytes(event) for event in self.events]
 
-    def _header(self, c: m.Message, instrument: int | None = None) -> dict[str, object]:
-        return {
-            "cause": c.seq,
-            "ts": c.ts,
-            "ts_event": c.ts_event,
-            "ts_recv": c.ts_recv,
-            "origin_seq": c.origin_seq,
-            "source": c.source,
-            "instrument": c.instrument if instrument is None else instrument,
-        }
+    def carry_out(self, c: m.Message) -> int:
+        """Returns what CommandCompleted counts."""
+        match c:
+            case m.NewOrder():
+                self.new(c)
+            case m.CancelOrder():
+                order = self.check_owner(c)
+                self.cancel(order, Why.requested, c.cl_ord_id)
+                self.end_of_step(self.instruments[order.instrument])
+            case m.ReplaceOrder():
+                self.replace(c)
+            case m.MassCancel():
+                return self.mass_cancel(c)
+            case m.KillSwitch() if c.cancel_open:
+                fits = [o for o in self.live if c.account in (0, o.account)]
+                return self.cancel_all(fits, Why.kill_switch, 0)
+            case m.InstrumentDefinition():
+                self.define(c)
+            case m.SetInstrumentStatus():
+                return self.set_status(c)
+            case m.AdvanceClock():
+                return self.advance(c)
+            case m.BustTrade():
+                self.bust(c)
+            case m.CorrectTrade():
+                self.correct(c)
+        return 0
 
-    # Orders coming in
+    def refuse(self, c: m.Message, refused: Refused) -> None:
+        cancels = isinstance(c, m.CancelOrder | m.ReplaceOrder | m.MassCancel)
+        self.say(
+            m.CancelRejected if cancels else m.OrderRejected,
+            c.instrument,
+            order_id=getattr(c, "order_id", 0),
+            cl_ord_id=getattr(c, "cl_ord_id", 0),
+            account=getattr(c, "account", 0),
+            reason=refused.reason,
+            value=signed(refused.value),
+            limit=signed(refused.limit),
+        )
 
-    def _new(self, c: m.NewOrder) -> Iterator[m.Message]:
-        if c.order_id <= self.last_order_id:
-            raise Refused(R.invalid_field, c.order_id, 0)
-        if c.order_id > MAX_ORDER_ID:
-            raise Refused(R.capacity, c.order_id, MAX_ORDER_ID)
-        self.last_order_id = c.order_id
-        self._check_new(c)
-        yield m.OrderAccepted(
-            **self._header(c),
-            order_id=c.order_id,
+    def completed(self, c: m.Message, count: int) -> None:
+        fields = {"cl_ord_id": getattr(c, "cl_ord_id", 0), "account": getattr(c, "account", 0)}
+        self.say(m.CommandCompleted, c.instrument, **fields, count=count, command=m.type_of(bytes(c)))
+
+    # Orders
+
+    def new(self, c: m.NewOrder) -> None:
+        order = self.check_new(c)
+        i = self.instruments[c.instrument]
+        waits = self.waits(i, order)
+        self.say(
+            m.OrderAccepted,
+            i.id,
+            order_id=order.id,
             cl_ord_id=c.cl_ord_id,
-            price=c.price,
-            qty=c.qty,
-            account=c.account,
-            side=c.side,
-            ord_type=c.ord_type,
-            time_in_force=c.time_in_force,
+            price=order.price,
+            qty=order.qty,
+            account=order.account,
+            side=order.side,
+            ord_type=order.ord_type,
+            time_in_force=order.time_in_force,
+            stop_px=order.stop_px,
+            display_qty=order.display_qty,
+            expire_time=order.expire_time,
+            session=order.session,
+            hidden=order.hidden,
+            post_only=order.post_only,
+            waiting=waits,
         )
-        order = Resting(
-            c.order_id, c.account, c.instrument, c.side, c.price, c.qty, c.qty, c.time_in_force, c.post_only, 0
-        )
-        yield from self._match(c, order, None if self._unpriced(c) else c.price)
+        if waits:
+            self.park(i, order)
+        elif i.trading:
+            self.trade(i, order)
+        else:
+            self.queue(i, order)
+        self.end_of_step(i)
+
+    def trade(self, i: Instrument, order: Order) -> None:
+        self.match(i, order)
         if order.leaves == 0:
             return
-        if c.ord_type == m.OrdType.limit and c.time_in_force in (m.TimeInForce.day, m.TimeInForce.gtc):
-            self._queue(order)
-            return
-        market = c.ord_type == m.OrdType.market
-        reason = m.CancelReason.market_remainder if market else m.CancelReason.immediate_or_cancel
-        yield self._cancelled(c, order, reason, 0)
-
-    @staticmethod
-    def _unpriced(c: m.NewOrder) -> bool:
-        return bool(c.ord_type == m.OrdType.market and c.price == 0)
-
-    def _check_new(self, c: m.NewOrder) -> None:
-        instrument = self._trading(c.instrument)
-        market = c.ord_type == m.OrdType.market
-        if c.side not in (m.Side.buy, m.Side.sell):
-            raise Refused(R.invalid_field, c.side, 0)
-        if c.ord_type not in (m.OrdType.limit, m.OrdType.market):
-            raise Refused(R.invalid_field, c.ord_type, 0)
-        if c.time_in_force not in list(m.TimeInForce)[1:]:
-            raise Refused(R.invalid_field, c.time_in_force, 0)
-        now_or_never = c.time_in_force in (m.TimeInForce.ioc, m.TimeInForce.fok)
-        if c.post_only and market:
-            raise Refused(R.invalid_field, c.ord_type, 0)
-        if c.post_only and now_or_never:
-            raise Refused(R.invalid_field, c.time_in_force, 0)
-        self._check_qty(instrument, c.qty)
-        against = self._side(c.instrument, opposite(c.side))
-        if market:
-            if c.price < 0:
-                raise Refused(R.invalid_price, c.price, 0)
-            if not against:
-                raise Refused(R.no_liquidity, c.qty, 0)
+        if order.ord_type == m.OrdType.market:
+            self.cancel(order, Why.market_remainder)
+        elif order.time_in_force in AT_ONCE:
+            self.cancel(order, Why.immediate_or_cancel)
         else:
-            self._check_price(instrument, c.price)
-            if c.post_only and against and self._crosses(c.side, c.price, against[0].price):
-                raise Refused(R.would_cross, c.price, against[0].price)
-            if not now_or_never:
-                if len(self.live) >= self.max_live_orders:
-                    raise Refused(R.capacity, len(self.live), self.max_live_orders)
-                self._check_level(c.instrument, c.side, c.price, c.qty, skip=0)
-        if c.time_in_force == m.TimeInForce.fok:
-            reach = [o for o in against if self._unpriced(c) or self._crosses(c.side, c.price, o.price)]
-            available = sum(o.leaves for o in reach)
-            if available < c.qty:
-                raise Refused(R.would_not_fill, c.qty, available)
+            self.queue(i, order)
 
-    def _match(self, c: m.Message, taker: Resting, limit: int | None) -> Iterator[m.Message]:
-        for maker in self._side(taker.instrument, opposite(taker.side)):
-            if taker.leaves == 0 or (limit is not None and not self._crosses(taker.side, limit, maker.price)):
-                return
-            qty = min(taker.leaves, maker.leaves)
-            taker.leaves -= qty
-            maker.leaves -= qty
-            if maker.leaves == 0:
-                self.live.remove(maker)
-            yield m.OrderExecuted(
-                **self._header(c, taker.instrument),
-                match_id=self.next_match_id,
-                maker_order_id=maker.id,
-                taker_order_id=taker.id,
-                price=maker.price,
-                qty=qty,
-                maker_leaves_qty=maker.leaves,
-                taker_leaves_qty=taker.leaves,
-                maker_account=maker.account,
-                taker_account=taker.account,
-                aggressor=taker.side,
-            )
-            self.next_match_id += 1
-
-    def _replace(self, c: m.ReplaceOrder) -> Iterator[m.Message]:
-        order = self._owned(c)
-        instrument = self._trading(order.instrument)
-        self._check_qty(instrument, c.qty)
-        self._check_price(instrument, c.price)
-        cum = order.qty - order.leaves
-        if c.qty <= cum:
-            yield self._cancelled(c, order, m.CancelReason.requested, c.cl_ord_id)
-            return
-        against = self._side(order.instrument, opposite(order.side))
-        if order.post_only and against and self._crosses(order.side, c.price, against[0].price):
-            raise Refused(R.would_cross, c.price, against[0].price)
-        self._check_level(order.instrument, order.side, c.price, c.qty - cum, skip=order.id)
-        keeps = c.price == order.price and c.qty <= order.qty
-        yield m.OrderReplaced(
-            **self._header(c, order.instrument),
-            order_id=order.id,
+    def replace(self, c: m.ReplaceOrder) -> None:
+        new = self.check_replace(c)
+        old = self.check_owner(c)
+        i = self.instruments[old.instrument]
+        if new is None:
+            self.cancel(old, Why.requested, c.cl_ord_id)
+            return self.end_of_step(i)
+        waits = old in i.waiting
+        keeps = self.keeps_place(old, new, waits)
+        self.say(
+            m.OrderReplaced,
+            i.id,
+            order_id=new.id,
             cl_ord_id=c.cl_ord_id,
-            price=c.price,
-            qty=c.qty,
-            leaves_qty=c.qty - cum,
-            old_price=order.price,
-            old_leaves_qty=order.leaves,
-            account=order.account,
-            side=order.side,
+            price=new.price,
+            qty=new.qty,
+            leaves_qty=new.leaves,
+            old_price=old.price,
+            old_leaves_qty=old.leaves,
+            account=new.account,
+            side=new.side,
             priority_kept=keeps,
         )
-        order.price, order.qty, order.leaves = c.price, c.qty, c.qty - cum
+        self.remove(old)
         if keeps:
-            return
-        self.live.remove(order)
-        yield from self._match(c, order, order.price)
-        if order.leaves:
-            self._queue(order)
+            new.part = min(new.part, new.leaves)
+            (i.waiting if waits else i.book).append(new)
+        elif waits:
+            self.park(i, new)
+        elif i.trading:
+            self.trade(i, new)
+        else:
+            self.queue(i, new)
+        self.end_of_step(i)
 
-    # Orders going out
+    @staticmethod
+    def keeps_place(old: Order, new: Order, waits: bool) -> bool:
+        moves = new.stop_px != old.stop_px if waits else new.price != old.price
+        return not moves and new.leaves <= old.leaves
 
-    def _cancelled(self, c: m.Message, order: Resting, reason: m.CancelReason, cl_ord_id: int) -> m.OrderCancelled:
-        self.live = [o for o in self.live if o is not order]
-        return m.OrderCancelled(
-            **self._header(c, order.instrument),
-            order_id=order.id,
-            cl_ord_id=cl_ord_id,
-            price=order.price,
-            cancelled_qty=order.leaves,
-            cum_qty=order.qty - order.leaves,
-            account=order.account,
-            side=order.side,
-            reason=reason,
-        )
+    # Many orders at once
 
-    def _mass_cancel(self, c: m.MassCancel) -> Iterator[m.Message]:
-        why = m.CancelReason
-        if c.side not in list(m.Side):
-            raise Refused(R.invalid_field, c.side, 0)
-        if c.reason not in (why.unspecified, why.requested, why.mass_cancel, why.disconnected, why.kill_switch):
-            raise Refused(R.invalid_field, c.reason, 0)
-        if c.instrument and c.instrument not in self.instruments:
-            raise Refused(R.unknown_instrument, c.instrument, 0)
-        reason = why.mass_cancel if c.reason in (why.unspecified, why.requested) else c.reason
-        yield from self._cancel_all(c, c.account, c.instrument, c.side, reason, c.cl_ord_id)
+    def mass_cancel(self, c: m.MassCancel) -> int:
+        self.check_mass_cancel(c)
+        fits = [
+            o
+            for o in self.live
+            if c.account in (0, o.account)
+            and c.instrument in (0, o.instrument)
+            and c.side in (m.Side.unspecified, o.side)
+            and c.session in (0, o.session)
+        ]
+        plain = c.reason in (Why.unspecified, Why.requested)
+        return self.cancel_all(fits, Why.mass_cancel if plain else c.reason, c.cl_ord_id)
 
-    def _cancel_all(
-        self, c: m.Message, account: int, instrument: int, side: m.Side, reason: m.CancelReason, cl_ord_id: int
-    ) -> Iterator[m.Message]:
-        for order in sorted(self.live, key=lambda o: (o.instrument, o.id)):
-            fits = account in (0, order.account) and instrument in (0, order.instrument)
-            if fits and side in (m.Side.unspecified, order.side):
-                yield self._cancelled(c, order, reason, cl_ord_id)
+    def cancel_all(self, orders: Iterable[Order], reason: m.CancelReason, cl_ord_id: int) -> int:
+        """By instrument, then order id; then the end of the step in each instrument."""
+        orders = sorted(orders, key=lambda o: (o.instrument, o.id))
+        for order in orders:
+            self.cancel(order, reason, cl_ord_id)
+        for id in sorted({o.instrument for o in orders}):
+            self.end_of_step(self.instruments[id])
+        return len(orders)
 
     # Instruments
 
-    def _define(self, d: m.InstrumentDefinition) -> None:
-        if not 0 < d.instrument < MAX_INSTRUMENTS:
-            raise Refused(R.capacity, d.instrument, MAX_INSTRUMENTS - 1)
-        if not 0 < d.tick_size <= MAX_PRICE:
-            raise Refused(R.invalid_price, d.tick_size, MAX_PRICE)
-        if not 0 < d.lot_size <= MAX_QTY:
-            raise Refused(R.invalid_qty, d.lot_size, MAX_QTY)
-        if not 0 <= d.max_qty <= MAX_QTY:
-            raise Refused(R.invalid_qty, d.max_qty, MAX_QTY)
-        for price in (d.min_price, d.max_price):
-            if not 0 <= price <= MAX_PRICE:
-                raise Refused(R.invalid_price, price, MAX_PRICE)
-        if d.max_price and d.min_price > d.max_price:
-            raise Refused(R.invalid_price, d.min_price, d.max_price)
-        if d.status not in list(m.InstrumentStatus)[1:]:
-            raise Refused(R.invalid_field, d.status, 0)
-        old = self.instruments.get(d.instrument)
-        if old and any(o.instrument == d.instrument for o in self.live):
-            if d.tick_size != old.tick:
-                raise Refused(R.instrument_exists, d.tick_size, old.tick)
-            if d.lot_size != old.lot:
-                raise Refused(R.instrument_exists, d.lot_size, old.lot)
-        self.instruments[d.instrument] = Instrument(
-            d.tick_size, d.lot_size, d.max_qty or MAX_QTY, max(d.min_price, 1), d.max_price or MAX_PRICE, d.status
+    def define(self, d: m.InstrumentDefinition) -> None:
+        self.check_definition(d)
+        i = self.instruments.get(d.instrument)
+        if i is None:
+            i = Instrument(d.instrument, 1, 1, 1, 1, 1, d.status)
+            self.instruments[i.id] = i
+        i.tick, i.lot = d.tick_size, d.lot_size
+        i.max_qty, i.min_price, i.max_price = d.max_qty or MAX_QTY, max(d.min_price, 1), d.max_price or MAX_PRICE
+        i.static_bps, i.dynamic_bps = d.static_band_bps, d.dynamic_band_bps
+        i.limit_state_ms, i.pause_ms = d.limit_state_ms, d.pause_ms
+        if d.reference_price:
+            i.reference_price = i.static_reference = d.reference_price
+        if i.trading:
+            i.set_band()
+            self.enforce_band(i)
+        self.end_of_step(i)
+
+    def set_status(self, c: m.SetInstrumentStatus) -> int:
+        self.check_set_status(c)
+        concerned = [c.instrument] if c.instrument else sorted(self.instruments)
+        return sum(self.change_status(self.instruments[id], c.status, c.reason, c.resume_time) for id in concerned)
+
+    def change_status(self, i: Instrument, status: Status, reason: m.StatusReason, resume_time: int) -> bool:
+        """False if it was in that status already."""
+        if i.status == status:
+            i.resume_time = resume_time
+            return False
+        auction = self.uncross(i) if status in (Status.trading, Status.closed) else Outcome()
+        for order in sorted(i.live, key=lambda o: o.id):
+            if why := self.ends_with(i, order, status):
+                self.cancel(order, why)
+        told = auction.told()
+        self.say(
+            m.InstrumentStatusChanged,
+            i.id,
+            status=status,
+            old_status=i.status,
+            reason=reason,
+            resume_time=resume_time,
+            auction_price=told[0],
+            auction_qty=told[1],
         )
-
-    # What is where
-
-    def _queue(self, order: Resting) -> None:
-        self.arrivals += 1
-        order.arrived = self.arrivals
-        self.live.append(order)
-
-    def _side(self, instrument: int, side: m.Side) -> list[Resting]:
-        """The side's orders as they would be matched: best price first, then first come."""
-        sign = -1 if side == m.Side.buy else 1
-        mine = [o for o in self.live if o.instrument == instrument and o.side == side]
-        return sorted(mine, key=lambda o: (sign * o.price, o.arrived))
-
-    def _levels(self, instrument: int, side: m.Side) -> list[tuple[int, list[Resting]]]:
-        levels: dict[int, list[Resting]] = {}
-        for order in self._side(instrument, side):
-            levels.setdefault(order.price, []).append(order)
-        return list(levels.items())
+        i.status, i.status_reason = status, reason
+        i.indicated = Outcome().told()
+        if auction.qty:
+            i.static_reference = auction.price
+        if status == Status.trading:
+            i.set_band()
+            self.enforce_band(i)
+            self.run_stops(i)
+        if status == Status.closing_auction:
+            self.join_close(i)
+        if status == Status.delisted:
+            del self.instruments[i.id]
+        i.limit_state, i.limit_due, i.resume_time = m.LimitState.normal, 0, resume_time
+        self.end_of_step(i)
+        return True
 
     @staticmethod
-    def _crosses(side: m.Side, price: int, other: int) -> bool:
-        return price >= other if side == m.Side.buy else price <= other
+    def ends_with(i: Instrument, order: Order, status: Status) -> m.CancelReason | None:
+        """Why `order` does not outlive the change to `status`; None if it does."""
+        waits = order in i.waiting
+        if status == Status.delisted:
+            return Why.delisted
+        if status == Status.closed and order.time_in_force == m.TimeInForce.day:
+            return Why.expired
+        over = status == Status.closed or (status == Status.trading and not waits)
+        if over and order.time_in_force in AUCTION_ONLY:
+            return Why.auction_remainder
+        if over and not waits and order.ord_type == m.OrdType.market:
+            return Why.market_remainder
+        return None
 
-    def _trading(self, id: int) -> Instrument:
-        if id not in self.instruments:
-            raise Refused(R.unknown_instrument, id, 0)
-        if self.instruments[id].status != m.InstrumentStatus.trading:
-            raise Refused(R.instrument_halted, id, self.instruments[id].status)
-        return self.instruments[id]
+    # Time
 
-    def _owned(self, c: m.CancelOrder | m.ReplaceOrder) -> Resting:
-        for order in self.live:
-            if order.id == c.order_id:
-                if order.account != c.account:
-                    raise Refused(R.not_your_order, c.order_id, 0)
-                return order
-        raise Refused(R.unknown_order, c.order_id, 0)
+    def advance(self, c: m.AdvanceClock) -> int:
+        self.check_clock(c)
+        self.clock = c.up_to
+        gtd = [o for o in self.live if o.time_in_force == m.TimeInForce.gtd]
+        self.cancel_all([o for o in gtd if o.expire_time <= c.up_to], Why.expired, 0)
+        changed = 0
+        why = m.StatusReason
+        for _, i in sorted(self.instruments.items()):
+            if i.trading and i.limit_due and i.limit_due <= c.up_to:
+                changed += self.change_status(i, Status.halt_auction, why.price_band, later(c.up_to, i.pause_ms))
+            elif i.resume_time and i.resume_time <= c.up_to:
+                paused = i.status_reason == why.price_band
+                changed += self.change_status(i, Status.trading, why.price_band if paused else why.schedule, 0)
+        return changed
+
+    # Trades that are taken back or corrected
+
+    def bust(self, c: m.BustTrade) -> None:
+        self.check_trade(c)
+        self.amended[c.match_id] = (c.price, 0)
+        self.say(m.TradeBusted, c.instrument, price=c.price, qty=c.qty, **self.whose_trade(c))
+
+    def correct(self, c: m.CorrectTrade) -> None:
+        self.check_trade(c)
+        self.amended[c.match_id] = (c.new_price, c.new_qty)
+        old = {"old_price": c.price, "old_qty": c.qty}
+        self.say(m.TradeCorrected, c.instrument, price=c.new_price, qty=c.new_qty, **old, **self.whose_trade(c))
 
     @staticmethod
-    def _check_qty(instrument: Instrument, qty: int) -> None:
-        if qty <= 0:
-            raise Refused(R.invalid_qty, qty, instrument.lot)
-        if qty > instrument.max_qty:
-            raise Refused(R.invalid_qty, qty, instrument.max_qty)
-        if qty % instrument.lot:
-            raise Refused(R.invalid_qty, qty, instrument.lot)
+    def whose_trade(c: m.BustTrade | m.CorrectTrade) -> dict[str, object]:
+        return {
+            "match_id": c.match_id,
+            "maker_order_id": c.maker_order_id,
+            "taker_order_id": c.taker_order_id,
+            "maker_account": c.maker_account,
+            "taker_account": c.taker_account,
+            "taker_side": c.taker_side,
+        }
 
-    @staticmethod
-    def _check_price(instrument: Instrument, price: int) -> None:
-        if price < instrument.min_price:
-            raise Refused(R.invalid_price, price, instrument.min_price)
-        if price > instrument.max_price:
-            raise Refused(R.invalid_price, price, instrument.max_price)
-        if price % instrument.tick:
-            raise Refused(R.off_tick, price, instrument.tick)
-
-    def _check_level(self, instrument: int, side: m.Side, price: int, qty: int, skip: int) -> None:
-        there = sum(o.leaves for o in self._side(instrument, side) if o.price == price and o.id != skip)
-        if there + qty > MAX_LEVEL_QTY:
-            raise Refused(R.capacity, there + qty, MAX_LEVEL_QTY)
-
-    def best(self, instrument: int) -> tuple[int, int, int, int]:
-        tops = []
-        for side in (m.Side.buy, m.Side.sell):
-            levels = self._levels(instrument, side)
-            tops += [levels[0][0], sum(o.leaves for o in levels[0][1])] if levels else [0, 0]
-        bid, bid_qty, ask, ask_qty = tops
-        return bid, bid_qty, ask, ask_qty
-
-    def depth(self, instrument: int, side: m.Side, n: int) -> list[tuple[int, int, int]]:
-        levels = self._levels(instrument, side)[:n]
-        return [(price, sum(o.leaves for o in queue), len(queue)) for price, queue in levels]
+    # State as bytes
 
     def snapshot(self) -> bytes:
-        """The layout of services/matcher/snapshot.hpp, written down a second time."""
-        words = [self.next_match_id, self.last_order_id, len(self.instruments)]
-        for id, i in sorted(self.instruments.items()):
-            words += [id, i.tick, i.lot, i.max_qty, i.min_price, i.max_price, i.status]
-            for side in (m.Side.buy, m.Side.sell):
-                levels = self._levels(id, side)
-                words.append(len(levels))
-                for price, queue in levels:
-                    words += [price, len(queue)]
-                    for o in queue:
-                        words += [o.id, o.leaves, o.qty, o.account | o.time_in_force << 32 | o.post_only << 48]
-        return b"TWMATCH1" + struct.pack(f"<{len(words)}Q", *words)
+        return naive_snapshot.write(self)
+
+    @classmethod
+    def restore(cls, snapshot: bytes, max_live_orders: int = MAX_LIVE_ORDERS) -> NaiveMatcher:
+        made = cls(max_live_orders)
+        naive_snapshot.read(snapshot, made)
+        return made
 
     def digest(self) -> str:
         return hashlib.sha256(self.snapshot()).hexdigest()

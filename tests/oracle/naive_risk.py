@@ -11,12 +11,26 @@ R = m.RejectReason
 MAX_PRICE = MAX_QTY = 2**50
 MAX_POSITION = 2**60
 MAX_IDS = 2**20
+LIMIT, MARKET, STOP, STOP_LIMIT = m.OrdType.limit, m.OrdType.market, m.OrdType.stop, m.OrdType.stop_limit
 Verdict = tuple[m.RejectReason, int, int]
 OK: Verdict = (R.unspecified, 0, 0)
 
 
 def clamp(value: int) -> int:
     return max(-(2**63), min(2**63 - 1, value))
+
+
+@dataclass
+class Open:
+    """A live order, in the book or waiting."""
+
+    account: int
+    instrument: int
+    buy: bool
+    leaves: int
+    ord_type: m.OrdType
+    cum: int = 0
+    stop_px: int = 0  # while it waits for it
 
 
 @dataclass
@@ -27,11 +41,13 @@ class NaiveRisk:
     killed: set[int] = field(default_factory=set)
     last_cl_ord_id: dict[tuple[int, int], int] = field(default_factory=dict)
     position: dict[tuple[int, int], int] = field(default_factory=dict)
-    # order id -> [account, instrument, is a buy, leaves, cum]
-    orders: dict[int, list[int]] = field(default_factory=dict)
+    orders: dict[int, Open] = field(default_factory=dict)
+    asked_stop_px: int = 0
 
     def open_qty(self, account: int, instrument: int, buy: bool) -> int:
-        return sum(o[3] for o in self.orders.values() if o[:3] == [account, instrument, buy])
+        return sum(
+            o.leaves for o in self.orders.values() if (o.account, o.instrument, o.buy) == (account, instrument, buy)
+        )
 
     def exposure(self, account: int, instrument: int) -> tuple[int, int, int]:
         return (
@@ -40,26 +56,35 @@ class NaiveRisk:
             self.open_qty(account, instrument, False),
         )
 
-    def check(self, c: m.Message) -> tuple[Verdict, int]:
-        """The decision, and the price a market order is given (0 for anything else)."""
+    def check(self, c: m.Message) -> tuple[Verdict, m.Message]:
+        """The decision, and the command as it is sequenced."""
         if isinstance(c, m.NewOrder):
             return self.check_new(c)
         if isinstance(c, m.ReplaceOrder):
-            return self.check_replace(c), 0
+            return self.check_replace(c)
         if isinstance(c, m.CancelOrder):
-            return self.check_sender(c, c.account, c.cl_ord_id), 0
+            return self.check_sender(c, c.account, c.cl_ord_id), c
         if isinstance(c, m.MassCancel):
-            if c.account and c.account not in self.limits:
-                return (R.unknown_account, c.account, 0), 0
-            if c.side > 2:
-                return (R.invalid_field, int(c.side), 0), 0
-            return self.check_cl_ord_id(c, c.account, c.cl_ord_id), 0
+            return self.check_mass_cancel(c), c
         if isinstance(c, m.InstrumentDefinition):
-            return self.check_instrument(c), 0
+            return self.check_instrument(c), c
         if isinstance(c, m.AccountLimits):
-            return self.check_limits(c), 0
-        assert isinstance(c, m.KillSwitch)
-        return ((R.unknown_account, c.account, 0) if c.account and c.account not in self.limits else OK), 0
+            return self.check_limits(c), c
+        if isinstance(c, m.BustTrade):
+            return self.check_trade(c, -c.qty), c
+        if isinstance(c, m.CorrectTrade):
+            return self.check_trade(c, c.new_qty - c.qty), c
+        if isinstance(c, m.KillSwitch):
+            return ((R.unknown_account, c.account, 0) if c.account and c.account not in self.limits else OK), c
+        assert isinstance(c, m.SetInstrumentStatus | m.AdvanceClock)
+        return OK, c
+
+    def check_mass_cancel(self, c: m.MassCancel) -> Verdict:
+        if c.account and c.account not in self.limits:
+            return R.unknown_account, c.account, 0
+        if c.side > 2:
+            return R.invalid_field, int(c.side), 0
+        return self.check_cl_ord_id(c, c.account, c.cl_ord_id)
 
     def check_cl_ord_id(self, c: m.Message, account: int, cl_ord_id: int) -> Verdict:
         last = self.last_cl_ord_id.get((c.source, account), 0)
@@ -70,35 +95,46 @@ class NaiveRisk:
             return R.unknown_account, account, 0
         return self.check_cl_ord_id(c, account, cl_ord_id)
 
-    def collar(self, i: int, buy: bool) -> int:
-        d, ref = self.instruments[i], self.reference.get(i, 0)
-        if not d.collar_bps or not ref:
+    def collar(self, i: int, buy: bool, stop_px: int) -> int:
+        d, around = self.instruments[i], stop_px or self.reference.get(i, 0)
+        if not d.collar_bps or not around:
             return 0
-        width = ref * d.collar_bps // 10_000
-        edge = (ref + width) // d.tick_size * d.tick_size if buy else -(-(ref - width) // d.tick_size) * d.tick_size
+        width = around * d.collar_bps // 10_000
+        edge = (
+            (around + width) // d.tick_size * d.tick_size if buy else -(-(around - width) // d.tick_size) * d.tick_size
+        )
         return max(d.tick_size, min(edge, d.max_price or MAX_PRICE))
 
     def check_qty(self, d: m.InstrumentDefinition, qty: int) -> Verdict:
         most = d.max_qty or MAX_QTY
         if qty <= 0:
             return R.invalid_qty, qty, d.lot_size
-        if qty > most:
-            return R.invalid_qty, qty, most
-        return OK if qty % d.lot_size == 0 else (R.invalid_qty, qty, d.lot_size)
+        return (R.invalid_qty, qty, most) if qty > most else OK
 
-    def check_price(self, i: int, buy: bool, price: int) -> Verdict:
+    def check_range(self, i: int, price: int) -> Verdict:
         d = self.instruments[i]
         least, most = max(d.min_price, 1), d.max_price or MAX_PRICE
         if price < least:
             return R.invalid_price, price, least
-        if price > most:
-            return R.invalid_price, price, most
-        if price % d.tick_size:
-            return R.off_tick, price, d.tick_size
-        edge = self.collar(i, buy)
+        return (R.invalid_price, price, most) if price > most else OK
+
+    def price(self, i: int, ord_type: int, buy: bool, price: int, stop_px: int) -> tuple[Verdict, int, int]:
+        """The verdict, the price it goes to the matcher with, the price its notional is counted at.
+
+        `stop_px` is 0 unless the order waits for it.
+        """
+        if ord_type in (STOP, STOP_LIMIT) and (verdict := self.check_range(i, stop_px)) != OK:
+            return verdict, 0, 0
+        edge = self.collar(i, buy, stop_px)
+        if ord_type in (MARKET, STOP):
+            if price:
+                return (R.invalid_price, price, 0), 0, 0
+            return OK, edge, edge or stop_px or self.reference.get(i, 0)
+        if (verdict := self.check_range(i, price)) != OK:
+            return verdict, 0, 0
         if edge and (price > edge if buy else price < edge):
-            return R.price_collar, price, edge
-        return OK
+            return (R.price_collar, price, edge), 0, 0
+        return OK, price, price
 
     def check_account(self, account: int, i: int, buy: bool, qty: int, extra: int, worth: int) -> Verdict:
         a = self.limits[account]
@@ -115,59 +151,81 @@ class NaiveRisk:
             return R.max_position, clamp(reached + extra), most
         return OK
 
-    def check_new(self, c: m.NewOrder) -> tuple[Verdict, int]:
+    def check_new(self, c: m.NewOrder) -> tuple[Verdict, m.Message]:
         i, d = c.instrument, self.instruments.get(c.instrument)
         sender = self.check_sender(c, c.account, c.cl_ord_id)
         if sender != OK:
-            return sender, 0
+            return sender, c
         if self.killed & {0, c.account}:
-            return (R.kill_switch, c.account, 0), 0
+            return (R.kill_switch, c.account, 0), c
         if d is None:
-            return (R.unknown_instrument, i, 0), 0
-        if d.status != m.InstrumentStatus.trading:
-            return (R.instrument_halted, i, int(d.status)), 0
+            return (R.unknown_instrument, i, 0), c
         if c.side not in (1, 2):
-            return (R.invalid_field, int(c.side), 0), 0
-        if c.time_in_force not in (1, 2, 3, 4):
-            return (R.invalid_field, int(c.time_in_force), 0), 0
+            return (R.invalid_field, int(c.side), 0), c
+        if c.ord_type not in (LIMIT, MARKET, STOP, STOP_LIMIT):
+            return (R.invalid_field, int(c.ord_type), 0), c
         buy = c.side == m.Side.buy
         qty = self.check_qty(d, c.qty)
         if qty != OK:
-            return qty, 0
-        protection, worth = 0, c.price
-        if c.ord_type == m.OrdType.market:
-            if c.price:
-                return (R.invalid_price, c.price, 0), 0
-            if c.post_only:
-                return (R.invalid_field, 1, 0), 0
-            protection = self.collar(i, buy)
-            worth = protection or self.reference.get(i, 0)
-        elif c.ord_type == m.OrdType.limit:
-            price = self.check_price(i, buy, c.price)
-            if price != OK:
-                return price, 0
-        else:
-            return (R.invalid_field, int(c.ord_type), 0), 0
-        return self.check_account(c.account, i, buy, c.qty, c.qty, worth), protection
+            return qty, c
+        stop_px = c.stop_px if c.ord_type in (STOP, STOP_LIMIT) else 0
+        verdict, price, worth = self.price(i, c.ord_type, buy, c.price, stop_px)
+        if verdict == OK:
+            verdict = self.check_account(c.account, i, buy, c.qty, c.qty, worth)
+        if verdict != OK:
+            return verdict, c
+        limits = self.limits[c.account]
+        return OK, c.replace(
+            price=price,
+            self_trade_group=2**20 + limits.self_trade_group if limits.self_trade_group else c.account,
+            self_trade=c.self_trade or limits.self_trade or m.SelfTrade.allow,
+        )
 
-    def check_replace(self, c: m.ReplaceOrder) -> Verdict:
+    def check_replace(self, c: m.ReplaceOrder) -> tuple[Verdict, m.Message]:
         sender = self.check_sender(c, c.account, c.cl_ord_id)
         if sender != OK:
-            return sender
+            return sender, c
         if self.killed & {0, c.account}:
-            return R.kill_switch, c.account, 0
-        if c.order_id not in self.orders:
-            return R.unknown_order, c.order_id, 0
-        account, i, buy, leaves, cum = self.orders[c.order_id]
-        if account != c.account:
-            return R.not_your_order, c.order_id, 0
-        d = self.instruments[i]
-        if d.status != m.InstrumentStatus.trading:
-            return R.instrument_halted, i, int(d.status)
-        for verdict in (self.check_qty(d, c.qty), self.check_price(i, bool(buy), c.price)):
-            if verdict != OK:
-                return verdict
-        return self.check_account(account, i, bool(buy), c.qty, c.qty - cum - leaves, c.price)
+            return (R.kill_switch, c.account, 0), c
+        order = self.orders.get(c.order_id)
+        if order is None:
+            return (R.unknown_order, c.order_id, 0), c
+        if order.account != c.account:
+            return (R.not_your_order, c.order_id, 0), c
+        if order.ord_type == MARKET:
+            return OK, c  # the matcher refuses it
+        i = order.instrument
+        if (verdict := self.check_qty(self.instruments[i], c.qty)) != OK:
+            return verdict, c
+        stop_px = order.stop_px and (c.stop_px or order.stop_px)
+        ord_type = order.ord_type if stop_px else LIMIT
+        verdict, price, worth = self.price(i, ord_type, order.buy, c.price, stop_px)
+        if verdict == OK:
+            extra = c.qty - order.cum - order.leaves
+            verdict = self.check_account(c.account, i, order.buy, c.qty, extra, worth)
+        return verdict, c.replace(price=price) if verdict == OK else c
+
+    def check_trade(self, c: m.BustTrade | m.CorrectTrade, more: int) -> Verdict:
+        """`more`: by how much the trade's quantity changes."""
+        if not 0 < c.instrument < MAX_IDS:
+            return R.unknown_instrument, c.instrument, 0
+        for account in (c.maker_account, c.taker_account):
+            if account not in self.limits:
+                return R.unknown_account, account, 0
+        if c.taker_side not in (1, 2):
+            return R.invalid_field, int(c.taker_side), 0
+        for qty in (c.qty, c.new_qty) if isinstance(c, m.CorrectTrade) else (c.qty,):
+            if not 0 < qty <= MAX_QTY:
+                return R.invalid_qty, qty, MAX_QTY
+        if c.maker_account == c.taker_account:
+            return OK
+        bought = more if c.taker_side == m.Side.buy else -more
+        for account, change in ((c.taker_account, bought), (c.maker_account, -bought)):
+            position, open_buy, open_sell = self.exposure(account, c.instrument)
+            reached = position + open_buy + change if change > 0 else open_sell - position - change
+            if reached > MAX_POSITION:
+                return R.max_position, reached, MAX_POSITION
+        return OK
 
     def check_instrument(self, d: m.InstrumentDefinition) -> Verdict:
         rules = [
@@ -182,17 +240,8 @@ class NaiveRisk:
             (not self.has_tick(d), (R.invalid_price, d.tick_size, d.max_price)),
             (not 0 <= d.reference_price <= MAX_PRICE, (R.invalid_price, d.reference_price, MAX_PRICE)),
             (d.collar_bps > 100_000, (R.invalid_field, d.collar_bps, 100_000)),
-            (d.status not in (1, 2, 3), (R.invalid_field, int(d.status), 0)),
         ]
-        for broken, verdict in rules:
-            if broken:
-                return verdict
-        old = self.instruments.get(d.instrument)
-        if old and old.tick_size != d.tick_size:
-            return R.instrument_exists, d.tick_size, old.tick_size
-        if old and old.lot_size != d.lot_size:
-            return R.instrument_exists, d.lot_size, old.lot_size
-        return OK
+        return next((verdict for broken, verdict in rules if broken), OK)
 
     def has_tick(self, d: m.InstrumentDefinition) -> bool:
         """Whether some multiple of the tick is an allowed price."""
@@ -205,24 +254,44 @@ class NaiveRisk:
         for value in (c.max_order_qty, c.max_notional):
             if value < 0:
                 return R.invalid_qty, value, 0
-        return OK if 0 <= c.max_position <= MAX_POSITION else (R.invalid_qty, c.max_position, MAX_POSITION)
+        if not 0 <= c.max_position <= MAX_POSITION:
+            return R.invalid_qty, c.max_position, MAX_POSITION
+        if c.self_trade_group >= MAX_IDS:
+            return R.capacity, c.self_trade_group, MAX_IDS - 1
+        return OK if c.self_trade <= 5 else (R.invalid_field, int(c.self_trade), 0)
 
     def fold(self, r: m.Message) -> None:
         if isinstance(r, m.NewOrder | m.CancelOrder | m.ReplaceOrder | m.MassCancel):
             if r.account == 0 or r.account in self.limits:
                 key = (r.source, r.account)
                 self.last_cl_ord_id[key] = max(self.last_cl_ord_id.get(key, 0), r.cl_ord_id)
+            if isinstance(r, m.ReplaceOrder):
+                self.asked_stop_px = r.stop_px
         elif isinstance(r, m.OrderAccepted):
-            self.orders[r.order_id] = [r.account, r.instrument, r.side == m.Side.buy, r.qty, 0]
+            self.orders[r.order_id] = Open(
+                r.account, r.instrument, r.side == m.Side.buy, r.qty, r.ord_type, stop_px=r.stop_px
+            )
         elif isinstance(r, m.OrderExecuted):
             for order_id, leaves in ((r.maker_order_id, r.maker_leaves_qty), (r.taker_order_id, r.taker_leaves_qty)):
                 self.fill(order_id, r.qty, leaves)
             self.reference[r.instrument] = r.price
         elif isinstance(r, m.OrderCancelled):
             self.orders.pop(r.order_id, None)
-        elif isinstance(r, m.OrderReplaced) and r.order_id in self.orders:
-            self.orders[r.order_id][3] = r.leaves_qty
-        elif isinstance(r, m.InstrumentDefinition) and not r.decision:
+        elif isinstance(r, m.OrderReplaced | m.OrderRestated | m.OrderTriggered):
+            self.fold_change(r)
+        elif isinstance(r, m.TradeBusted):
+            self.trade(r, -r.qty)
+        elif isinstance(r, m.TradeCorrected):
+            self.trade(r, r.qty - r.old_qty)
+        elif isinstance(r, m.InstrumentStatusChanged):
+            if r.status == m.InstrumentStatus.delisted:
+                self.instruments.pop(r.instrument, None)
+                self.reference.pop(r.instrument, None)
+        else:
+            self.fold_operator(r)
+
+    def fold_operator(self, r: m.Message) -> None:
+        if isinstance(r, m.InstrumentDefinition) and not r.decision:
             self.instruments[r.instrument] = r
             if r.reference_price:
                 self.reference[r.instrument] = r.reference_price
@@ -231,12 +300,29 @@ class NaiveRisk:
         elif isinstance(r, m.KillSwitch) and not r.decision:
             (self.killed.add if r.engaged else self.killed.discard)(r.account)
 
-    def fill(self, order_id: int, qty: int, leaves: int) -> None:
-        if order_id not in self.orders:
+    def fold_change(self, r: m.OrderReplaced | m.OrderRestated | m.OrderTriggered) -> None:
+        order = self.orders.get(r.order_id)
+        if order is None:
             return
-        order = self.orders[order_id]
-        key = (order[0], order[1])
-        self.position[key] = self.position.get(key, 0) + (qty if order[2] else -qty)
-        order[3], order[4] = leaves, order[4] + qty
+        if isinstance(r, m.OrderTriggered):
+            order.stop_px = 0
+            return
+        order.leaves = r.leaves_qty
+        if isinstance(r, m.OrderReplaced) and order.stop_px and self.asked_stop_px:
+            order.stop_px = self.asked_stop_px
+
+    def fill(self, order_id: int, qty: int, leaves: int) -> None:
+        order = self.orders.get(order_id)
+        if order is None:
+            return
+        key = (order.account, order.instrument)
+        self.position[key] = self.position.get(key, 0) + (qty if order.buy else -qty)
+        order.leaves, order.cum = leaves, order.cum + qty
         if leaves == 0:
             del self.orders[order_id]
+
+    def trade(self, r: m.TradeBusted | m.TradeCorrected, more: int) -> None:
+        bought = more if r.taker_side == m.Side.buy else -more
+        for account, change in ((r.taker_account, bought), (r.maker_account, -bought)):
+            key = (account, r.instrument)
+            self.position[key] = self.position.get(key, 0) + change

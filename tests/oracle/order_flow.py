@@ -1,19 +1,24 @@
-"""Seeded order flow for the matcher and its oracle: mostly sensible, often on the edge, sometimes nonsense."""
+"""Seeded command flow for the matcher and its oracle: mostly sensible, often on the edge, sometimes nonsense.
+
+Whoever tells the flow what came of its commands (`hear`) gets cancels and replaces of orders that are there. Else it
+believes that it got what it asked for.
+"""
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 
 from tapewire import messages as m
+from tests.oracle.operator_flow import CALLS, NONSENSE, OperatorFlow, Status
 
-NONSENSE = 77
-"""An enumerant that no schema of ours has."""
+BUY, SELL = m.Side.buy, m.Side.sell
+OrdType, Tif, SelfTrade = m.OrdType, m.TimeInForce, m.SelfTrade
+STOPS = (OrdType.stop, OrdType.stop_limit)
 
 
 @dataclass(frozen=True)
 class Sent:
-    """An order that may rest, if it was taken."""
+    """An order that may rest or wait, if it was taken."""
 
     id: int
     account: int
@@ -21,132 +26,184 @@ class Sent:
     side: m.Side
     price: int
     qty: int
+    stop_px: int
 
 
 @dataclass
-class Flow:
+class Flow(OperatorFlow):
     """Commands of a random market; the same seed gives the same commands.
 
-    `spread` is how many ticks from the middle orders lie, `drift` how far the middle moves per command (a crash is a
-    negative one), `extremes` the share of orders at prices of 1 tick or 2^40, `huge` that of quantities that make sums
-    overflow.
+    `drift` is how far the middle moves per command (a crash is a negative one), `extremes` the share of orders at
+    prices of 1 tick or 2^40, `huge` that of quantities that make sums overflow.
     """
 
-    seed: int
-    instruments: int = 2
-    accounts: int = 3
-    spread: int = 6
     drift: float = 0.0
-    middle: float = 1000.0
     extremes: float = 0.0
     huge: float = 0.0
-    nonsense: float = 0.05
-    seq: int = 0
     order_id: int = 0
-    sent: list[Sent] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)
-        self.tick = {i: self.random.choice([1, 5, 25]) for i in range(1, self.instruments + 1)}
-        self.lot = {i: self.random.choice([1, 10]) for i in range(1, self.instruments + 1)}
-
-    def definitions(self) -> list[bytes]:
-        return [self._define(i, self.tick[i], self.lot[i], m.InstrumentStatus.trading) for i in self.tick]
+    sent: dict[int, Sent] = field(default_factory=dict)
+    """Orders that may be live, by id."""
 
     def commands(self, n: int) -> list[bytes]:
         return [self.command() for _ in range(n)]
 
+    def hear(self, events: list[bytes]) -> None:
+        """What the last command has led to."""
+        for raw in events:
+            self.hear_one(m.decode(raw))
+
+    def hear_one(self, event: m.Message) -> None:
+        super().hear_one(event)
+        match event:
+            case m.OrderRejected() | m.OrderCancelled():
+                self.sent.pop(event.order_id, None)
+            case m.CancelRejected(reason=m.RejectReason.unknown_order):
+                self.sent.pop(event.order_id, None)
+            case m.OrderExecuted():
+                if not event.maker_leaves_qty:
+                    self.sent.pop(event.maker_order_id, None)
+                if not event.taker_leaves_qty:
+                    self.sent.pop(event.taker_order_id, None)
+
     def command(self) -> bytes:
         self.middle = max(self.middle + self.drift + self.random.gauss(0, 0.5), 50.0)
+        if self.impatient():
+            return self.operator()
         dice = self.random.random()
-        if dice < 0.55:
+        if dice < 0.68:
             return self._new()
-        if dice < 0.75:
+        if dice < 0.78:
             return self._cancel()
-        if dice < 0.995:
+        if dice < 0.95:
             return self._replace()
-        return self._operator()
+        return self.operator() if dice < 0.996 else self._mass()
 
-    def _header(self, instrument: int) -> dict[str, object]:
-        self.seq += 1
-        t = 1_700_000_000_000_000_000 + self.seq
-        return {
-            "seq": self.seq,
-            "ts": t,
-            "ts_event": t - 1000,
-            "ts_recv": t - 500,
-            "origin_seq": 8 * self.seq,
-            "source": 3,
-            "instrument": instrument,
-        }
+    # Prices and quantities
 
-    def _rarely(self) -> bool:
-        return self.random.random() < self.nonsense
-
-    def _instrument(self) -> int:
-        return self.random.choice([0, 99, 2**32 - 1]) if self._rarely() else self.random.randint(1, self.instruments)
-
-    def _price(self, instrument: int, side: m.Side) -> int:
-        if self._rarely():
+    def _price(self, instrument: int, side: m.Side, crosses: float = 0.25) -> int:
+        """Mostly on its own side of the middle; `crosses`: the share of those that may not be."""
+        if self.rarely():
             return self.random.choice([0, -5, 7, 2**50 + 1, 2**62, -(2**63)])
         tick = self.tick.get(instrument, 1)
         if self.random.random() < self.extremes:
             return tick * self.random.choice([1, 2, 3, 2**40 // tick, 2**40 // tick - 1])
-        away = self.random.randint(-2, self.spread) * (1 if side == m.Side.sell else -1)
-        return tick * max(int(self.middle) + away, 1)
+        away = self.random.randint(0, self.spread)
+        if self.random.random() < crosses:
+            away = self.random.randint(-3, 0)
+        return tick * max(int(self.middle) + (away if side == SELL else -away), 1)
 
     def _qty(self, instrument: int) -> int:
-        if self._rarely():
+        if self.rarely():
             return self.random.choice([0, -10, 7, 2**51, -(2**63)])
         lot = self.lot.get(instrument, 1)
         if self.random.random() < self.huge:
             return 2**50 // lot * lot
-        return lot * self.random.choice([1, 2, 3, 5, 8, 13])
+        return lot * self.random.choice([1, 2, 3, 5, 8, 13, 40])
+
+    # Orders
 
     def _new(self) -> bytes:
-        instrument = self._instrument()
-        side = self.random.choice([m.Side.buy, m.Side.sell])
-        kind = self.random.choices([m.OrdType.limit, m.OrdType.market], [0.9, 0.1])[0]
-        fate = self.random.choices(list(m.TimeInForce)[1:], [0.3, 0.5, 0.1, 0.1])[0]
-        price = self._price(instrument, side)
-        if kind == m.OrdType.market and self.random.random() < 0.5:
-            price = self.random.choice([0, price, price + 1, -1])
-        if not self._rarely():
+        if not self.rarely():
             self.order_id += self.random.choice([1, 1, 1, 1, 2, 300])
-        qty, account = self._qty(instrument), self.random.randint(1, self.accounts)
-        if kind == m.OrdType.limit and fate <= m.TimeInForce.gtc:
-            self.sent.append(Sent(self.order_id, account, instrument, side, price, qty))
-        order = m.NewOrder(
-            **self._header(instrument),
-            order_id=self.order_id,
-            cl_ord_id=self.seq,
-            price=price,
-            qty=qty,
-            account=account,
-            side=NONSENSE if self._rarely() else side,
-            ord_type=NONSENSE if self._rarely() else kind,
-            time_in_force=NONSENSE if self._rarely() else fate,
-            post_only=self.random.random() < 0.15,
-            decision=m.RejectReason.max_notional if self._rarely() else m.RejectReason.unspecified,
-            client_text=self.random.choice(["", "", "client-7"]),
-        )
-        return bytes(order)
+        instrument, side = self.instrument(), self.random.choice([BUY, SELL])
+        kind, tif = self._kind_and_tif(self.status.get(instrument, Status.trading))
+        header = self.header(instrument)
+        account, qty = self.random.randint(1, self.accounts), self._qty(instrument)
+        terms = self._terms(instrument, side, kind, tif, qty)
+        if kind != OrdType.market and tif not in (Tif.ioc, Tif.fok):
+            sent = Sent(self.order_id, account, instrument, side, terms["price"], qty, terms["stop_px"])
+            self.sent[self.order_id] = sent
+        given = dict(header, order_id=self.order_id, cl_ord_id=self.seq, qty=qty, account=account) | terms
+        given |= {"side": side, "ord_type": kind, "time_in_force": tif}
+        given |= {"session": self.random.choice([0, 1, 2]), "client_text": self.random.choice(["", "client-7"])}
+        given |= {"self_trade": self._self_trade(), "self_trade_group": self._group(account)}
+        if self.rarely():
+            given |= self._spoilt(given)
+        return bytes(m.NewOrder(**given))
+
+    def _kind_and_tif(self, status: m.InstrumentStatus) -> tuple[m.OrdType, m.TimeInForce]:
+        resting = [Tif.day, Tif.gtc, Tif.gtc, Tif.gtd]
+        dice = self.random.random()
+        if dice < 0.12:
+            return OrdType.stop_limit, self.random.choice(resting)
+        if dice < 0.20:
+            return OrdType.stop, self.random.choice(resting)
+        if dice < 0.30:
+            return OrdType.market, self.random.choice([Tif.day, Tif.gtc, Tif.ioc, Tif.fok, Tif.at_close])
+        if status == Status.opening_auction and dice < 0.45:
+            return OrdType.limit, Tif.at_open
+        if status not in CALLS and dice < 0.48:
+            return OrdType.limit, self.random.choice([Tif.ioc, Tif.fok])
+        return OrdType.limit, self.random.choice([*resting * 3, Tif.at_close])
+
+    def _terms(self, instrument: int, side: m.Side, kind: m.OrdType, tif: m.TimeInForce, qty: int) -> dict[str, int]:
+        """Prices, and what an order of this kind may have beside them."""
+        lot, dice = self.lot.get(instrument, 1), self.random.random()
+        terms: dict[str, int] = {"price": self._price(instrument, side), "stop_px": 0}
+        if kind in (OrdType.market, OrdType.stop):
+            protection = terms["price"] + self.random.randint(-1, 3) * (1 if side == BUY else -1)
+            terms["price"] = self.random.choice([0, 0, max(protection, -1)])
+        if kind in STOPS:
+            terms["stop_px"] = self._price(instrument, opposite(side), crosses=0.05)
+        if tif == Tif.gtd:
+            terms["expire_time"] = self.ts + self.random.choice([1, 10**7, 10**8, 10**9, 10**10])
+        priced, rests = kind in (OrdType.limit, OrdType.stop_limit), tif not in (Tif.ioc, Tif.fok)
+        if priced and rests and dice < 0.16:
+            part = max(qty // lot // self.random.choice([2, 3, 5, 7]), 1) * lot
+            terms["display_qty"] = (
+                part if self.random.random() < 0.95 else self.random.choice([qty, lot, qty + 1, -lot])
+            )
+        elif priced and rests and dice < 0.25:
+            terms["hidden"] = True
+        if kind == OrdType.limit and tif in (Tif.day, Tif.gtc, Tif.gtd) and self.random.random() < 0.15:
+            terms |= {"post_only": True, "slide": self.random.random() < 0.5}
+        elif kind not in STOPS and tif not in (Tif.fok, Tif.at_open, Tif.at_close) and self.random.random() < 0.06:
+            terms["min_qty"] = self.random.choice([lot, lot, qty, qty + lot, 7])
+        return terms
+
+    def _spoilt(self, given: dict[str, object]) -> dict[str, object]:
+        """One or two fields that do not belong there."""
+        strange: dict[str, list[object]] = {
+            "side": [NONSENSE, 0],
+            "ord_type": [NONSENSE, 0, *OrdType],
+            "time_in_force": [NONSENSE, 0, *Tif],
+            "self_trade": [NONSENSE, 6],
+            "self_trade_group": [0, 2**32 - 1],
+            "post_only": [True],
+            "slide": [True],
+            "hidden": [True],
+            "display_qty": [1, 10, -1, 2**63 - 1, given["qty"]],
+            "min_qty": [1, 10, -1, 2**63 - 1],
+            "stop_px": [1, -5, 1000, 2**63 - 1],
+            "expire_time": [1, -1, self.ts, 2**63 - 1],
+            "decision": [m.RejectReason.max_notional],
+            "ts": [-(2**63), 2**63 - 1, 0],
+            "order_id": [0, 2**44, 2**64 - 1],
+        }
+        fields = self.random.sample(list(strange), self.random.choice([1, 1, 2]))
+        return {field: self.random.choice(strange[field]) for field in fields}
+
+    def _self_trade(self) -> m.SelfTrade:
+        return self.random.choices(list(SelfTrade), [1, 5, 2, 2, 1, 3])[0]
+
+    def _group(self, account: int) -> int:
+        """As risk writes it: the account's own number, or a group that the first two have together."""
+        return 2**20 + 1 if account <= 2 else account
 
     def _pick(self) -> Sent:
-        if self._rarely() or not self.sent:
-            id = self.random.choice([0, 10**9, 2**44, 2**64 - 1])
-            return Sent(id, 1, 1, m.Side.buy, 1000, 1)
-        recent = self.sent[-60:] if self.random.random() < 0.8 else self.sent
-        return self.random.choice(recent)
+        if self.rarely() or not self.sent:
+            return Sent(self.random.choice([0, 10**9, 2**44, 2**64 - 1]), 1, 1, BUY, 1000, 1, 0)
+        known = list(self.sent.values())
+        return self.random.choice(known[-60:] if self.random.random() < 0.8 else known)
 
     def _account(self, order: Sent) -> int:
-        return self.random.randint(1, self.accounts) if self._rarely() else order.account
+        return self.random.randint(1, self.accounts) if self.rarely() else order.account
 
     def _cancel(self) -> bytes:
         order = self._pick()
-        if order in self.sent and self.random.random() < 0.8:
-            self.sent.remove(order)
-        header = self._header(self.random.choice([0, 1]))
+        if self.random.random() < 0.8:
+            self.sent.pop(order.id, None)
+        header = self.header(self.random.choice([0, 1]))
         return bytes(m.CancelOrder(**header, order_id=order.id, cl_ord_id=self.seq, account=self._account(order)))
 
     def _replace(self) -> bytes:
@@ -154,50 +211,37 @@ class Flow:
         stays = self.random.random() < 0.4
         lot = self.lot.get(order.instrument, 1)
         qty = self.random.choice([order.qty, order.qty - lot, order.qty + lot, lot, self._qty(order.instrument)])
+        stop_px = 0
+        if (order.stop_px and self.random.random() < 0.6) or self.rarely():
+            stop_px = self._price(order.instrument, opposite(order.side), crosses=0.05)
         return bytes(
             m.ReplaceOrder(
-                **self._header(0),
+                **self.header(0),
                 order_id=order.id,
                 cl_ord_id=self.seq,
                 price=order.price if stays else self._price(order.instrument, order.side),
                 qty=max(qty, -(2**63)),
+                stop_px=stop_px,
                 account=self._account(order),
             )
         )
 
-    def _operator(self) -> bytes:
-        choice = self.random.random()
+    def _mass(self) -> bytes:
         account = self.random.randint(0, self.accounts)
-        if choice < 0.5:
-            return bytes(
-                m.MassCancel(
-                    **self._header(self._instrument() if self.random.random() < 0.7 else 0),
-                    cl_ord_id=self.seq,
-                    account=account,
-                    side=NONSENSE if self._rarely() else self.random.choice(list(m.Side)),
-                    reason=NONSENSE if self._rarely() else self.random.choice(list(m.CancelReason)),
-                )
-            )
-        if choice < 0.6:
-            return bytes(
-                m.KillSwitch(**self._header(0), account=account, engaged=True, cancel_open=self.random.random() < 0.5)
-            )
-        instrument = self._instrument()
-        tick = self.random.choice([self.tick.get(instrument, 1)] * 5 + [1, 5, 0, -1])
-        lot = self.random.choice([self.lot.get(instrument, 1)] * 5 + [1, 10, 0])
-        status = self.random.choices([*list(m.InstrumentStatus), NONSENSE], [1, 20, 2, 1, 1])[0]
-        return self._define(instrument, tick, lot, status)
-
-    def _define(self, instrument: int, tick: int, lot: int, status: m.InstrumentStatus | int) -> bytes:
+        if self.random.random() < 0.1:
+            cancels = self.random.random() < 0.5
+            return bytes(m.KillSwitch(**self.header(0), account=account, engaged=True, cancel_open=cancels))
         return bytes(
-            m.InstrumentDefinition(
-                **self._header(instrument),
-                ticker=f"TEST{instrument}",
-                tick_size=tick,
-                lot_size=lot,
-                max_qty=self.random.choice([0, 0, 0, 1000, 2**51]) if self._rarely() else 0,
-                min_price=self.random.choice([0, 20, -1]) if self._rarely() else 0,
-                max_price=self.random.choice([0, 10, 2**45]) if self._rarely() else 0,
-                status=status,
+            m.MassCancel(
+                **self.header(self.instrument() if self.random.random() < 0.7 else 0),
+                cl_ord_id=self.seq,
+                account=account,
+                session=self.random.choice([0, 1, 2]),
+                side=NONSENSE if self.rarely() else self.random.choice(list(m.Side)),
+                reason=NONSENSE if self.rarely() else self.random.choice(list(m.CancelReason)),
             )
         )
+
+
+def opposite(side: m.Side) -> m.Side:
+    return SELL if side == BUY else BUY

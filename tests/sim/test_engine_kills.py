@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from services.engine import Audit, Engine
+from services.engine import Audit, Engine, InboundRing
 from services.journal import snapshots
 from tapewire import messages as m
 from tapewire.ring import RingProducer
@@ -76,7 +76,7 @@ class World:
     def open(self) -> None:
         self.engine = Engine(
             self.tape,
-            [(self.folder / f"ring.{source}", source) for source in SOURCES],
+            [InboundRing(self.folder / f"ring.{source}", source, "operator") for source in SOURCES],
             durability=self.durability,
             segment_bytes=self.segment_bytes,
             ring_bytes=RING_BYTES,

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tapewire import messages as m
 from tapewire.cli import cli
-from tapewire.config import Account, Feed, Instrument, load, load_with_origins
+from tapewire.config import Account, Feed, Instrument, Producer, load, load_with_origins
 from tapewire.errors import ConfigError, TapeError
 from tapewire.tape import TapeWriter
 
@@ -70,7 +70,7 @@ def test_without_file_and_environment_everything_has_a_default(monkeypatch: pyte
     config = load(environ={})
     assert config.data == Path(".tapewire/demo")
     assert config.rings.parent == Path("/dev/shm")
-    assert config.engine.producers == ("operator", "traders")
+    assert config.engine.producers == (Producer(name="operator", role="operator"), Producer(name="traders"))
     assert (config.instruments, config.accounts, config.feeds) == ((), (), {})
 
 
@@ -110,7 +110,7 @@ def test_a_full_file_is_read_into_typed_sections_with_exact_mantissas(write: Wri
 def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(write: Write) -> None:
     environ = {
         "TAPEWIRE_ENGINE__MAX_BATCH": "32",
-        "TAPEWIRE_ENGINE__PRODUCERS": "operator, fix-1",
+        "TAPEWIRE_FEED__BINANCE__TICKERS": "SOLUSDT, XRPUSDT",
         "TAPEWIRE_PUBLISHER__RAW": "true",
         "TAPEWIRE_FEED__BINANCE__URL": "ws://127.0.0.1:9001/stream",
         "TAPEWIRE_ENV": "ci",
@@ -119,7 +119,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(write
     }
     path = write(FULL)
     config, origins, file = load_with_origins(path, environ)
-    assert (config.engine.max_batch, config.engine.producers) == (32, ("operator", "fix-1"))
+    assert (config.engine.max_batch, config.feeds["binance"].tickers) == (32, ("SOLUSDT", "XRPUSDT"))
     assert (config.publisher.raw, config.env) == (True, "ci")
     assert config.feeds["binance"].url == "ws://127.0.0.1:9001/stream"
     assert file == path
@@ -184,6 +184,31 @@ def test_the_file_is_found_by_its_variable(write: Write) -> None:
         ),
         ("[[account]]\naccount = 1\n[[account]]\naccount = 1", "account: 1 is there twice"),
         ("[account]\naccount = 1", "account: expected tables [[account]]"),
+        (
+            '[engine]\nproducers = ["a", "b"]',
+            'engine.producers: (FILE) holds ["a", "b"]; expected a list of { name, role, accounts }',
+        ),
+        (
+            '[engine]\nproducers = [{ name = "a", role = "admin" }]',
+            'engine.producers[0].role: (FILE) holds "admin"; expected one of "operator", "trader"',
+        ),
+        ('[engine]\nproducers = [{ role = "operator" }]', "engine.producers[0].name: missing; expected 1 to 31 of a-z"),
+        (
+            '[engine]\nproducers = [{ name = "a", rle = "b" }]',
+            "engine.producers[0].rle: (FILE) unknown key; did you mean role",
+        ),
+        (
+            '[engine]\nproducers = [{ name = "a", accounts = [0] }]',
+            "engine.producers[0].accounts: (FILE) holds [0]; expected a list (0 or more), each an integer from 1 to 104",
+        ),
+        (
+            '[engine]\nproducers = [{ name = "a", role = "operator", accounts = [1] }]',
+            "engine.producers[0].accounts: holds [1]; expected none, as the role operator (a) acts for every account",
+        ),
+        (
+            "[engine]\nproducers = [" + '{ name = "a" }, ' * 64 + "]",
+            "engine.producers: (FILE) holds 64; expected at most 63",
+        ),
         ("env = ", "not TOML: "),
     ],
 )
@@ -225,7 +250,47 @@ def test_an_instrument_and_an_account_make_the_commands_that_open_them(write: Wr
         qty_exponent=0,
         status=m.InstrumentStatus.trading,
     )
-    assert config.accounts[0].limits() == m.AccountLimits(account=7, max_order_qty=1000)
+    assert config.accounts[0].limits() == m.AccountLimits(account=7, max_order_qty=1000, self_trade=m.SelfTrade.allow)
+
+
+PRODUCERS = """
+[engine]
+producers = [{ name = "desk", role = "operator" }, { name = "fix", accounts = [3, 1] }]
+"""
+
+
+def test_producers_are_read_with_their_role_and_accounts_and_shown_as_they_are_written(write: Write) -> None:
+    path = write(PRODUCERS)
+    config, origins, _ = load_with_origins(path, {})
+    assert config.engine.producers == (Producer(name="desk", role="operator"), Producer(name="fix", accounts=(3, 1)))
+    assert origins["engine.producers"] == origins["engine.producers[1].accounts"] == str(path)
+    result = CliRunner().invoke(cli, ["config", "show", "--config", str(path)])
+    assert tomllib.loads(result.output)["engine"]["producers"][1] == {
+        "name": "fix",
+        "role": "trader",
+        "accounts": [3, 1],
+    }
+
+
+def test_an_instruments_bands_and_status_and_an_accounts_group_reach_their_commands(write: Write) -> None:
+    bands = "static_band_bps = 1000\ndynamic_band_bps = 500\nlimit_state_ms = 15000\npause_ms = 300000"
+    config = load(
+        write(
+            f'[[instrument]]\nticker = "A"\ntick_size = "1"\nlot_size = 1\n{bands}\nstatus = "opening_auction"\n'
+            '[[account]]\naccount = 1\nself_trade_group = 9\nself_trade = "cancel_oldest"'
+        ),
+        environ={},
+    )
+    asked = config.instruments[0].definition(1)
+    assert (asked.static_band_bps, asked.dynamic_band_bps, asked.limit_state_ms, asked.pause_ms) == (
+        1000,
+        500,
+        15000,
+        300000,
+    )
+    assert asked.status == m.InstrumentStatus.opening_auction
+    limits = config.accounts[0].limits()
+    assert (limits.self_trade_group, limits.self_trade) == (9, m.SelfTrade.cancel_oldest)
 
 
 def test_show_prints_a_file_that_gives_the_same_configuration(write: Write, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.engine import Engine
+from services.engine import Engine, InboundRing
 from tapewire import messages as m
 from tapewire.ring import RingProducer
 from tapewire.tape import TapeReader
@@ -26,7 +26,7 @@ class Market:
         self.open()
 
     def open(self, now: int | None = NOW) -> None:
-        self.engine = Engine(self.tape, [(self.ring, 1)], now=now, **self.options)
+        self.engine = Engine(self.tape, [InboundRing(self.ring, 1, "operator")], now=now, **self.options)
         self.producer = RingProducer(self.ring)
 
     def kill(self) -> None:

@@ -19,6 +19,8 @@ from tapewire.ring import ring_state
 from tapewire.tape import TapeReader
 from tests.engine_process import ACCOUNTS, INSTRUMENT, EngineProcess, order
 
+CHANGED = '[{ name = "traders" }, { name = "operator", role = "operator" }]'
+
 
 @contextmanager
 def engine(folder: Path, **options: str) -> Iterator[EngineProcess]:
@@ -91,8 +93,12 @@ def test_a_signal_at_any_moment_of_the_start_ends_it_and_harms_nothing(tmp_path:
     [
         ({"engine": "max_bach = 1"}, "engine.max_bach"),
         ({"engine": 'durability = "tape"'}, "engine.durability"),
-        ({"engine": 'producers = ["traders"]'}, "expected 'operator' among them"),
-        ({"engine": 'producers = ["operator", "operator"]'}, "expected each name once"),
+        (
+            {"engine": 'producers = ["operator"]'},
+            'engine.producers: (FILE) holds ["operator"]; expected a list of { name',
+        ),
+        ({"engine": 'producers = [{ name = "traders" }]'}, "holds ['traders'], none of the role operator"),
+        ({"engine": 'producers = [{ name = "a", role = "operator" }, { name = "a" }]'}, "expected each name once"),
         ({"more": INSTRUMENT + "[[account]]\naccount = 2000000\n"}, "account[0].account"),
         ({"engine": "core = 1000"}, "engine.core: holds 1000"),
     ],
@@ -102,7 +108,7 @@ def test_a_bad_configuration_is_one_line_that_names_the_key(tmp_path: Path, opti
         assert process.begin().wait(20) == 1
         (line,) = process.log.read_text().splitlines()
         assert line.startswith("tapewire engine: ")
-        assert said in line
+        assert said.replace("FILE", str(process.config)) in line
 
 
 def test_a_second_engine_on_the_same_data_says_who_has_the_tape(tmp_path: Path) -> None:
@@ -120,7 +126,7 @@ def test_producers_that_changed_places_keep_the_market_closed(tmp_path: Path) ->
     with engine(tmp_path) as process:
         process.start()
         assert process.end() == 0
-    with engine(tmp_path, engine='producers = ["traders", "operator"]') as process:
+    with engine(tmp_path, engine=f"producers = {CHANGED}") as process:
         assert process.begin().wait(20) == 1
         assert "Producers keep their place" in process.log.read_text()
 
@@ -128,7 +134,8 @@ def test_producers_that_changed_places_keep_the_market_closed(tmp_path: Path) ->
 def test_what_the_engine_refuses_of_its_configuration_is_in_the_log(tmp_path: Path) -> None:
     with engine(tmp_path) as process:
         process.start()
-        process.client().close()
+        with process.client() as client:
+            list(client.answers(order(client, m.Side.buy, 100)))  # its price is a multiple of the tick as it is
         assert process.end() == 0
     with engine(tmp_path, more=INSTRUMENT.replace('"0.01"', '"0.05"') + ACCOUNTS) as process:
         process.starts = 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.engine import Engine
+from services.engine import Engine, InboundRing
 from tapewire import messages as m
 from tapewire.errors import RingError
 from tapewire.ring import RingProducer
@@ -28,7 +28,7 @@ class Two:
         self.write(1, m.AccountLimits(account=1))
 
     def open(self) -> None:
-        rings = [(path, source) for source, path in self.paths.items()]
+        rings = [InboundRing(path, source, "operator") for source, path in self.paths.items()]
         self.engine = Engine(self.tape, rings, segment_bytes=1 << 16, ring_bytes=1 << 13, now=NOW)
 
     def write(self, source: int, *commands: m.Message) -> None:
@@ -99,20 +99,25 @@ def test_a_ring_found_damaged_at_the_start_does_not_keep_the_market_closed(two: 
 @pytest.mark.parametrize("source", [0, 64, 65_535])
 def test_a_source_the_tape_cannot_keep_a_position_for_is_refused(tmp_path: Path, source: int) -> None:
     with pytest.raises(RingError, match=rf"source {source}; expected 1 to 63"):
-        Engine(tmp_path / "orders.0", [(tmp_path / "ring", source)], segment_bytes=1 << 16, now=NOW)
+        Engine(tmp_path / "orders.0", [InboundRing(tmp_path / "ring", source)], segment_bytes=1 << 16, now=NOW)
 
 
 def test_two_rings_of_one_source_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RingError, match="source 1 has a ring already"):
-        Engine(tmp_path / "orders.0", [(tmp_path / "a", 1), (tmp_path / "b", 1)], segment_bytes=1 << 16, now=NOW)
+        Engine(
+            tmp_path / "orders.0",
+            [InboundRing(tmp_path / "a", 1), InboundRing(tmp_path / "b", 1)],
+            segment_bytes=1 << 16,
+            now=NOW,
+        )
 
 
 def test_as_many_producers_as_there_may_be_are_all_heard_and_none_twice(tmp_path: Path) -> None:
-    rings = [(tmp_path / f"ring.{source}", source) for source in range(1, 64)]
+    rings = [InboundRing(tmp_path / f"ring.{source}", source, "operator") for source in range(1, 64)]
 
     def run(account: int) -> None:
         engine = Engine(tmp_path / "orders.0", rings, segment_bytes=1 << 16, ring_bytes=1 << 12, now=NOW)
-        for path, source in rings:
+        for path, source, *_ in rings:
             with RingProducer(path) as producer:
                 producer.write(bytes(m.AccountLimits(account=account, max_order_qty=source)))
         engine.drain(), engine.write(), engine.sync()

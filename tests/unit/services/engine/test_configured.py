@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
-from services.engine import operator
+from services.engine import InboundRing, configured
 from services.engine.producers import inbound_rings
 from tapewire import logs
 from tapewire import messages as m
-from tapewire.config import Account, Instrument
+from tapewire.config import Account, Instrument, Producer
 from tapewire.errors import ConfigError
 from tapewire.folders import Folders
 from tapewire.ring import create_ring
@@ -26,13 +27,13 @@ def market(tmp_path: Path) -> Iterator[Market]:
     market.kill()
 
 
-def instrument(ticker: str, **fields: int) -> Instrument:
-    given = {"price_exponent": -2, "qty_exponent": 0, "tick_size": 1, "lot_size": 1, **fields}
+def instrument(ticker: str, **fields: Any) -> Instrument:
+    given: dict[str, Any] = {"price_exponent": -2, "qty_exponent": 0, "tick_size": 1, "lot_size": 1, **fields}
     return Instrument(ticker=ticker, **given)
 
 
 def pending(market: Market, instruments: list[Instrument], accounts: list[Account]) -> list[m.Message]:
-    return list(operator.pending(instruments, accounts, market.tape))
+    return list(configured.pending(instruments, accounts, market.tape))
 
 
 def test_a_new_market_gets_accounts_then_instruments_with_dense_ids(market: Market) -> None:
@@ -65,7 +66,7 @@ def test_a_refusal_of_what_the_configuration_asks_is_said_with_its_numbers(marke
     market.send(*pending(market, [instrument("A")], []), market.instrument(1, tick_size=7))  # refused before this start
     with structlog.testing.capture_logs() as lines:
         market.producer.write_many([bytes(c) for c in pending(market, [instrument("A", tick_size=2)], [])])
-        refusals = operator.Refusals(market.tape, 1, market.producer, logs.get("engine"))
+        refusals = configured.Refusals(market.tape, 1, market.ring, market.producer.tail, logs.get("engine"))
         refusals.report()
         while market.engine.do_work():
             pass
@@ -77,25 +78,30 @@ def test_a_refusal_of_what_the_configuration_asks_is_said_with_its_numbers(marke
 
 def test_rings_are_numbered_by_the_place_of_their_producer(tmp_path: Path) -> None:
     folders = Folders(tmp_path)
-    assert inbound_rings(folders, 3, ("operator", "fix")) == [
-        (tmp_path / "rings" / "orders.3.1.operator", 1),
-        (tmp_path / "rings" / "orders.3.2.fix", 2),
+    listed = [Producer(name="desk", role="operator"), Producer(name="fix", accounts=(7, 3))]
+    assert inbound_rings(folders, 3, listed) == [
+        InboundRing(tmp_path / "rings" / "orders.3.1.desk", 1, "operator"),
+        InboundRing(tmp_path / "rings" / "orders.3.2.fix", 2, "trader", (7, 3)),
     ]
+
+
+def named(*names: str) -> list[Producer]:
+    return [Producer(name=name) for name in names]
 
 
 @pytest.mark.parametrize("producers", [("traders", "operator"), ("operator",), ("operator", "fix", "traders")])
 def test_producers_that_changed_places_or_are_gone_are_refused(tmp_path: Path, producers: tuple[str, ...]) -> None:
     folders = Folders(tmp_path)
     folders.prepare(tmp_path / "rings")
-    for path, _ in inbound_rings(folders, 0, ("operator", "traders")):
-        create_ring(path, 4096)
+    for ring in inbound_rings(folders, 0, named("operator", "traders")):
+        create_ring(ring.path, 4096)
     folders.doorbell(0).touch()
-    assert len(inbound_rings(folders, 0, ("operator", "traders", "fix"))) == 3
-    assert len(inbound_rings(folders, 1, producers)) == len(producers)
+    assert len(inbound_rings(folders, 0, named("operator", "traders", "fix"))) == 3
+    assert len(inbound_rings(folders, 1, named(*producers))) == len(producers)
     with pytest.raises(ConfigError, match=r"orders\.0\.\d\.\w+ is the ring of '\w+', number \d"):
-        inbound_rings(folders, 0, producers)
+        inbound_rings(folders, 0, named(*producers))
 
 
 def test_a_producer_named_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="each name once"):
-        inbound_rings(Folders(tmp_path), 0, ("operator", "fix", "fix"))
+        inbound_rings(Folders(tmp_path), 0, named("operator", "fix", "fix"))

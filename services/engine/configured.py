@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from os import PathLike
 from pathlib import Path
 
 from tapewire import messages as m
 from tapewire.config import Account, Instrument
 from tapewire.logs import Logger
-from tapewire.ring import RingProducer
+from tapewire.ring import ring_state
 from tapewire.tape import TapeReader
 
-PRODUCER = "operator"
 HEADER = ("seq", "cause", "ts", "ts_event", "ts_recv", "origin_seq", "source")
 
 
@@ -21,7 +21,7 @@ def pending(instruments: Iterable[Instrument], accounts: Iterable[Account], tape
     Instruments get dense ids in the order they were first defined on the tape; new ones follow.
     """
     limits: dict[int, m.AccountLimits] = {}
-    definitions: dict[str, m.InstrumentDefinition] = {}
+    definitions: dict[str, m.InstrumentDefinition] = {}  # as they stand: a reference price of 0 keeps the one before
     for raw in records(tape, m.MessageType.account_limits):
         limit = m.AccountLimits.decode(raw)
         if not limit.decision:
@@ -29,7 +29,10 @@ def pending(instruments: Iterable[Instrument], accounts: Iterable[Account], tape
     for raw in records(tape, m.MessageType.instrument_definition):
         definition = m.InstrumentDefinition.decode(raw)
         if not definition.decision:
-            definitions[definition.ticker] = definition
+            before = definitions.get(definition.ticker, definition)
+            definitions[definition.ticker] = definition.replace(
+                reference_price=definition.reference_price or before.reference_price
+            )
     for account in accounts:
         wanted = account.limits()
         if not same(limits.get(account.account), wanted):
@@ -37,11 +40,13 @@ def pending(instruments: Iterable[Instrument], accounts: Iterable[Account], tape
     next_id = max((d.instrument for d in definitions.values()), default=0) + 1
     for instrument in instruments:
         known = definitions.get(instrument.ticker)
-        asked = instrument.definition(known.instrument if known else next_id)
         if known is None:
+            yield instrument.definition(next_id)
             next_id += 1
-        if not same(known, asked):
-            yield asked
+        elif not same(known.replace(status=0), asked := instrument.definition(known.instrument).replace(status=0)):
+            # Status and price go on from where the market is, not from where it once began.
+            kept = asked.reference_price == known.reference_price
+            yield asked.replace(reference_price=0) if kept else asked
 
 
 def records(tape: Path, kind: m.MessageType) -> Iterator[bytes]:
@@ -56,18 +61,17 @@ def same(known: m.Message | None, wanted: m.Message) -> bool:
 
 
 class Refusals:
-    """Says which of the operator's commands were refused; done once the engine has taken all that `ring` holds now."""
+    """Says which of the configuration's commands were refused; done once the engine has taken `ring` up to `until`."""
 
-    def __init__(self, tape: Path, source: int, ring: RingProducer, log: Logger) -> None:
-        self._source, self._ring, self._log = source, ring, log
-        self._until = ring.tail
+    def __init__(self, tape: Path, source: int, ring: str | PathLike[str], until: int, log: Logger) -> None:
+        self._source, self._ring, self._until, self._log = source, ring, until, log
         self._reader: TapeReader | None = TapeReader(str(tape), limit="released")
         self._reader.seek_seq(self._reader.positions.released_seq + 1)
 
     def report(self) -> None:
         if self._reader is None:
             return
-        taken = self._ring.head >= self._until  # before the answers are read, which are on the tape by then
+        taken = ring_state(self._ring).head >= self._until  # before the answers are read, which are on the tape by then
         while answers := self._reader.poll_answers(self._source, 256):
             for answer in map(m.decode, answers):
                 if isinstance(answer, m.OrderRejected | m.CancelRejected | m.InputRefused):
