@@ -28,8 +28,9 @@ setup: $(VENV)/.installed ## install the locked dependencies into .venv
 
 build: $(VENV)/.built ## compile the core, if its sources changed
 
-generate: $(VENV)/.built ## write layout.hpp and messages.py anew from schemas/
+generate: $(VENV)/.built ## write anew what is made from schemas/ and from the FIX rules
 	@$(PY) -m tapewire.wire.generate
+	@$(PY) -m tapewire.fix.generate
 
 check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/ruff format --check --quiet .
@@ -37,6 +38,7 @@ check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m tapewire.wire.generate --check
+	@$(PY) -m tapewire.fix.generate --check
 	@$(PY) -m pytest tests/unit/test_tidy.py
 
 test: build ## the tests, within minutes
