@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 import msgspec
 from msgspec import inspect
 
-from tapewire.config.sections import Section
+from tapewire.config.section import Section
 from tapewire.errors import ConfigError, FixedError
 from tapewire.fixed import exponent_of, to_mantissa
 
@@ -90,7 +90,9 @@ class Reader:
             if key in skip:
                 continue
             at = f"{path}.{key}" if path else key
-            if key in table:
+            if key in table and (info := _list_of_sections(hints[field.name])) is not None:
+                values[field.name] = self._list_of(info, table[key], at)
+            elif key in table:
                 given = table[key]
                 if not isinstance(given, Given):
                     raise ConfigError(f"{at}: expected {allowed(hints[field.name])}, found a table")
@@ -102,6 +104,18 @@ class Reader:
                 values[field.name] = field.default
                 self.origins[at] = DEFAULT
         return cls(**values)
+
+    def _list_of(self, info: inspect.VarTupleType, tables: Any, at: str) -> tuple[Any, ...]:
+        cls: type[Any] = info.item_type.cls  # type: ignore[attr-defined]  # _list_of_sections has looked
+        self.origins[at] = _origin(tables)
+        if isinstance(tables, Given) and tables.value == []:
+            return ()
+        if not isinstance(tables, list):
+            keys = ", ".join(field.encode_name for field in msgspec.structs.fields(cls))
+            raise ConfigError(f"{at}: {_where(tables)}holds {_shown(tables)}; expected a list of {{ {keys} }}")
+        if info.max_length is not None and len(tables) > info.max_length:
+            raise ConfigError(f"{at}: ({self.origins[at]}) holds {len(tables)}; expected at most {info.max_length}")
+        return tuple(self.section(cls, table, f"{at}[{place}]") for place, table in enumerate(tables))
 
     def _refuse_unknown(self, table: Table, fields: Mapping[str, object], path: str) -> None:
         for key, given in table.items():
@@ -172,6 +186,20 @@ def _refused(at: str, given: Given, expected: str) -> ConfigError:
 def _extra(hint: Any) -> dict[str, Any]:
     info = inspect.type_info(hint) if hint is not Path else None
     return (info.extra or {}) if isinstance(info, inspect.Metadata) else {}
+
+
+def _list_of_sections(hint: Any) -> inspect.VarTupleType | None:
+    """What a list of tables may hold; None for anything else."""
+    info = inspect.type_info(hint) if hint is not Path else None
+    is_one = isinstance(info, inspect.VarTupleType) and isinstance(info.item_type, inspect.StructType)
+    return info if is_one else None  # type: ignore[return-value]
+
+
+def _origin(tables: Any) -> str:
+    """Where a list of tables was written."""
+    if isinstance(tables, Given):
+        return tables.origin
+    return next((given.origin for table in tables for given in table.values() if isinstance(given, Given)), DEFAULT)
 
 
 def _is_tuple(hint: Any) -> bool:

@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from tapewire import messages as m
+from tapewire.config.gateway import Gateway
+from tapewire.config.section import Section
 from tapewire.folders import Folders
 
 Durability = Literal["memory", "disk"]
@@ -30,10 +32,6 @@ Seconds = Annotated[float, Meta(ge=0.05, le=3600.0)]
 Amount = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Price = Annotated[int, Meta(ge=0, extra={"decimal": "price_exponent"})]
 Qty = Annotated[int, Meta(ge=0, extra={"decimal": "qty_exponent"})]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """What all sections are: frozen, given by keyword."""
 
 
 class Nats(Section, frozen=True, kw_only=True):
@@ -202,6 +200,7 @@ class Config(Section, frozen=True, kw_only=True):
     feeds: dict[str, Feed] = msgspec.field(default_factory=dict, name="feed")
     flusher: Flusher = Flusher()
     publisher: Publisher = Publisher()
+    gateway: Gateway = Gateway()
 
     @property
     def folders(self) -> Folders:
