@@ -1,0 +1,337 @@
+"""The gateway between its session layer and the tapes.
+
+    session layer ── received ─▶ gateway tape ─▶ ring ─▶ engine
+                  ◀── send ──── outbox ◀── reports ◀── orders tape        (sending: gateway tape, then the socket)
+
+Two threads meet here: the session layer's, which brings messages, and the agent's, which reads the orders tape.
+`lock` guards all state and the gateway tape; nothing is sent while it is held, for the session layer has a lock of its
+own that `sending` is called under. Whoever puts something into the outbox tries to empty it; one does at a time, so that messages
+leave in the order in which they were made.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.gateway import inbound
+from services.gateway.copies import DropCopies
+from services.gateway.happened import Completed, Exec, Happened, Refused, Request
+from services.gateway.inbound import Desk, MissingField, Refusal, Waits
+from services.gateway.orders import Orders
+from services.gateway.queries import Queries
+from services.gateway.reports import Reports
+from services.gateway.session import ORDER_TYPES, Open, Session, Sessions, field_of, request_of
+from services.gateway.tape import GatewayTape
+from tapewire import messages as m
+from tapewire.errors import FixError
+from tapewire.fix.message import Message, fields_of
+from tapewire.logs import Logger
+from tapewire.ring import RingProducer
+
+MAX_BACKLOG = 65_536
+"""Commands that may wait for room in the ring; beyond it requests are refused."""
+MAX_WAITING = 10_000
+"""Requests of one session that may wait for their turn."""
+
+
+class Sender(Protocol):
+    def send(self, session: int, body: str) -> None: ...
+
+    def log_out(self, session: int, reason: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Outgoing:
+    session: int
+    body: str
+    orders_seq: int = 0
+    part: int = 0
+    answers: int = 0
+
+
+class Gateway:
+    """See the module. `wake` is called when the agent has something to do besides the tape."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        orders: Orders,
+        tape: GatewayTape,
+        ring: RingProducer,
+        shard: int,
+        name: str,
+        log: Logger,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.lock = threading.Lock()
+        self.sessions, self.orders, self.tape, self.log, self.clock = sessions, orders, tape, log, clock
+        self.name = name
+        self.outbox: deque[Outgoing] = deque()
+        self.sender: Sender | None = None
+        self.desk = Desk(orders, {})
+        self.reports = {number: Reports(one.terms.version, shard) for number, one in sessions.by_number.items()}
+        self.copies = DropCopies(sessions)
+        self.queries = Queries(self.desk, self.reports)
+        self.lost: dict[int, int] = {}
+        """Sessions whose orders will be cancelled, by when (UTC ns)."""
+        self.held = False
+        """While it is not yet known what became of an earlier process's commands, nothing goes into the ring."""
+        self._ring, self._backlog = ring, deque[bytes]()
+        self._sending = threading.Lock()
+        self._current: Outgoing | None = None
+        self._waiting: dict[tuple[int, str], list[int]] = {}
+        self._pending: dict[int, tuple[int, str]] = {}
+
+    # What the session layer tells.
+
+    def logging_on(self, session: int, raw: bytes, next_in: int, begins_anew: bool) -> str:
+        now = self.clock()
+        with self.lock:
+            one = self.sessions.by_number[session]
+            if begins_anew:
+                self.tape.changed(session, m.FixSessionState.reset, 1, 1)
+                one.next_in = one.next_out = 1
+                one.kept.clear()
+            message = fields_of(raw)
+            one.log_on(message.fields)
+            one.next_in = next_in
+            self.tape.received(session, message.seq, next_in, 0, "A", raw.decode("latin-1"), now)
+        return ""
+
+    def logged_on(self, session: int) -> None:
+        with self.lock:
+            one = self.sessions.by_number[session]
+            one.logged_on = True
+            self.lost.pop(session, None)
+            self.tape.changed(session, m.FixSessionState.logged_on, one.next_in, one.next_out)
+        self.log.info("logged on", session=one.terms.name)
+
+    def logged_out(self, session: int, next_in: int, next_out: int) -> None:
+        with self.lock:
+            one = self.sessions.by_number[session]
+            one.logged_on, one.next_in, one.next_out = False, next_in, next_out
+            self.tape.changed(session, m.FixSessionState.logged_out, next_in, next_out)
+            if one.cancels:
+                self.lost[session] = self.clock() + int(one.grace_s * 1e9)
+        self.log.info("logged out", session=one.terms.name, next_in=next_in, next_out=next_out)
+
+    def answer_logon(self, session: int) -> list[tuple[int, str]]:
+        one = self.sessions.by_number[session]
+        if one.terms.kind != "orders":
+            return []
+        return [(8013, "Y" if one.cancels else "N"), (8014, str(int(one.grace_s)))]
+
+    def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
+        out = self._current
+        if out is None or out.session != session or not out.body.startswith(f"35={kind}\x01"):
+            out = Outgoing(session, "")  # the session layer's own
+        with self.lock:
+            one = self.sessions.by_number[session]
+            one.next_out = max(one.next_out, seq + 1)
+            one.reported = max(one.reported, (out.orders_seq, out.part))
+            kept = "" if one.terms.kind == "market-data" and kind in "WX" else raw
+            self.tape.sent(session, seq, out.orders_seq, out.answers, out.part, kind, kept)
+            self.sessions.open.pop(out.answers, None)
+
+    def received(self, session: int, raw: bytes, admin: bool, next_in: int) -> None:
+        now = self.clock()
+        message = fields_of(raw)
+        with self.lock:
+            one = self.sessions.by_number[session]
+            one.next_in = next_in
+            text = raw.decode("latin-1")
+            if admin:
+                self.tape.received(session, message.seq, next_in, 0, message.type, text, now)
+                return
+            number = self.sessions.last_cl_ord_id + 1
+            repeated = message.type in ORDER_TYPES and not one.take_name(field_of(text, 11), now)
+            asked = Open(session, text, repeated)
+            command, replies, waits_for = self._decide(one, message, number, now, repeated, self.tape.next_seq)
+            cl_ord_id = number if command else 0
+            seq = self.tape.received(session, message.seq, next_in, cl_ord_id, message.type, text, now)
+            if command:
+                self._submit(number, request_of(session, seq, text), command)
+            else:
+                self._answer(seq, asked, replies, waits_for)
+        self.drain()
+
+    # What is decided.
+
+    def _decide(
+        self, one: Session, message: Message, number: int, now: int, repeated: bool, received: int
+    ) -> tuple[bytes, list[str], str]:
+        """A command, or the bodies of its answers, or the ClOrdID of the request that it has to wait for."""
+        reports, kind, seq = self.reports[one.terms.number], message.type, message.seq
+        try:
+            if kind not in ORDER_TYPES:
+                return b"", self.queries.answer(one, message, now, received), ""
+            if one.terms.kind != "orders":
+                return b"", [reports.business_reject(seq, kind, 6, f"not on a session of kind {one.terms.kind}")], ""
+            inbound.check_name(message)
+            if repeated:
+                raise Refusal("ClOrdID (11) was used today", 6, 6)
+            return inbound.command(self.desk, one, message, number, now), [], ""
+        except Waits as waits:
+            return b"", [], waits.orig
+        except Refusal as refusal:
+            return b"", [self._refuse(reports, message, refusal, now, received)], ""
+        except MissingField as missing:
+            return b"", [reports.business_reject(seq, kind, 5, str(missing), message.get(11))], ""
+        except FixError as error:
+            return b"", [reports.reject(seq, kind, error.reason, error.tag, str(error))], ""
+
+    def _refuse(self, reports: Reports, message: Message, refusal: Refusal, now: int, received: int) -> str:
+        f, name = message.fields, f"{self.name}-{received}"
+        if message.type == "D":
+            return reports.refused_order(f, name, now, refusal.ord_rej, refusal.text, "")
+        if message.type == "q":
+            return reports.refused_mass_cancel(f, name, now, "1" if refusal.ord_rej == 1 else "99", refusal.text)
+        order = refusal.order
+        order_id = f"{self.orders.prefix}{order.order_id}" if order is not None else "NONE"
+        orig = f.get(41) or (order.cl_ord_id if order is not None else "NONE")
+        status = order.status if order is not None else "8"
+        more = f"102={refusal.cxl_rej}\x0158={refusal.text}\x01"
+        return reports.cancel_reject(order_id, f[11], orig, status, message.type == "G", now, more)
+
+    def _submit(self, number: int, request: Request, command: bytes) -> None:
+        """Its record is on the gateway tape."""
+        self.sessions.last_cl_ord_id = number
+        self.orders.requests[number] = request
+        self.expect(number, request)
+        self.put(command)
+
+    def expect(self, number: int, request: Request) -> None:
+        """A command of an earlier process that the orders tape may still answer."""
+        if request.text:
+            key = (request.session, request.text)
+            self.desk.pending[key] = number
+            self._pending[number] = key
+
+    def submit_again(self, number: int) -> None:
+        """A command of an earlier process that never reached the ring, from its request. Nothing else may be in the
+        ring with a higher number yet."""
+        asked, request = self.sessions.commands[number], self.orders.requests[number]
+        one, message = self.sessions.by_number[asked.session], fields_of(asked.raw.encode("latin-1"))
+        # Under its own name it would wait for itself.
+        self.desk.pending.pop((asked.session, request.text), None)
+        command, replies, _ = self._decide(one, message, number, self.clock(), False, request.received)
+        if command:
+            self.expect(number, request)
+            self._backlog.appendleft(command)
+        else:
+            self._pending.pop(number, None)
+            del self.orders.requests[number]
+            self._answer(request.received, asked, replies, "")
+
+    def put(self, command: bytes) -> None:
+        """Into the ring, or, while that is full or held, behind what waits for it."""
+        if self.held or self._backlog or not self._ring.write(command):
+            self._backlog.append(command)
+
+    def _answer(self, seq: int, asked: Open, replies: list[str], waits_for: str) -> None:
+        if waits_for:
+            self.sessions.open[seq] = asked
+            self._waiting.setdefault((asked.session, waits_for), []).append(seq)
+        for at, body in enumerate(replies, start=1):
+            self.outbox.append(Outgoing(asked.session, body, answers=seq if at == len(replies) else 0))
+
+    def retry(self, seq: int) -> None:
+        """Decides again about a request that waited, or that was open when the gateway ended."""
+        asked = self.sessions.open[seq]
+        one, message = self.sessions.by_number[asked.session], fields_of(asked.raw.encode("latin-1"))
+        number = self.sessions.last_cl_ord_id + 1
+        command, replies, waits_for = self._decide(one, message, number, self.clock(), asked.repeated, seq)
+        if command:
+            del self.sessions.open[seq]
+            self.tape.submitted(asked.session, number, seq)
+            self._submit(number, request_of(asked.session, seq, asked.raw), command)
+        else:
+            self._answer(seq, asked, replies, waits_for)
+
+    # What the agent does.
+
+    def fold(self, raws: list[bytes]) -> None:
+        """Takes the next records of the orders tape: what they report goes to the outbox."""
+        with self.lock:
+            for raw in raws:
+                record = m.decode(raw)
+                happened = self.orders.fold(record)
+                if happened:
+                    self._report(record.seq, happened)
+                if self.orders.answered:
+                    self._answered()
+
+    def _answered(self) -> None:
+        for number in self.orders.answered:
+            key = self._pending.pop(number, None)
+            if key is not None:
+                del self.desk.pending[key]
+                for seq in self._waiting.pop(key, ()):
+                    self.retry(seq)
+        self.orders.answered.clear()
+
+    def _report(self, seq: int, happened: list[Happened]) -> None:
+        parts: dict[int, int] = {}
+        for one in happened:
+            for number, copied_from in self._recipients(one):
+                session = self.sessions.by_number.get(number)
+                if session is None:
+                    continue
+                part = parts[number] = parts.get(number, -1) + 1
+                if (seq, part) > session.reported:
+                    self.outbox.append(Outgoing(number, self._body(number, one, copied_from), seq, part))
+
+    def _recipients(self, one: Happened) -> list[tuple[int, str]]:
+        """Session numbers, and for drop copies whose order it is."""
+        if isinstance(one, Completed):
+            return [(one.request.session, "")] if one.request is not None and one.request.received else []
+        if isinstance(one, Refused):
+            session = one.requester or (one.order.session if one.order is not None else 0)
+            return [(session, "")]
+        found = [(one.order.session, "")] if one.order.session else []
+        if one.requester and one.requester != one.order.session:
+            found.append((one.requester, ""))
+        return found + self.copies.of(one.order)
+
+    def _body(self, number: int, one: Happened, copied_from: str) -> str:
+        reports = self.reports[number]
+        if isinstance(one, Exec):
+            return reports.execution(one, copied_from)
+        if isinstance(one, Refused):
+            return reports.refused_cancel(one)
+        return reports.mass_cancel(one, self.orders.instruments.by_number.get(one.command.instrument))
+
+    def tick(self) -> int:
+        """What is due by the clock or by the ring's room; returns how much was done."""
+        done, now = 0, self.clock()
+        with self.lock:
+            while self._backlog and not self.held and self._ring.write(self._backlog[0]):
+                self._backlog.popleft()
+                done += 1
+            for session in [number for number, due in self.lost.items() if due <= now]:
+                del self.lost[session]
+                self.cancel_session(session, now)
+                done += 1
+        return done
+
+    def cancel_session(self, session: int, now: int) -> None:
+        number = self.sessions.last_cl_ord_id + 1
+        self.tape.submitted(session, number, 0)
+        self._submit(number, Request(session, 0), inbound.cancel_session(self.sessions.by_number[session], number, now))
+
+    def drain(self) -> None:
+        """Sends what is in the outbox, unless another thread is at it: that one then sends this, too."""
+        outbox, sender = self.outbox, self.sender
+        while outbox and sender is not None and self._sending.acquire(blocking=False):
+            try:
+                while outbox:
+                    out = self._current = outbox.popleft()
+                    sender.send(out.session, out.body)
+            finally:
+                self._current = None
+                self._sending.release()
