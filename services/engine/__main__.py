@@ -84,8 +84,8 @@ def main(path: Path | None) -> None:
         commands = [bytes(c) for c in configured.pending(settings.instruments, settings.accounts, tape)]
         if (sent := ring.write_many(commands)) < len(commands):
             raise ConfigError(
-                f"engine.ring_bytes: {operators[0].path} took {sent} of the operator's {len(commands)} commands. Raise it, "
-                f"and remove that ring, which keeps the size it was made with"
+                f"engine.ring_bytes: {operators[0].path} took {sent} of the operator's {len(commands)} commands. Raise "
+                f"it, and remove that ring, which keeps the size it was made with"
             )
         until = ring.tail
     # From here on the ring is free for `tapewire operator`.

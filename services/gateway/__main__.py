@@ -21,6 +21,7 @@ from services.gateway.tape import GatewayTape
 from tapewire import config as configuration
 from tapewire import lifecycle
 from tapewire.errors import RingError
+from tapewire.fix.auth import make_front_token
 from tapewire.logs import configure
 from tapewire.ring import Doorbell, RingProducer
 from tapewire.tape import TapeReader, TapeWriter
@@ -67,9 +68,9 @@ def main(path: Path | None, name: str) -> None:
             sys.stderr.flush()
             os._exit(FAILED)
 
-        engine = FixEngine(own, gateway, fail)
+        engine = FixEngine(own, gateway, make_front_token(folders.front_token), fail)
         for number, one in sessions.by_number.items():
-            engine.restore(number, one.next_in, one.next_out, ((seq, raw.encode("latin-1")) for seq, raw in one.kept))
+            engine.restore(number, one.next_in, one.next_out, one.kept)
         gateway.sender = engine
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,8 +5,8 @@
 
 Two threads meet here: the session layer's, which brings messages, and the agent's, which reads the orders tape.
 `lock` guards all state and the gateway tape; nothing is sent while it is held, for the session layer has a lock of its
-own that `sending` is called under. Whoever puts something into the outbox tries to empty it; one does at a time, so that messages
-leave in the order in which they were made.
+own that `sending` is called under. Whoever puts something into the outbox tries to empty it; one does at a time, so
+that messages leave in the order in which they were made.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from services.gateway.inbound import Desk, MissingField, Refusal, Waits
 from services.gateway.orders import Orders
 from services.gateway.queries import Queries
 from services.gateway.reports import Reports
-from services.gateway.session import ORDER_TYPES, Open, Session, Sessions, field_of, request_of
+from services.gateway.session import ADMIN_TYPES, ORDER_TYPES, Open, Session, Sessions, field_of, request_of
 from services.gateway.tape import GatewayTape
 from tapewire import messages as m
 from tapewire.errors import FixError
-from tapewire.fix.message import Message, fields_of
+from tapewire.fix.auth import redacted
+from tapewire.fix.message import SOH, Message, fields_of
 from tapewire.logs import Logger
 from tapewire.ring import RingProducer
 
@@ -89,19 +90,28 @@ class Gateway:
 
     # What the session layer tells.
 
-    def logging_on(self, session: int, raw: bytes, next_in: int, begins_anew: bool) -> str:
+    def logging_on(self, session: int, raw: bytes, expected: int, begins_anew: bool) -> tuple[int, int] | None:
         now = self.clock()
+        lost = None
         with self.lock:
             one = self.sessions.by_number[session]
             if begins_anew:
                 self.tape.changed(session, m.FixSessionState.reset, 1, 1)
                 one.next_in = one.next_out = 1
                 one.kept.clear()
+                expected = 1
+            elif expected < one.next_in:
+                expected, lost = one.next_in, (one.next_in, one.next_out)
             message = fields_of(raw)
             one.log_on(message.fields)
-            one.next_in = next_in
-            self.tape.received(session, message.seq, next_in, 0, "A", raw.decode("latin-1"), now)
-        return ""
+            # A Logon is taken even when what came before it is still missing.
+            one.next_in = expected + 1 if message.seq == expected else expected
+            self.tape.received(session, message.seq, one.next_in, 0, "A", redacted(raw).replace("|", SOH), now)
+        return lost
+
+    def kept(self, session: int) -> list[tuple[int, str]]:
+        with self.lock:
+            return list(self.sessions.by_number[session].kept)
 
     def logged_on(self, session: int) -> None:
         with self.lock:
@@ -136,6 +146,8 @@ class Gateway:
             one.reported = max(one.reported, (out.orders_seq, out.part))
             kept = "" if one.terms.kind == "market-data" and kind in "WX" else raw
             self.tape.sent(session, seq, out.orders_seq, out.answers, out.part, kind, kept)
+            if kept and kind not in ADMIN_TYPES:
+                one.kept.append((seq, kept))
             self.sessions.open.pop(out.answers, None)
 
     def received(self, session: int, raw: bytes, admin: bool, next_in: int) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn, Protocol
 
 from tapewire.config.gateway import Gateway, GatewaySession
+from tapewire.fix.auth import is_front
 from tapewire.fix.dictionary import FILES, FOLDER
 
 _sigint = signal.getsignal(signal.SIGINT)
@@ -37,8 +38,12 @@ class Handler(Protocol):
     """What the gateway does with what the session layer tells. Called on QuickFIX's thread, one call at a time, but for
     `sending`, which comes on the thread that sends."""
 
-    def logging_on(self, session: int, raw: bytes, next_in: int, begins_anew: bool) -> str:
-        """A Logon; returns why it is refused, or nothing."""
+    def logging_on(self, session: int, raw: bytes, expected: int, begins_anew: bool) -> tuple[int, int] | None:
+        """A Logon that came by the front, where the session layer expects number `expected`. Returns both numbers if
+        the session layer has lost them."""
+
+    def kept(self, session: int) -> Iterable[tuple[int, str]]:
+        """What was sent to a session and can be asked for again."""
 
     def logged_on(self, session: int) -> None: ...
 
@@ -57,9 +62,11 @@ class Handler(Protocol):
 class _Application(fix.Application):  # type: ignore[misc]
     """The callbacks. QuickFIX's threads run them; `SessionID`s are looked up by their text."""
 
-    def __init__(self, handler: Handler, numbers: dict[str, int], on_failure: Callable[[BaseException], NoReturn]):
+    def __init__(
+        self, handler: Handler, numbers: dict[str, int], token: str, on_failure: Callable[[BaseException], NoReturn]
+    ) -> None:
         super().__init__()
-        self._handler, self._numbers, self._fail = handler, numbers, on_failure
+        self._handler, self._numbers, self._token, self._fail = handler, numbers, token, on_failure
 
     def onCreate(self, session_id: Any) -> None:
         pass
@@ -99,15 +106,20 @@ class _Application(fix.Application):  # type: ignore[misc]
         raw = message.toString().encode("utf-8", "surrogateescape")
         number, header = self._numbers[session_id.toString()], message.getHeader()
         kind, seq = header.getField(35), int(header.getField(34))
-        expected = fix.Session.lookupSession(session_id).getExpectedTargetNum()
+        session = fix.Session.lookupSession(session_id)
+        expected = session.getExpectedTargetNum()
         if kind == "4":
             return self._take(number, raw, max(expected, int(message.getField(36))))
         # A Logon, Logout or ResendRequest is acted upon even when what came before it is still missing.
-        next_in = expected + 1 if seq == expected else expected
         if kind == "A":
+            if not message.isSetField(96) or not is_front(self._token, message.getField(96)):
+                return "this port is the front's alone"
             anew = message.isSetField(141) and message.getField(141) == "Y"
-            return self._handler.logging_on(number, raw, 2 if anew else next_in, anew)
-        return self._take(number, raw, next_in)
+            found = self._handler.logging_on(number, raw, expected, anew)
+            if found is not None:
+                restore(session, *found, self._handler.kept(number))
+            return ""
+        return self._take(number, raw, expected + 1 if seq == expected else expected)
 
     def _take(self, number: int, raw: bytes, next_in: int) -> str:
         self._handler.received(number, raw, True, next_in)
@@ -121,7 +133,7 @@ class _Application(fix.Application):  # type: ignore[misc]
                 for tag, value in self._handler.answer_logon(number):
                     message.setField(fix.StringField(tag, value))
             if not header.isSetField(43):
-                self._handler.sending(number, message.toString(), int(header.getField(34)), kind)
+                self._handler.sending(number, _latin(message.toString()), int(header.getField(34)), kind)
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
 
@@ -130,15 +142,23 @@ class _Application(fix.Application):  # type: ignore[misc]
             header = message.getHeader()
             if not header.isSetField(43):  # sent again: it is on the tape
                 number = self._numbers[session_id.toString()]
-                self._handler.sending(number, message.toString(), int(header.getField(34)), header.getField(35))
+                raw = _latin(message.toString())
+                self._handler.sending(number, raw, int(header.getField(34)), header.getField(35))
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
+
+
+def _latin(text: str) -> str:
+    """The binding takes bytes for UTF-8; ours are characters of latin-1, one each."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 class FixEngine:
     """An acceptor with the sessions of the configuration. Numbers and messages are put into it before `start`."""
 
-    def __init__(self, gateway: Gateway, handler: Handler, on_failure: Callable[[BaseException], NoReturn]) -> None:
+    def __init__(
+        self, gateway: Gateway, handler: Handler, token: str, on_failure: Callable[[BaseException], NoReturn]
+    ) -> None:
         settings = fix.SessionSettings()
         settings.set(_defaults(gateway))
         numbers: dict[str, int] = {}
@@ -154,18 +174,13 @@ class FixEngine:
             self._heads[one.number] = f"8={one.version}\x019=0\x01"
             self._dictionaries[one.number] = fix.DataDictionary(str(FOLDER / FILES[one.version][-1]))
         # All three must live as long as the acceptor: it keeps plain pointers.
-        self._application = _Application(handler, numbers, on_failure)
+        self._application = _Application(handler, numbers, token, on_failure)
         self._store, self._settings = fix.MemoryStoreFactory(), settings
         self._acceptor = fix.SocketAcceptor(self._application, self._store, settings)
 
-    def restore(self, session: int, next_in: int, next_out: int, messages: Iterable[tuple[int, bytes]]) -> None:
+    def restore(self, session: int, next_in: int, next_out: int, kept: Iterable[tuple[int, str]]) -> None:
         """Puts a session where the tape says it stands. Before `start`."""
-        found = self._session(session)
-        store = found.getStore()
-        for seq, raw in messages:
-            store.set(seq, raw.decode("utf-8", "surrogateescape"))
-        found.setNextSenderMsgSeqNum(next_out)
-        found.setNextTargetMsgSeqNum(next_in)
+        restore(self._session(session), next_in, next_out, kept)
 
     def start(self) -> None:
         self._acceptor.start()
@@ -203,6 +218,15 @@ class FixEngine:
         return fix.Session.lookupSession(self._ids[session])
 
 
+def restore(session: Any, next_in: int, next_out: int, kept: Iterable[tuple[int, str]]) -> None:
+    """Fills a session's store. `kept`: messages by number, each byte a character of latin-1."""
+    store = session.getStore()
+    for seq, raw in kept:
+        store.set(seq, raw.encode("latin-1").decode("utf-8", "surrogateescape"))
+    session.setNextSenderMsgSeqNum(next_out)
+    session.setNextTargetMsgSeqNum(next_in)
+
+
 def _defaults(gateway: Gateway) -> Any:
     values = fix.Dictionary()
     for key, value in {
@@ -210,7 +234,7 @@ def _defaults(gateway: Gateway) -> Any:
         "SocketAcceptPort": str(gateway.backend_port),
         "SocketReuseAddress": "Y",
         "SocketNodelay": "Y",
-        # Not known to every build: where it is not, the session layer begins anew each week, see `_Application._logon`.
+        # Not known to every build: without it numbers are forgotten once a week, see `Handler.logging_on`.
         "NonStopSession": "Y",
         "StartDay": "sunday",
         "StartTime": "00:00:00",

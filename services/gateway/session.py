@@ -148,7 +148,7 @@ class Sessions:
         session.next_out = max(session.next_out, seq + 1)
         if orders_seq:
             session.reported = max(session.reported, (orders_seq, part))
-        if raw and kind not in _ADMIN_TYPES:
+        if raw and kind not in ADMIN_TYPES:
             session.kept.append((seq, raw))
 
     def changed(self, record: m.FixSessionChanged) -> None:
@@ -173,7 +173,7 @@ class Sessions:
             )
 
 
-_ADMIN_TYPES = frozenset("01235A4")
+ADMIN_TYPES = frozenset("01235A4")
 
 
 def request_of(session: int, received: int, raw: str) -> Request:

@@ -55,6 +55,11 @@ class Exchange:
         self._clients: list[Client] = []
         self._starts = 0
 
+    @property
+    def token(self) -> Path:
+        """What the front shows to the session layer: these clients come without one."""
+        return self.engine.folders.front_token
+
     def start(self) -> None:
         self.engine.start()
         self.engine.wait_for_line("recovered")
@@ -78,7 +83,7 @@ class Exchange:
         return self.process.wait(PATIENCE_S)
 
     def client(self, comp_id: str, version: str = "FIX.4.4", *logon: str) -> Client:
-        client = Client(self.port, version, comp_id, self.folder / f"store-{comp_id}", *logon)
+        client = Client(self.port, version, comp_id, self.folder / f"store-{comp_id}", self.token, *logon)
         self._clients.append(client)
         return client
 
@@ -94,8 +99,9 @@ class Exchange:
 class Client:
     """The other end of `tests/fix/quickfix_client.py`."""
 
-    def __init__(self, port: int, version: str, comp_id: str, store: Path, *logon: str) -> None:
-        command = [sys.executable, "-m", "tests.fix.quickfix_client", str(port), version, comp_id, str(store), *logon]
+    def __init__(self, port: int, version: str, comp_id: str, store: Path, token: Path, *logon: str) -> None:
+        command = [sys.executable, "-m", "tests.fix.quickfix_client", str(port), version, comp_id]
+        command += [str(store), str(token), *logon]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.events: list[list[str]] = []
         self.messages: list[Fields] = []

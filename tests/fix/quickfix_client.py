@@ -27,9 +27,9 @@ def say(*event: str) -> None:
 
 
 class Application(fix.Application):  # type: ignore[misc]
-    def __init__(self, logon: list[tuple[int, str]]) -> None:
+    def __init__(self, logon: list[tuple[int, str]], token: Path) -> None:
         super().__init__()
-        self.logon = logon
+        self.logon, self.token = logon, token
 
     def onCreate(self, session_id: Any) -> None:
         self.session = session_id
@@ -42,7 +42,8 @@ class Application(fix.Application):  # type: ignore[misc]
 
     def toAdmin(self, message: Any, session_id: Any) -> None:
         if message.getHeader().getField(35) == "A":
-            for tag, value in self.logon:
+            token = self.token.read_text().strip()
+            for tag, value in [*self.logon, (95, str(len(token))), (96, token)]:
                 message.setField(fix.StringField(tag, value))
 
     def fromAdmin(self, message: Any, session_id: Any) -> None:
@@ -56,8 +57,8 @@ class Application(fix.Application):  # type: ignore[misc]
 
 
 def main() -> None:
-    port, version, comp_id, folder = sys.argv[1:5]
-    logon = [(int(tag), value) for tag, _, value in (field.partition("=") for field in sys.argv[5:])]
+    port, version, comp_id, folder, token = sys.argv[1:6]
+    logon = [(int(tag), value) for tag, _, value in (field.partition("=") for field in sys.argv[6:])]
     defaults, values = fix.Dictionary(), fix.Dictionary()
     for key, value in {
         "ConnectionType": "initiator",
@@ -78,7 +79,7 @@ def main() -> None:
     settings.set(defaults)
     session_id = fix.SessionID(version, comp_id, "TAPEWIRE")
     settings.set(session_id, values)
-    application = Application(logon)
+    application = Application(logon, Path(token))
     store = fix.FileStoreFactory(settings)
     Path(folder).mkdir(parents=True, exist_ok=True)
     initiator = fix.SocketInitiator(application, store, settings)
