@@ -24,13 +24,21 @@ from services.gateway.happened import Completed, Exec, Happened, Refused, Reques
 from services.gateway.inbound import Desk, MissingField, Refusal, Waits
 from services.gateway.orders import Orders
 from services.gateway.queries import Queries
-from services.gateway.reports import Reports
-from services.gateway.session import ADMIN_TYPES, ORDER_TYPES, Open, Session, Sessions, field_of, request_of
+from services.gateway.reports import FIX42, Reports
+from services.gateway.session import (
+    ADMIN_TYPES,
+    ORDER_TYPES,
+    Open,
+    Session,
+    Sessions,
+    field_of,
+    request_of,
+    without_secrets,
+)
 from services.gateway.tape import GatewayTape
 from tapewire import messages as m
 from tapewire.errors import FixError
-from tapewire.fix.auth import redacted
-from tapewire.fix.message import SOH, Message, fields_of
+from tapewire.fix.message import Message, fields_of
 from tapewire.logs import Logger
 from tapewire.ring import RingProducer
 
@@ -106,7 +114,7 @@ class Gateway:
             one.log_on(message.fields)
             # A Logon is taken even when what came before it is still missing.
             one.next_in = expected + 1 if message.seq == expected else expected
-            self.tape.received(session, message.seq, one.next_in, 0, "A", redacted(raw).replace("|", SOH), now)
+            self.tape.received(session, message.seq, one.next_in, 0, "A", without_secrets(raw), now)
         return lost
 
     def kept(self, session: int) -> list[tuple[int, str]]:
@@ -130,11 +138,15 @@ class Gateway:
                 self.lost[session] = self.clock() + int(one.grace_s * 1e9)
         self.log.info("logged out", session=one.terms.name, next_in=next_in, next_out=next_out)
 
-    def answer_logon(self, session: int) -> list[tuple[int, str]]:
+    def more_fields(self, session: int, kind: str) -> list[tuple[int, str]]:
         one = self.sessions.by_number[session]
-        if one.terms.kind != "orders":
-            return []
-        return [(8013, "Y" if one.cancels else "N"), (8014, str(int(one.grace_s)))]
+        found = [] if one.terms.version == FIX42 else [(789, str(one.next_in))]
+        if kind == "A" and one.terms.kind == "orders":
+            found += [(8013, "Y" if one.cancels else "N"), (8014, str(int(one.grace_s)))]
+        return found
+
+    def processed(self, session: int) -> int:
+        return self.sessions.by_number[session].next_in - 1
 
     def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
         out = self._current

@@ -7,7 +7,8 @@ What its Python binding does, and what is done about it here:
 - Its exceptions for refusals leak, 1.3 KB each: none is raised but RejectLogon, and that only to a Logon that did not
   come by the front.
 - It resets SIGINT when it is imported, and binds 0.0.0.0 whatever it is told: see AllowedRemoteAddresses.
-- MemoryStore never forgets what was sent in a process's life; see the bound in session.py for what it begins with.
+- MemoryStore cannot be reached from Python, and never forgets what was sent in a process's life. It is filled by
+  sending, while nobody is connected, what the tape says was sent (RESEND_KEPT in session.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn, Protocol
 
+from services.gateway.session import field_of
 from tapewire.config.gateway import Gateway, GatewaySession
 from tapewire.fix.auth import is_front
 from tapewire.fix.dictionary import FILES, FOLDER
@@ -52,8 +54,11 @@ class Handler(Protocol):
     def received(self, session: int, raw: bytes, admin: bool, next_in: int) -> None:
         """A message in its turn."""
 
-    def answer_logon(self, session: int) -> list[tuple[int, str]]:
-        """Fields that our Logon has besides those of the session layer."""
+    def more_fields(self, session: int, kind: str) -> list[tuple[int, str]]:
+        """Fields that our Logon (A) or Logout (5) has besides those of the session layer."""
+
+    def processed(self, session: int) -> int:
+        """LastMsgSeqNumProcessed (369)."""
 
     def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
         """A message that goes to the socket, or waits for the client, once this returns."""
@@ -63,9 +68,16 @@ class _Application(fix.Application):  # type: ignore[misc]
     """The callbacks. QuickFIX's threads run them; `SessionID`s are looked up by their text."""
 
     def __init__(
-        self, handler: Handler, numbers: dict[str, int], token: str, on_failure: Callable[[BaseException], NoReturn]
+        self,
+        handler: Handler,
+        numbers: dict[str, int],
+        dictionaries: dict[str, Any],
+        token: str,
+        on_failure: Callable[[BaseException], NoReturn],
     ) -> None:
         super().__init__()
+        self._dictionaries = dictionaries
+        self._restoring = ""
         self._handler, self._numbers, self._token, self._fail = handler, numbers, token, on_failure
 
     def onCreate(self, session_id: Any) -> None:
@@ -114,10 +126,13 @@ class _Application(fix.Application):  # type: ignore[misc]
         if kind == "A":
             if not message.isSetField(96) or not is_front(self._token, message.getField(96)):
                 return "this port is the front's alone"
+            # With 789, who is behind is sent what it lacks without asking. From a client that does not send it nothing
+            # would come: then the older way, ResendRequest, must be on.
+            session.setSendNextExpectedMsgSeqNum(message.isSetField(789))
             anew = message.isSetField(141) and message.getField(141) == "Y"
             found = self._handler.logging_on(number, raw, expected, anew)
             if found is not None:
-                restore(session, *found, self._handler.kept(number))
+                self.restore(session_id, *found, self._handler.kept(number))
             return ""
         return self._take(number, raw, expected + 1 if seq == expected else expected)
 
@@ -125,14 +140,29 @@ class _Application(fix.Application):  # type: ignore[misc]
         self._handler.received(number, raw, True, next_in)
         return ""
 
+    def restore(self, session_id: Any, next_in: int, next_out: int, kept: Iterable[tuple[int, str]]) -> None:
+        """Puts a session that is not logged on where the tape says it stands. `kept`: messages by number, each byte a
+        character of latin-1."""
+        session = fix.Session.lookupSession(session_id)
+        dictionary = self._dictionaries[session_id.toString()]
+        for seq, raw in kept:
+            text = raw.encode("latin-1").decode("utf-8", "surrogateescape")
+            session.setNextSenderMsgSeqNum(seq)
+            self._restoring = field_of(raw, 52)
+            fix.Session.sendToTarget(parsed(text, dictionary), session_id)
+        self._restoring = ""
+        session.setNextSenderMsgSeqNum(next_out)
+        session.setNextTargetMsgSeqNum(next_in)
+
     def toAdmin(self, message: Any, session_id: Any) -> None:
         try:
             number, header = self._numbers[session_id.toString()], message.getHeader()
             kind = header.getField(35)
-            if kind == "A":
-                for tag, value in self._handler.answer_logon(number):
+            if kind in "A5":
+                for tag, value in self._handler.more_fields(number, kind):
                     message.setField(fix.StringField(tag, value))
             if not header.isSetField(43):
+                header.setField(fix.StringField(369, str(self._handler.processed(number))))
                 self._handler.sending(number, _latin(message.toString()), int(header.getField(34)), kind)
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
@@ -140,8 +170,11 @@ class _Application(fix.Application):  # type: ignore[misc]
     def toApp(self, message: Any, session_id: Any) -> None:
         try:
             header = message.getHeader()
-            if not header.isSetField(43):  # sent again: it is on the tape
+            if self._restoring:
+                header.setField(fix.StringField(52, self._restoring))  # sent again it must say when it was sent first
+            elif not header.isSetField(43):  # sent again: it is on the tape
                 number = self._numbers[session_id.toString()]
+                header.setField(fix.StringField(369, str(self._handler.processed(number))))
                 raw = _latin(message.toString())
                 self._handler.sending(number, raw, int(header.getField(34)), header.getField(35))
         except BaseException as error:  # noqa: BLE001 - ends the process
@@ -163,8 +196,9 @@ class FixEngine:
         settings.set(_defaults(gateway))
         numbers: dict[str, int] = {}
         self._ids: dict[int, Any] = {}
-        self._heads: dict[int, str] = {}
         self._dictionaries: dict[int, Any] = {}
+        self._heads: dict[int, str] = {}
+        dictionaries: dict[str, Any] = {}
         for one in gateway.sessions:
             target = gateway.target_of(one)
             session_id = fix.SessionID(one.version, target, one.comp_id)
@@ -172,15 +206,17 @@ class FixEngine:
             numbers[session_id.toString()] = one.number
             self._ids[one.number] = session_id
             self._heads[one.number] = f"8={one.version}\x019=0\x01"
-            self._dictionaries[one.number] = fix.DataDictionary(str(FOLDER / FILES[one.version][-1]))
+            dictionaries[session_id.toString()] = self._dictionaries[one.number] = fix.DataDictionary(
+                str(FOLDER / FILES[one.version][-1])
+            )
         # All three must live as long as the acceptor: it keeps plain pointers.
-        self._application = _Application(handler, numbers, token, on_failure)
+        self._application = _Application(handler, numbers, dictionaries, token, on_failure)
         self._store, self._settings = fix.MemoryStoreFactory(), settings
         self._acceptor = fix.SocketAcceptor(self._application, self._store, settings)
 
     def restore(self, session: int, next_in: int, next_out: int, kept: Iterable[tuple[int, str]]) -> None:
         """Puts a session where the tape says it stands. Before `start`."""
-        restore(self._session(session), next_in, next_out, kept)
+        self._application.restore(self._ids[session], next_in, next_out, kept)
 
     def start(self) -> None:
         self._acceptor.start()
@@ -192,11 +228,7 @@ class FixEngine:
     def send(self, session: int, body: str) -> None:
         """Sends `35=…␁…`; if the client is not there, it gets it by resend. `Handler.sending` is called within."""
         text = f"{self._heads[session]}{body}10=000\x01"
-        if any(group in text for group in GROUPS):
-            message = fix.Message(text, self._dictionaries[session], False)
-        else:
-            message = fix.Message(text, False)
-        fix.Session.sendToTarget(message, self._ids[session])
+        fix.Session.sendToTarget(parsed(text, self._dictionaries[session]), self._ids[session])
 
     def is_logged_on(self, session: int) -> bool:
         return bool(self._session(session).isLoggedOn())
@@ -218,13 +250,11 @@ class FixEngine:
         return fix.Session.lookupSession(self._ids[session])
 
 
-def restore(session: Any, next_in: int, next_out: int, kept: Iterable[tuple[int, str]]) -> None:
-    """Fills a session's store. `kept`: messages by number, each byte a character of latin-1."""
-    store = session.getStore()
-    for seq, raw in kept:
-        store.set(seq, raw.encode("latin-1").decode("utf-8", "surrogateescape"))
-    session.setNextSenderMsgSeqNum(next_out)
-    session.setNextTargetMsgSeqNum(next_in)
+def parsed(text: str, dictionary: Any) -> Any:
+    """A message out of its text; groups stay groups."""
+    if any(group in text for group in GROUPS):
+        return fix.Message(text, dictionary, False)
+    return fix.Message(text, False)
 
 
 def _defaults(gateway: Gateway) -> Any:
@@ -263,7 +293,6 @@ def _session(gateway: Gateway, one: GatewaySession) -> Any:
         "HeartBtInt": "30",
         "TimestampPrecision": "3" if one.version == "FIX.4.2" else "6",
         "PersistMessages": "N" if one.kind == "market-data" else "Y",
-        "SendNextExpectedMsgSeqNum": "N" if one.version == "FIX.4.2" else "Y",
     }
     if one.version == "FIXT.1.1":
         keys |= {"TransportDataDictionary": files[0], "AppDataDictionary": files[1], "DefaultApplVerID": "FIX.5.0SP2"}

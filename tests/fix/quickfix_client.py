@@ -65,7 +65,6 @@ def main() -> None:
         "SocketConnectHost": "127.0.0.1",
         "SocketConnectPort": port,
         "SocketNodelay": "Y",
-        "ReconnectInterval": "1",
         "HeartBtInt": "5",
         "StartTime": "00:00:00",
         "EndTime": "00:00:00",
@@ -75,6 +74,7 @@ def main() -> None:
     }.items():
         values.setString(key, value)
     defaults.setString("ConnectionType", "initiator")
+    defaults.setString("ReconnectInterval", "1")
     settings = fix.SessionSettings()
     settings.set(defaults)
     session_id = fix.SessionID(version, comp_id, "TAPEWIRE")
