@@ -20,6 +20,8 @@ async def main(subject: str = "demo.*.trade.*", url: str = "nats://127.0.0.1:422
     left = int(count) or -1
     async for message in subscription.messages:
         with market.Trade.from_bytes(message.data) as trade:
+            if trade.header.type != "trade":
+                continue  # the house also says here when a trade is busted or corrected
             price = trade.price * 10.0**trade.priceExponent  # a float is fine for printing, never for money
             qty = trade.qty * 10.0**trade.qtyExponent
             print(f"{message.subject:32} {trade.aggressor!s:>4} {qty:>14.8f} @ {price:.8f}", flush=True)

@@ -1,15 +1,20 @@
-"""The house market's public side: a pure fold of the orders tape into trades, quotes, books and private reports.
+"""The house market's public side: a pure fold of the orders tape into market data and private reports.
 
     tape record                     published
     InstrumentDefinition            <env>.house.instrument.<ticker>   the record itself, once it is known to be taken
     OrderExecuted                   <env>.house.trade.<ticker>        Trade, at once
-    any event                       <env>.house.exec.<account>        the record itself, to each account it concerns
+    TradeBusted, TradeCorrected     <env>.house.trade.<ticker>        the same, without orders and accounts, at once
+    InstrumentStatusChanged,        <env>.house.status.<ticker>       the same with ticker and exponents, at once; also
+      LimitStateChanged                                               for the status an instrument is defined with
+    AuctionIndicated                <env>.house.auction.<ticker>      the same with ticker and exponents, at once
+    any event                       <env>.house.exec.<account>        the record itself, to each account it concerns;
+                                                                      of a match without what the other side has left
     the last event of a command     <env>.house.book.<ticker>         BookDelta: what the command changed, in one piece
                                     <env>.house.quote.<ticker>        Quote, if the top changed
 
 An order that trades as it arrives is accepted first: between two events of one command the book may be crossed. So
-changes are collected per command and published together; what was added and taken away again never shows. bookSeq
-is a function of the tape: a restarted publisher goes on with the same numbers.
+changes are collected per command and published together; what was added and taken away again never shows, nor does what
+is hidden. bookSeq is a function of the tape: a restarted publisher goes on with the same numbers.
 """
 
 from __future__ import annotations
@@ -20,16 +25,27 @@ from typing import Self
 import msgspec
 
 from tapewire import messages as m
-from tapewire.errors import EngineStopped, WireError
+from tapewire.errors import WireError
 from tapewire.house_book import HouseBook
+from tapewire.house_notices import Notice
+from tapewire.house_orders import Kept, LiveOrders, contradiction
 from tapewire.subjects import subject
+from tapewire.wire._wire import IntField
 
 FEED = "house"
-STATE_VERSION = 1
+STATE_VERSION = 2
 Publication = tuple[str, bytes]
 
 # Records that a writer puts on the tape by itself: they belong to no command and end none.
 _ASIDE = frozenset({m.MessageType.epoch_started, m.MessageType.input_refused, m.MessageType.segment_header})
+
+
+class _Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    definition: bytes
+    book_seq: int
+    at: tuple[int, int]
+    """Where the book stands: (seq, ts)."""
+    notices: dict[str, bytes]
 
 
 class _State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -37,19 +53,10 @@ class _State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
     version: int
     seq: int
-    books: list[tuple[bytes, int, tuple[int, int]]]
-    """Definition, bookSeq, and where the book stands: (seq, ts)."""
-    orders: list[tuple[int, int, int, int, int]]
-    """OrderID, instrument, side, price, leaves."""
-
-
-class _Order:
-    """What the fold must know of a live order."""
-
-    __slots__ = ("book", "leaves", "price", "side")
-
-    def __init__(self, book: HouseBook, side: m.Side, price: int, leaves: int) -> None:
-        self.book, self.side, self.price, self.leaves = book, side, price, leaves
+    instruments: list[_Instrument]
+    tickers: dict[str, int]
+    """The instrument that each ticker names, or named last."""
+    orders: list[Kept]
 
 
 class HouseMarket:
@@ -57,7 +64,7 @@ class HouseMarket:
 
     def __init__(self, env: str) -> None:
         self._env = env
-        self._orders: dict[int, _Order] = {}
+        self._orders = LiveOrders()
         self._books: dict[int, HouseBook] = {}
         self._by_ticker: dict[str, HouseBook] = {}
         self._touched: dict[int, HouseBook] = {}
@@ -69,11 +76,19 @@ class HouseMarket:
         self._folds: dict[int, Callable[[m.Message], None]] = {
             m.MessageType.instrument_definition: self._on_definition,  # type: ignore[dict-item]
             m.MessageType.order_accepted: self._on_accepted,  # type: ignore[dict-item]
-            m.MessageType.order_rejected: self._on_rejected,  # type: ignore[dict-item]
+            m.MessageType.order_executed: self._on_executed,  # type: ignore[dict-item]
             m.MessageType.order_cancelled: self._on_cancelled,  # type: ignore[dict-item]
             m.MessageType.order_replaced: self._on_replaced,  # type: ignore[dict-item]
-            m.MessageType.order_executed: self._on_executed,  # type: ignore[dict-item]
-            m.MessageType.cancel_rejected: self._report_own,
+            m.MessageType.order_triggered: self._on_triggered,  # type: ignore[dict-item]
+            m.MessageType.order_restated: self._on_restated,  # type: ignore[dict-item]
+            m.MessageType.order_rejected: self._report,
+            m.MessageType.cancel_rejected: self._report,
+            m.MessageType.command_completed: self._report,
+            m.MessageType.instrument_status_changed: self._on_status,  # type: ignore[dict-item]
+            m.MessageType.limit_state_changed: self._on_limit,  # type: ignore[dict-item]
+            m.MessageType.auction_indicated: self._on_indicated,  # type: ignore[dict-item]
+            m.MessageType.trade_busted: self._on_busted,  # type: ignore[dict-item]
+            m.MessageType.trade_corrected: self._on_corrected,  # type: ignore[dict-item]
         }
         self.quiet = False
         """While true nothing is made to publish; the state and all numbers move on. For catching up after a restart."""
@@ -89,11 +104,13 @@ class HouseMarket:
 
     @property
     def tickers(self) -> list[str]:
-        return list(self._by_ticker)
+        """Of the instruments that are listed."""
+        return [ticker for ticker in self._by_ticker if self.book(ticker)]
 
     def book(self, ticker: str) -> HouseBook | None:
-        """The book of a ticker as far as it has been published; None if there is no such instrument."""
-        return self._by_ticker.get(ticker)
+        """The book of a ticker as far as it has been published; None if no listed instrument has it."""
+        book = self._by_ticker.get(ticker)
+        return book if book and book.listed and book.ticker == ticker else None
 
     def fold(self, raw: bytes) -> list[Publication]:
         """Takes the next record. Raises EngineStopped if it contradicts what came before."""
@@ -103,7 +120,10 @@ class HouseMarket:
             if group != self._group:
                 self._settle()
                 self._group = group
+            # The head of what is published at the command's end, wherever the reader paused.
             self._last = record
+        if self._definition is not None and record.cause == self._definition.seq:
+            self._answer_definition(self._definition, record)
         self._seq = record.seq
         if (fold := self._folds.get(record.TYPE)) is not None:
             fold(record)
@@ -124,12 +144,12 @@ class HouseMarket:
     def state(self) -> bytes:
         """What `restored` goes on from. Equal folds give equal bytes."""
         assert self.between_commands, "a state in the middle of a command would lose what that changed"
-        books = [(bytes(book.definition), book.book_seq, book.at) for _, book in sorted(self._books.items())]
-        orders = [
-            (order_id, order.book.definition.instrument, int(order.side), order.price, order.leaves)
-            for order_id, order in sorted(self._orders.items())
+        instruments = [
+            _Instrument(bytes(book.definition), book.book_seq, book.at, book.notices.latest)
+            for _, book in sorted(self._books.items())
         ]
-        return msgspec.msgpack.encode(_State(STATE_VERSION, self._seq, books, orders))
+        tickers = {ticker: book.definition.instrument for ticker, book in self._by_ticker.items()}
+        return msgspec.msgpack.encode(_State(STATE_VERSION, self._seq, instruments, tickers, self._orders.kept()))
 
     @classmethod
     def restored(cls, env: str, state: bytes) -> Self:
@@ -139,14 +159,13 @@ class HouseMarket:
             if kept.version != STATE_VERSION:
                 raise WireError(f"state of a house market: version {kept.version}, expected {STATE_VERSION}")
             made = cls(env)
-            for raw, book_seq, at in kept.books:
-                book = HouseBook(env, m.InstrumentDefinition.decode(raw))
-                made._books[book.definition.instrument] = made._by_ticker[book.ticker] = book
-                book.book_seq, book.at = book_seq, at
-            for order_id, instrument, side, price, leaves in kept.orders:
-                order = _Order(made._books[instrument], m.Side(side), price, leaves)
-                made._orders[order_id] = order
-                order.book.change(order.side, price, leaves, +1)
+            for one in kept.instruments:
+                book = HouseBook(env, m.InstrumentDefinition.decode(one.definition))
+                made._books[book.definition.instrument] = book
+                book.book_seq, book.at = one.book_seq, one.at
+                book.notices.restore(one.notices)
+            made._by_ticker = {ticker: made._books[instrument] for ticker, instrument in kept.tickers.items()}
+            made._orders.restore(kept.orders, made._books)
             for book in made._books.values():
                 book.settled()
         except (msgspec.DecodeError, KeyError, ValueError, AssertionError) as error:
@@ -157,9 +176,6 @@ class HouseMarket:
     # -- the end of a command
 
     def _settle(self) -> None:
-        if self._definition is not None:
-            self._define(self._definition)
-            self._definition = None
         if not self._touched:
             return
         assert self._last is not None
@@ -167,104 +183,125 @@ class HouseMarket:
             self._out += book.settle(self._last, self.quiet)
         self._touched.clear()
 
-    def _define(self, definition: m.InstrumentDefinition) -> None:
-        known = self._books.get(definition.instrument)
-        if known is None:
-            known = self._books[definition.instrument] = HouseBook(self._env, definition)
-        else:
-            self._by_ticker.pop(known.ticker, None)
-            known.define(definition)
-        self._by_ticker[known.ticker] = known
-        self._publish(subject(self._env, FEED, "instrument", known.ticker), bytes(definition))
-
-    # -- records
+    # -- instruments
 
     def _on_definition(self, record: m.InstrumentDefinition) -> None:
-        # The matcher may still refuse it, by an OrderRejected with this record as its cause.
-        if not record.decision:
-            self._definition = record
+        # The matcher may still refuse it: its first event says.
+        self._definition = None if record.decision else record
 
-    def _on_rejected(self, record: m.OrderRejected) -> None:
-        if self._definition is not None and record.cause == self._definition.seq:
-            self._definition = None
-        self._report_own(record)
+    def _answer_definition(self, definition: m.InstrumentDefinition, first_event: m.Message) -> None:
+        self._definition = None
+        if isinstance(first_event, m.OrderRejected):
+            return
+        book = self._books.get(definition.instrument)
+        new = book is None or not book.listed
+        if book is None:
+            book = self._books[definition.instrument] = HouseBook(self._env, definition)
+        else:
+            book.define(definition)
+        # Whoever has followed this ticker must not see its bookSeq fall, whichever instrument bore it before.
+        if (before := self._by_ticker.get(book.ticker)) is not None:
+            book.book_seq = max(book.book_seq, before.book_seq)
+        self._by_ticker[book.ticker] = book
+        self._publish(subject(self._env, FEED, "instrument", book.ticker), bytes(definition))
+        if new:
+            self._notify(book.notices.opened(definition))
+
+    def _on_status(self, record: m.InstrumentStatusChanged) -> None:
+        self._notify(self._known(record).notices.changed(record))
+
+    def _on_limit(self, record: m.LimitStateChanged) -> None:
+        self._notify(self._known(record).notices.limit(record))
+
+    def _on_indicated(self, record: m.AuctionIndicated) -> None:
+        self._notify(self._known(record).notices.indicated(record))
+
+    # -- orders
 
     def _on_accepted(self, record: m.OrderAccepted) -> None:
-        book = self._book_of(record)
-        self._orders[record.order_id] = _Order(book, record.side, record.price, record.qty)
-        book.change(record.side, record.price, record.qty, +1)
-        self._report_own(record)
+        self._orders.accepted(record, self._changing(record))
+        self._report(record)
 
-    def _on_executed(self, record: m.OrderExecuted) -> None:
-        book = self._book_of(record)
-        for order_id, leaves in (
-            (record.maker_order_id, record.maker_leaves_qty),
-            (record.taker_order_id, record.taker_leaves_qty),
-        ):
-            order = self._live(order_id, record)
-            if order.leaves - record.qty != leaves:
-                raise self._contradiction(
-                    record, f"order {order_id} had {order.leaves} left, not {leaves + record.qty}"
-                )
-            order.leaves = leaves
-            if leaves == 0:
-                del self._orders[order_id]
-            book.change(order.side, order.price, -record.qty, 0 if leaves else -1)
-        if not self.quiet:
-            self._out.append(book.trade(record))
-            self._report(record, record.maker_account)
-            if record.taker_account != record.maker_account:
-                self._report(record, record.taker_account)
+    def _on_triggered(self, record: m.OrderTriggered) -> None:
+        self._changing(record)
+        self._orders.triggered(record)
+        self._report(record)
+
+    def _on_restated(self, record: m.OrderRestated) -> None:
+        self._changing(record)
+        self._orders.restated(record)
+        self._report(record)
 
     def _on_cancelled(self, record: m.OrderCancelled) -> None:
-        order = self._live(record.order_id, record)
-        if order.leaves != record.cancelled_qty:
-            raise self._contradiction(record, f"it had {order.leaves} left, not {record.cancelled_qty}")
-        del self._orders[record.order_id]
-        self._book_of(record).change(order.side, order.price, -order.leaves, -1)
-        self._report_own(record)
+        self._changing(record)
+        self._orders.cancelled(record)
+        self._report(record)
 
     def _on_replaced(self, record: m.OrderReplaced) -> None:
-        order, book = self._live(record.order_id, record), self._book_of(record)
-        if (order.price, order.leaves) != (record.old_price, record.old_leaves_qty):
-            raise self._contradiction(record, f"it stood at {order.price} with {order.leaves} left")
-        book.change(order.side, order.price, -order.leaves, -1)
-        order.price, order.leaves = record.price, record.leaves_qty
-        if order.leaves:
-            book.change(order.side, order.price, order.leaves, +1)
-        else:
-            del self._orders[record.order_id]
-        self._report_own(record)
+        self._changing(record)
+        self._orders.replaced(record)
+        self._report(record)
+
+    # -- trades
+
+    def _on_executed(self, record: m.OrderExecuted) -> None:
+        book = self._changing(record)
+        self._orders.executed(record)
+        if self.quiet:
+            return
+        self._out.append(book.trade(record))
+        raw = bytes(record)
+        if record.maker_account == record.taker_account:
+            self._report_to(record.maker_account, raw)
+            return
+        # What the other side has left is its own affair: it may be the reserve of an iceberg.
+        self._report_to(record.maker_account, _blanked(raw, m.OrderExecuted.taker_leaves_qty))
+        self._report_to(record.taker_account, _blanked(raw, m.OrderExecuted.maker_leaves_qty))
+
+    def _on_busted(self, record: m.TradeBusted) -> None:
+        # No core checks the instrument an operator names here: under one that never was, only the accounts are told.
+        if (book := self._books.get(record.instrument)) is not None:
+            self._notify(book.notices.busted(record))
+        self._report_both(record)
+
+    def _on_corrected(self, record: m.TradeCorrected) -> None:
+        if (book := self._books.get(record.instrument)) is not None:
+            self._notify(book.notices.corrected(record))
+        self._report_both(record)
 
     # -- helpers
 
-    def _book_of(self, record: m.Message) -> HouseBook:
+    def _known(self, record: m.Message) -> HouseBook:
         book = self._books.get(record.instrument)
         if book is None:
-            raise self._contradiction(record, f"instrument {record.instrument} was never defined")
-        self._touched[record.instrument] = book
+            raise contradiction(record, f"instrument {record.instrument} was never defined")
         return book
 
-    def _live(self, order_id: int, record: m.Message) -> _Order:
-        order = self._orders.get(order_id)
-        if order is None:
-            raise self._contradiction(record, f"order {order_id} is not live")
-        return order
+    def _changing(self, record: m.Message) -> HouseBook:
+        """The book that this command may have changed."""
+        book = self._touched[record.instrument] = self._known(record)
+        return book
 
-    def _contradiction(self, record: m.Message, what: str) -> EngineStopped:
-        return EngineStopped(
-            f"house market: record {record.seq} ({m.MessageType(record.TYPE).name}) contradicts the tape before it: "
-            f"{what}. Run `tapewire verify` on this tape"
-        )
+    def _report(self, record: m.Message) -> None:
+        """Sends an event to the one account it concerns, if any."""
+        self._report_to(record.account, bytes(record))  # type: ignore[attr-defined]
 
-    def _report_own(self, record: m.Message) -> None:
-        """An event that concerns one account."""
-        self._report(record, record.account)  # type: ignore[attr-defined]
+    def _report_both(self, record: m.TradeBusted | m.TradeCorrected) -> None:
+        for account in dict.fromkeys((record.maker_account, record.taker_account)):
+            self._report_to(account, bytes(record))
 
-    def _report(self, record: m.Message, account: int) -> None:
-        if account:
-            self._publish(subject(self._env, FEED, "exec", account), bytes(record))
+    def _report_to(self, account: int, payload: bytes) -> None:
+        if account and not self.quiet:
+            self._out.append((subject(self._env, FEED, "exec", account), payload))
+
+    def _notify(self, notice: Notice) -> None:
+        self._publish(*notice)
 
     def _publish(self, to: str, payload: bytes) -> None:
         if not self.quiet:
             self._out.append((to, payload))
+
+
+def _blanked(raw: bytes, field: IntField) -> bytes:
+    """A copy of a message with one number taken out."""
+    return raw[: field.at] + bytes(field.size) + raw[field.at + field.size :]

@@ -1,10 +1,15 @@
-"""One instrument of the house market: totals per price, what a command changed of them, the messages that say so."""
+"""One instrument's book as the public sees it: shown totals per price, what a command changed of them, the messages.
+
+Quantities are what is shown, and an order counts only while it shows something: a hidden order and the reserve of an
+iceberg leave no trace here. In a call the book may be crossed; its messages then say so by their quality.
+"""
 
 from __future__ import annotations
 
 import heapq
 
 from tapewire import messages as m
+from tapewire.house_notices import HEAD, Notices, terms_of
 from tapewire.subjects import subject
 
 MAX_LEVELS_PER_MESSAGE = 40_000
@@ -12,10 +17,11 @@ _STALE_HEAP = 64
 
 Top = tuple[int, int, int, int]
 _NO_TOP: Top = (0, 0, 0, 0)
+_LIVE, _CROSSED = m.BookQuality.live, m.BookQuality.crossed  # a call collects orders that cross or lock
 
 
 class Levels:
-    """One side: quantity and number of orders per price, and the best price first."""
+    """One side: shown quantity and number of showing orders per price, and the best price first."""
 
     def __init__(self, side: m.Side) -> None:
         self.side = side
@@ -60,46 +66,52 @@ class Levels:
 
 
 class HouseBook:
-    """Levels, bookSeq and top of one instrument, and the encoders of its messages."""
+    """Levels, bookSeq and top of one instrument, the encoders of its messages, and its notices."""
 
     def __init__(self, env: str, definition: m.InstrumentDefinition) -> None:
         self._env = env
         self.bids, self.asks = Levels(m.Side.buy), Levels(m.Side.sell)
         self.book_seq = 0
-        self._top = _NO_TOP
+        self._top, self._quality = _NO_TOP, _LIVE
         self.at = (0, 0)
         """seq and ts of the record after which the book stands as published."""
         self._before: dict[tuple[m.Side, int], tuple[int, int]] = {}
-        self.define(definition)
+        self.notices = Notices(env, definition)
+        self._set_terms(definition)
 
     def define(self, definition: m.InstrumentDefinition) -> None:
-        """Takes the terms of the instrument: its ticker and exponents."""
+        """Takes new terms of the instrument: its ticker and exponents."""
+        self.notices.define(definition)
+        self._set_terms(definition)
+
+    @property
+    def listed(self) -> bool:
+        return self.notices.status != m.InstrumentStatus.delisted
+
+    def _set_terms(self, definition: m.InstrumentDefinition) -> None:
         self.definition = definition
         self.ticker = definition.ticker
-        terms = {
-            "instrument": definition.instrument,
-            "ticker": definition.ticker,
-            "price_exponent": definition.price_exponent,
-            "qty_exponent": definition.qty_exponent,
-            "quality": m.BookQuality.live,
-        }
-        head = ("seq", "cause", "ts", "ts_event", "ts_recv")
-        self._trade = m.Trade.encoder(*head, "trade_id", "price", "qty", "aggressor", **terms)
-        self._quote = m.Quote.encoder(*head, "book_seq", "bid_price", "bid_qty", "ask_price", "ask_qty", **terms)
-        self._delta = m.BookDelta.encoder(*head, "book_seq", "levels", **terms)
-        self._snapshot = m.BookSnapshot.encoder("seq", "ts", "book_seq", "levels", **terms)
+        terms = terms_of(definition)
+        self._trade = m.Trade.encoder(
+            *(*HEAD, "trade_id", "price", "qty", "aggressor"), **terms, quality=m.BookQuality.live
+        )
+        self._quote = m.Quote.encoder(
+            *(*HEAD, "book_seq", "quality", "bid_price", "bid_qty", "ask_price", "ask_qty"), **terms
+        )
+        self._delta = m.BookDelta.encoder(*HEAD, "book_seq", "quality", "levels", **terms)
+        self._snapshot = m.BookSnapshot.encoder("seq", "ts", "book_seq", "quality", "levels", **terms)
         self._to_trade, self._to_quote, self._to_book = (
             subject(self._env, "house", kind, self.ticker) for kind in ("trade", "quote", "book")
         )
 
     def change(self, side: m.Side, price: int, qty: int, orders: int) -> None:
-        """Adds to a level, and remembers how it was when the command began."""
+        """Adds to what a level shows, and remembers how it was when the command began."""
         levels = self.bids if side == m.Side.buy else self.asks
         self._before.setdefault((side, price), levels.totals.get(price, (0, 0)))
         levels.change(price, qty, orders)
 
     def trade(self, record: m.OrderExecuted) -> tuple[str, bytes]:
-        """The public Trade of a match."""
+        """The public Trade of a match. An auction has no aggressor."""
         return self._to_trade, self._trade(
             *(record.seq, record.cause, record.ts, record.ts, record.ts_recv),
             *(record.match_id, record.price, record.qty, record.aggressor),
@@ -119,6 +131,8 @@ class HouseBook:
         if not changed:
             return []
         changed.sort(key=_bids_then_asks)
+        top = (*self.bids.best(), *self.asks.best())
+        quality = self._quality = _CROSSED if 0 < top[2] <= top[0] else _LIVE
         # Of all records of the command, the last says where the book now stands.
         self.at = (last.seq, last.ts)
         head = (last.seq, last.cause or last.seq, last.ts, last.ts, last.ts_recv)
@@ -127,18 +141,18 @@ class HouseBook:
             self.book_seq += 1
             if not quiet:
                 part = changed[at : at + MAX_LEVELS_PER_MESSAGE]
-                out.append((self._to_book, self._delta(*head, self.book_seq, part)))
-        top = (*self.bids.best(), *self.asks.best())
+                out.append((self._to_book, self._delta(*head, self.book_seq, quality, part)))
         if top != self._top:
             self._top = top
             if not quiet:
-                out.append((self._to_quote, self._quote(*head, self.book_seq, *top)))
+                out.append((self._to_quote, self._quote(*head, self.book_seq, quality, *top)))
         return out
 
     def settled(self) -> None:
         """Takes the book as it is for what was published last: after it was rebuilt from a state."""
         self._before.clear()
         self._top = (*self.bids.best(), *self.asks.best())
+        self._quality = _CROSSED if 0 < self._top[2] <= self._top[0] else _LIVE
 
     def _totals(self, side: m.Side, price: int) -> tuple[int, int]:
         return (self.bids if side == m.Side.buy else self.asks).totals.get(price, (0, 0))
@@ -154,7 +168,7 @@ class HouseBook:
                     totals[price] = before
             published = {price: total for price, total in totals.items() if total[1]}
             levels += side.best_first(published)[: MAX_LEVELS_PER_MESSAGE // 2]
-        return self._snapshot(*self.at, self.book_seq, levels)
+        return self._snapshot(*self.at, self.book_seq, self._quality, levels)
 
 
 def _bids_then_asks(level: m.BookLevel) -> tuple[int, int]:

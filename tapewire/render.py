@@ -8,7 +8,9 @@ from typing import Any
 import orjson
 
 from tapewire import messages as m
+from tapewire import times
 from tapewire.fixed import to_text
+from tapewire.subjects import escape
 
 LEVELS_SHOWN = 4
 MAX_INSTRUMENTS = 65_536
@@ -16,35 +18,44 @@ _NS = 1_000_000_000
 _HEADER = frozenset(m.Trade.FIELDS) & frozenset(m.Quote.FIELDS) & frozenset(m.NewOrder.FIELDS)
 _NOT_SHOWN = _HEADER | {"ticker", "price_exponent", "qty_exponent"}
 _PRICES = frozenset(
-    {"price", "old_price", "bid_price", "ask_price", "min_price", "max_price", "reference_price", "tick_size"}
+    {
+        *("price", "old_price", "new_price", "bid_price", "ask_price", "stop_px", "last_px", "auction_price"),
+        *("min_price", "max_price", "lower_price", "upper_price", "reference_price", "tick_size"),
+    }
 )
-_QTYS = frozenset({"bid_qty", "ask_qty", "max_qty", "lot_size", "cancelled_qty", "cum_qty"}) | {
-    "qty",
-    "leaves_qty",
-    "old_leaves_qty",
-    "maker_leaves_qty",
-    "taker_leaves_qty",
-}
+_QTYS = frozenset(
+    {
+        *("qty", "old_qty", "new_qty", "bid_qty", "ask_qty", "max_qty", "min_qty", "lot_size", "cancelled_qty"),
+        *("cum_qty", "leaves_qty", "old_leaves_qty", "maker_leaves_qty", "taker_leaves_qty"),
+        *("display_qty", "displayed_qty", "auction_qty", "imbalance_qty"),
+    }
+)
+_TIMES = frozenset({"expire_time", "resume_time", "up_to"})
 _SIDES = {m.Side.buy: "bid", m.Side.sell: "ask"}
 
 
 class Renderer:
-    """Makes lines of messages. Remembers the exponents it sees, for messages that carry none."""
+    """Makes lines of messages. Remembers the tickers and exponents it sees, for messages that carry none."""
 
     def __init__(self) -> None:
-        self._exponents: dict[tuple[str, int], tuple[int, int]] = {}
+        self._terms: dict[tuple[str, int], tuple[str, int, int]] = {}
 
     def line(self, subject: str, message: m.Message) -> str:
         """Time (UTC), subject and fields on one line."""
         feed = subject.split(".")[1] if "." in subject else ""
-        return f"{clock_text(message)} {subject}  {self.fields(message, feed)}"
+        return f"{clock_text(message)} {subject}  {self.fields(message, feed, subject.rpartition('.')[2])}"
 
-    def fields(self, message: m.Message, feed: str = "house") -> str:
-        """The type and the fields that say something, prices and quantities as decimals where exponents are known."""
-        price_exponent, qty_exponent = self._exponents_of(message, feed)
+    def fields(self, message: m.Message, feed: str = "house", key: str = "") -> str:
+        """The type and the fields that say something, prices and quantities as decimals where exponents are known.
+
+        The instrument is told unless its ticker is the subject's `key`.
+        """
+        ticker, price_exponent, qty_exponent = self._terms_of(message, feed)
         shown = [m.MessageType(message.TYPE).name]
         if message.seq:
             shown.append(f"seq={message.seq}")
+        if message.instrument and escape(ticker) != key:
+            shown.append(f"instrument={ticker or message.instrument}")
         for name in type(message).FIELDS:
             value = getattr(message, name)
             if (
@@ -59,17 +70,22 @@ class Renderer:
                 shown.append(f"{name}={to_text(value, price_exponent)}")
             elif name in _QTYS:
                 shown.append(f"{name}={to_text(value, qty_exponent)}")
+            elif name in _TIMES:
+                shown.append(f"{name}={times.show(value)}")
             else:
                 shown.append(f"{name}={getattr(value, 'name', value)}")
         return " ".join(shown)
 
-    def _exponents_of(self, message: m.Message, feed: str) -> tuple[int, int]:
-        price_exponent: int | None = getattr(message, "price_exponent", None)
-        if price_exponent is None:
-            return self._exponents.get((feed, message.instrument), (0, 0))
-        found = (price_exponent, int(getattr(message, "qty_exponent", 0)))
-        if message.instrument and len(self._exponents) < MAX_INSTRUMENTS:
-            self._exponents[feed, message.instrument] = found
+    def _terms_of(self, message: m.Message, feed: str) -> tuple[str, int, int]:
+        """Ticker and exponents; those of its instrument where the message says none, as all that is of orders."""
+        found: tuple[str, int, int] = (
+            *(getattr(message, "ticker", ""), getattr(message, "price_exponent", 0)),
+            getattr(message, "qty_exponent", 0),
+        )
+        if not any(found):
+            return self._terms.get((feed, message.instrument), ("", 0, 0))
+        if message.instrument and len(self._terms) < MAX_INSTRUMENTS:
+            self._terms[feed, message.instrument] = found
         return found
 
 

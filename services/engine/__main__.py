@@ -10,14 +10,14 @@ import click
 
 from services.engine import Engine, configured
 from services.engine.agent import EngineAgent
-from services.engine.producers import inbound_rings
+from services.engine.producers import inbound_rings, take_ring
 from tapewire import config as configuration
 from tapewire import lifecycle
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import ConfigError
 from tapewire.logs import configure
 from tapewire.process import pin
-from tapewire.ring import Doorbell, RingProducer
+from tapewire.ring import Doorbell
 
 CONSUMER = "engine"
 
@@ -79,13 +79,13 @@ def main(path: Path | None) -> None:
         signal.signal(number, lambda *_: agent.stop())
     with (
         Doorbell(folders.doorbell(own.shard)) as bell,
-        RingProducer(operators[0].path, doorbell=bell) as ring,
+        take_ring(operators[0].path, bell) as ring,
     ):
         commands = [bytes(c) for c in configured.pending(settings.instruments, settings.accounts, tape)]
         if (sent := ring.write_many(commands)) < len(commands):
             raise ConfigError(
-                f"engine.ring_bytes: {operators[0].path} took {sent} of the operator's {len(commands)} commands. Raise "
-                f"it, and remove that ring, which keeps the size it was made with"
+                f"engine.ring_bytes: {operators[0].path} took {sent} of the operator's {len(commands)} commands. "
+                f"Raise it, and remove that ring, which keeps the size it was made with"
             )
         until = ring.tail
     # From here on the ring is free for `tapewire operator`.

@@ -42,7 +42,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
     cdef enum class Mismatch(int):
-        none, malformed, sequence, event_differs, event_unexpected, event_missing, order_id, other_version
+        none, malformed, sequence, event_differs, event_unexpected, event_missing, order_id, impossible, other_version
     cdef enum class Idle(int):
         spin, yield_thread, futex
     cdef enum class ErrorKind(int):
@@ -114,8 +114,8 @@ MISMATCHES = {
     Mismatch.event_unexpected: "an event that no command before it causes",
     Mismatch.event_missing: "a command where an event of the command before it was due",
     Mismatch.order_id: "its order id is not the next one",
-    Mismatch.other_version: "another version of Tapewire wrote it, with other messages and rules: that version replays it, "
-                            "this one reads it (tapewire tape, tapewire query) and begins a tape of its own in an empty data folder",
+    Mismatch.impossible: "it stands as accepted and names an account or instrument that cannot be",
+    Mismatch.other_version: "another version of Tapewire wrote it: this one reads it, and goes on in an empty data folder only",
 }
 
 IDLES = {"spin": Idle.spin, "yield": Idle.yield_thread, "futex": Idle.futex}
@@ -178,9 +178,7 @@ cdef class Engine:
         self._check(self.host.start_epoch(started, release))
         cdef Authority authority
         for ring_path, source, role, accounts in rings:
-            path = os.fsencode(ring_path)
-            authority.operates = role == "operator"
-            authority.accounts = sorted(accounts)
+            path, authority.operates, authority.accounts = os.fsencode(ring_path), role == "operator", sorted(accounts)
             self._check(self.host.add_ring(path, ring_bytes, source, authority))
         if doorbell is not None:
             path = os.fsencode(doorbell)

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "services/engine/core.hpp"
+#include "services/engine/commands.hpp"
 
 namespace tapewire::engine {
 

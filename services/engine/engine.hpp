@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "services/engine/authority.hpp"
+#include "services/engine/core.hpp"
 #include "services/engine/intake.hpp"
 #include "tapewire/clock.hpp"
 #include "tapewire/histogram/stats.hpp"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from os import PathLike
 from typing import NamedTuple
 
 from tapewire.config import Producer
 from tapewire.config.sections import Role
-from tapewire.errors import ConfigError
+from tapewire.errors import ConfigError, RingBusy
 from tapewire.folders import Folders
+from tapewire.ring import Doorbell, RingProducer
+
+BUSY_WAIT_S = 2.0  # for the operator's ring, which several take in turn, each for the moment of a write
+BUSY_RETRY_S = 0.02
 
 
 class InboundRing(NamedTuple):
@@ -46,3 +51,15 @@ def inbound_rings(folders: Folders, shard: int, producers: Sequence[Producer]) -
                 "its ring after the commands in it have been taken"
             )
     return rings
+
+
+def take_ring(path: str | PathLike[str], doorbell: Doorbell) -> RingProducer:
+    """The side of the one producer. Raises RingBusy when another one keeps it."""
+    deadline = time.monotonic() + BUSY_WAIT_S
+    while True:
+        try:
+            return RingProducer(path, doorbell=doorbell)
+        except RingBusy:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(BUSY_RETRY_S)

@@ -20,7 +20,8 @@ enum class Mismatch : int {
     event_unexpected = 4,  // an event on the tape that nothing here derives
     event_missing = 5,     // a command came where an event of the command before was due
     order_id = 6,          // an accepted order's id is not the next one
-    other_version = 7,     // the record is laid out as another version of the schemas has it
+    impossible = 7,        // a command stands as accepted that names a place outside of the state
+    other_version = 8,     // the record is laid out as another version of the schemas has it
 };
 
 class Replay {
@@ -79,7 +80,15 @@ class Replay {
         if (wire::header(p).type == MessageType::new_order && accepted &&
             reinterpret_cast<const wire::NewOrder*>(p)->order_id != core_.sequencer().next_order_id())
             return Mismatch::order_id;
-        const risk::Verdict verdict = recorded == wire::RejectReason::not_permitted ? Core::forbidden(p) : decide_again(p, n, recorded);
+        risk::Verdict verdict = Core::forbidden(p);
+        if (recorded != wire::RejectReason::not_permitted) {
+            verdict = decide_again(p, n, accepted);
+            if (verdict.reason != recorded) {
+                if (accepted && leads_outside(wire::header(p).type, verdict)) return Mismatch::impossible;
+                decided_otherwise(wire::header(p).seq);
+                verdict = {recorded, 0, 0};
+            }
+        }
         refused_ = !accepted;
         core_.fold(p);
         derived_.clear();
@@ -88,13 +97,19 @@ class Replay {
         return Mismatch::none;
     }
 
-    risk::Verdict decide_again(const uint8_t* p, size_t n, wire::RejectReason recorded) {
+    risk::Verdict decide_again(const uint8_t* p, size_t n, bool accepted) {
         again_.assign(p, p + n);
-        if (recorded == wire::RejectReason::unspecified) core_.risk().unwrite(again_.data());
-        const risk::Verdict verdict = core_.decide(again_.data());
-        if (verdict.reason == recorded) return verdict;
-        decided_otherwise(wire::header(p).seq);
-        return {recorded, 0, 0};
+        if (accepted) core_.risk().unwrite(again_.data());
+        return core_.decide(again_.data());
+    }
+
+    // Numbers of accounts and instruments are places in the state, amended quantities are added to it: whatever the rules
+    // were, nobody can have taken these.
+    static bool leads_outside(MessageType type, const risk::Verdict& verdict) {
+        if (type == MessageType::bust_trade || type == MessageType::correct_trade) return true;
+        if (type == MessageType::kill_switch) return verdict.reason == wire::RejectReason::unknown_account;
+        const bool places = type == MessageType::account_limits || type == MessageType::instrument_definition;
+        return places && verdict.reason == wire::RejectReason::capacity && verdict.limit != int64_t(MAX_EVENTS);
     }
 
     Mismatch compare(const uint8_t* p, size_t n, const wire::Header& header) {

@@ -1,6 +1,6 @@
 """The journal's republisher: tails the orders tape, folds it into the house market, publishes what that gives.
 
-    tape ──poll──▶ HouseMarket ──▶ house.trade, quote, book, instrument, exec
+    tape ──poll──▶ HouseMarket ──▶ house.trade, quote, book, status, auction, instrument, exec
       └───────────────────────────▶ orders.tape.<shard>, each record as it is
 
 It can only fall behind: when the bus takes no more it waits, and the tape keeps everything. Its position on the tape is
@@ -19,13 +19,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from services.journal.checkpoint import Checkpoint
+from services.journal.snapshot_requests import snapshot_for
 from tapewire import messages as m
 from tapewire.config import Publisher as Settings
 from tapewire.errors import SubjectError, TapeDamaged, TapeError, TapeGone, TransportError
 from tapewire.house import FEED, HouseMarket
 from tapewire.interfaces import Received, Transport
 from tapewire.logs import Logger
-from tapewire.subjects import Subject, subject
+from tapewire.subjects import subject
 
 SERVICE = "journal"
 WAIT_S = 0.05  # between two looks at the stop signal while the tape stands still
@@ -270,11 +271,11 @@ class Publisher:
             self._position.store(seq, self._epoch)
 
     def _on_snapshot_request(self, request: Received) -> None:
-        """Answers with the book as last published; a FeedStatus says so if there is no such instrument."""
         if not request.reply:
             return
         try:
-            taken = self._transport.publish(request.reply, self._snapshot_for(request.subject))
+            answer = snapshot_for(self._market, request.subject, request.data, self._now())
+            taken = self._transport.publish(request.reply, answer)
         except SubjectError as error:
             # Anybody may ask, and ask to be answered anywhere: that must not end the service.
             self._log.warning("snapshot_not_answered", subject=request.subject, reason=str(error))
@@ -283,19 +284,3 @@ class Publisher:
             self._log.warning("snapshot_not_answered", subject=request.subject, reason="outgoing buffer full")
             return
         self.answered += 1
-
-    def _snapshot_for(self, asked: str) -> bytes:
-        """The BookSnapshot that a request's subject asks for, or a FeedStatus that says why there is none."""
-        try:
-            ticker = Subject.parse(asked).key
-        except SubjectError as error:
-            return self._no_book(str(error))
-        book = self._market.book(ticker)
-        if book is not None:
-            return book.snapshot()
-        return self._no_book(
-            f"no instrument {ticker!r}; there are {', '.join(self._market.tickers[:20]) or 'none yet'}"
-        )
-
-    def _no_book(self, reason: str) -> bytes:
-        return bytes(m.FeedStatus(ts=self._now(), state=m.FeedState.down, reason=reason))

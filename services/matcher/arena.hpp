@@ -11,6 +11,10 @@
 
 namespace tapewire::matcher {
 
+// For functions that are seldom needed: kept out of the way of those that are.
+#define TAPEWIRE_SELDOM __attribute__((noinline, cold))
+// For functions on every order's way that others use, too: g++ would call them.
+#define TAPEWIRE_HOT __attribute__((always_inline)) inline
 // For functions that only prefetch: g++ takes one that it does not inline for pure and drops its calls.
 #define TAPEWIRE_PREFETCHES __attribute__((always_inline))
 

@@ -6,8 +6,8 @@ namespace tapewire::matcher {
 
 // The band around the static reference and the one around the last price: the narrower edge of both counts. Where they do
 // not overlap, or no tick lies between, only one price is left.
-inline void Matcher::set_edges(Book& b) {
-    Rules& r = rules_[b.id];
+inline Matcher::Edges Matcher::edges(const Book& b) const {
+    const Rules& r = rules_[b.id];
     int64_t upper = INT64_MAX, lower = 0;  // ticks
     const auto narrow = [&](int64_t reference, uint32_t bps) {
         if (!reference || !bps) return;
@@ -17,10 +17,15 @@ inline void Matcher::set_edges(Book& b) {
     };
     narrow(r.static_reference, r.static_bps);
     narrow(b.last, r.dynamic_bps);
-    r.banded_last = b.last;
-    const bool any = lower != 0;
-    b.edge[0] = any ? Book::key(upper, 1) : NO_KEY;
-    b.edge[1] = any ? Book::key(std::min(lower, upper), 0) : NO_KEY;
+    if (!lower) return {NO_KEY, NO_KEY};
+    return {Book::key(upper, 1), Book::key(std::min(lower, upper), 0)};
+}
+
+inline void Matcher::set_edges(Book& b) {
+    const auto [buy, sell] = edges(b);
+    b.edge[0] = buy;
+    b.edge[1] = sell;
+    rules_[b.id].banded_last = b.last;
 }
 
 // Without an edge the complement of NO_KEY is above every key.

@@ -115,7 +115,7 @@ struct alignas(64) Book {
 
     // To the back of the queue at `key`, whose level is `at` (0: it has none yet): of what is displayed there, or of what
     // is hidden. An iceberg shows its first part.
-    void append(Store& store, uint32_t slot, int64_t key, uint32_t at) {
+    TAPEWIRE_HOT void append(Store& store, uint32_t slot, int64_t key, uint32_t at) {
         Order& order = store.orders[slot];
         if (!at) {
             at = store.levels.take();
@@ -135,7 +135,7 @@ struct alignas(64) Book {
     }
 
     // Out of its queue. The order itself is as it was, but for its links.
-    void unlink(Store& store, uint32_t slot) {
+    TAPEWIRE_HOT void unlink(Store& store, uint32_t slot) {
         Order& order = store.orders[slot];
         Level& level = store.levels[order.level];
         if (level.unshown) [[unlikely]] forget_unshown(store, level, slot);
@@ -184,7 +184,7 @@ struct alignas(64) Book {
     }
 
   private:
-    void append_unshown(Store& store, Level& level, uint32_t slot) {
+    TAPEWIRE_SELDOM void append_unshown(Store& store, Level& level, uint32_t slot) {
         const Order& order = store.orders[slot];
         const bool iceberg = store.iceberg(order);
         if (!level.unshown) {
@@ -200,7 +200,7 @@ struct alignas(64) Book {
         else unshown.last_shown = slot;
     }
 
-    void forget_unshown(Store& store, const Level& level, uint32_t slot) {
+    TAPEWIRE_SELDOM void forget_unshown(Store& store, const Level& level, uint32_t slot) {
         const Order& order = store.orders[slot];
         Unshown& unshown = store.unshown[level.unshown];
         unshown.qty -= order.leaves - store.shown(order);

@@ -54,11 +54,10 @@ inline Waiting& Matcher::waiting_of(Book& b) {
     return waiting_[b.waiting];
 }
 
-// To be called whenever something has changed that it asks for.
-inline void Matcher::watch(Book& b) {
+inline uint8_t Matcher::watched(const Book& b) const {
     const Rules& r = rules_[b.id];
-    b.watch = uint8_t((b.waiting && waiting_[b.waiting].any_stops() ? Book::STOPS : 0) |
-                      (b.trading() && (r.static_bps || r.dynamic_bps) ? Book::BANDS : 0) | (b.in_call() ? Book::CALL : 0));
+    return uint8_t((b.waiting && waiting_[b.waiting].any_stops() ? Book::STOPS : 0) |
+                   (b.trading() && (r.static_bps || r.dynamic_bps) ? Book::BANDS : 0) | (b.in_call() ? Book::CALL : 0));
 }
 
 inline void Matcher::set_timer(const Book& b, int64_t due) {

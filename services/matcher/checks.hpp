@@ -6,14 +6,14 @@ namespace tapewire::matcher {
 
 namespace detail {
 
-// What most orders are: a limit or market order whose terms go together, and nothing beside. Without a branch.
-inline bool plain(const wire::NewOrder& c) {
+// What most orders are: a limit or market order whose terms go together, and nothing beside.
+TAPEWIRE_HOT bool plain(const wire::NewOrder& c) {
     const auto within = [](auto value, auto first, auto last) { return unsigned(value) - unsigned(first) <= unsigned(last) - unsigned(first); };
-    const bool known = within(c.side, wire::Side::buy, wire::Side::sell) & within(c.ord_type, wire::OrdType::limit, wire::OrdType::market) &
-                       within(c.time_in_force, wire::TimeInForce::day, wire::TimeInForce::fok) & (c.self_trade <= wire::SelfTrade::decrement_and_cancel);
+    // Without a branch on what differs from order to order.
     const bool takes = (c.ord_type == wire::OrdType::market) | (c.time_in_force >= wire::TimeInForce::ioc);
-    const bool more = c.hidden() | c.slide() | ((c.stop_px | c.display_qty | c.min_qty | c.expire_time) != 0);
-    return known & !(c.post_only() & takes) & !more;
+    return within(c.side, wire::Side::buy, wire::Side::sell) && within(c.ord_type, wire::OrdType::limit, wire::OrdType::market) &&
+           within(c.time_in_force, wire::TimeInForce::day, wire::TimeInForce::fok) && c.self_trade <= wire::SelfTrade::decrement_and_cancel &&
+           !(c.post_only() & takes) && !c.hidden() && !c.slide() && (c.stop_px | c.display_qty | c.min_qty | c.expire_time) == 0;
 }
 
 inline bool stops(const wire::NewOrder& c) { return c.ord_type >= wire::OrdType::stop; }
@@ -28,14 +28,14 @@ inline int64_t parts(int64_t whole, int64_t part) { return (whole - 1) / part + 
 
 }  // namespace detail
 
-inline Matcher::Refusal Matcher::check_qty(const Book& book, int64_t qty) {
+TAPEWIRE_HOT Matcher::Refusal Matcher::check_qty(const Book& book, int64_t qty) {
     if (qty <= 0) return {Reason::invalid_qty, qty, book.lot.value()};
     if (qty > book.max_qty) return {Reason::invalid_qty, qty, book.max_qty};
     if (book.lot.quotient(qty) * book.lot.value() != qty) return {Reason::invalid_qty, qty, book.lot.value()};
     return {};
 }
 
-inline Matcher::Refusal Matcher::check_price(const Book& book, int64_t price, int64_t& ticks) {
+TAPEWIRE_HOT Matcher::Refusal Matcher::check_price(const Book& book, int64_t price, int64_t& ticks) {
     if (price < book.min_price) return {Reason::invalid_price, price, book.min_price};
     if (price > book.max_price) return {Reason::invalid_price, price, book.max_price};
     ticks = book.tick.quotient(price);
@@ -44,7 +44,7 @@ inline Matcher::Refusal Matcher::check_price(const Book& book, int64_t price, in
 }
 
 // Enumerants, alone and together.
-inline Matcher::Refusal Matcher::check_terms(const wire::NewOrder& c) {
+TAPEWIRE_SELDOM inline Matcher::Refusal Matcher::check_terms(const wire::NewOrder& c) {
     const auto refused = [](auto value) { return Refusal{Reason::invalid_field, int64_t(value), 0}; };
     if (c.side != wire::Side::buy && c.side != wire::Side::sell) return refused(c.side);
     if (c.ord_type < wire::OrdType::limit || c.ord_type > wire::OrdType::stop_limit) return refused(c.ord_type);
@@ -71,13 +71,13 @@ inline Matcher::Refusal Matcher::check_terms(const wire::NewOrder& c) {
         if (c.post_only()) return refused(c.min_qty);
     }
     const bool expires = c.time_in_force == wire::TimeInForce::gtd;
-    if (expires ? c.expire_time <= c.header.ts : c.expire_time != 0) return refused(c.expire_time);
+    if (expires ? c.expire_time <= std::max<int64_t>(c.header.ts, 0) : c.expire_time != 0) return refused(c.expire_time);
     if (!stop && c.stop_px) return refused(c.stop_px);
     return {};
 }
 
 // The quantities within its quantity, which has been checked.
-inline Matcher::Refusal Matcher::check_parts(const Book& b, const wire::NewOrder& c, Incoming& in) {
+TAPEWIRE_SELDOM inline Matcher::Refusal Matcher::check_parts(const Book& b, const wire::NewOrder& c, Incoming& in) {
     const auto fits = [&](int64_t qty) { return qty >= 0 && qty <= c.qty && b.lot.quotient(qty) * b.lot.value() == qty; };
     if (!fits(c.display_qty)) return {Reason::invalid_qty, c.display_qty, c.qty};
     const int64_t least = detail::parts(c.qty, MAX_PARTS);
@@ -88,7 +88,7 @@ inline Matcher::Refusal Matcher::check_parts(const Book& b, const wire::NewOrder
 }
 
 // What cannot be asked for in the status the instrument is in.
-inline Matcher::Refusal Matcher::check_status(const Book& b, const wire::NewOrder& c) {
+TAPEWIRE_SELDOM inline Matcher::Refusal Matcher::check_status(const Book& b, const wire::NewOrder& c) {
     const auto refused = [&](auto value) { return Refusal{Reason::wrong_status, int64_t(value), int64_t(b.status)}; };
     if (b.in_call()) {
         if (detail::now_or_never(c)) return refused(c.time_in_force);
@@ -105,9 +105,8 @@ inline Matcher::Refusal Matcher::check_stop(const Book& b, unsigned side, int64_
     return {};
 }
 
-// A post-only order that would cross is refused, or slides to the nearest price where it does not.
-inline Matcher::Refusal Matcher::make_passive(const Book& b, unsigned side, bool slide, int64_t price, int64_t& key) {
-    if (b.sides[!side].best_key < ~key) [[likely]] return {};
+// A post-only order that crosses is refused, or slides to the nearest price where it does not.
+TAPEWIRE_SELDOM inline Matcher::Refusal Matcher::make_passive(const Book& b, unsigned side, bool slide, int64_t price, int64_t& key) {
     const int64_t beside = ~b.sides[!side].best_key - 1, slid = b.price(beside, side);
     if (!slide || slid < b.min_price || slid > b.max_price) return {Reason::would_cross, price, b.best_price(!side)};
     key = beside;
@@ -115,7 +114,7 @@ inline Matcher::Refusal Matcher::make_passive(const Book& b, unsigned side, bool
 }
 
 // `ladder`: where its level would be; null if it will stand in none.
-inline Matcher::Refusal Matcher::check_room(const Ladder* ladder, Incoming& in) const {
+TAPEWIRE_HOT Matcher::Refusal Matcher::check_room(const Ladder* ladder, Incoming& in) const {
     if (live_orders() >= store_.orders.capacity()) return {Reason::capacity, int64_t(live_orders()), store_.orders.capacity()};
     if (ladder) {
         in.level = ladder->find(in.key);
@@ -130,7 +129,7 @@ inline Matcher::Refusal Matcher::check_room(const Ladder* ladder, Incoming& in) 
 }
 
 // An order that waits for its stop price or for the closing auction.
-inline Matcher::Refusal Matcher::check_waiting(const wire::NewOrder& c, Incoming& in) const {
+TAPEWIRE_SELDOM inline Matcher::Refusal Matcher::check_waiting(const wire::NewOrder& c, Incoming& in) const {
     const Book& b = *in.book;
     int64_t ticks = 0;
     if (!detail::priced(c) && c.price < 0) return {Reason::invalid_price, c.price, 0};
@@ -146,7 +145,7 @@ inline Matcher::Refusal Matcher::check_waiting(const wire::NewOrder& c, Incoming
 }
 
 // In a call every order joins the book, and none trades.
-inline Matcher::Refusal Matcher::check_call(const wire::NewOrder& c, Incoming& in) const {
+TAPEWIRE_SELDOM inline Matcher::Refusal Matcher::check_call(const wire::NewOrder& c, Incoming& in) const {
     const Book& b = *in.book;
     if (detail::priced(c)) {
         int64_t ticks = 0;
@@ -170,13 +169,13 @@ inline Matcher::Refusal Matcher::check_market(const wire::NewOrder& c, Incoming&
     return {};
 }
 
-inline Matcher::Refusal Matcher::check_limit(const wire::NewOrder& c, Incoming& in) const {
+TAPEWIRE_HOT Matcher::Refusal Matcher::check_limit(const wire::NewOrder& c, Incoming& in) const {
     const Book& b = *in.book;
     int64_t ticks = 0;
     if (Refusal r = check_price(b, c.price, ticks)) return r;
     in.key = Book::key(ticks, in.side);
     if (~in.key < b.edge[in.side]) [[unlikely]] return {Reason::price_band, c.price, b.edge_price(in.side)};
-    if (c.post_only()) {
+    if (c.post_only() && b.sides[!in.side].best_key >= ~in.key) [[unlikely]] {
         if (Refusal r = make_passive(b, in.side, c.slide(), c.price, in.key)) return r;
         in.price = b.price(in.key, in.side);
     }
@@ -185,7 +184,7 @@ inline Matcher::Refusal Matcher::check_limit(const wire::NewOrder& c, Incoming& 
     return in.rests ? check_room(&b.sides[in.side], in) : Refusal{};
 }
 
-inline Matcher::Refusal Matcher::check_available(const wire::NewOrder& c, const Incoming& in) const {
+TAPEWIRE_SELDOM inline Matcher::Refusal Matcher::check_available(const wire::NewOrder& c, const Incoming& in) const {
     const int64_t enough = c.time_in_force == wire::TimeInForce::fok ? c.qty : c.min_qty;
     const int64_t there = available(in, enough);
     return there < enough ? Refusal{Reason::would_not_fill, enough, there} : Refusal{};
@@ -206,7 +205,7 @@ inline int64_t Matcher::resting_key(const Book& b, int64_t price, unsigned side)
     return Book::key(std::clamp(side ? b.ticks_up(price) : b.tick.quotient(price), lowest, highest), side);
 }
 
-inline Matcher::Refusal Matcher::check_new(const wire::NewOrder& c, Incoming& in) {
+TAPEWIRE_HOT Matcher::Refusal Matcher::check_new(const wire::NewOrder& c, Incoming& in) {
     if (c.order_id <= last_order_id_) return {Reason::invalid_field, int64_t(c.order_id), 0};
     if (c.order_id > MAX_ORDER_ID) return {Reason::capacity, int64_t(c.order_id), int64_t(MAX_ORDER_ID)};
     last_order_id_ = c.order_id;
@@ -214,19 +213,22 @@ inline Matcher::Refusal Matcher::check_new(const wire::NewOrder& c, Incoming& in
     if (!in.book) return {Reason::unknown_instrument, c.header.instrument, 0};
     const Book& b = *in.book;
     if (b.refuses()) return {Reason::instrument_halted, c.header.instrument, int64_t(b.status)};
-    const bool plain = detail::plain(c);
-    if (!plain) [[unlikely]]
-        if (Refusal r = check_terms(c)) return r;
-    if (Refusal r = check_qty(b, c.qty)) return r;
-    if (!plain) [[unlikely]]
-        if (Refusal r = check_parts(b, c, in)) return r;
     in.id = c.order_id;
     in.leaves = in.qty = c.qty;
     in.price = c.price;
+    in.display_qty = 0;
+    in.avoid(c.self_trade_group, c.self_trade);
+    in.level = 0;
     in.account = c.account;
     in.side = c.side == wire::Side::sell;
-    in.avoid(c.self_trade_group, c.self_trade);
-    if (!plain || !b.trading()) [[unlikely]] {
+    in.rests = in.waits = false;
+    in.plain = detail::plain(c);
+    if (!in.plain) [[unlikely]]
+        if (Refusal r = check_terms(c)) return r;
+    if (Refusal r = check_qty(b, c.qty)) return r;
+    if (!in.plain) [[unlikely]]
+        if (Refusal r = check_parts(b, c, in)) return r;
+    if (!in.plain || !b.trading()) [[unlikely]] {
         if (Refusal r = check_status(b, c)) return r;
         const bool at_close = c.time_in_force == wire::TimeInForce::at_close && b.status != Status::closing_auction;
         if (detail::stops(c) || at_close) return check_waiting(c, in);

@@ -122,21 +122,22 @@ class Matcher {
     static constexpr int64_t OUT_OF_REACH = INT64_MAX;      // of an order that is not to trade now
     static constexpr uint64_t NO_GROUP = uint64_t{1} << 32;  // no order's self-trade group
 
-    // An order on its way in, new, replaced or triggered.
+    // An order on its way in, new, replaced or triggered. Without initial values: who makes one sets what is needed of it.
     struct Incoming {
-        Book* book = nullptr;
-        uint64_t id = 0;
-        int64_t leaves = 0, qty = 0;
-        int64_t price = 0;  // its limit, or protection price
-        int64_t reach = 0;  // the worst key on the other side that it may trade with
-        int64_t key = 0;    // where it would rest, or wait
-        int64_t display_qty = 0;
-        uint64_t group = NO_GROUP;  // whose orders it must not trade with
-        uint32_t level = 0;         // the level there, 0: none yet
-        uint32_t account = 0;
-        unsigned side = 0;
-        wire::SelfTrade self_trade = wire::SelfTrade::unspecified;
-        bool rests = false, waits = false;
+        Book* book;
+        uint64_t id;
+        int64_t leaves, qty;
+        int64_t price;  // its limit, or protection price
+        int64_t reach;  // the worst key on the other side that it may trade with
+        int64_t key;    // where it would rest, or wait
+        int64_t display_qty;
+        uint64_t group;  // whose orders it must not trade with
+        uint32_t level;  // the level at `key`, 0: none yet
+        uint32_t account;
+        unsigned side;
+        wire::SelfTrade self_trade;
+        bool plain;  // nothing about it is unusual; see checks.hpp
+        bool rests, waits;
 
         void avoid(uint32_t self_trade_group, wire::SelfTrade how) {
             self_trade = how;
@@ -173,7 +174,8 @@ class Matcher {
     Waiting& waiting_of(Book& b);
     const Waiting* waiting(const Book& b) const { return b.waiting ? &waiting_[b.waiting] : nullptr; }
     bool unused(const Book& b) const { return b.empty() && (!b.waiting || waiting_[b.waiting].empty()); }
-    void watch(Book& b);
+    uint8_t watched(const Book& b) const;
+    void watch(Book& b) { b.watch = watched(b); }  // to be called whenever something has changed that it asks for
     void set_timer(const Book& b, int64_t due);
     int64_t price_of(const Order& o) const;
     Depth shown_at(const Book& b, unsigned side, uint32_t level) const;
@@ -250,6 +252,10 @@ class Matcher {
     template <class Sink> void join_closing(Book& b, Sink& sink);
     template <class Sink> void triggered(const Order& o, int64_t price, wire::TriggerReason reason, Sink& sink);
     void enter_book(uint32_t slot, int64_t key, uint32_t at);
+    struct Edges {
+        int64_t buy, sell;  // see Book::edge
+    };
+    Edges edges(const Book& b) const;
     void set_edges(Book& b);
     wire::LimitState limit_state(const Book& b) const;
     template <class Sink> void tell_limit_state(Book& b, int64_t ts, Sink& sink);
@@ -294,10 +300,14 @@ class Matcher {
     bool plausible(const Book& b, const Restored& in) const;
     bool stand(Book& b, const Restored& in);
     bool consistent(const Book& b) const;
-    size_t check_queue(const Book& b, unsigned side, uint32_t at) const;
-    size_t check_waiting(const Book& b, size_t& levels) const;
-    void check_rules(const Book& b) const;
-    void check_totals() const;
+    struct Census;
+    void check_book(const Book& b, bool deep, Census& seen) const;
+    void check_queue(const Book& b, unsigned side, uint32_t at, Census& seen) const;
+    void check_waiting(const Book& b, const Waiting& there, bool deep, Census& seen) const;
+    void check_waiting_queue(const Book& b, uint32_t at, int side, Census& seen) const;
+    void check_order(const Book& b, uint32_t slot, uint32_t at, Census& seen) const;
+    void check_pools() const;
+    void check_totals(const Census& seen) const;
 
     Store store_;
     Arena<Book> books_;

@@ -90,33 +90,38 @@ void Matcher::accept(const wire::NewOrder& c, const Incoming& in, Sink& sink) {
     e->ord_type = c.ord_type;
     e->time_in_force = c.time_in_force;
     e->session = c.session;
-    e->stop_px = c.stop_px;
-    e->display_qty = in.display_qty;
-    e->expire_time = c.expire_time;
-    e->set_hidden(c.hidden());
     e->set_post_only(c.post_only());
-    e->set_waiting(in.waits);
+    if (!in.plain) [[unlikely]] {
+        e->stop_px = c.stop_px;
+        e->display_qty = in.display_qty;
+        e->expire_time = c.expire_time;
+        e->set_hidden(c.hidden());
+        e->set_waiting(in.waits);
+    }
     sink.end(e);
 }
 
 // Makes the order live; it stands in no queue yet.
-inline uint32_t Matcher::add_order(const wire::NewOrder& c, const Incoming& in) {
+TAPEWIRE_HOT uint32_t Matcher::add_order(const wire::NewOrder& c, const Incoming& in) {
     const uint32_t slot = store_.add(in.id);
     Order& o = store_.orders[slot];
     o.leaves = in.leaves, o.qty = in.qty, o.account = in.account, o.instrument = in.book->id;
     o.session = c.session, o.self_trade_group = c.self_trade_group, o.side = uint8_t(in.side);
     o.time_in_force = uint8_t(c.time_in_force), o.ord_type = uint8_t(c.ord_type), o.self_trade = uint8_t(c.self_trade);
-    o.flags = uint8_t(c.post_only() * Order::POST_ONLY | c.slide() * Order::SLIDE | c.hidden() * Order::HIDDEN);
-    if ((c.expire_time | in.display_qty) != 0 || in.waits || o.time_in_force == GTD) [[unlikely]]
-        store_.add_extra(slot, {in.waits ? in.price : 0, c.stop_px, in.display_qty, 0, c.expire_time, 0, 0});
+    o.flags = uint8_t(c.post_only() * Order::POST_ONLY);
+    if (!in.plain) [[unlikely]] {
+        o.flags |= uint8_t(c.slide() * Order::SLIDE | c.hidden() * Order::HIDDEN);
+        if (in.waits || in.display_qty || c.time_in_force == wire::TimeInForce::gtd)
+            store_.add_extra(slot, {in.waits ? in.price : 0, c.stop_px, in.display_qty, 0, c.expire_time, 0, 0});
+    }
     return slot;
 }
 
-inline void Matcher::rest(const wire::NewOrder& c, const Incoming& in) {
+TAPEWIRE_HOT void Matcher::rest(const wire::NewOrder& c, const Incoming& in) {
     in.book->append(store_, add_order(c, in), in.key, in.level);
 }
 
-inline void Matcher::wait(const wire::NewOrder& c, const Incoming& in) {
+TAPEWIRE_SELDOM inline void Matcher::wait(const wire::NewOrder& c, const Incoming& in) {
     const uint32_t slot = add_order(c, in);
     store_.orders[slot].flags |= Order::WAITING;
     ++store_.waiting;
@@ -164,7 +169,7 @@ void Matcher::match(Incoming& in, Sink& sink) {
 // One match with the first order of a level that does not show everything: an iceberg trades the part it shows, then
 // shows the next one behind the other displayed orders.
 template <class Sink>
-void Matcher::match_front(Incoming& in, Level& level, int64_t price, Sink& sink) {
+TAPEWIRE_SELDOM void Matcher::match_front(Incoming& in, Level& level, int64_t price, Sink& sink) {
     Book& b = *in.book;
     const uint32_t slot = level.head;
     Order& maker = store_.orders[slot];

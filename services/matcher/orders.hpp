@@ -82,7 +82,7 @@ struct Store {
     }
 
     // The slot of a new live order, of which nothing is set but its id and that it has no extra. orders.size() < orders.capacity().
-    uint32_t add(uint64_t id) {
+    TAPEWIRE_HOT uint32_t add(uint64_t id) {
         const uint32_t slot = orders.take();
         orders[slot].id = id;
         orders[slot].extra = 0;
@@ -100,7 +100,7 @@ struct Store {
     }
 
     // The order's terms are set: leaves, time in force.
-    void add_extra(uint32_t slot, const Extra& terms) {
+    TAPEWIRE_SELDOM void add_extra(uint32_t slot, const Extra& terms) {
         Order& o = orders[slot];
         o.extra = extras.take();
         extras[o.extra] = terms;
@@ -110,7 +110,7 @@ struct Store {
         if (o.time_in_force == GTD) expiries.add(terms.expire_time, o.extra, due_at());
     }
 
-    void drop_extra(Order& o) {
+    TAPEWIRE_SELDOM void drop_extra(Order& o) {
         Extra& extra = extras[o.extra];
         icebergs -= extra.display_qty != 0;
         refreshes -= refreshes_of(extra.display_qty, o.leaves);

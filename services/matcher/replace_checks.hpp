@@ -39,7 +39,7 @@ inline Matcher::Refusal Matcher::check_replace(const wire::ReplaceOrder& c, Chan
     if (b.trading()) {
         if (~to.key < b.edge[o.side]) [[unlikely]] return {Reason::price_band, c.price, b.edge_price(o.side)};
         // A promise not to take liquidity outlives a change of price.
-        if (o.post_only()) {
+        if (o.post_only() && b.sides[!o.side].best_key >= ~to.key) [[unlikely]] {
             if (Refusal r = make_passive(b, o.side, o.slide(), c.price, to.key)) return r;
             to.price = b.price(to.key, o.side);
         }
@@ -47,7 +47,7 @@ inline Matcher::Refusal Matcher::check_replace(const wire::ReplaceOrder& c, Chan
     return check_replace_room(o, b.sides[o.side], to);
 }
 
-inline Matcher::Refusal Matcher::check_replace_stop(const wire::ReplaceOrder& c, const Order& o, const Book& b, Change& to) const {
+TAPEWIRE_SELDOM inline Matcher::Refusal Matcher::check_replace_stop(const wire::ReplaceOrder& c, const Order& o, const Book& b, Change& to) const {
     int64_t ticks = 0;
     to.stop_px = c.stop_px ? c.stop_px : store_.extras[o.extra].stop_px;
     if (Refusal r = check_stop(b, o.side, to.stop_px, ticks)) return r;
@@ -64,7 +64,7 @@ inline Matcher::Refusal Matcher::check_replace_room(const Order& o, const Ladder
     return o.extra ? check_refreshes(o, to.leaves) : Refusal{};
 }
 
-inline Matcher::Refusal Matcher::check_refreshes(const Order& o, int64_t leaves) const {
+TAPEWIRE_SELDOM inline Matcher::Refusal Matcher::check_refreshes(const Order& o, int64_t leaves) const {
     const int64_t display = store_.extras[o.extra].display_qty;
     const int64_t refreshes = store_.refreshes - Store::refreshes_of(display, o.leaves) + Store::refreshes_of(display, leaves);
     if (display && refreshes > MAX_REFRESHES) return {Reason::capacity, refreshes, MAX_REFRESHES};

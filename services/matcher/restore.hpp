@@ -166,7 +166,7 @@ inline bool Matcher::plausible(const Book& b, const Restored& in) const {
     if (o.post_only() && (type != OrdType::limit || auction)) return false;
     if (o.hidden() && type != OrdType::limit && type != OrdType::stop_limit) return false;
     if (in.has_extra != (!book || extra.display_qty || until == TimeInForce::gtd)) return false;
-    if (until != TimeInForce::gtd && extra.expire_time) return false;
+    if (until == TimeInForce::gtd ? extra.expire_time <= 0 : extra.expire_time != 0) return false;
     if (extra.display_qty) {
         if (extra.display_qty < 0 || extra.display_qty > MAX_QTY || !lots(extra.display_qty) || o.hidden()) return false;
         if (type != OrdType::limit && type != OrdType::stop_limit) return false;

@@ -6,7 +6,7 @@ namespace tapewire::matcher {
 
 // `slot` is the order that `in` would trade with next. `in` has no leaves afterwards if it is over.
 template <class Sink>
-void Matcher::prevent(Incoming& in, uint32_t slot, Sink& sink) {
+TAPEWIRE_SELDOM void Matcher::prevent(Incoming& in, uint32_t slot, Sink& sink) {
     using wire::SelfTrade;
     constexpr auto WHY = wire::CancelReason::self_trade;
     int64_t maker_loses = 0, taker_loses = 0;

@@ -6,7 +6,7 @@ namespace tapewire::matcher {
 
 // To be called only for books that watch something; `executed`: this command has set their last price.
 template <class Sink>
-void Matcher::settle(Book& b, int64_t ts, bool executed, Sink& sink) {
+TAPEWIRE_SELDOM void Matcher::settle(Book& b, int64_t ts, bool executed, Sink& sink) {
     if (executed && (b.watch & Book::STOPS) && b.trading()) elect(b, sink);
     if (b.watch & Book::BANDS) {
         if (b.last != rules_[b.id].banded_last) set_edges(b);

@@ -5,7 +5,7 @@
 namespace tapewire::matcher {
 
 // Takes an order out of what waits; it stands in no queue then.
-inline void Matcher::stop_waiting(uint32_t slot) {
+TAPEWIRE_SELDOM inline void Matcher::stop_waiting(uint32_t slot) {
     Order& o = store_.orders[slot];
     Book& b = books_[o.instrument];
     waiting_of(b).unlink(store_, slot);

@@ -12,24 +12,16 @@
 #include <vector>
 
 #include "services/risk/flat_map.hpp"
+#include "services/risk/instrument.hpp"
 #include "services/risk/open_orders.hpp"
 #include "tapewire/wire/flat.hpp"
 
 namespace tapewire::risk {
 
-inline constexpr int64_t MAX_PRICE = int64_t{1} << 50;
-inline constexpr int64_t MAX_QTY = int64_t{1} << 50;
 inline constexpr int64_t MAX_POSITION = int64_t{1} << 60;
-inline constexpr uint32_t MAX_INSTRUMENTS = 1 << OpenOrder::ID_BITS;
 inline constexpr uint32_t MAX_ACCOUNTS = 1 << OpenOrder::ID_BITS;
-inline constexpr uint32_t MAX_COLLAR_BPS = 100'000;
 inline constexpr uint32_t MAX_GROUPS = 1 << 20;  // self-trade groups; above the accounts' numbers, which are groups, too
-static_assert(MAX_ACCOUNTS <= MAX_GROUPS);
-
-struct Verdict {
-    wire::RejectReason reason = wire::RejectReason::unspecified;  // unspecified: accepted
-    int64_t value = 0, limit = 0;
-};
+static_assert(MAX_ACCOUNTS <= MAX_GROUPS && MAX_INSTRUMENTS <= 1 << OpenOrder::ID_BITS);
 
 // The order that a cancel or a replace is about, else 0.
 inline uint64_t order_named(const uint8_t* command) {
@@ -50,7 +42,7 @@ class Risk {
             case wire::MessageType::cancel_order: return check_cancel(*reinterpret_cast<wire::CancelOrder*>(command));
             case wire::MessageType::mass_cancel: return check_mass_cancel(*reinterpret_cast<wire::MassCancel*>(command));
             case wire::MessageType::instrument_definition:
-                return check_instrument(*reinterpret_cast<wire::InstrumentDefinition*>(command));
+                return Instrument::check(*reinterpret_cast<wire::InstrumentDefinition*>(command));
             case wire::MessageType::account_limits: return check_limits(*reinterpret_cast<wire::AccountLimits*>(command));
             case wire::MessageType::kill_switch: return check_kill(*reinterpret_cast<wire::KillSwitch*>(command));
             case wire::MessageType::bust_trade: return check_bust(*reinterpret_cast<wire::BustTrade*>(command));
@@ -133,13 +125,6 @@ class Risk {
   private:
     using Reason = wire::RejectReason;
 
-    struct Instrument {
-        int64_t tick = 0, lot = 0, max_qty = 0, min_price = 0, max_price = 0;
-        uint32_t collar_bps = 0;
-        uint32_t defined = 0;
-        int64_t reference = 0, highest = 0, lowest = 0;  // set_reference()
-    };
-
     struct Account {
         int64_t max_order_qty = 0, max_notional = 0, max_position = 0;
         uint32_t group = 0;  // of self-trade prevention, as NewOrder carries it
@@ -147,19 +132,10 @@ class Risk {
         uint16_t self_trade = 0;  // wire::SelfTrade
     };
 
-    struct Edges {
-        int64_t highest = 0, lowest = 0;  // to buy at, to sell at; 0: none
-    };
-
     static uint64_t pair(uint32_t a, uint32_t b) { return uint64_t(a) << 32 | b; }
 
     static int64_t saturate(__int128 v) {
         return v > INT64_MAX ? INT64_MAX : v < INT64_MIN ? INT64_MIN : int64_t(v);
-    }
-
-    // One word of ASCII: it becomes part of subjects and file names, and every reader must be able to write it.
-    static bool printable(const char* text, size_t n) {
-        return n && std::all_of(text, text + n, [](char c) { return c > ' ' && c <= '~'; });
     }
 
     static bool known(wire::Side side) { return side == wire::Side::buy || side == wire::Side::sell; }
@@ -180,62 +156,6 @@ class Risk {
     Verdict check_sender(const wire::Header& header, uint32_t account_id, uint64_t cl_ord_id) const {
         if (!account(account_id)) return {Reason::unknown_account, int64_t(account_id), 0};
         return check_clordid(header, account_id, cl_ord_id);
-    }
-
-    // The highest price to buy at and the lowest to sell at, around `price`.
-    static Edges edges(const Instrument& in, int64_t price) {
-        if (!in.collar_bps || !price) return {};
-        // price * collar_bps / 10'000 without its product, which could overflow; what is left stays below 2^54
-        const int64_t width = price / 10'000 * in.collar_bps + price % 10'000 * in.collar_bps / 10'000;
-        const int64_t high = price + width, low = price - width;
-        const auto within = [&](int64_t edge) { return edge < in.tick ? in.tick : std::min(edge, in.max_price); };
-        return {within(high - high % in.tick), within(low + (in.tick - low % in.tick) % in.tick)};
-    }
-
-    // The last price of the instrument, and from it the collar's edges.
-    static void set_reference(Instrument& in, int64_t price) {
-        const Edges e = edges(in, price);
-        in.reference = price, in.highest = e.highest, in.lowest = e.lowest;
-    }
-
-    // The collar's edge for an order that acts when `stop_px` trades; 0: one that acts now. 0: no collar.
-    static int64_t collar(const Instrument& in, bool buy, int64_t stop_px) {
-        const Edges e = stop_px ? edges(in, stop_px) : Edges{in.highest, in.lowest};
-        return buy ? e.highest : e.lowest;
-    }
-
-    // Lot and tick are the matcher's to check: nothing here depends on them.
-    static Verdict check_qty(const Instrument& in, int64_t qty) {
-        if (qty <= 0) return {Reason::invalid_qty, qty, in.lot};
-        if (qty > in.max_qty) return {Reason::invalid_qty, qty, in.max_qty};
-        return {};
-    }
-
-    static Verdict check_range(const Instrument& in, int64_t price) {
-        if (price < in.min_price) return {Reason::invalid_price, price, in.min_price};
-        if (price > in.max_price) return {Reason::invalid_price, price, in.max_price};
-        return {};
-    }
-
-    // What an order is counted at, and the price it goes to the matcher with.
-    struct Pricing {
-        Verdict verdict;
-        int64_t price = 0, worth = 0;
-    };
-
-    // `stop_px` is 0 unless the order waits for it: the collar of one that does stands where it will act.
-    static Pricing price_of(const Instrument& in, wire::OrdType type, bool buy, int64_t price, int64_t stop_px) {
-        if (type == wire::OrdType::stop || type == wire::OrdType::stop_limit)
-            if (Verdict v = check_range(in, stop_px); v.reason != Reason::unspecified) return {v};
-        if (type == wire::OrdType::market || type == wire::OrdType::stop) {
-            if (price) return {{Reason::invalid_price, price, 0}};
-            const int64_t edge = collar(in, buy, stop_px);
-            return {{}, edge, edge ? edge : stop_px ? stop_px : in.reference};
-        }
-        if (Verdict v = check_range(in, price); v.reason != Reason::unspecified) return {v};
-        const int64_t edge = collar(in, buy, stop_px);
-        if (edge && (buy ? price > edge : price < edge)) return {{Reason::price_collar, price, edge}};
-        return {{}, price, price};
     }
 
     // `extra`: what the order adds to what is open on its side; `worth`: the price its notional is counted at.
@@ -263,9 +183,9 @@ class Risk {
         if (order.ord_type < wire::OrdType::limit || order.ord_type > wire::OrdType::stop_limit)
             return {Reason::invalid_field, int64_t(order.ord_type), 0};
         const bool buy = order.side == wire::Side::buy;
-        if (Verdict v = check_qty(*in, order.qty); v.reason != Reason::unspecified) return v;
+        if (Verdict v = in->check_qty(order.qty); v.reason != Reason::unspecified) return v;
         const int64_t stop_px = order.ord_type >= wire::OrdType::stop ? order.stop_px : 0;
-        const Pricing p = price_of(*in, order.ord_type, buy, order.price, stop_px);
+        const Pricing p = in->price(order.ord_type, buy, order.price, stop_px);
         if (p.verdict.reason != Reason::unspecified) return p.verdict;
         const Verdict v = check_account(a, order.account, id, buy, order.qty, order.qty, p.worth);
         if (v.reason != Reason::unspecified) return v;
@@ -286,11 +206,11 @@ class Risk {
         if (order->type() == wire::OrdType::market) return {};  // no market order is replaced: the matcher says so
         const uint32_t id = order->instrument;
         const Instrument& in = instruments_[id];
-        if (Verdict v = check_qty(in, replace.qty); v.reason != Reason::unspecified) return v;
+        if (Verdict v = in.check_qty(replace.qty); v.reason != Reason::unspecified) return v;
         // A stop price for an order that waits for none is the matcher's to refuse.
         const int64_t stop_px = order->stop_px && replace.stop_px ? replace.stop_px : order->stop_px;
         const wire::OrdType type = stop_px ? order->type() : wire::OrdType::limit;
-        const Pricing p = price_of(in, type, order->buy, replace.price, stop_px);
+        const Pricing p = in.price(type, order->buy, replace.price, stop_px);
         if (p.verdict.reason != Reason::unspecified) return p.verdict;
         const int64_t extra = replace.qty - order->cum - order->leaves;
         const Verdict v = check_account(a, replace.account, id, order->buy, replace.qty, extra, p.worth);
@@ -307,25 +227,6 @@ class Risk {
         if (cancel.account && !account(cancel.account)) return {Reason::unknown_account, int64_t(cancel.account), 0};
         if (cancel.side > wire::Side::sell) return {Reason::invalid_field, int64_t(cancel.side), 0};
         return check_clordid(cancel.header, cancel.account, cancel.cl_ord_id);
-    }
-
-    // What the fold relies on. Status, bands, and whether tick and lot may change now: the matcher's part.
-    Verdict check_instrument(const wire::InstrumentDefinition& d) const {
-        const uint32_t id = d.header.instrument;
-        if (id == 0 || id >= MAX_INSTRUMENTS) return {Reason::capacity, int64_t(id), MAX_INSTRUMENTS - 1};
-        if (!printable(d.ticker, wire::text_length(d.ticker_pointer))) return {Reason::invalid_field, 0, 0};
-        if (d.tick_size <= 0 || d.tick_size > MAX_PRICE) return {Reason::invalid_price, d.tick_size, MAX_PRICE};
-        if (d.lot_size <= 0 || d.lot_size > MAX_QTY) return {Reason::invalid_qty, d.lot_size, MAX_QTY};
-        if (d.max_qty < 0 || d.max_qty > MAX_QTY) return {Reason::invalid_qty, d.max_qty, MAX_QTY};
-        if (d.min_price < 0 || d.min_price > MAX_PRICE) return {Reason::invalid_price, d.min_price, MAX_PRICE};
-        if (d.max_price < 0 || d.max_price > MAX_PRICE) return {Reason::invalid_price, d.max_price, MAX_PRICE};
-        if (d.max_price && d.min_price > d.max_price) return {Reason::invalid_price, d.min_price, d.max_price};
-        // Somewhere in the range lies a tick: the collar is clamped to it.
-        const int64_t highest = (d.max_price ? d.max_price : MAX_PRICE) / d.tick_size * d.tick_size;
-        if (highest < std::max<int64_t>(d.min_price, 1)) return {Reason::invalid_price, d.tick_size, d.max_price};
-        if (d.reference_price < 0 || d.reference_price > MAX_PRICE) return {Reason::invalid_price, d.reference_price, MAX_PRICE};
-        if (d.collar_bps > MAX_COLLAR_BPS) return {Reason::invalid_field, d.collar_bps, MAX_COLLAR_BPS};
-        return {};
     }
 
     Verdict check_limits(const wire::AccountLimits& l) const {
@@ -398,7 +299,7 @@ class Risk {
     void executed(const wire::OrderExecuted& e) {
         fill(e.maker_order_id, e.qty, e.maker_leaves_qty);
         fill(e.taker_order_id, e.qty, e.taker_leaves_qty);
-        set_reference(instruments_[e.header.instrument], e.price);
+        instruments_[e.header.instrument].set_reference(e.price);
     }
 
     void fill(uint64_t id, int64_t qty, int64_t leaves) {
@@ -468,7 +369,7 @@ class Risk {
         const int64_t reference = d.reference_price ? d.reference_price : in.reference;
         in = {d.tick_size, d.lot_size, d.max_qty ? d.max_qty : MAX_QTY, std::max<int64_t>(d.min_price, 1),
               d.max_price ? d.max_price : MAX_PRICE, d.collar_bps, 1};
-        set_reference(in, reference);
+        in.set_reference(reference);
     }
 
     void limits(const wire::AccountLimits& l) {

@@ -55,7 +55,7 @@ inline bool Risk::restore(const uint8_t* p, size_t n) {
         i.collar_bps = uint32_t(r.get()), i.defined = 1;
         if (i.tick <= 0 || i.lot <= 0) return *this = Risk{}, false;
         if (reference < 0 || reference > MAX_PRICE || i.collar_bps > MAX_COLLAR_BPS) return *this = Risk{}, false;
-        set_reference(i, reference);
+        i.set_reference(reference);
     }
     for (size_t left = r.count(6); left; --left) {
         uint64_t id = r.get();

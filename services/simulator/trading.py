@@ -1,4 +1,4 @@
-"""The thin loop that lets a TraderModel trade: commands out at a rate, answers in, through the order client."""
+"""The thin loop that lets a TraderModel trade: commands out at a rate, what happened in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 from services.simulator.traders import TraderModel
 from tapewire import logs
 from tapewire import messages as m
-from tapewire.errors import RingError, TapeError, TapewireError
+from tapewire.errors import TapewireError
 
 TICK_S = 0.01
 POLL_LIMIT = 256
@@ -21,36 +21,29 @@ log = logs.get("traders")
 
 
 class Orders(Protocol):
-    """What the loop needs of tapewire.client.OrderClient."""
+    """What the loop needs of a Floor."""
 
+    @property
+    def instruments(self) -> list[m.InstrumentDefinition]: ...
     def submit(self, command: m.Message) -> None: ...
-    def poll(self, limit: int = 256) -> list[m.Message]: ...
-    def instruments(self) -> dict[str, m.InstrumentDefinition]: ...
+    def poll(self, limit: int) -> list[m.Message]: ...
     def close(self) -> None: ...
 
 
 def open_orders(data: Path, shard: int, producer: str, within_s: float, stopped: Callable[[], bool]) -> Orders | None:
-    """The order client of a running engine, waiting for one that is still starting; None if stopped before.
+    """The floor of a running engine, waiting for one that is still starting; None if stopped before.
 
-    Raises what OrderClient.open raised last once `within_s` is over, TapewireError if nothing is to be traded by then.
+    Raises what Floor.open raised last once `within_s` is over.
     """
-    from tapewire.client import OrderClient
+    from services.simulator.floor import Floor  # not above: the venues run where no core is compiled
 
     deadline = time.monotonic() + within_s
     while True:
         try:
-            client = OrderClient.open(data, shard, producer=producer)
-        except (RingError, TapeError):
+            return Floor.open(data, shard, producer)
+        except TapewireError:
             if time.monotonic() > deadline:
                 raise
-        else:
-            if client.instruments():
-                return client
-            client.close()
-            if time.monotonic() > deadline:
-                raise TapewireError(
-                    f"{data}: no instrument was defined within {within_s:g} s; add [[instrument]] to the engine's file"
-                )
         if stopped():
             return None
         time.sleep(TICK_S * 5)
@@ -63,7 +56,7 @@ def trade(
 
     `full` is what submit raises when nothing was sent because the engine is behind: the command then waits.
     """
-    model = TraderModel(seed, list(orders.instruments().values()), accounts, time.time_ns())
+    model = TraderModel(seed, orders.instruments, accounts, time.time_ns())
     waiting: list[m.Message] = list(model.opening())
     began = reported = time.monotonic()
     due = 0
@@ -71,13 +64,16 @@ def trade(
         now = time.monotonic()
         due = max(due, int((now - began) * rate) - MAX_BURST)
         while waiting or due < (now - began) * rate:
-            command = waiting.pop(0) if waiting else model.decide()
+            command = waiting.pop(0) if waiting else model.decide(time.time_ns())
+            due += 1
+            if command is None:
+                continue
             try:
                 orders.submit(command)
             except full:
                 waiting.insert(0, command)
+                due -= 1
                 break
-            due += 1
         while events := orders.poll(POLL_LIMIT):
             for event in events:
                 model.take(event)

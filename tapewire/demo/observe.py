@@ -80,6 +80,8 @@ class Observer:
         self.folders, self.feeds, self.shard = folders, tuple(feeds), shard
         self.pages = Pages(folders.stats)
         self.types: Counter[int] = Counter()
+        self.auctions = 0
+        """That have traded."""
         self._orders: TapeReader | None = None
 
     def sample(self) -> Sample:
@@ -98,6 +100,9 @@ class Observer:
             "orders": self.types[m.MessageType.new_order],
             "trades": self.types[m.MessageType.order_executed],
             "rejects": self.types[m.MessageType.order_rejected] + self.types[m.MessageType.cancel_rejected],
+            "auctions": self.auctions,
+            "triggered": self.types[m.MessageType.order_triggered],
+            "restated": self.types[m.MessageType.order_restated],
         }
         for path in sorted(self.folders.tapes.glob("*")):
             self._look_at_tape(sample, path)
@@ -132,7 +137,11 @@ class Observer:
                 return
         for _ in range(POLLS):
             batch = self._orders.poll(POLL)
-            self.types.update(m.type_of(raw) for raw in batch)
+            for raw in batch:
+                kind = m.type_of(raw)
+                self.types[kind] += 1
+                if kind == m.MessageType.instrument_status_changed:
+                    self.auctions += m.InstrumentStatusChanged.decode(raw).auction_qty > 0
             if len(batch) < POLL:
                 return
 

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from tapewire.demo.view import duration
 
+HOUSE_TOLD = {"auctions": "auctions", "triggered": "stops triggered", "restated": "orders restated"}
+
 
 def show(console: Console, summary: dict[str, Any]) -> None:
     feeds = Table("feed", "messages", "published", "gaps", "resyncs", box=None, header_style="dim")
@@ -23,6 +25,8 @@ def show(console: Console, summary: dict[str, Any]) -> None:
         f"{house.get('rejects', 0):,} rejects",
     )
     console.print(feeds)
+    told = ", ".join(f"{house.get(name, 0):,} {what}" for name, what in HOUSE_TOLD.items())
+    console.print(f"house: {told}", highlight=False)
     stages = Table("stage", "p50", "p99", "p99.9", "count", box=None, header_style="dim")
     for name, one in summary["latency"].items():
         stages.add_row(name, *(duration(one[key]) for key in ("p50_ns", "p99_ns", "p999_ns")), f"{one['count']:,}")

@@ -23,13 +23,13 @@ from rich.live import Live
 
 from tapewire import messages as m
 from tapewire.config.sections import Nats
-from tapewire.demo import kill, settings
+from tapewire.demo import kill, opening, settings
 from tapewire.demo.observe import Observer, Sample, summary
 from tapewire.demo.supervisor import Supervisor
 from tapewire.demo.view import Market, View
 from tapewire.errors import TapewireError
 from tapewire.folders import Folders, default_rings
-from tapewire.interfaces import Received
+from tapewire.interfaces import Received, Transport
 from tapewire.lifecycle import stop_on_signals
 from tapewire.nats_server import NatsServer
 from tapewire.ring.removal import remove_drained
@@ -92,9 +92,12 @@ class Demo:
         await self._start(server, supervisor)
         await transport.connect()
         try:
-            for kind in ("trade", "quote"):
+            for kind in ("trade", "quote", "auction"):
                 await transport.subscribe(f"demo.*.{kind}.*", self._take)
-            await self._ready(observer, supervisor, stopping, began)
+            await transport.subscribe("demo.house.status.*", self._take)
+            await self._heard({*VENUES}, observer, supervisor, stopping, began)
+            if await self._open_house(transport, supervisor, stopping, began):
+                await self._heard({"house"}, observer, supervisor, stopping, began)
             self.setup_seconds = time.monotonic() - began
             self._say(f"a running market after {self.setup_seconds:.1f} s")
             await self._watch(observer, supervisor, stopping, server.url)
@@ -141,9 +144,33 @@ class Demo:
         found: dict[str, dict[str, Any]] = json.loads(ports.read_bytes())
         return found
 
-    async def _ready(self, observer: Observer, supervisor: Supervisor, stopping: asyncio.Event, began: float) -> None:
-        """Until a quote or trade of every feed, the house's own among them, has come over the bus."""
-        wanted = {*VENUES, "house"}
+    async def _open_house(
+        self, transport: Transport, supervisor: Supervisor, stopping: asyncio.Event, began: float
+    ) -> bool:
+        """Asks how each instrument stands, and calls the opening auction of those that are closed.
+
+        Returns whether any takes orders then.
+        """
+        for ticker in settings.INSTRUMENTS:
+            while (status := await opening.status_of(transport, ticker)) is None and not stopping.is_set():
+                supervisor.check()
+                if time.monotonic() - began > READY_WITHIN_S:
+                    raise TapewireError(
+                        f"no status of {ticker} within {READY_WITHIN_S:g} s: see {self.folders.data}/logs"
+                    )
+                await asyncio.sleep(0.05)
+            if status is not None:
+                self.market.take("house", status)
+        found = list(self.market.statuses.values())
+        closed = [status.instrument for status in found if status.status == m.InstrumentStatus.closed]
+        if closed and not stopping.is_set():
+            await asyncio.to_thread(opening.call_auction, self.folders.data, closed)
+        return bool(closed) or any(status.status != m.InstrumentStatus.halted for status in found)
+
+    async def _heard(
+        self, wanted: set[str], observer: Observer, supervisor: Supervisor, stopping: asyncio.Event, began: float
+    ) -> None:
+        """Until a quote or trade of every wanted feed has come over the bus."""
         while (missing := wanted - self.market.feeds_seen) and not stopping.is_set():
             supervisor.check()
             observer.sample()
@@ -183,11 +210,14 @@ class Demo:
 
     def hints(self) -> list[str]:
         data = "" if self.options.data == Options.data else f" --data {self.options.data}"
-        return [
-            "tapewire sub 'demo.binance.trade.*'      decoded messages, one per line (--json for machines)",
-            f"tapewire tape tail orders.0{data}              the house tape, decoded, live",
-            f"tapewire verify{data}                          replays every tape, compares events and digests",
-        ]
+        told = {
+            "tapewire sub 'demo.house.*.BTCUSDT'": "decoded messages, one per line (--json for machines)",
+            f"tapewire tape tail orders.0{data}": "the house tape, decoded, live",
+            f"tapewire operator{data} halt BTCUSDT": "stops it; then: auction BTCUSDT --resume-in 5",
+            f"tapewire verify{data}": "replays every tape, compares events and digests",
+        }
+        width = max(map(len, told)) + 3
+        return [command.ljust(width) + what for command, what in told.items()]
 
     def _finish(self, sample: Sample) -> Outcome:
         known: dict[str, Any] = {"setup_seconds": round(self.setup_seconds, 2)}

@@ -27,36 +27,41 @@ snapshot_every = 100_000
 
 [flusher]
 segment_bytes = {segment_bytes}
-
-[[instrument]]
-ticker = "BTCUSDT"
-tick_size = "0.01"
-lot_size = "0.00001"
-reference_price = "65000.00"
-collar_bps = 500
-max_qty = "100"
-
-[[instrument]]
-ticker = "ETHUSDT"
-tick_size = "0.01"
-lot_size = "0.0001"
-reference_price = "3400.00"
-collar_bps = 500
-max_qty = "1000"
-
-[[instrument]]
-ticker = "BRK.B"
-tick_size = "0.01"
-lot_size = "1"
-reference_price = "480.00"
-collar_bps = 300
-max_qty = "10000"
 """
+
+# Closed when first defined: the demo opens it by an auction. A second start finds it as it was.
+INSTRUMENT = """
+[[instrument]]
+ticker = "{ticker}"
+tick_size = "0.01"
+lot_size = "{lot_size}"
+reference_price = "{reference_price}"
+collar_bps = {collar_bps}
+max_qty = "{max_qty}"
+static_band_bps = 1000      # around the last auction's price, in 1/10,000
+dynamic_band_bps = 300      # around the last trade
+limit_state_ms = 5000       # at a band's edge for so long: a pause
+pause_ms = 5000             # of so long, which ends in an auction
+status = "closed"
+"""
+
+INSTRUMENTS = {
+    "BTCUSDT": {"lot_size": "0.00001", "reference_price": "65000.00", "collar_bps": 500, "max_qty": 100},
+    "ETHUSDT": {"lot_size": "0.0001", "reference_price": "3400.00", "collar_bps": 500, "max_qty": 1000},
+    "BRK.B": {"lot_size": "1", "reference_price": "480.00", "collar_bps": 300, "max_qty": 10_000},
+}
 
 ACCOUNT = """
 [[account]]
 account = {account}
 max_position = 1_000_000_000_000
+{self_trade}"""
+
+# A maker and a taker of one house, which must not trade with each other.
+ONE_HOUSE = (4, 5)
+SELF_TRADE = """\
+self_trade_group = 1
+self_trade = "cancel_newest"
 """
 
 FEED = """
@@ -76,7 +81,10 @@ DEPTH = {"binance": 100, "coinbase": 100, "kraken": 25}
 def write(data: Path, nats: str, venues: Mapping[str, Mapping[str, object]]) -> Path:
     """Writes the file; `venues` as the simulator announced them: `url`, `rest_url`, `tickers` (and `depth`) by name."""
     text = HOUSE.format(data=_quoted(data), nats=_quoted(nats), segment_bytes=SEGMENT_BYTES)
-    text += "".join(ACCOUNT.format(account=account) for account in ACCOUNTS)
+    text += "".join(INSTRUMENT.format(ticker=ticker, **terms) for ticker, terms in INSTRUMENTS.items())
+    text += "".join(
+        ACCOUNT.format(account=account, self_trade=SELF_TRADE if account in ONE_HOUSE else "") for account in ACCOUNTS
+    )
     for name, venue in venues.items():
         tickers = "[" + ", ".join(map(_quoted, _tickers(venue))) + "]"
         text += FEED.format(

@@ -18,6 +18,8 @@ from tapewire.fixed import to_text
 
 TRADES_SHOWN = 16
 QTY_WIDTH = 9
+HOUSE_RATES = ("orders", "trades", "rejects")
+SIDE_NAMES = {m.Side.buy: "buy", m.Side.sell: "sell"}
 STAGE_NAMES = {
     "queue": "order in ring",
     "decide": "risk, match",
@@ -25,23 +27,44 @@ STAGE_NAMES = {
     "answer": "order answered",
 }
 QUALITY_STYLE = {"live": "green", "resync": "yellow", "stale": "red", "crossed": "red"}
+STATUS_NAMES = {
+    m.InstrumentStatus.opening_auction: "opening",
+    m.InstrumentStatus.closing_auction: "closing",
+    m.InstrumentStatus.halt_auction: "reopening",
+}
+STATUS_STYLE = {m.InstrumentStatus.trading: "green", m.InstrumentStatus.halted: "red", m.InstrumentStatus.closed: "red"}
+LIMIT_NAMES = {m.LimitState.limit_up: "limit up", m.LimitState.limit_down: "limit down"}
 SIDE_STYLE = {m.Side.buy: "green", m.Side.sell: "red"}
 
 
 class Market:
-    """The latest quote per feed and ticker, and the last trades, as they come from the bus."""
+    """The latest of each kind per feed and ticker, and the last trades, as they come from the bus."""
 
     def __init__(self) -> None:
         self.quotes: dict[tuple[str, str], m.Quote] = {}
         self.trades: deque[tuple[str, m.Trade]] = deque(maxlen=TRADES_SHOWN)
+        self.statuses: dict[str, m.InstrumentStatusChanged] = {}
+        """Of the house, by ticker; a new status ends indication and limit state."""
+        self.indications: dict[str, m.AuctionIndicated] = {}
+        self.limits: dict[str, m.LimitStateChanged] = {}
         self.feeds_seen: set[str] = set()
+        """With a quote or a trade."""
 
     def take(self, feed: str, message: m.Message) -> None:
-        self.feeds_seen.add(feed)
         if isinstance(message, m.Quote):
+            self.feeds_seen.add(feed)
             self.quotes[feed, message.ticker] = message
         elif isinstance(message, m.Trade):
+            self.feeds_seen.add(feed)
             self.trades.appendleft((feed, message))
+        elif isinstance(message, m.InstrumentStatusChanged):
+            self.statuses[message.ticker] = message
+            self.indications.pop(message.ticker, None)
+            self.limits.pop(message.ticker, None)
+        elif isinstance(message, m.AuctionIndicated):
+            self.indications[message.ticker] = message
+        elif isinstance(message, m.LimitStateChanged):
+            self.limits[message.ticker] = message
 
 
 class Rates:
@@ -81,7 +104,14 @@ class View:
             Layout(Panel(self._trades(market), title="last trades", box=box.ROUNDED), ratio=9),
         )
         layout["bottom"].split_row(
-            Layout(Panel(Group(self._feeds(sample), self._house(sample)), title="rates", box=box.ROUNDED), ratio=3),
+            Layout(
+                Panel(
+                    Group(self._feeds(sample), self._house(sample), self._statuses(market)),
+                    title="rates, house",
+                    box=box.ROUNDED,
+                ),
+                ratio=4,
+            ),
             Layout(Panel(self._latency(sample), title="latency", box=box.ROUNDED), ratio=3),
             Layout(
                 Panel(Group(self._tapes(sample), self._lag(sample)), title="tapes and lag", box=box.ROUNDED), ratio=3
@@ -93,6 +123,8 @@ class View:
         table = _table("feed", "ticker", ">bid", ">qty", ">ask", ">qty", "book")
         for (feed, ticker), q in sorted(market.quotes.items()):
             quality = m.BookQuality(q.quality).name
+            # Our own is crossed in a call, as it should be; a venue's never should.
+            style = "yellow" if (feed, quality) == ("house", "crossed") else QUALITY_STYLE.get(quality, "")
             table.add_row(
                 feed,
                 ticker,
@@ -100,7 +132,7 @@ class View:
                 _qty(q.bid_qty, q.qty_exponent),
                 Text(_price(q.ask_price, q.price_exponent), style="red"),
                 _qty(q.ask_qty, q.qty_exponent),
-                Text(quality, style=QUALITY_STYLE.get(quality, "")),
+                Text(quality, style=style),
             )
         return table
 
@@ -121,8 +153,27 @@ class View:
 
     def _house(self, sample: Sample) -> Table:
         table = _table("house", ">orders/s", ">trades/s", ">rejects/s")
-        rates = (self._rates.per_second(f"house.{name}", n) for name, n in sample.house.items())
-        table.add_row("", *map(_rate, rates))
+        table.add_row("", *(_rate(self._rates.per_second(f"house.{name}", sample.house[name])) for name in HOUSE_RATES))
+        return table
+
+    def _statuses(self, market: Market) -> Table:
+        """Each house instrument's status: in a call what it would trade, else what its last auction traded."""
+        table = _table("ticker", "status", ">auction", ">qty", ">left over")
+        for ticker, changed in sorted(market.statuses.items()):
+            indicated, limit = market.indications.get(ticker), market.limits.get(ticker)
+            price, qty, style = changed.auction_price, changed.auction_qty, "dim"
+            left_over = ""
+            if indicated is not None:
+                price, qty, style = indicated.price, indicated.qty, "yellow"
+                left = _qty(indicated.imbalance_qty, changed.qty_exponent)
+                left_over = f"{SIDE_NAMES.get(indicated.imbalance_side, '')} {left}" if indicated.imbalance_qty else "-"
+            table.add_row(
+                ticker,
+                _status(changed, limit),
+                Text(_price(price, changed.price_exponent) if qty else "", style=style),
+                Text(_qty(qty, changed.qty_exponent) if qty else "", style=style),
+                left_over,
+            )
         return table
 
     def _latency(self, sample: Sample) -> Table:
@@ -173,6 +224,17 @@ def _qty(mantissa: int, exponent: int) -> str:
     """Cut to the room of a column: to look at, not to reckon with."""
     text = to_text(mantissa, exponent)
     return text[:QTY_WIDTH].rstrip("0").rstrip(".") if "." in text[:QTY_WIDTH] else text
+
+
+def _status(changed: m.InstrumentStatusChanged, limit: m.LimitStateChanged | None) -> Text:
+    """`trading`, `limit up`, or a call and how long it still lasts: `opening 3s`."""
+    if limit is not None and limit.state in LIMIT_NAMES:
+        return Text(LIMIT_NAMES[limit.state], style="red")
+    status = m.InstrumentStatus(changed.status)
+    text = STATUS_NAMES.get(status, status.name)
+    if changed.resume_time:
+        text += f" {max(0, changed.resume_time - time.time_ns()) / 1e9:.0f}s"
+    return Text(text, style=STATUS_STYLE.get(status, "yellow"))
 
 
 def _percentiles(one: Latency) -> list[str]:

@@ -70,7 +70,8 @@ def test_the_demo_runs_everything_kills_the_engine_loses_nothing_and_goes_on_wit
     for counters in first["feeds"].values():
         assert counters["published"] > 0
         assert (counters["gaps"], counters["resyncs"]) == (0, 0)
-    assert all(first["house"][name] > 0 for name in ("orders", "trades", "rejects"))
+    assert all(first["house"][name] > 0 for name in ("orders", "trades", "rejects", "restated"))
+    assert first["house"]["auctions"] == 3  # each instrument was opened by one
     assert {"orders.0", *(f"md.{venue}" for venue in VENUES)} == set(first["tape"])
     assert {"queue", "decide", "commit", "answer"} <= set(first["latency"])
     assert set(first["latency"]["answer"]) == {"p50_ns", "p99_ns", "p999_ns", "count"}
@@ -78,6 +79,7 @@ def test_the_demo_runs_everything_kills_the_engine_loses_nothing_and_goes_on_wit
     assert len(first["verify"]["digest"]) == 64
     assert first["setup_seconds"] > 0
     second = demo(data, "--kill")
+    assert second["house"]["auctions"] == 0  # it goes on with an open market
     assert second["tape"]["orders.0"]["records"] > first["tape"]["orders.0"]["records"]
     assert second["kill"]["lost"] == 0
     assert second["kill"]["acknowledged"] > 0

@@ -124,6 +124,9 @@ async def test_everything_on_the_tape_is_published_and_snapshots_are_answered(
         await until(lambda: len(raw) == len(market.records))
         await until(lambda: checkpoint.published.seq == len(market.records))
         answer = m.decode((await watching.request(f"{env}.house.snapshot.BTC=2FUSD", b"")).data)
+        subject = f"{env}.house.snapshot.BTC=2FUSD"
+        words = (b"book", b"status", b"limit", b"auction", b"\xff" * 99)
+        asked = [m.decode((await watching.request(subject, word)).data) for word in words]
         unknown = m.decode((await watching.request(f"{env}.house.snapshot.XYZ", b"")).data)
         stop.set()
         await running
@@ -133,6 +136,17 @@ async def test_everything_on_the_tape_is_published_and_snapshots_are_answered(
     assert isinstance(answer, m.BookSnapshot)
     assert {(one.side, one.price): (one.qty, one.orders) for one in answer.levels} == market.levels(1)
     assert answer.book_seq == [m.BookDelta.decode(p).book_seq for s, p in published if s.endswith("book.BTC=2FUSD")][-1]
+    statuses = [
+        p
+        for s, p in published
+        if s.endswith("status.BTC=2FUSD") and m.type_of(p) == m.MessageType.instrument_status_changed
+    ]
+    assert [type(one) for one in asked] == [
+        *(m.BookSnapshot, m.InstrumentStatusChanged, m.LimitStateChanged, m.AuctionIndicated, m.FeedStatus)
+    ]
+    assert asked[0] == answer
+    assert bytes(asked[1]) == statuses[-1]
+    assert "expected book, status, limit, auction, or no payload" in asked[4].reason  # type: ignore[attr-defined]
     assert isinstance(unknown, m.FeedStatus)
     assert unknown.reason == f"no instrument 'XYZ'; there are {', '.join(TICKERS)}"
     await until(lambda: health[-1].state == m.HealthState.draining)
@@ -165,7 +179,7 @@ def branches(seed: int = 7) -> tuple[NaiveMarket, NaiveMarket, int]:
     one = again(seed, 100)
     other, shared = copy.deepcopy(one), len(one.records)
     other._put(m.EpochStarted(epoch=2, resumed_seq=shared))
-    other._random = random.Random(seed + 1)
+    other.flow.random = random.Random(seed + 1)
     for market in (one, other):
         for _ in range(50):
             market.step()
@@ -327,7 +341,9 @@ async def test_a_restart_from_a_snapshot_needs_no_older_records_and_goes_on_with
         assert 0 < restart <= released
         # What retention may now remove is gone: reading it would not decode.
         tape.records[:restart] = [b"gone"] * restart
-    assert got == expected(again(7, 300), "demo")
+    # What ended the last command before the restart is published again, as nobody knows whether it was.
+    assert list(dict.fromkeys(got)) == expected(again(7, 300), "demo")
+    assert len(got) <= len(dict.fromkeys(got)) + 2
     await transport.drain()
 
 

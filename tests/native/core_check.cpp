@@ -5,8 +5,8 @@
 //
 // Every command goes the way of services/engine/engine.hpp: copied, checked, laid out anew if it must be, decided, folded,
 // applied. Its record and events go into a replay over a second core, which must derive the same; now and then the
-// states are compared as snapshots, restored and damaged. Fields hold extremes as often as sense. `break` changes one
-// byte of one event, to show that the replay would notice.
+// states are compared as snapshots, restored and damaged. Fields hold extremes as often as sense. No command causes more
+// events than the matcher said any could. `break` changes one byte of one event, to show that the replay would notice.
 #include <cstdio>
 #include <cstdlib>
 #include <random>
@@ -47,7 +47,7 @@ class Driver {
     // The sink of Core::apply.
     uint8_t* reserve(size_t) { return event_; }
     void append(size_t bytes) {
-        ++events_;
+        ++events_, ++caused_;
         trades_ += wire::header(event_).type == MessageType::order_executed;
         if (spoil_ && events_ == 40) event_[bytes - 16] ^= 1;
         replay(event_, bytes);
@@ -83,13 +83,15 @@ class Driver {
 
     void make() {
         const uint64_t dice = below(100);
-        if (dice < 50) new_order();
-        else if (dice < 62) blank<wire::CancelOrder>().order_id = order_id();
-        else if (dice < 78) replace();
-        else if (dice < 79) mass_cancel();
-        else if (dice < 83) define();
-        else if (dice < 86) limits();
-        else if (dice < 97) new_order();
+        if (dice < 58) new_order();
+        else if (dice < 68) blank<wire::CancelOrder>().order_id = order_id();
+        else if (dice < 82) replace();
+        else if (dice < 83) mass_cancel();
+        else if (dice < 86) define();
+        else if (dice < 88) limits();
+        else if (dice < 92) status();
+        else if (dice < 96) clock();
+        else if (dice < 98) trade();
         else if (one_in(8)) kill();
         else blank<wire::Trade>().price = extreme();
     }
@@ -97,10 +99,17 @@ class Driver {
     void new_order() {
         auto& o = blank<wire::NewOrder>();
         o.side = one_in(60) ? some<wire::Side>(2) : wire::Side(1 + below(2));
-        o.ord_type = one_in(60) ? some<wire::OrdType>(2) : one_in(6) ? wire::OrdType::market : wire::OrdType::limit;
-        o.time_in_force = one_in(60) ? some<wire::TimeInForce>(4) : one_in(4) ? wire::TimeInForce(3 + below(2)) : wire::TimeInForce::gtc;
-        o.set_post_only(one_in(8));
-        o.price = o.ord_type == wire::OrdType::market && !one_in(9) ? 0 : price();
+        o.ord_type = one_in(60) ? some<wire::OrdType>(4) : one_in(3) ? wire::OrdType(2 + below(3)) : wire::OrdType::limit;
+        o.time_in_force = one_in(60) ? some<wire::TimeInForce>(7) : one_in(3) ? wire::TimeInForce(1 + below(7)) : wire::TimeInForce::gtc;
+        o.set_post_only(one_in(8)), o.set_slide(one_in(o.post_only() ? 2 : 60)), o.set_hidden(one_in(12));
+        const bool unpriced = o.ord_type == wire::OrdType::market || o.ord_type == wire::OrdType::stop;
+        o.price = unpriced && !one_in(9) ? 0 : price();
+        if (o.ord_type >= wire::OrdType::stop || one_in(60)) o.stop_px = price();
+        if (one_in(10)) o.display_qty = number(5);
+        if (one_in(30)) o.min_qty = number(10);
+        if (o.time_in_force == wire::TimeInForce::gtd || one_in(60)) o.expire_time = one_in(20) ? extreme() : now_ + int64_t(below(2000));
+        o.session = uint32_t(below(3)), o.self_trade_group = uint32_t(random_());
+        o.self_trade = some<wire::SelfTrade>(5);
         o.qty = one_in(10) ? int64_t{1} << below(63) : number(30);
         o.order_id = random_();
         o.decision = wire::RejectReason(below(30));
@@ -109,7 +118,8 @@ class Driver {
     void replace() {
         auto& r = blank<wire::ReplaceOrder>();
         r.order_id = order_id();
-        r.price = price();
+        r.price = one_in(4) ? 0 : price();
+        if (one_in(5)) r.stop_px = price();
         r.qty = one_in(10) ? int64_t{1} << below(63) : number(30);
     }
 
@@ -119,6 +129,7 @@ class Driver {
         if (one_in(3)) c.account = 0;
         c.side = some<wire::Side>(2);
         c.reason = some<wire::CancelReason>(8);
+        c.session = uint32_t(below(3));
     }
 
     void define() {
@@ -134,7 +145,12 @@ class Driver {
         d.max_price = one_in(2) ? 0 : one_in(9) ? extreme() : 200;
         d.reference_price = one_in(3) ? 0 : number(150);
         d.collar_bps = one_in(2) ? 0 : uint32_t(number(20'000));
-        d.status = one_in(12) ? some<wire::InstrumentStatus>(3) : wire::InstrumentStatus::trading;
+        const bool known = core_->matcher().defined(d.header.instrument);
+        d.status = one_in(12) ? some<wire::InstrumentStatus>(7) : wire::InstrumentStatus(known ? 0 : 1);
+        if (one_in(3)) d.static_band_bps = uint32_t(number(12'000));
+        if (one_in(3)) d.dynamic_band_bps = uint32_t(number(3'000));
+        d.limit_state_ms = one_in(2) ? 0 : uint32_t(extreme()), d.pause_ms = one_in(2) ? 0 : uint32_t(extreme());
+        if (one_in(2)) d.limit_state_ms %= 2, d.pause_ms %= 2;
         d.price_exponent = int8_t(random_());
     }
 
@@ -143,6 +159,41 @@ class Driver {
         l.max_order_qty = one_in(2) ? 0 : number(int64_t{1} << 50);
         l.max_notional = one_in(2) ? 0 : number(one_in(2) ? INT64_MAX : 20'000);
         l.max_position = one_in(2) ? 0 : number(one_in(2) ? int64_t{1} << 60 : 2000);
+        l.self_trade_group = one_in(30) ? uint32_t(random_()) : uint32_t(below(3));
+        l.self_trade = some<wire::SelfTrade>(5);
+    }
+
+    void status() {
+        auto& s = blank<wire::SetInstrumentStatus>();
+        if (one_in(10)) s.header.instrument = 0;
+        s.status = one_in(3) ? some<wire::InstrumentStatus>(one_in(4) ? 7 : 6) : wire::InstrumentStatus::trading;
+        s.reason = some<wire::StatusReason>(5);
+        const bool may_resume = s.status != wire::InstrumentStatus::trading && s.status != wire::InstrumentStatus::closed;
+        if (one_in(3) && (may_resume || one_in(20))) s.resume_time = one_in(20) ? extreme() : now_ + int64_t(below(2000));
+    }
+
+    // As the engine does it, when something is due; else what nobody should send.
+    void clock() {
+        const int64_t due = core_->matcher().next_due();
+        if (due && due - now_ < (int64_t{1} << 40)) now_ = std::max(now_, due);
+        blank<wire::AdvanceClock>().up_to = one_in(20) ? extreme() : now_ + 1;
+    }
+
+    template <class Command>
+    Command& amended() {
+        auto& c = blank<Command>();
+        const uint64_t next = core_->matcher().next_match_id();
+        c.match_id = one_in(20) ? random_() : next - std::min(next, 1 + below(40));
+        c.maker_account = account(), c.taker_account = account();
+        c.taker_side = one_in(30) ? some<wire::Side>(2) : wire::Side(1 + below(2));
+        c.price = price(), c.qty = one_in(2) ? int64_t{1} << 50 : number(30);
+        return c;
+    }
+
+    void trade() {
+        if (one_in(2)) return void(amended<wire::BustTrade>());
+        auto& c = amended<wire::CorrectTrade>();
+        c.new_price = price(), c.new_qty = number(30);
     }
 
     void kill() {
@@ -193,10 +244,13 @@ class Driver {
         if (one_in(9)) now_ = START + (extreme() >> (8 + below(50)));  // the clock jumps, and not only forwards
         position_ += 8 * (1 + below(40));
         core_->sequencer().stamp(wire::header(room_), ++now_, uint16_t(1 + below(63)), position_);
-        const auto verdict = core_->decide(room_);
+        const auto verdict = one_in(50) ? core_->forbid(room_) : core_->decide(room_);
+        const uint64_t most = core_->matcher().most_events();
         core_->fold(room_);
         replay(room_, length_);
+        caused_ = 0;
         core_->apply(room_, verdict, *this);
+        if (caused_ >= most) fail(("events: " + std::to_string(caused_) + ", and the matcher said fewer than " + std::to_string(most)).c_str(), at_);
     }
 
     void replay(const uint8_t* p, size_t n) {
@@ -235,7 +289,7 @@ class Driver {
     engine::Replay replay_;
     alignas(8) uint8_t room_[MAX_COMMAND + 8];
     alignas(8) uint8_t event_[512];
-    size_t length_ = 0, at_ = 0, refused_ = 0, events_ = 0, trades_ = 0;
+    size_t length_ = 0, at_ = 0, refused_ = 0, events_ = 0, trades_ = 0, caused_ = 0;
     uint64_t position_ = 0, cl_ord_id_ = 0;
     int64_t now_ = START;
     bool spoil_ = false;

@@ -111,7 +111,7 @@ class Checks(OperatorChecks):
             (c.min_qty != 0 and kind in STOPS, kind),
             (c.min_qty != 0 and tif in (Tif.fok, *AUCTION_ONLY), tif),
             (c.min_qty != 0 and c.post_only, c.min_qty),
-            (tif == Tif.gtd and c.expire_time <= c.ts, c.expire_time),
+            (tif == Tif.gtd and c.expire_time <= max(c.ts, 0), c.expire_time),
             (tif != Tif.gtd and c.expire_time != 0, c.expire_time),
             (kind not in STOPS and c.stop_px != 0, c.stop_px),
         ]
@@ -182,8 +182,7 @@ class Checks(OperatorChecks):
         if i.beyond(side, price):
             raise Refused(R.price_band, price, i.edge(side) or 0)
 
-    @staticmethod
-    def price_after_slide(i: Instrument, order: Order, price: int) -> int:
+    def price_after_slide(self, i: Instrument, order: Order, price: int) -> int:
         """Where a post-only order stands: at its price, or if that crosses and it slides, one tick off the best."""
         best = i.best(opposite(order.side))
         if not order.post_only or not best or not reaches(order.side, price, best):
@@ -207,8 +206,8 @@ class Checks(OperatorChecks):
         at_once = order.ord_type == OrdType.market or order.time_in_force in AT_ONCE
         if i.trading and not waits and at_once:
             return
-        if len(self.live) >= self.max_live_orders:
-            raise Refused(R.capacity, len(self.live), self.max_live_orders)
+        if self.live_orders >= self.max_live_orders:
+            raise Refused(R.capacity, self.live_orders, self.max_live_orders)
         self.check_level(i, order, waits)
         self.check_refreshes(order)
 

@@ -237,7 +237,7 @@ class NaiveRisk:
             (not 0 <= d.min_price <= MAX_PRICE, (R.invalid_price, d.min_price, MAX_PRICE)),
             (not 0 <= d.max_price <= MAX_PRICE, (R.invalid_price, d.max_price, MAX_PRICE)),
             (0 < d.max_price < d.min_price, (R.invalid_price, d.min_price, d.max_price)),
-            (not self.has_tick(d), (R.invalid_price, d.tick_size, d.max_price)),
+            (not self.has_tick(d), (R.invalid_price, d.tick_size, d.max_price or MAX_PRICE)),
             (not 0 <= d.reference_price <= MAX_PRICE, (R.invalid_price, d.reference_price, MAX_PRICE)),
             (d.collar_bps > 100_000, (R.invalid_field, d.collar_bps, 100_000)),
         ]

@@ -227,6 +227,10 @@ class State:
 
     # What a reader may ask
 
+    @property
+    def live_orders(self) -> int:
+        return len(self.live)
+
     def status(self, instrument: int) -> Status:
         return self.instruments[instrument].status
 

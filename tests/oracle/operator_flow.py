@@ -14,23 +14,14 @@ Status, Reason = m.InstrumentStatus, m.StatusReason
 CALLS = (Status.opening_auction, Status.closing_auction, Status.halt_auction)
 
 NEXT: dict[m.InstrumentStatus, dict[m.InstrumentStatus, int]] = {
-    Status.trading: {
-        Status.trading: 3,
-        Status.halted: 2,
-        Status.closed: 1,
-        Status.opening_auction: 1,
-        Status.closing_auction: 5,
-        Status.halt_auction: 4,
-        Status.delisted: 1,
-    },
-    Status.halted: {Status.trading: 4, Status.halt_auction: 5, Status.closed: 1, Status.delisted: 1},
-    Status.closed: {Status.opening_auction: 6, Status.trading: 2, Status.delisted: 1},
-    Status.opening_auction: {Status.trading: 8, Status.halted: 1, Status.closed: 1, Status.halt_auction: 1},
-    Status.closing_auction: {Status.trading: 3, Status.closed: 7, Status.halted: 1},
-    Status.halt_auction: {Status.trading: 8, Status.closing_auction: 1, Status.closed: 1, Status.halted: 1},
-    Status.delisted: {Status.trading: 1},
+    Status.trading: {Status.trading: 6, Status.halted: 4, Status.closing_auction: 10, Status.halt_auction: 8},
+    Status.halted: {Status.trading: 10, Status.halt_auction: 10},
+    Status.closed: {Status.opening_auction: 15, Status.trading: 5},
+    Status.opening_auction: {Status.trading: 15},
+    Status.closing_auction: {Status.trading: 5, Status.closed: 15},
+    Status.halt_auction: {Status.trading: 15},
 }
-"""Where an instrument goes from where it is, and how often."""
+"""Where an instrument goes from where it is, and how often; anywhere else twice."""
 
 PATIENCE = {Status.trading: 0.002, Status.halted: 0.2, Status.closed: 0.2, Status.delisted: 0.5}
 """The share of commands that end a status; 0.02 in a call."""
@@ -121,8 +112,8 @@ class OperatorFlow:
             self.tick[instrument], self.lot[instrument] = self.random.choice([1, 5, 25]), self.random.choice([1, 10])
             status = self.random.choice([Status.trading, Status.opening_auction])
             return self._define(instrument, self.tick[instrument], self.lot[instrument], status)
-        choices = NEXT[self.status.get(instrument, Status.trading)]
-        status = self.random.choices(list(choices), list(choices.values()))[0]
+        choices, usual = list(Status)[1:], NEXT[self.status.get(instrument, Status.trading)]
+        status = self.random.choices(choices, [usual.get(status, 2) for status in choices])[0]
         all_of_them = self.random.random() < 0.1 and status != Status.delisted
         header = self.header(0 if all_of_them else instrument)
         resume = 0
@@ -168,7 +159,7 @@ class OperatorFlow:
                 status=status,
                 reference_price=self.random.choice([-1, 2**51, 7]) if self.rarely() else max(reference, 0),
                 static_band_bps=self._bps([0, 0.2, 0.5, 1, 3]) if banded else 0,
-                dynamic_band_bps=self._bps([0, 0, 0.3, 1]) if banded else 0,
+                dynamic_band_bps=self._bps([0, 0, 0.2, 0.5, 1.5]) if banded else 0,
                 limit_state_ms=self.random.choice([0, 1, 5, 30, 2**32 - 1 if self.rarely() else 30]),
                 pause_ms=self.random.choice([0, 1, 20, 50]),
             )

@@ -6,14 +6,30 @@ believes that it got what it asked for.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
 
 from tapewire import messages as m
+from tapewire.wire._wire import EnumField, IntField
 from tests.oracle.operator_flow import CALLS, NONSENSE, OperatorFlow, Status
 
 BUY, SELL = m.Side.buy, m.Side.sell
 OrdType, Tif, SelfTrade = m.OrdType, m.TimeInForce, m.SelfTrade
 STOPS = (OrdType.stop, OrdType.stop_limit)
+
+MARKETS: dict[str, dict[str, Any]] = {
+    "narrow": {"spread": 4},
+    "wide": {"spread": 3000, "middle": 10_000.0},
+    "falling by 60 %": {"spread": 40, "middle": 5000.0, "drift": -1.0},
+    "prices of 1 and 2^40 ticks": {"extremes": 0.3, "bands": 0.2},
+    "quantities that add up to more than 64 bits": {"huge": 0.6, "spread": 1, "nonsense": 0.0},
+    "many instruments": {"instruments": 12, "spread": 3, "accounts": 3},
+    "nonsense": {"nonsense": 0.3},
+    "damaged": {"damage": 0.2},
+}
+"""What to give to `Flow`, by name."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +50,27 @@ class Flow(OperatorFlow):
     """Commands of a random market; the same seed gives the same commands.
 
     `drift` is how far the middle moves per command (a crash is a negative one), `extremes` the share of orders at
-    prices of 1 tick or 2^40, `huge` that of quantities that make sums overflow.
+    prices of 1 tick or 2^40, `huge` that of quantities that make sums overflow, `damage` that of commands in
+    which a field holds anything whatever.
     """
 
     drift: float = 0.0
     extremes: float = 0.0
     huge: float = 0.0
+    damage: float = 0.0
     order_id: int = 0
     sent: dict[int, Sent] = field(default_factory=dict)
     """Orders that may be live, by id."""
 
     def commands(self, n: int) -> list[bytes]:
         return [self.command() for _ in range(n)]
+
+    def play(self, apply: Callable[[bytes], list[bytes]], n: int) -> Iterator[tuple[bytes, list[bytes]]]:
+        """The definitions and `n` commands, one after the other: each is given to `apply`, whose events are heard."""
+        for command in chain(self.definitions(), (self.command() for _ in range(n))):
+            events = apply(command)
+            self.hear(events)
+            yield command, events
 
     def hear(self, events: list[bytes]) -> None:
         """What the last command has led to."""
@@ -66,6 +91,19 @@ class Flow(OperatorFlow):
                     self.sent.pop(event.taker_order_id, None)
 
     def command(self) -> bytes:
+        made = self._command()
+        return self._damaged(made) if self.random.random() < self.damage else made
+
+    def _damaged(self, command: bytes) -> bytes:
+        made = m.decode(command)
+        numbers = {name: f for name, f in made.FIELDS.items() if isinstance(f, IntField | EnumField)}
+        name = self.random.choice([name for name in numbers if name not in ("seq", "type", "up_to")])
+        field = numbers[name]
+        bits, signed = (8 * field.size, field.signed) if isinstance(field, IntField) else (16, False)
+        value = self.random.choice([0, 1, self.random.getrandbits(bits), 2 ** (bits - 1) - 1, 2**bits - 1])
+        return bytes(made.replace(**{name: value - 2**bits if signed and value >= 2 ** (bits - 1) else value}))
+
+    def _command(self) -> bytes:
         self.middle = max(self.middle + self.drift + self.random.gauss(0, 0.5), 50.0)
         if self.impatient():
             return self.operator()
@@ -76,7 +114,7 @@ class Flow(OperatorFlow):
             return self._cancel()
         if dice < 0.95:
             return self._replace()
-        return self.operator() if dice < 0.996 else self._mass()
+        return self.operator() if dice < 0.994 else self._mass()
 
     # Prices and quantities
 
@@ -122,6 +160,7 @@ class Flow(OperatorFlow):
         return bytes(m.NewOrder(**given))
 
     def _kind_and_tif(self, status: m.InstrumentStatus) -> tuple[m.OrdType, m.TimeInForce]:
+        opening = status == Status.opening_auction
         resting = [Tif.day, Tif.gtc, Tif.gtc, Tif.gtd]
         dice = self.random.random()
         if dice < 0.12:
@@ -129,8 +168,9 @@ class Flow(OperatorFlow):
         if dice < 0.20:
             return OrdType.stop, self.random.choice(resting)
         if dice < 0.30:
-            return OrdType.market, self.random.choice([Tif.day, Tif.gtc, Tif.ioc, Tif.fok, Tif.at_close])
-        if status == Status.opening_auction and dice < 0.45:
+            unpriced = [Tif.day, Tif.gtc, Tif.ioc, Tif.fok, Tif.at_close]
+            return OrdType.market, self.random.choice([*unpriced, Tif.at_open, Tif.at_open] if opening else unpriced)
+        if opening and dice < 0.45:
             return OrdType.limit, Tif.at_open
         if status not in CALLS and dice < 0.48:
             return OrdType.limit, self.random.choice([Tif.ioc, Tif.fok])
@@ -145,6 +185,9 @@ class Flow(OperatorFlow):
             terms["price"] = self.random.choice([0, 0, max(protection, -1)])
         if kind in STOPS:
             terms["stop_px"] = self._price(instrument, opposite(side), crosses=0.05)
+            if kind == OrdType.stop_limit and self.random.random() < 0.5 and 0 < terms["stop_px"] < 2**50:
+                beyond = self.tick.get(instrument, 1) * self.random.randint(0, 2 * self.spread)
+                terms["price"] = terms["stop_px"] + (beyond if side == BUY else -beyond)
         if tif == Tif.gtd:
             terms["expire_time"] = self.ts + self.random.choice([1, 10**7, 10**8, 10**9, 10**10])
         priced, rests = kind in (OrdType.limit, OrdType.stop_limit), tif not in (Tif.ioc, Tif.fok)
@@ -233,7 +276,7 @@ class Flow(OperatorFlow):
             return bytes(m.KillSwitch(**self.header(0), account=account, engaged=True, cancel_open=cancels))
         return bytes(
             m.MassCancel(
-                **self.header(self.instrument() if self.random.random() < 0.7 else 0),
+                **self.header(self.random.choice([0, self.instrument(), self.instrument(), 99])),
                 cl_ord_id=self.seq,
                 account=account,
                 session=self.random.choice([0, 1, 2]),

@@ -7,6 +7,7 @@ What must hold after every death:
     acknowledged   what could be read as an answer stands on the tape as it was, byte for byte
     once           each producer's commands are on the tape in the order they were written, none twice
     digest         the recovered state equals a fold of the tape from its first record
+    clock          what falls due is done by an AdvanceClock of the engine's own, whoever died in between
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import random
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,15 +32,19 @@ from tapewire.testing.disk import lose_power
 SEEDS = 3000
 BATCH_OF_SEEDS = 250
 STEPS = 60
-SEGMENTS = (
-    1 << 13,
-    1 << 13,
-    1 << 18,
-)  # bytes: batches cross the small ones; in the large one, several are taken in ahead
+# Bytes: batches cross the small ones; in the largest, several commands are taken in ahead.
+SEGMENTS = (1 << 13, 1 << 13, 1 << 13, 1 << 18, 1 << 18, 1 << 23)
 RING_BYTES = 1 << 13
 START = 1_700_000_000_000_000_000
-SOURCES = (1, 2)
+SOURCES = (1, 2)  # the operator, a trader
 ACCOUNTS = (1, 2, 3)
+INSTRUMENTS = (1, 2)
+BANDS = {"dynamic_band_bps": 300, "limit_state_ms": 2, "pause_ms": 3}
+EXPECTED = (
+    *("AdvanceClock", "OrderTriggered", "OrderRestated", "InstrumentStatusChanged", "AuctionIndicated"),
+    *("LimitStateChanged", "TradeBusted", "TradeCorrected", "CommandCompleted", "InputRefused"),
+    *("expired", "self_trade", "auction_remainder", "not_permitted"),
+)
 
 
 class World:
@@ -54,29 +60,22 @@ class World:
         self.acknowledged: dict[int, bytes] = {}
         self.cl_ord_id = 0
         self.kills = self.losses = 0
+        self.seen: Counter[str] = Counter()
+        self.bound = self.pick.choice([(), (), (1, 3)])  # the accounts of the trader, by its role
         self.phase = 0
         self.open()
         for account in ACCOUNTS:
-            limits = {"max_position": self.pick.choice([20, 500]), "max_notional": self.pick.choice([0, 1500])}
-            self.write(1, m.AccountLimits(account=account, **limits))
-        for instrument in (1, 2):
-            self.write(
-                1,
-                m.InstrumentDefinition(
-                    instrument=instrument,
-                    ticker="X",
-                    tick_size=1,
-                    lot_size=1,
-                    status=1,
-                    reference_price=100,
-                    collar_bps=2000,
-                ),
-            )
+            self.write(1, self.limits(account))
+        for instrument in INSTRUMENTS:
+            self.write(1, self.definition(instrument, self.pick.choice([1, 1, 1, 3, 4])))
 
     def open(self) -> None:
         self.engine = Engine(
             self.tape,
-            [InboundRing(self.folder / f"ring.{source}", source, "operator") for source in SOURCES],
+            [
+                InboundRing(self.folder / "ring.1", 1, "operator"),
+                InboundRing(self.folder / "ring.2", 2, "trader", self.bound),
+            ],
             durability=self.durability,
             segment_bytes=self.segment_bytes,
             ring_bytes=RING_BYTES,
@@ -92,7 +91,7 @@ class World:
 
     def step(self) -> None:
         """One thing happens: a producer writes, the engine takes its next step, or everything dies."""
-        self.now += self.pick.randrange(1_000_000)
+        self.now += self.pick.randrange(self.pick.choice([1_000_000, 1_000_000, 5_000_000]))
         self.engine.set_time(self.now)
         chance = self.pick.random()
         if chance < 0.35:
@@ -116,23 +115,93 @@ class World:
         common = {"account": pick.choice(ACCOUNTS), "cl_ord_id": self.cl_ord_id, "ts_recv": self.now}
         order_id = pick.randrange(1, 40)
         kind = pick.random()
-        if kind < 0.6:
-            market = pick.random() < 0.15
-            return m.NewOrder(
-                **common,
-                instrument=pick.choice([1, 1, 2, 9]),
-                side=pick.choice([1, 2]),
-                ord_type=2 if market else 1,
-                time_in_force=pick.choice([2, 2, 2, 3, 4]),
-                price=0 if market else pick.randint(90, 110),
-                qty=pick.randint(0, 20),
-                post_only=not market and pick.random() < 0.1,
-            )
-        if kind < 0.75:
+        if kind < 0.55:
+            return self.order(common)
+        if kind < 0.67:
             return m.CancelOrder(**common, order_id=order_id)
-        if kind < 0.93:
-            return m.ReplaceOrder(**common, order_id=order_id, price=pick.randint(90, 110), qty=pick.randint(1, 20))
-        return m.MassCancel(**common, side=pick.choice([0, 1, 2]), instrument=pick.choice([0, 1, 2]))
+        if kind < 0.8:
+            asked = {"price": pick.choice([0, *[pick.randint(90, 110)] * 3]), "qty": pick.randint(1, 20)}
+            return m.ReplaceOrder(**common, **asked, order_id=order_id, stop_px=pick.choice([0, 0, 104, 96]))
+        if kind < 0.83:
+            where = {
+                "side": pick.choice([0, 1, 2]),
+                "instrument": pick.choice([0, 1, 2]),
+                "session": pick.choice([0, 1]),
+            }
+            return m.MassCancel(**common, **where)
+        return self.operators_command()
+
+    def order(self, common: dict[str, int]) -> m.NewOrder:
+        pick, price = self.pick, self.pick.randint(90, 110)
+        terms: dict[str, int] = {
+            "ord_type": 1,
+            "time_in_force": pick.choice([2, 2, 2, 2, 1, 3, 4, 6, 7]),
+            "price": price,
+        }
+        kind = pick.random()
+        if kind < 0.12:
+            terms |= {"ord_type": 2, "price": 0}
+        elif kind < 0.3:
+            stop = {"stop_px": pick.choice([98, 99, 101, 102, price]), "time_in_force": 2}
+            terms |= {"ord_type": 3, "price": 0, **stop} if pick.random() < 0.5 else {"ord_type": 4, **stop}
+        elif kind < 0.4:
+            terms |= {"time_in_force": 5, "expire_time": self.now + pick.randrange(20_000_000)}
+        elif kind < 0.5:
+            terms |= {"display_qty": pick.randint(1, 5), "time_in_force": 2}
+        elif kind < 0.55:
+            terms |= {"hidden": True, "time_in_force": 2}
+        elif kind < 0.6:
+            terms |= {"min_qty": pick.randint(1, 5), "time_in_force": 3}
+        elif kind < 0.7:
+            terms |= {"post_only": True, "slide": pick.random() < 0.5, "time_in_force": 2}
+        return m.NewOrder(
+            **common,
+            **terms,
+            instrument=pick.choice([*INSTRUMENTS, 1, 1, 9]),
+            side=pick.choice([1, 2]),
+            qty=pick.randint(0, 20),
+            session=pick.choice([0, 1]),
+            self_trade=pick.choice([0, 0, 0, 1, 2, 3, 4, 5]),
+        )
+
+    def limits(self, account: int) -> m.AccountLimits:
+        pick = self.pick
+        limits = {"max_position": pick.choice([20, 500]), "max_notional": pick.choice([0, 1500])}
+        return m.AccountLimits(
+            account=account, **limits, self_trade_group=pick.choice([0, 0, 7]), self_trade=pick.choice([0, 3])
+        )
+
+    def definition(self, instrument: int, status: int) -> m.InstrumentDefinition:
+        pick = self.pick
+        terms = {"tick_size": pick.choice([1, 1, 1, 2]), "lot_size": 1, "reference_price": pick.choice([100, 0])}
+        bands = pick.choice([{}, BANDS])
+        return m.InstrumentDefinition(
+            instrument=instrument, ticker="X", **terms, **bands, collar_bps=2000, status=status
+        )
+
+    def operators_command(self) -> m.Message:
+        if self.pick.random() < 0.05:
+            return m.OrderAccepted(order_id=1)  # no command at all
+        pick, instrument = self.pick, self.pick.choice(INSTRUMENTS)
+        kind = pick.random()
+        if kind < 0.4:
+            status = pick.choice([1, 1, 1, 2, 3, 4, 5, 6, 6, *[7] * (pick.random() < 0.1)])
+            resume = pick.choice([0, self.now + pick.randrange(20_000_000)]) if status in (2, 4, 5, 6) else 0
+            market_wide = pick.random() < 0.1
+            return m.SetInstrumentStatus(instrument=0 if market_wide else instrument, status=status, resume_time=resume)
+        if kind < 0.5:
+            return self.definition(instrument, pick.choice([0, 0, 1]))
+        if kind < 0.58:
+            return self.limits(pick.choice(ACCOUNTS))
+        if kind < 0.62:
+            return m.KillSwitch(account=pick.choice([0, *ACCOUNTS]), engaged=pick.random() < 0.3, cancel_open=True)
+        if kind < 0.68:
+            return m.AdvanceClock(up_to=self.now)
+        trade = {"instrument": instrument, "match_id": pick.randint(1, 3), "price": 100, "qty": 1, "taker_side": 1}
+        parties = {"maker_account": pick.choice(ACCOUNTS), "taker_account": pick.choice(ACCOUNTS)}
+        if kind < 0.86:
+            return m.BustTrade(**trade, **parties)
+        return m.CorrectTrade(**trade, **parties, new_price=101, new_qty=pick.randint(1, 3))
 
     def die(self) -> None:
         """The process is killed; sometimes the machine loses power with it, and with that the rings."""
@@ -190,15 +259,44 @@ class World:
         self.engine.write()
         self.engine.sync()
         self.publish()
+        self.now += 2_000_000  # past what the clock still waits for
+        self.engine.set_time(self.now)
         while self.engine.do_work():
             pass
         self.publish()
         self.check()
         assert self.on_tape() == self.written
+        self.look_back()
         self.engine.close()
         self.reader.close()
         for producer in self.producers.values():
             producer.close()
+
+    def look_back(self) -> None:
+        """What the market has been through; and that its time is the engine's own."""
+        due: dict[int, int] = {}
+        for record in map(m.decode, self.records()):
+            self.seen[type(record).__name__] += 1
+            if isinstance(record, m.AdvanceClock):
+                permitted = record.decision != m.RejectReason.not_permitted
+                assert permitted == (record.source == 0)
+                if permitted:
+                    assert record.up_to == record.ts
+            elif isinstance(record, m.OrderAccepted) and record.time_in_force == m.TimeInForce.gtd:
+                due[record.order_id] = record.expire_time
+            elif isinstance(record, m.OrderExecuted):
+                for order, leaves in (
+                    (record.maker_order_id, record.maker_leaves_qty),
+                    (record.taker_order_id, record.taker_leaves_qty),
+                ):
+                    if not leaves:
+                        due.pop(order, None)
+            elif isinstance(record, m.OrderCancelled):
+                due.pop(record.order_id, None)
+                self.seen[record.reason.name] += 1
+            elif getattr(record, "reason", None) is m.RejectReason.not_permitted:
+                self.seen["not_permitted"] += 1
+        assert all(time > self.now for time in due.values()), "an order outlived its time"
 
 
 @pytest.fixture
@@ -229,3 +327,5 @@ def test_kills_and_power_losses_at_every_step_lose_nothing_acknowledged(first: i
     assert sum(world.kills for world in worlds) > BATCH_OF_SEEDS
     assert sum(world.losses for world in worlds) > 0
     assert sum(len(world.acknowledged) for world in worlds) > 10 * BATCH_OF_SEEDS
+    seen = sum((world.seen for world in worlds), Counter[str]())
+    assert {what: seen[what] for what in EXPECTED if seen[what] < 2} == {}

@@ -199,7 +199,7 @@ def test_the_file_is_found_by_its_variable(write: Write) -> None:
         ),
         (
             '[engine]\nproducers = [{ name = "a", accounts = [0] }]',
-            "engine.producers[0].accounts: (FILE) holds [0]; expected a list (0 or more), each an integer from 1 to 104",
+            "engine.producers[0].accounts: (FILE) holds [0]; expected a list (0 or more), each an integer from 1 to 10",
         ),
         (
             '[engine]\nproducers = [{ name = "a", role = "operator", accounts = [1] }]',

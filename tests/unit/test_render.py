@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import orjson
+import pytest
 
 from tapewire import messages as m
 from tapewire.render import Renderer, as_json
@@ -36,9 +37,48 @@ def test_a_book_shows_its_first_levels_and_how_many_more() -> None:
 def test_messages_without_exponents_use_those_of_the_definition_seen_before() -> None:
     renderer = Renderer()
     executed = m.OrderExecuted(instrument=1, match_id=9, price=6_400_010, qty=150, aggressor=m.Side.sell)
-    assert renderer.fields(executed) == "order_executed match_id=9 price=6400010 qty=150 aggressor=sell"
-    renderer.fields(m.InstrumentDefinition(instrument=1, price_exponent=-2, qty_exponent=-5))
-    assert renderer.fields(executed) == "order_executed match_id=9 price=64000.10 qty=0.00150 aggressor=sell"
+    assert renderer.fields(executed) == "order_executed instrument=1 match_id=9 price=6400010 qty=150 aggressor=sell"
+    renderer.fields(m.InstrumentDefinition(instrument=1, ticker="BTCUSDT", price_exponent=-2, qty_exponent=-5))
+    assert renderer.fields(executed) == (
+        "order_executed instrument=BTCUSDT match_id=9 price=64000.10 qty=0.00150 aggressor=sell"
+    )
+
+
+def test_the_instrument_is_told_where_the_subject_does_not_tell_it() -> None:
+    renderer, quote = Renderer(), m.Quote(ts=TS, instrument=1, ticker="BTC/USD", bid_price=1)
+    for place, told in (("x.house.quote.BTC=2FUSD", ""), ("orders.0", " instrument=BTC/USD")):
+        assert renderer.line(place, quote) == f"08:48:11.123456789 {place}  quote{told} bid_price=1"
+
+
+def test_a_status_or_indication_on_a_tape_is_shown_by_the_terms_of_its_instrument_and_leaves_them_as_they_are() -> None:
+    renderer, on_tape = Renderer(), m.AuctionIndicated(instrument=1, price=6_400_010, qty=150, imbalance_side=1)
+    renderer.fields(m.InstrumentDefinition(instrument=1, ticker="X", price_exponent=-2, qty_exponent=-3))
+    shown = "auction_indicated instrument=X price=64000.10 qty=0.150 imbalance_side=buy"
+    assert [renderer.fields(on_tape), renderer.fields(on_tape)] == [shown, shown]
+    assert renderer.fields(
+        m.InstrumentStatusChanged(
+            **{"instrument": 1, "auction_price": 100, "auction_qty": 2000, "resume_time": TS},
+            **{"status": m.InstrumentStatus.halted, "old_status": m.InstrumentStatus.trading},
+        )
+    ) == (
+        "instrument_status_changed instrument=X auction_price=1.00 auction_qty=2.000 "
+        "resume_time=2026-11-21T08:48:11.123456789Z status=halted old_status=trading"
+    )
+
+
+@pytest.mark.parametrize("cls", [cls for cls in vars(m).values() if isinstance(cls, type) and hasattr(cls, "FIELDS")])
+def test_every_price_and_quantity_of_every_message_is_shown_with_its_places(cls: type[m.Message]) -> None:
+    """A field added to a schema must not be shown as a bare mantissa."""
+    if cls is m.Message:
+        return
+    numbers = [name for name in cls.FIELDS if name.endswith(("price", "_px", "qty", "tick_size", "lot_size"))]
+    renderer = Renderer()
+    renderer.fields(m.InstrumentDefinition(instrument=1, ticker="X", price_exponent=-2, qty_exponent=-2))
+    terms = {"ticker": "X", "price_exponent": -2, "qty_exponent": -2}
+    given = {name: value for name, value in terms.items() if name in cls.FIELDS}
+    text = renderer.fields(cls(instrument=1, **given, **dict.fromkeys(numbers, 1234)))
+    limits = {"max_order_qty"}  # of an account: it spans instruments
+    assert [name for name in numbers if name not in limits and f"{name}=12.34" not in text] == []
 
 
 def test_json_holds_every_field_as_on_the_wire() -> None:

@@ -63,7 +63,8 @@ def test_limits_that_were_refused_do_not_count_as_said(market: Market) -> None:
 
 
 def test_a_refusal_of_what_the_configuration_asks_is_said_with_its_numbers(market: Market) -> None:
-    market.send(*pending(market, [instrument("A")], []), market.instrument(1, tick_size=7))  # refused before this start
+    market.send(market.account(), *pending(market, [instrument("A")], []), market.order(1, 100, 5))
+    market.send(market.instrument(1, tick_size=7, status=0))  # refused before this start
     with structlog.testing.capture_logs() as lines:
         market.producer.write_many([bytes(c) for c in pending(market, [instrument("A", tick_size=2)], [])])
         refusals = configured.Refusals(market.tape, 1, market.ring, market.producer.tail, logs.get("engine"))

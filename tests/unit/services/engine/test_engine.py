@@ -237,7 +237,7 @@ def test_a_second_engine_on_the_same_tape_is_refused(market: Market) -> None:
 def test_the_kill_switch_cancels_and_refuses_and_is_released(market: Market) -> None:
     market.send(market.order(1, 100, 5))
     records = market.send(m.KillSwitch(engaged=True, cancel_open=True), market.order(1, 100, 5))
-    assert said(records) == ["KillSwitch", "OrderCancelled", "NewOrder", "OrderRejected"]
+    assert said(records) == ["KillSwitch", "OrderCancelled", "CommandCompleted", "NewOrder", "OrderRejected"]
     assert said(market.send(m.KillSwitch(engaged=False), market.order(1, 100, 5)))[-1] == "OrderAccepted"
 
 

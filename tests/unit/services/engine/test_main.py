@@ -111,6 +111,14 @@ def test_a_bad_configuration_is_one_line_that_names_the_key(tmp_path: Path, opti
         assert said.replace("FILE", str(process.config)) in line
 
 
+def test_a_ring_too_small_for_what_is_configured_is_said(tmp_path: Path) -> None:
+    accounts = "".join(f"[[account]]\naccount = {number}\n" for number in range(1, 900))
+    with engine(tmp_path, more=INSTRUMENT + accounts) as process:
+        assert process.begin().wait(20) == 1
+        assert "engine.ring_bytes: " in process.log.read_text()
+        assert "of the operator's 900 commands" in process.log.read_text()
+
+
 def test_a_second_engine_on_the_same_data_says_who_has_the_tape(tmp_path: Path) -> None:
     with engine(tmp_path) as process, engine(tmp_path) as second:
         process.start()

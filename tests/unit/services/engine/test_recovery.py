@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from services.engine import Audit, Engine
+from services.engine.configured import HEADER
 from services.engine.verify import verify_tape
 from services.journal import snapshots
 from tapewire import messages as m
 from tapewire.consumers import ConsumerPosition, positions
 from tapewire.errors import EngineStopped
-from tapewire.tape import TapeWriter
+from tapewire.tape import TapeReader, TapeWriter
+from tests.oracle.naive_tape import HEAD, HEADER_FRAME, crc32c
+from tests.tapes import segments
 from tests.unit.services.engine.conftest import NOW, Market
 
 R = m.RejectReason
@@ -143,6 +146,8 @@ def test_a_market_order_refused_by_the_accounts_limits_replays(market: Market, l
         m.AccountLimits(account=2**32 - 1),
         m.InstrumentDefinition(instrument=0, ticker="A", tick_size=1, lot_size=1, status=m.InstrumentStatus.trading),
         m.InstrumentDefinition(instrument=2**32 - 1, ticker="A", tick_size=1, lot_size=1),
+        m.BustTrade(match_id=1, price=1, qty=1),
+        m.CorrectTrade(instrument=1, match_id=1, price=1, qty=1, new_price=1, new_qty=2**62),
     ],
     ids=str,
 )
@@ -155,3 +160,43 @@ def test_a_command_that_nobody_can_have_taken_is_a_fault_of_the_tape(tmp_path: P
     assert "record 1 does not replay: it stands as accepted and names an account or instrument" in report.problems[0]
     with pytest.raises(EngineStopped, match="record 1 does not replay"):
         Engine(tape)
+
+
+def test_a_tape_of_version_one_is_refused_by_the_engine_and_named_so(market: Market, tmp_path: Path) -> None:
+    """Its commands led to other events than today's do: deriving them here would call every such tape changed."""
+    began, limits = market.records()[:2]
+    assert isinstance(limits, m.AccountLimits)
+    tape = tmp_path / "old" / "orders.0"
+    tape.parent.mkdir()
+    with TapeWriter(tape, name="orders.0", segment_bytes=1 << 16) as writer:
+        writer.append_many([bytes(began), bytes(limits)])
+        writer.commit()
+    (segment,) = segments(tape)
+    segment.write_bytes(with_last_record(segment.read_bytes(), as_version_one(limits)))
+    (tape / "control").unlink()  # it knows how long the record was
+    TapeWriter(tape).close()
+    with TapeReader(tape, 1, "written") as reader:
+        assert m.decode(list(reader)[1]) == limits
+    with pytest.raises(EngineStopped, match="record 2 does not replay: another version of Tapewire wrote it"):
+        Engine(tape, segment_bytes=1 << 16, now=NOW)
+    (problem,) = verify_tape(tape).problems
+    assert "record 2 does not replay: another version of Tapewire wrote it" in problem
+
+
+def as_version_one(limits: m.AccountLimits) -> bytes:
+    """With the header and the terms of `limits`, in the layout of the golden bytes."""
+    golden = (Path(__file__).parents[3] / "golden" / "v1" / "AccountLimits.bin").read_bytes()
+    assert m.AccountLimits(account=limits.account).replace(**{n: getattr(limits, n) for n in HEADER}) == limits
+    data = bytes(24) + limits.account.to_bytes(4, "little") + bytes(len(golden) - 72 - 28 - 8)
+    return golden[:16] + bytes(limits)[16:72] + data + golden[-8:]
+
+
+def with_last_record(segment: bytes, raw: bytes) -> bytes:
+    """The segment with its second and last record replaced by a shorter one."""
+    at = HEADER_FRAME + 16 + int.from_bytes(segment[HEADER_FRAME : HEADER_FRAME + 4], "little")
+    length, _, kind, flags, index = HEAD.unpack_from(segment, at)
+    assert (kind, length) == (m.MessageType.account_limits, len(raw) + 8)
+    rest = HEAD.pack(len(raw), 0, kind, flags, index)[8:] + raw
+    crc = crc32c(len(raw).to_bytes(4, "little") + rest)
+    frame = len(raw).to_bytes(4, "little") + crc.to_bytes(4, "little") + rest
+    return segment[:at] + frame + bytes(len(segment) - at - len(frame))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from services.matcher import MAX_LIVE_ORDERS, Matcher, split
 from tapewire import messages as m
 from tapewire.errors import WireError
-from tests.oracle.naive_book import NaiveMatcher
 from tests.oracle.order_flow import Flow
 from tests.unit.services.matcher.market import BUY, SELL, Market
-
-GOLDEN = Path(__file__).parents[3] / "golden" / "matcher_snapshot_v1.hex"
 
 HEADER = {"ts": 1000, "ts_event": 900, "ts_recv": 950, "origin_seq": 4096, "source": 7}
 
@@ -37,7 +32,7 @@ def test_events_carry_the_times_and_origin_of_their_command_and_are_numbered_aft
     )  # fmt: skip
     assert executed == m.OrderExecuted(
         **header, seq=22, match_id=1, maker_order_id=1, taker_order_id=2, price=100, qty=30, maker_leaves_qty=0,
-        taker_leaves_qty=20, maker_account=1, taker_account=2, aggressor=BUY,
+        taker_leaves_qty=20, maker_account=1, taker_account=2, aggressor=BUY, taker_side=BUY,
     )  # fmt: skip
     assert cancelled == m.OrderCancelled(
         **header, seq=23, order_id=2, price=105, cancelled_qty=20, cum_qty=30, account=2, side=BUY,
@@ -74,18 +69,18 @@ def test_a_batch_gives_the_same_events_as_single_calls() -> None:
 
 
 def test_a_batch_with_a_malformed_command_is_refused_whole() -> None:
-    market = Market()
-    before = market.matcher.digest()
+    matcher = Matcher()
+    before = matcher.digest()
     good = order(10, 1, SELL, 30, 100)
     with pytest.raises(WireError, match=r"command 1: not a flat message: shorter than it says.*Nothing was applied"):
-        market.matcher.apply_batch([good, good[:-8]])
+        matcher.apply_batch([good, good[:-8]])
     with pytest.raises(WireError, match=r"command 1: .*\(5 bytes\)"):
-        market.matcher.apply_batch(good + b"12345")
+        matcher.apply_batch(good + b"12345")
     with pytest.raises(TypeError, match="command 1 is a str: expected bytes"):
-        market.matcher.apply_batch([good, "x"])  # type: ignore[list-item]
+        matcher.apply_batch([good, "x"])  # type: ignore[list-item]
     with pytest.raises(TypeError, match="expected a list of bytes, or bytes"):
-        market.matcher.apply_batch(bytearray(good))  # type: ignore[arg-type]
-    assert market.matcher.digest() == before
+        matcher.apply_batch(bytearray(good))  # type: ignore[arg-type]
+    assert matcher.digest() == before
 
 
 @pytest.mark.parametrize("broken", [b"", b"\0" * 7, b"\0" * 136, order(1, 1, SELL, 1, 1)[:-8]])
@@ -112,6 +107,8 @@ def test_best_and_depth_show_prices_quantities_and_orders() -> None:
         market.matcher.best(2)
     with pytest.raises(KeyError, match="instrument 2 is not defined"):
         market.matcher.depth(2, BUY, 1)
+    with pytest.raises(KeyError, match="instrument 2 is not defined"):
+        market.matcher.status(2)
     with pytest.raises(ValueError, match=r"expected Side\.buy or Side\.sell"):
         market.matcher.depth(1, m.Side.unspecified, 1)
 
@@ -121,6 +118,7 @@ def test_the_counters_tell_what_comes_next() -> None:
     market.order(BUY, 10, 100)
     market.order(SELL, 10, 100)
     matcher = market.matcher
+    assert isinstance(matcher, Matcher)
     assert (matcher.last_order_id, matcher.next_match_id, matcher.live_orders, matcher.live_levels) == (2, 2, 0, 0)
 
 
@@ -128,34 +126,6 @@ def test_the_counters_tell_what_comes_next() -> None:
 def test_the_room_for_orders_has_bounds(room: int) -> None:
     with pytest.raises(ValueError, match="max_live_orders"):
         Matcher(room)
-
-
-def golden_market() -> Market:
-    market = Market()
-    market.define(
-        instrument=300, tick_size=1, lot_size=1, max_qty=0, min_price=0, max_price=0, status=m.InstrumentStatus.halted
-    )
-    market.order(BUY, 30, 100, account=4, time_in_force=m.TimeInForce.day)
-    market.order(BUY, 20, 100, account=5, post_only=True)
-    market.order(BUY, 10, 9000)
-    market.order(BUY, 10, 10)
-    market.order(SELL, 20, 8000)
-    market.order(SELL, 50, 9995)
-    market.replace(1, 20, 100, account=4)
-    market.replace(4, 60, 15)
-    return market
-
-
-def test_the_bytes_of_a_snapshot_stay_the_same_for_ever() -> None:
-    assert golden_market().matcher.snapshot().hex(" ", 8) == GOLDEN.read_text().strip().replace("\n", " ")
-
-
-def test_a_golden_snapshot_is_restored() -> None:
-    golden = bytes.fromhex(GOLDEN.read_text())
-    restored = Matcher.restore(golden)
-    assert restored.snapshot() == golden
-    assert restored.depth(1, BUY, 9) == [(100, 40, 2), (15, 60, 1)]
-    assert restored.digest() == "61df13e398b9fd5afb3668482f6ad58da936368926c53cb1a7bb784ccde918c6"
 
 
 def test_equal_states_have_equal_digests_whatever_led_to_them() -> None:
@@ -184,32 +154,14 @@ def test_a_restored_matcher_goes_on_as_the_first_would() -> None:
     assert first.digest() == second.digest()
 
 
-def test_a_snapshot_that_was_tampered_with_is_refused() -> None:
-    good = golden_market().matcher.snapshot()
-    with pytest.raises(WireError, match=r"not a matcher snapshot of version 1 .*Take another snapshot"):
-        Matcher.restore(b"TWMATCH2" + good[8:])
-    for n in range(0, len(good), 8):
-        with pytest.raises(WireError):
-            Matcher.restore(good[:n])
-    with pytest.raises(WireError):
-        Matcher.restore(good + bytes(8))
-    with pytest.raises(WireError, match="at most 3 orders"):
-        Matcher.restore(good, 3)
-    for at in range(0, len(good), 8):
-        for hurt in (bytes(8), b"\xff" * 8, b"\xff" * 7 + b"\x7f"):
-            bytes_ = good[:at] + hurt + good[at + 8 :]
-            try:
-                restored = Matcher.restore(bytes_)
-            except WireError:
-                continue
-            assert restored.snapshot() == bytes_  # some words may hold anything: account, counters
-
-
-def test_the_oracle_writes_the_same_snapshot_and_digest() -> None:
-    flow = Flow(seed=3)
-    compiled, naive = Matcher(), NaiveMatcher()
-    for command in flow.definitions() + flow.commands(300):
-        compiled.apply(command)
-        naive.apply(command)
-    assert compiled.snapshot() == naive.snapshot()
-    assert compiled.digest() == naive.digest()
+def test_it_says_what_is_due_next_and_how_many_events_there_can_be() -> None:
+    market = Market()
+    matcher = market.matcher
+    assert isinstance(matcher, Matcher)
+    assert matcher.next_due() == 0
+    market.order(BUY, 10, 100, time_in_force=m.TimeInForce.gtd, expire_time=5000)
+    market.set_status(m.InstrumentStatus.halted, resume_time=4000)
+    assert matcher.next_due() == 4000
+    for _ in range(50):
+        market.order(SELL, 10, 100)
+    assert matcher.most_events() > len(market.send(m.MassCancel()))

@@ -12,11 +12,6 @@ from tests.unit.services.matcher.market import BUY, SELL, Market
 IOC, FOK = m.TimeInForce.ioc, m.TimeInForce.fok
 
 
-@pytest.fixture
-def market() -> Market:
-    return Market()
-
-
 def test_an_order_that_meets_nothing_rests(market: Market) -> None:
     assert market.order(BUY, 50, 100) == ["accepted 1: buy 50 at 100"]
     assert market.book() == ([(100, 50, 1)], [])
@@ -256,11 +251,11 @@ def test_a_replace_that_does_not_fit_leaves_the_order_as_it_is(market: Market, q
 
 def test_while_halted_orders_can_be_cancelled_and_nothing_else(market: Market) -> None:
     market.order(BUY, 50, 100)
-    assert market.define(status=m.InstrumentStatus.halted) == []
+    assert market.set_status(m.InstrumentStatus.halted) == ["trading -> halted, unspecified", "done 1"]
     assert market.order(SELL, 50, 100) == ["rejected 2: instrument_halted 1 2"]
     assert market.replace(1, 10, 100) == ["refused 1: instrument_halted 1 2"]
     assert market.cancel(1) == ["cancelled 1: 50 of it, 0 done, requested"]
-    market.define()
+    market.set_status(m.InstrumentStatus.trading)
     assert market.order(SELL, 50, 100) == ["accepted 3: sell 50 at 100"]
 
 
@@ -268,9 +263,9 @@ def test_the_tick_and_the_lot_change_only_while_there_are_no_orders(market: Mark
     market.order(BUY, 50, 100)
     assert market.define(tick_size=1) == ["rejected 0: instrument_exists 1 5"]
     assert market.define(lot_size=1) == ["rejected 0: instrument_exists 1 10"]
-    assert market.define(min_price=200) == []
+    assert market.define(min_price=200) == ["done 0"]
     market.cancel(1)
-    assert market.define(tick_size=1, lot_size=1) == []
+    assert market.define(tick_size=1, lot_size=1) == ["done 0"]
     assert market.order(BUY, 7, 101) == ["accepted 2: buy 7 at 101"]
 
 
@@ -286,8 +281,15 @@ def test_the_tick_and_the_lot_change_only_while_there_are_no_orders(market: Mark
         ({"min_price": -1}, f"invalid_price -1 {2**50}"),
         ({"max_price": 2**51}, f"invalid_price {2**51} {2**50}"),
         ({"min_price": 30, "max_price": 20}, "invalid_price 30 20"),
-        ({"status": 0}, "invalid_field 0 0"),
-        ({"status": 4}, "invalid_field 4 0"),
+        ({"tick_size": 100, "min_price": 110, "max_price": 190}, "invalid_price 100 190"),
+        ({"reference_price": -1}, f"invalid_price -1 {2**50}"),
+        ({"reference_price": 2**50 + 1}, f"invalid_price {2**50 + 1} {2**50}"),
+        ({"static_band_bps": 10_001}, "invalid_field 10001 10000"),
+        ({"dynamic_band_bps": 10_001}, "invalid_field 10001 10000"),
+        ({"instrument": 2, "status": 0}, "invalid_field 0 0"),
+        ({"instrument": 2, "status": 7}, "invalid_field 7 0"),
+        ({"status": 2}, "invalid_field 2 1"),
+        ({"status": 77}, "invalid_field 77 1"),
     ],
 )
 def test_an_impossible_instrument_is_rejected(market: Market, terms: dict[str, int], why: str) -> None:
@@ -304,10 +306,10 @@ def test_bounds_that_are_not_given_are_the_platform_s(market: Market) -> None:
 
 def fill_for_mass_cancel(market: Market) -> None:
     market.define(instrument=2)
-    market.order(BUY, 10, 100, account=1, instrument=2)
-    market.order(SELL, 20, 200, account=2, instrument=1)
-    market.order(BUY, 30, 100, account=1, instrument=1)
-    market.order(SELL, 40, 205, account=1, instrument=1)
+    market.order(BUY, 10, 100, account=1, instrument=2, session=1)
+    market.order(SELL, 20, 200, account=2, instrument=1, session=2)
+    market.order(BUY, 30, 100, account=1, instrument=1, session=1)
+    market.order(SELL, 40, 205, account=1, instrument=1, session=2)
 
 
 @pytest.mark.parametrize(
@@ -319,6 +321,9 @@ def fill_for_mass_cancel(market: Market) -> None:
         ({"side": SELL}, [2, 4]),
         ({"account": 1, "instrument": 1, "side": BUY}, [3]),
         ({"account": 9}, []),
+        ({"session": 1}, [3, 1]),
+        ({"session": 2, "side": SELL}, [2, 4]),
+        ({"session": 3}, []),
     ],
 )
 def test_a_mass_cancel_takes_what_fits_by_instrument_and_then_order_id(
@@ -326,14 +331,15 @@ def test_a_mass_cancel_takes_what_fits_by_instrument_and_then_order_id(
 ) -> None:
     fill_for_mass_cancel(market)
     expected = [f"cancelled {id}: {10 * id} of it, 0 done, mass_cancel" for id in gone]
-    assert market.send(m.MassCancel(**terms)) == expected
+    assert market.send(m.MassCancel(**terms)) == [*expected, f"done {len(gone)}"]
     assert market.matcher.live_orders == 4 - len(gone)
 
 
 def test_a_mass_cancel_says_why_in_its_events(market: Market) -> None:
     market.order(BUY, 10, 100)
     assert market.send(m.MassCancel(reason=m.CancelReason.disconnected)) == [
-        "cancelled 1: 10 of it, 0 done, disconnected"
+        "cancelled 1: 10 of it, 0 done, disconnected",
+        "done 1",
     ]
 
 
@@ -345,18 +351,19 @@ def test_a_mass_cancel_that_makes_no_sense_is_refused(market: Market) -> None:
 
 def test_the_kill_switch_cancels_if_it_is_asked_to(market: Market) -> None:
     fill_for_mass_cancel(market)
-    assert market.send(m.KillSwitch(account=1, engaged=True)) == []
+    assert market.send(m.KillSwitch(account=1, engaged=True)) == ["done 0"]
     assert market.send(m.KillSwitch(account=1, engaged=True, cancel_open=True)) == [
         "cancelled 3: 30 of it, 0 done, kill_switch",
         "cancelled 4: 40 of it, 0 done, kill_switch",
         "cancelled 1: 10 of it, 0 done, kill_switch",
+        "done 3",
     ]
 
 
 def test_what_risk_refused_and_what_is_no_command_of_the_matcher_changes_nothing(market: Market) -> None:
     before = market.matcher.digest()
     assert market.order(BUY, 50, 100, decision=m.RejectReason.max_notional) == []
-    assert market.send(m.AccountLimits(account=1)) == []
+    assert market.send(m.AccountLimits(account=1)) == ["done 0"]
     assert market.send(m.Trade(instrument=1, price=100)) == []
     assert market.matcher.digest() == before
 
@@ -368,14 +375,3 @@ def test_an_order_that_may_rest_needs_room_and_others_do_not() -> None:
     assert market.order(BUY, 10, 90) == ["rejected 3: capacity 2 2"]
     assert len(market.order(SELL, 10, 100, time_in_force=IOC)) == 2
     assert market.order(BUY, 10, 90) == ["accepted 5: buy 10 at 90"]
-
-
-def test_the_sum_of_a_level_stays_in_64_bits(market: Market) -> None:
-    market.define(instrument=2, tick_size=1, lot_size=1, max_qty=0, min_price=0, max_price=0)
-    market.matcher = type(market.matcher)(5000)
-    market.define(instrument=2, tick_size=1, lot_size=1, max_qty=0, min_price=0, max_price=0)
-    for _ in range(2**12):
-        assert len(market.order(BUY, 2**50, 7, instrument=2)) == 1
-    assert market.order(BUY, 1, 7, instrument=2) == [f"rejected {2**12 + 1}: capacity {2**62 + 1} {2**62}"]
-    market.order(BUY, 1, 6, instrument=2)
-    assert market.replace(2**12 + 2, 1, 7) == [f"refused {2**12 + 2}: capacity {2**62 + 1} {2**62}"]
