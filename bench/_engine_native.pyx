@@ -27,10 +27,7 @@ cdef extern from "bench/engine_native.hpp" namespace "tapewire::bench" nogil:
         size_t live_orders()
         uint64_t next_seq()
         uint64_t position()
-        uint64_t commands()
-        uint64_t rejects()
         void snapshot(vector[uint8_t]&)
-        cbool sync()
         void close()
 
 
@@ -92,14 +89,6 @@ cdef class Market:
     @property
     def position(self):
         return self.market.position()
-
-    @property
-    def commands(self):
-        return self.market.commands()
-
-    @property
-    def rejects(self):
-        return self.market.rejects()
 
     def snapshot(self):
         cdef vector[uint8_t] out

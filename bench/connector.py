@@ -6,7 +6,6 @@ not part of it; the ring is emptied, outside the measured time, before it fills.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,8 +22,8 @@ from services.connector.replay import Event, Replay, read_hftbacktest
 from tapewire.clock import SystemClock
 from tapewire.messages import BookQuality
 from tapewire.ring import RingConsumer, RingProducer, create_ring
+from tapewire.testing import recordings
 
-ROOT = Path(__file__).resolve().parents[1]
 RECORDING = "binance/hftbacktest/spot_btcusdt_20240808.gz"
 KINDS = {"trade": b"@trade", "depth": b"@depth", "quote": b"@bookTicker"}
 RING_BYTES = 1 << 24
@@ -39,8 +38,7 @@ class NoBus:
 
 
 def recorded() -> list[Event]:
-    folder = Path(os.environ.get("TAPEWIRE_RECORDINGS", ROOT.parent / "shared" / "data"))
-    path = folder / RECORDING
+    path = recordings.folder() / RECORDING
     return list(read_hftbacktest(path, "BTCUSDT")) if path.exists() else []
 
 

@@ -51,8 +51,6 @@ class Flow {
         return made;
     }
 
-    uint64_t last_id() const { return last_id_; }
-
   private:
     struct Place {
         uint64_t id;
@@ -222,10 +220,7 @@ class Market {
     size_t live_orders() const { return host_->live_orders(); }
     uint64_t next_seq() const { return host_->tape().next_seq(); }
     uint64_t position() const { return host_->tape().position(); }
-    uint64_t commands() const { return host_->engine().counters.commands; }
-    uint64_t rejects() const { return host_->engine().counters.rejects; }
     void snapshot(std::vector<uint8_t>& out) const { host_->snapshot(out); }
-    bool sync() { return host_->tape().sync(); }
     void close() {
         producer_.close();
         reader_.close();

@@ -54,11 +54,6 @@ class Probes:
     def names(self) -> tuple[str, ...]:
         return tuple(self._measure)
 
-    @property
-    def measured(self) -> dict[str, float]:
-        """Those that were asked for so far."""
-        return dict(self._kept)
-
     def value(self, name: str) -> float:
         """In ns. KeyError: no probe of that name."""
         if name not in self._kept:

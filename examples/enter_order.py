@@ -1,6 +1,8 @@
 """Enters an order at the house market and awaits its reports: accepted, then cancelled on request.
 
-python examples/enter_order.py [DATA FOLDER] [TICKER]      (while `tapewire demo` runs)
+python examples/enter_order.py [DATA FOLDER] [TICKER] [PRODUCER]      (while `tapewire demo` runs)
+
+PRODUCER is one of [engine] producers that no other process uses.
 """
 
 import sys
@@ -9,12 +11,11 @@ from tapewire import messages as m
 from tapewire.client import OrderClient
 
 
-def main(data: str = ".tapewire/demo", ticker: str = "BTCUSDT") -> None:
-    with OrderClient.open(data, producer="example") as client:
+def main(data: str = ".tapewire/demo", ticker: str = "BTCUSDT", producer: str = "example") -> None:
+    with OrderClient.open(data, producer=producer) as client:
         instrument = client.instruments()[ticker]
-        price = (
-            instrument.reference_price * 9 // 10 // instrument.tick_size * instrument.tick_size
-        )  # far below: it rests
+        tick = instrument.tick_size
+        price = instrument.reference_price * 9 // 10 // tick * tick  # far below: it rests
         sent = client.new_order(
             instrument=instrument.instrument, side=m.Side.buy, price=price, qty=instrument.lot_size, account=1
         )

@@ -1,9 +1,13 @@
 """How far each consumer of a tape has come: one small file each, beside the tape.
 
-    <tape>/consumers/<name>      u64 seq, little endian: everything up to that record has been dealt with
+    <tape>/consumers/<name>      u64 seq, u64 epoch, little endian: everything up to that record has been dealt with
 
-Eight bytes in one place are written whole or not at all, so a killed consumer leaves its last position. Retention keeps
-what the slowest has not read; a restarted consumer goes on behind its position, and may see its last second again.
+Sixteen bytes in one place are written whole or not at all, so a killed consumer leaves its last position. Retention
+keeps what the slowest has not read; a restarted consumer goes on behind its position, and may see its last second
+again.
+
+`epoch` is the tape's at that record, from consumers that keep it (0: not kept). A tape that lost its tail gives the
+same numbers once more, in a later epoch: so a consumer can tell that a record of its number is another one.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from tapewire.errors import TapeError
 
 FOLDER = "consumers"
 _SEQ = struct.Struct("<Q")
+_POSITION = struct.Struct("<QQ")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -30,27 +35,38 @@ class ConsumerPosition:
         try:
             path.parent.mkdir(exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            raw = os.pread(self._file, _SEQ.size, 0)
         except OSError as error:
             raise TapeError(f"consumer {name}: cannot keep its position in {path}: {error.strerror}") from error
         self.path = path
-        self.seq: int = _SEQ.unpack(raw)[0] if len(raw) == _SEQ.size else 0
-        """The last record dealt with; 0: none."""
+        self.seq = self.epoch = 0
+        """The last record dealt with, 0: none; and the tape's epoch at it, 0: not kept."""
+        self.load()
 
-    def store(self, seq: int) -> None:
+    def load(self) -> None:
+        """Reads it anew: who takes the tape over moves it back where records were lost. Raises TapeError."""
+        try:
+            self.seq, self.epoch = _unpacked(os.pread(self._file, _POSITION.size, 0))
+        except OSError as error:
+            raise TapeError(f"{self.path}: cannot be read: {error.strerror}") from error
+
+    def store(self, seq: int, epoch: int = 0) -> None:
         """Moves the position; it never goes back. Raises TapeError if the disk refuses."""
         if seq <= self.seq:
             return
         try:
-            os.pwrite(self._file, _SEQ.pack(seq), 0)
+            os.pwrite(self._file, _POSITION.pack(seq, epoch), 0)
         except OSError as error:
             raise TapeError(f"{self.path}: cannot be written: {error.strerror}") from error
-        self.seq = seq
+        self.seq, self.epoch = seq, epoch
 
     def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _unpacked(raw: bytes) -> tuple[int, int]:
+    return _POSITION.unpack(raw) if len(raw) == _POSITION.size else (0, 0)
 
 
 def positions(tape: Path) -> dict[str, int]:
@@ -66,7 +82,7 @@ def positions(tape: Path) -> dict[str, int]:
             continue
         except OSError as error:
             raise TapeError(f"{path}: the position of a consumer cannot be read: {error.strerror}") from error
-        found[path.name] = _SEQ.unpack(raw)[0] if len(raw) == _SEQ.size else 0
+        found[path.name], _ = _unpacked(raw)
     return found
 
 
@@ -75,6 +91,6 @@ def take_back(tape: Path, last_seq: int) -> None:
     for name, seq in positions(tape).items():
         if seq > last_seq:
             with (tape / FOLDER / name).open("r+b") as file:
-                file.write(_SEQ.pack(last_seq))
+                file.write(_SEQ.pack(last_seq))  # the epoch stays: that of a record before the loss is no later one
                 file.flush()
                 os.fsync(file.fileno())

@@ -103,7 +103,8 @@ class HouseMarket:
             if group != self._group:
                 self._settle()
                 self._group = group
-        self._last, self._seq = record, record.seq
+            self._last = record
+        self._seq = record.seq
         if (fold := self._folds.get(record.TYPE)) is not None:
             fold(record)
         out, self._out = self._out, []

@@ -1,13 +1,12 @@
-"""For tests that replay recorded captures."""
+"""Recorded captures, for tests that replay them: where they are, and the mark of a test that needs them."""
 
 from __future__ import annotations
 
 import pytest
 
-from tapewire.testing.recordings import folder
+from tapewire.testing import recordings
 
-FOLDER = folder()
+FOLDER = recordings.folder()
+MISSING = f"no recordings in {FOLDER}; set TAPEWIRE_RECORDINGS to the folder that holds them"
 
-needs_recordings = pytest.mark.skipif(
-    not FOLDER.is_dir(), reason=f"no recordings at {FOLDER}; set TAPEWIRE_RECORDINGS to their folder"
-)
+needs_recordings = pytest.mark.skipif(not FOLDER.is_dir(), reason=MISSING)

@@ -1,0 +1,1 @@
+"""What helps to build and check the repository; no part of the distribution."""

@@ -10,6 +10,8 @@ Prices and quantities are mantissas at the instrument's exponents; times are UTC
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -119,3 +121,5 @@ class FeedChanged(msgspec.Struct, gc=False, kw_only=True):
 
 Update = Trade | Quote | BookDelta | BookSnapshot | InstrumentDefined | FeedChanged
 Action = Send | FetchRest | Close | Replace | Connect | Wait | Update
+Actions = Sequence[Action]
+NOTHING: Actions = ()

@@ -20,7 +20,7 @@ import msgspec
 
 from services.connector import _binance
 from services.connector._decimal import levels
-from services.connector.actions import Action, InstrumentDefined, Quote, Replace, Trade
+from services.connector.actions import NOTHING, Action, Actions, InstrumentDefined, Quote, Replace, Trade
 from services.connector.binance_instrument import BinanceInstrument, finer
 from services.connector.binance_messages import (
     DEFAULT_EXPONENT,
@@ -36,7 +36,7 @@ from services.connector.book import BUY, CROSSED, LIVE, RESYNC, SELL, Book, Chan
 from services.connector.counters import shown
 from services.connector.instrument import DOWN, RESYNC_STATE, rescaled
 from services.connector.limits import MS, SECOND, Limits
-from services.connector.session import BAD_INPUT, NOTHING, Actions, VenueSession
+from services.connector.session import BAD_INPUT, VenueSession
 
 MAX_UPDATE_SPAN = 1_000_000
 """Update ids in one frame; the busiest recorded holds some hundreds."""
@@ -137,25 +137,12 @@ class BinanceSession(VenueSession[BinanceInstrument]):
         trade_id, price, qty, time_ms, buyer_is_maker = fields
         if not instrument.min_price <= price <= instrument.max_price or qty <= 0:
             return self._impossible(instrument, f"trade {trade_id}: {shown(data)}", now)
-        last = instrument.last_trade_id
-        if trade_id <= last:
-            if not self._repeated(instrument, last):
-                return NOTHING
-            last = 0
-        instrument.last_trade_id = trade_id
-        trade = Trade(
-            instrument.index,
-            trade_id,
-            price,
-            qty,
-            SELL if buyer_is_maker else BUY,
-            instrument.book.quality,
-            time_ms * MS,
-            trade_id,
-        )
-        if trade_id == last + 1 or last == 0:
-            return [trade]
-        return [*self._trades_missed(instrument, trade_id - last - 1, now), trade]
+        out: list[Action] = []
+        if not self._is_new(instrument, trade_id, now, out):
+            return NOTHING
+        aggressor, quality = SELL if buyer_is_maker else BUY, instrument.book.quality
+        out.append(Trade(instrument.index, trade_id, price, qty, aggressor, quality, time_ms * MS, trade_id))
+        return out
 
     def _top(self, instrument: BinanceInstrument, data: bytes, now: int) -> Actions:
         if instrument.definition is None:
@@ -231,6 +218,7 @@ class BinanceSession(VenueSession[BinanceInstrument]):
     def _begin(self, now: int) -> list[Action]:
         out: list[Action] = []
         self._next_replace = now + CONNECTION_LIFE
+        self._controls.clear()  # What was asked of the connection before is not answered on this one.
         for at in range(STREAMS_IN_URL, len(self._streams), STREAMS_IN_URL):
             self._control("SUBSCRIBE", self._streams[at : at + STREAMS_IN_URL])
         for instrument in self.instruments:

@@ -10,6 +10,7 @@ impossible level, and silence. A lost match is seen by the next trade_id, or by 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from random import Random
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from urllib.parse import quote
 import msgspec
 
 from services.connector._decimal import levels, mantissa, rfc3339_ns
-from services.connector.actions import Action, InstrumentDefined, Trade
+from services.connector.actions import NOTHING, Action, Actions, InstrumentDefined, Trade
 from services.connector.book import BUY, LIVE, RESYNC, SELL, STALE, Book
 from services.connector.coinbase_messages import (
     DEFAULT_EXPONENT,
@@ -33,11 +34,14 @@ from services.connector.coinbase_messages import (
 from services.connector.counters import shown
 from services.connector.instrument import DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
 from services.connector.limits import SECOND, Limits
-from services.connector.session import NOTHING, Actions, VenueSession
+from services.connector.session import VenueSession
 
 LIMITS = Limits(recovery_first=5 * SECOND)
 """A new snapshot takes two control messages and the venue's answer: not to be asked for twice meanwhile."""
-BOOK, TRADES, HEARTBEAT = "level2_batch", "matches", "heartbeat"
+BOOK = "level2_batch"
+CHANNELS = (BOOK, "matches", "heartbeat")
+NAMES = re.compile(r"[\w-]+")
+"""What in a sentence may be a product."""
 DEFINITION_TRIES = 3
 PREFIX = b'{"type":"'
 
@@ -117,25 +121,12 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
         if not instrument.possible(price, qty) or not aggressor:
             what = f"trade {match.trade_id}: {match.size} at {match.price}, maker {match.side}"
             return self._impossible(instrument, what, now)
-        trade_id, last = match.trade_id, instrument.last_trade_id
-        if trade_id <= last:
-            if not self._repeated(instrument, last):
-                return NOTHING
-            last = 0
-        instrument.last_trade_id = trade_id
-        trade = Trade(
-            instrument.index,
-            trade_id,
-            price,
-            qty,
-            aggressor,
-            instrument.book.quality,
-            self._event_time(instrument, match.time),
-            match.sequence,
-        )
-        if trade_id == last + 1 or last == 0:
-            return [trade]
-        return [*self._trades_missed(instrument, trade_id - last - 1, now), trade]
+        out: list[Action] = []
+        if not self._is_new(instrument, match.trade_id, now, out):
+            return NOTHING
+        ts_event, quality = self._event_time(instrument, match.time), instrument.book.quality
+        out.append(Trade(instrument.index, match.trade_id, price, qty, aggressor, quality, ts_event, match.sequence))
+        return out
 
     def _snapshot(self, data: bytes, now: int) -> Actions:
         snapshot = decode_snapshot(data)
@@ -195,7 +186,7 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
         last, missing = instrument.last_trade_id, instrument.heartbeat_trade_id
         if last and missing > last:
             # Two heartbeats have known of it: it is not merely behind on another path, it is lost.
-            out += self._trades_missed(instrument, missing - last, now)
+            self._trades_missed(instrument, missing - last, now, out)
             instrument.last_trade_id = missing
         instrument.heartbeat_trade_id = beat.last_trade_id
         return out
@@ -208,10 +199,15 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
         self.counters.errors += 1
         out: list[Action] = []
         self._say("error", f"the venue answered: {error.message}: {error.reason}", now, out)
-        # It names the product it cannot serve in prose only.
-        for instrument in self.instruments:
-            if instrument.ticker in error.reason and instrument.state == RESYNC_STATE:
-                self._set_state(instrument, DOWN, RESYNC, error.reason, out)
+        # It names the product it cannot serve in prose only, and with it refuses all others of the same message.
+        words = NAMES.findall(error.reason)
+        refused = [i for i in self.instruments if i.ticker in words and i.state == RESYNC_STATE]
+        for instrument in refused:
+            self._set_state(instrument, DOWN, RESYNC, error.reason, out)
+        others = [i.ticker for i in self.instruments if i.state == RESYNC_STATE]
+        if refused and others:
+            self._request("subscribe", others, CHANNELS)
+            self._outbox.flush(now, out)
         return out
 
     def _event_time(self, instrument: CoinbaseInstrument, text: str) -> int:
@@ -227,7 +223,7 @@ class CoinbaseSession(VenueSession[CoinbaseInstrument]):
     def _begin(self, now: int) -> list[Action]:
         out: list[Action] = []
         tickers = [instrument.ticker for instrument in self.instruments]
-        self._request("subscribe", tickers, (BOOK, TRADES, HEARTBEAT))
+        self._request("subscribe", tickers, CHANNELS)
         for instrument in self.instruments:
             self._ask_definition(instrument, out)
         return out

@@ -17,7 +17,7 @@ from zlib import crc32
 import msgspec
 
 from services.connector._decimal import checksum_digits, lexeme_mantissa, rfc3339_ns
-from services.connector.actions import Action, Trade
+from services.connector.actions import NOTHING, Action, Actions, Trade
 from services.connector.book import BUY, RESYNC, SELL, Book, BookSide, Change, Level
 from services.connector.counters import shown
 from services.connector.instrument import DOWN, Instrument
@@ -35,7 +35,7 @@ from services.connector.kraken_messages import (
     inferred,
 )
 from services.connector.limits import SECOND, Limits
-from services.connector.session import NOTHING, Actions, VenueSession
+from services.connector.session import VenueSession
 
 DEPTHS = (10, 25, 100, 500, 1000)
 CHECKED_LEVELS = 10
@@ -197,13 +197,11 @@ class KrakenSession(VenueSession[KrakenInstrument]):
         found = instrument.kraken_book.checksum()
         if found == item.checksum:
             return True
-        instrument.subscribed = False
         out += self._gap(instrument, f"checksum {found} instead of {item.checksum}", now)
         return False
 
     def _drop(self, instrument: KrakenInstrument, reason: str, now: int, out: list[Action]) -> None:
         self.counters.impossible += 1
-        instrument.subscribed = False
         out += self._resync(instrument, reason, now)
 
     def _publish(
@@ -241,17 +239,10 @@ class KrakenSession(VenueSession[KrakenInstrument]):
             what = f"trade {item.trade_id}: {item.side} {qty_text[:30]!r} at {price_text[:30]!r}"
             out += self._impossible(instrument, what, now)
             return
-        trade_id, last = item.trade_id, instrument.last_trade_id
-        if trade_id <= last:
-            if not self._repeated(instrument, last):
-                return
-            last = 0
-        instrument.last_trade_id = trade_id
-        if last and trade_id != last + 1:
-            self.counters.missed_trades += trade_id - last - 1
-            self._say(f"missed.{instrument.index}", f"{trade_id - last - 1} trades missed", now, out, instrument)
-        ts_event = max(rfc3339_ns(item.timestamp), 0)
-        quality = instrument.book.quality
+        trade_id = item.trade_id
+        if not self._is_new(instrument, trade_id, now, out):
+            return
+        ts_event, quality = max(rfc3339_ns(item.timestamp), 0), instrument.book.quality
         out.append(Trade(instrument.index, trade_id, price, qty, aggressor, quality, ts_event, trade_id))
 
     def _pairs(self, data: bytes, now: int) -> Actions:
@@ -278,7 +269,7 @@ class KrakenSession(VenueSession[KrakenInstrument]):
         instrument = self.by_ticker.get(symbol)
         out: list[Action] = []
         reason = f"the venue refused {reply.method} {symbol}: {reply.error}"
-        self._say(f"refused.{symbol}", reason, now, out, instrument)
+        self._say(f"refused.{instrument.index if instrument is not None else 0}", reason, now, out, instrument)
         if instrument is not None and "not supported" in reply.error:
             self._set_state(instrument, DOWN, RESYNC, reason, out)
         return out
@@ -300,6 +291,10 @@ class KrakenSession(VenueSession[KrakenInstrument]):
         self._request("unsubscribe", params)
         self._request("subscribe", params)
         return []
+
+    def _resync(self, instrument: KrakenInstrument, reason: str, now: int) -> list[Action]:
+        instrument.subscribed = False
+        return super()._resync(instrument, reason, now)
 
     def _forget(self, instrument: KrakenInstrument) -> None:
         instrument.subscribed = False

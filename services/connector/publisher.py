@@ -321,7 +321,8 @@ class Publisher:
             lane.bus_gap = True
         elif lane.bus_gap:
             lane.bus_gap = False
-            lane.owes_book = self._owing = True
+            if lane.instrument:  # The feed as a whole has no book.
+                lane.owes_book = self._owing = True
         return True
 
     def _drop(self, lane: Lane) -> None:

@@ -1,4 +1,4 @@
-"""Drives a session from a recording, deterministically: for tests, benches and the simulator.
+"""Drives a session from a recording, deterministically: for tests and benches.
 
     events (time, frame or REST answer) ──▶ Replay ──▶ session ──▶ actions ──▶ updates, what was sent, when it closed
 

@@ -84,7 +84,7 @@ class Reporter:
             state = m.HealthState.draining
         elif session.state == CONNECTING:
             state = m.HealthState.starting
-        elif session.state == LIVE_STATE and not publisher.owing:
+        elif session.state == LIVE_STATE and live == len(session.instruments) and not publisher.owing:
             state = m.HealthState.ready
         else:
             state = m.HealthState.degraded

@@ -27,13 +27,21 @@ def get(url: str, timeout_s: float = TIMEOUT_S) -> tuple[int, bytes]:
             body: bytes = response.read(MAX_BODY + 1)
             status: int = response.status
     except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read(MAX_BODY)
+        return error.code, _text_of(error)
     except (OSError, http.client.HTTPException) as error:  # refused, timed out, no name, half an answer
         return 0, (str(error) or type(error).__name__).encode()
     if len(body) > MAX_BODY:
         return 0, f"the answer is longer than {MAX_BODY} bytes".encode()
     return status, body
+
+
+def _text_of(error: urllib.error.HTTPError) -> bytes:
+    """As far as it can be had: the status is the answer."""
+    with error:
+        try:
+            return error.read(MAX_BODY)
+        except (OSError, http.client.HTTPException) as broken:
+            return str(broken).encode()
 
 
 class RestClient:

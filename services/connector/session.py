@@ -17,58 +17,44 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from random import Random
-from typing import Generic, TypeVar
 
 import msgspec
 
 from services.connector.actions import (
     Action,
+    Actions,
     BookDelta,
     BookSnapshot,
     Close,
     Connect,
-    FeedChanged,
     InstrumentDefined,
     Quote,
     Wait,
 )
 from services.connector.book import CROSSED, LIVE, RESYNC, STALE, Level
-from services.connector.counters import Counters, shown
-from services.connector.instrument import CONNECTING, DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
+from services.connector.instrument import CONNECTING, DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE
 from services.connector.limits import Backoff, Limits, jittered
+from services.connector.standing import MAX_REASON, MAX_REPEATS, I, Standing
 from services.connector.talking import Outbox, Questions
 
-MAX_REPEATS = 100
-MAX_REASON = 400
-"""Characters of a reason; what a venue sent is quoted no longer than that."""
-
-Actions = Sequence[Action]
-NOTHING: Actions = ()
 BAD_INPUT = (msgspec.DecodeError, UnicodeError, RecursionError)
 """What decoding can raise on bytes from outside."""
 
-I = TypeVar("I", bound=Instrument)  # noqa: E741
 
-
-class VenueSession(Generic[I]):
+class VenueSession(Standing[I]):
     """Base of the sessions. `random` only spreads retries; a seeded one makes the whole session reproducible."""
 
     venue = ""
 
     def __init__(self, instruments: Sequence[I], limits: Limits, random: Random) -> None:
-        self.instruments = tuple(instruments)
-        self.by_ticker = {instrument.ticker: instrument for instrument in instruments}
-        self.limits, self.random = limits, random
-        self.counters = Counters()
-        self.state = CONNECTING
+        super().__init__(instruments, limits)
+        self.random = random
         self.connected_at = 0
-        self._connected = self._quiet = False
+        self._quiet = False
         self._heard = 0
         self._backoff = Backoff(limits.reconnect_first, limits.reconnect_most, random)
         self._outbox = Outbox(limits.send_gap)
         self._questions: Questions[I] = Questions()
-        self._bad_count = self._bad_since = 0
-        self._said: dict[str, int] = {}
 
     # ── what a venue fills in ────────────────────────────────────────────────────────────────────────────────────
 
@@ -203,96 +189,6 @@ class VenueSession(Generic[I]):
         return BookSnapshot(
             index, book.snapshot(), book.seq, book.quality, instrument.last_event_ns, instrument.last_origin
         )
-
-    # ── states and reasons ───────────────────────────────────────────────────────────────────────────────────────
-
-    def _changed(self, instrument: I | None, state: int, reason: str) -> FeedChanged:
-        if instrument is None:
-            self.state = state
-            counters = self.counters
-            quality = {LIVE_STATE: LIVE, STALE_STATE: STALE}.get(state, RESYNC)
-            return FeedChanged(
-                instrument=0, state=state, quality=quality, gaps=counters.gaps, resyncs=counters.resyncs, reason=reason
-            )
-        return FeedChanged(
-            instrument=instrument.index,
-            state=state,
-            quality=instrument.book.quality,
-            gaps=instrument.gaps,
-            resyncs=instrument.resyncs,
-            reason=reason[:MAX_REASON],
-        )
-
-    def _set_state(self, instrument: I, state: int, quality: int, reason: str, out: list[Action]) -> None:
-        """Moves one instrument and, if that follows, the feed; says so only if something changed."""
-        if instrument.state == state and instrument.book.quality == quality:
-            return
-        instrument.state, instrument.book.quality = state, quality
-        out.append(self._changed(instrument, state, reason))
-        if not self._connected:
-            return
-        feed = self._feed_state()
-        if feed != self.state:
-            out.append(self._changed(None, feed, reason))
-
-    def _feed_state(self) -> int:
-        states = {instrument.state for instrument in self.instruments}
-        if RESYNC_STATE in states:
-            return RESYNC_STATE
-        if STALE_STATE in states:
-            return STALE_STATE
-        return LIVE_STATE if LIVE_STATE in states else RESYNC_STATE
-
-    def _trades_missed(self, instrument: I, count: int, now: int) -> list[Action]:
-        """Trade ids are contiguous where a venue has them; its book does not depend on them, so nothing is resynced."""
-        self.counters.missed_trades += count
-        out: list[Action] = []
-        self._say(f"missed.{instrument.index}", f"{count} trades missed", now, out, instrument)
-        return out
-
-    def _say(self, kind: str, reason: str, now: int, out: list[Action], instrument: I | None = None) -> None:
-        """Reports something that changes no state, at most once in `say_every` per kind."""
-        last = self._said.get(kind)
-        if last is not None and now - last < self.limits.say_every:
-            return
-        self._said[kind] = now
-        out.append(self._changed(instrument, self.state if instrument is None else instrument.state, reason))
-
-    def _malformed(self, data: bytes, error: str, now: int) -> list[Action]:
-        self.counters.malformed += 1
-        if now - self._bad_since > self.limits.malformed_within:
-            self._bad_count, self._bad_since = 0, now
-        self._bad_count += 1
-        out: list[Action] = []
-        self._say("malformed", f"malformed frame, {self.counters.malformed} so far: {error}: {shown(data)}", now, out)
-        if self._bad_count >= self.limits.malformed:
-            out.append(Close(f"{self._bad_count} malformed frames: {error}"[:MAX_REASON]))
-        return out
-
-    def _unknown(self, what: str, now: int) -> list[Action]:
-        """A message of a kind this session does not know: counted, reported, left aside."""
-        self.counters.unknown += 1
-        out: list[Action] = []
-        self._say("unknown", f"unknown message, {self.counters.unknown} so far: {what[:60]}", now, out)
-        return out
-
-    def _impossible(self, instrument: I, what: str, now: int) -> list[Action]:
-        """A price or quantity that cannot be: the update is dropped."""
-        self.counters.impossible += 1
-        out: list[Action] = []
-        self._say(f"impossible.{instrument.index}", f"impossible {what}: dropped", now, out, instrument)
-        return out
-
-    def _repeated(self, instrument: I, last_id: int) -> bool:
-        """Counts an id that is not above the last one. True when so many came in a row that the last must be wrong.
-
-        Repeats are normal while two connections overlap; a damaged id must not silence an instrument for ever.
-        """
-        self.counters.duplicates += 1
-        if instrument.repeated_id != last_id:
-            instrument.repeated_id, instrument.repeats = last_id, 0
-        instrument.repeats += 1
-        return instrument.repeats > MAX_REPEATS
 
     def _heard_again(self, out: Actions) -> list[Action]:
         self._quiet = False

@@ -10,7 +10,8 @@ starts the connector anew, and the ring and the tape say where it continues.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -24,6 +25,8 @@ from tapewire.clock import Clock
 from tapewire.logs import Logger
 
 HANDSHAKE_S = 10.0
+OPEN_S = 20.0
+"""The name looked up, the host reached, and the handshake."""
 CLOSE_S = 2.0
 OVERLAP_S = 2.0
 """How long the older of two connections still feeds the session after the newer one is open."""
@@ -81,7 +84,7 @@ class Connection(WSListener):
 
     def close(self, why: str) -> None:
         """Asks for the end of the connection; `closed` resolves when it is gone."""
-        if self.why or self.transport is None:
+        if self.why or self.transport is None or self.closed.done():
             return
         self.why = why
         self.transport.send_close()
@@ -130,16 +133,20 @@ class Shell:
                     await self._connection()
         finally:
             self._cancel_timer()
-            if self._replacing is not None:
-                self._replacing.cancel()
+            self._let_go("stopping")
             self._rest.close()
         if self._failure is not None:
             raise self._failure
 
     async def _connection(self) -> None:
         """One connection, from its opening to the end of it or of what replaced it."""
+        opening = asyncio.get_running_loop().create_task(self._open())
         try:
-            self._current = await self._open()
+            if await self._stopped_before(opening):
+                opening.cancel()
+                await asyncio.wait((opening,))
+                return
+            self._current = opening.result()
         except (OSError, WSError, TimeoutError) as error:
             why = f"cannot connect: {error or type(error).__name__}"
             self.log.warning("connect_failed", url=self._url, error=str(error))
@@ -149,39 +156,51 @@ class Shell:
         self._take(self.session.on_connected(self._now()))
         why = await self._lasting()
         self._cancel_timer()
-        if self._replacing is not None:
-            self._replacing.cancel()
-        self._current = None
+        self._let_go(why)
         self.log.warning("disconnected", url=self._url, why=why)
         self._take(self.session.on_closed(self._now(), why))
 
     async def _lasting(self) -> str:
         """Until the current connection ends (one that was replaced may end before it), or `stop()`; why."""
+        while True:
+            connection = self._current
+            assert connection is not None
+            if await self._stopped_before(connection.closed):
+                for each in (self._older, self._current):
+                    if each is not None:
+                        each.close("stopping")
+                        await asyncio.wait((each.closed,), timeout=CLOSE_S)
+                return "stopping"
+            if connection is self._current:
+                return connection.closed.result()
+
+    async def _stopped_before(self, waited_for: asyncio.Future[Any]) -> bool:
+        """Waits for this or for `stop()`; whether it was `stop()`."""
         stopping = asyncio.get_running_loop().create_task(self._stopping.wait())
         try:
-            while True:
-                connection = self._current
-                assert connection is not None
-                await asyncio.wait((connection.closed, stopping), return_when=asyncio.FIRST_COMPLETED)
-                if stopping.done():
-                    for each in (self._older, self._current):
-                        if each is not None:
-                            each.close("stopping")
-                            await asyncio.wait((each.closed,), timeout=CLOSE_S)
-                    return "stopping"
-                if connection is self._current:
-                    return connection.closed.result()
+            await asyncio.wait((waited_for, stopping), return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
+        return self._stopping.is_set()
+
+    def _let_go(self, why: str) -> None:
+        """Of all connections, also the one that was to be replaced and the one that was to replace it."""
+        if self._replacing is not None:
+            self._replacing.cancel()
+        for each in (self._older, self._current):
+            if each is not None:
+                each.close(why)
+        self._older = self._current = None
 
     async def _open(self) -> Connection:
-        _, connection = await ws_connect(
-            lambda: Connection(self),
-            self.session.address(self._url),
-            websocket_handshake_timeout=HANDSHAKE_S,
-            max_frame_size=MAX_MESSAGE,
-            max_redirects=0,
-        )
+        async with asyncio.timeout(OPEN_S):
+            _, connection = await ws_connect(
+                lambda: Connection(self),
+                self.session.address(self._url),
+                websocket_handshake_timeout=HANDSHAKE_S,
+                max_frame_size=MAX_MESSAGE,
+                max_redirects=0,
+            )
         assert isinstance(connection, Connection)
         return connection
 
@@ -194,7 +213,8 @@ class Shell:
             return
         self._older, self._current = self._current, newer
         self.log.info("replaced", url=self._url, reason=reason)
-        self._take(self.session.on_replaced(self._now()))
+        with self._faults_end_it():
+            self._take(self.session.on_replaced(self._now()))
         await asyncio.sleep(OVERLAP_S)
         if self._older is not None:
             self._older.close(reason)
@@ -218,25 +238,32 @@ class Shell:
 
     def _answered(self, request_id: int, status: int, body: bytes) -> None:
         now = self._now()
-        self._take(self.session.on_rest(request_id, status, body, now), now)
+        with self._faults_end_it():
+            self._take(self.session.on_rest(request_id, status, body, now), now)
 
     def _timed(self) -> None:
         self._timer = None
         now = self._now()
-        self._take(self.session.on_timer(now), now)
-        self.publisher.settle(now)
+        with self._faults_end_it():
+            self._take(self.session.on_timer(now), now)
+            self.publisher.settle(now)
 
-    def _take(self, actions: Iterable[Action], now: int = 0) -> None:
-        ts_recv = now or self._now()
+    @contextmanager
+    def _faults_end_it(self) -> Iterator[None]:
+        """For what the loop calls by itself: nobody else would hear of an exception there."""
         try:
-            for action in actions:
-                if isinstance(action, ForShell):
-                    self._do(action)
-                else:
-                    self.publisher.publish(action, ts_recv)
+            yield
         except Exception as error:
             self.log.exception("failed")
             self._fail(error)
+
+    def _take(self, actions: Iterable[Action], now: int = 0) -> None:
+        ts_recv = now or self._now()
+        for action in actions:
+            if isinstance(action, ForShell):
+                self._do(action)
+            else:
+                self.publisher.publish(action, ts_recv)
 
     def _do(self, action: ForShell) -> None:
         match action:

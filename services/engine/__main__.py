@@ -81,7 +81,8 @@ def main(path: Path | None) -> None:
         commands = [bytes(c) for c in operator.pending(settings.instruments, settings.accounts, tape)]
         if (sent := ring.write_many(commands)) < len(commands):
             raise ConfigError(
-                f"engine.ring_bytes: {own.ring_bytes} holds {sent} of the operator's {len(commands)} commands; raise it"
+                f"engine.ring_bytes: {operator_ring} took {sent} of the operator's {len(commands)} commands. Raise it, "
+                f"and remove that ring, which keeps the size it was made with"
             )
         refusals = operator.Refusals(tape, operator_source, ring, log)
         agent.start()

@@ -18,6 +18,7 @@ class Audit {
     bool open(const char* dir) {
         if (reader_.open(dir) != tape::Status::ok) return refuse();
         const uint64_t from = core.sequencer().next_seq();
+        last_ = from - 1;
         return from == 1 || reader_.seek_seq(from) == tape::Status::ok || refuse();
     }
 

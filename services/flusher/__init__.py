@@ -1,0 +1,1 @@
+"""Market data from the rings onto tapes, and every tape into columnar files."""

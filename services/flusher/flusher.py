@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-SEQ_AT: Final = 16  # header.seq of every flat message; see schemas/common.capnp
-TS_AT: Final = 32
+from tapewire import messages as m
+
+SEQ_AT: Final = m.Trade.seq.at  # in the header, so of every flat message
+TS_AT: Final = m.Trade.ts.at
 
 LINGER_FACTOR: Final = 4  # a batch waits this many commits long: so at most a fifth of the time goes to the disk
 LINGER_MAX_NS: Final = 50_000_000

@@ -1,6 +1,6 @@
 """Where the republisher stands, so that a restart goes on there: what has been published, and the fold's state.
 
-    consumers/journal.publisher           everything up to this record has reached the bus
+    consumers/journal.publisher           everything up to this record, of this epoch, has reached the bus
     consumers/journal.publisher.restart   a restart needs the records behind this one: the newest snapshot's
     publisher/snapshots/<seq>.snap        the fold's state there, in the format of services/journal/snapshots.py
 
@@ -75,7 +75,7 @@ class Checkpoint:
         except OSError as error:
             self._log.error("snapshot_not_written", seq=market.seq, error=str(error))
             return
-        self._restart.store(min(int(p.stem) for p in snapshots.folder(self._folder).glob("*.snap")))
+        self._restart.store(snapshots.oldest(self._folder))
 
     def close(self) -> None:
         self.published.close()

@@ -5,6 +5,10 @@
 
 It can only fall behind: when the bus takes no more it waits, and the tape keeps everything. Its position on the tape is
 stored once everything before it has reached the bus, so after a kill the last second is published again, byte for byte.
+
+A tape may lose its tail and give the same numbers to other records, in a later epoch (EpochStarted stands before
+them). What was published is therefore known by seq and epoch; and when another writer takes the tape over while we
+read it, the record published last must still be there.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from typing import Protocol
 from services.journal.checkpoint import Checkpoint
 from tapewire import messages as m
 from tapewire.config import Publisher as Settings
-from tapewire.errors import TransportError
+from tapewire.errors import SubjectError, TapeDamaged, TapeError, TapeGone, TransportError
 from tapewire.house import FEED, HouseMarket
 from tapewire.interfaces import Received, Transport
 from tapewire.logs import Logger
@@ -38,9 +42,17 @@ class Records(Protocol):
 
     @property
     def positions(self) -> ReleasedPositions: ...
+    @property
+    def epoch(self) -> int: ...
     def poll(self, max_records: int, /) -> list[bytes]: ...
     def wait(self, timeout_s: float, /) -> bool: ...
     def seek_seq(self, seq: int, /) -> None: ...
+
+
+def epoch_begun(record: bytes) -> int:
+    """The epoch that this record begins; 0: none, as it is of another kind."""
+    message = m.decode(record)
+    return message.epoch if isinstance(message, m.EpochStarted) else 0
 
 
 class _GivenUpError(Exception):
@@ -67,6 +79,12 @@ class Publisher:
         self._position = checkpoint.published
         self._log, self._now = log, now
         self._market = HouseMarket(env)
+        self._last = b""
+        """The record folded last, as it was; empty if it is not at hand."""
+        self._epoch = 0
+        """The epoch it was written in."""
+        self._writer_epoch = tape.epoch
+        """The epoch whose writer was last seen to have the tape."""
         self._last_snapshot = 0
         self._tape_subject = subject(env, "orders", "tape", shard)
         self._health_subject = subject(env, "ops", "health", SERVICE)
@@ -88,7 +106,7 @@ class Publisher:
             self._log.info("publishing", shard=self._shard, from_seq=self.seq + 1)
         try:
             while not stop.is_set():
-                records = self._tape.poll(self._settings.max_batch)
+                records = self._next_records()
                 await self._publish(records, stop)
                 await self._report_if_due()
                 await self._snapshot_if_due()
@@ -103,21 +121,97 @@ class Publisher:
 
     async def _catch_up(self, stop: asyncio.Event) -> None:
         """Folds what was published before, without publishing it again."""
+        await self._until_the_tape_is_there(stop)
         self._market = market = self._checkpoint.restore(self._env)
-        self._last_snapshot, published = market.seq, self._position.seq
+        self._last_snapshot, published, self._epoch = market.seq, self._position.seq, self._position.epoch
+        if stop.is_set():
+            return
+        self._writer_epoch = self._tape.epoch
+        self._last = self._record(market.seq)
         self._tape.seek_seq(market.seq + 1)
         market.quiet = True
         while market.seq < published and not stop.is_set():
             records = self._tape.poll(min(self._settings.max_batch, published - market.seq))
-            if not records:
-                self._log.warning("position_beyond_tape", position=published, tape=market.seq)
+            if not self._fold_published(records):
+                self._log.error("published_records_were_lost", from_seq=market.seq + 1, to_seq=published)
+                self._tape.seek_seq(market.seq + 1)
                 break
-            for raw in records:
-                market.fold(raw)
             await self._report_if_due()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0 if records else WAIT_S)
         # A command may be half folded here; its end is published with the next record, or at the tape's end.
         market.quiet = False
+
+    async def _until_the_tape_is_there(self, stop: asyncio.Event) -> None:
+        """Waits until the tape shows all that was published.
+
+        After a reboot it shows what was durable, until the engine has recovered it. What is lost then, the engine takes
+        off our position before it writes anything: so the tape is looked at first, then the position.
+        """
+        said = False
+        while not stop.is_set():
+            released = self._tape.positions.released_seq
+            self._position.load()
+            if released >= self._position.seq:
+                return
+            if not said:
+                self._log.warning("waiting_for_the_tape", published=self._position.seq, released=released)
+                said = True
+            await self._report_if_due()
+            await asyncio.sleep(WAIT_S)
+
+    def _fold_published(self, records: list[bytes]) -> bool:
+        """False: at a record of a later epoch than what was published. It has an old number, and is new."""
+        for raw in records:
+            if epoch_begun(raw) > self._epoch:
+                self._market.settle()
+                return False
+            self._market.fold(raw)
+            self._last = raw
+        return True
+
+    def _record(self, seq: int) -> bytes:
+        """The record `seq` as it is on the tape; empty if retention removed it. Moves the reader."""
+        if not seq:
+            return b""
+        try:
+            self._tape.seek_seq(seq)
+        except TapeGone:
+            return b""
+        return next(iter(self._tape.poll(1)), b"")
+
+    def _next_records(self) -> list[bytes]:
+        """What comes next on the tape, surely behind what was published. Raises TapeError if that is gone."""
+        try:
+            records = self._tape.poll(self._settings.max_batch)
+        except TapeDamaged:
+            self._check_past()
+            raise
+        # A new writer says its epoch before it writes anything: if it is the old one, so are these records.
+        while self._check_past():
+            records = self._tape.poll(self._settings.max_batch)
+        return records
+
+    def _check_past(self) -> bool:
+        """Whether another writer has taken the tape over since the last look; the reader then stands where it stood."""
+        epoch, seq = self._tape.epoch, self._market.seq
+        if epoch == self._writer_epoch:
+            return False
+        try:
+            still = self._record(seq)
+            self._tape.seek_seq(seq + 1)
+        except TapeError as error:
+            raise self._lost(str(error)) from error
+        if still and self._last and still != self._last:
+            raise self._lost("another record has its number")
+        self._writer_epoch = epoch
+        return True
+
+    def _lost(self, why: str) -> TapeError:
+        return TapeError(
+            f"record {self._market.seq} of the orders tape of shard {self._shard} was published and is gone: {why}. "
+            "The tape was cut, or replaced by an older copy. Start the journal again once the engine runs: it goes on "
+            "where the tape begins anew"
+        )
 
     async def _publish(self, records: list[bytes], stop: asyncio.Event) -> None:
         market, send = self._market, self._send
@@ -126,6 +220,7 @@ class Publisher:
                 await send(self._tape_subject, raw, stop)
             for to, payload in market.fold(raw):
                 await send(to, payload, stop)
+            self._last, self._epoch = raw, epoch_begun(raw) or self._epoch
         if len(records) < self._settings.max_batch:
             # The released end of the tape, where no command is half there: what it changed need not wait for the next.
             for to, payload in market.settle():
@@ -148,7 +243,7 @@ class Publisher:
             return
         # Published first, stored as such, and only then a place to restart from.
         await self._report()
-        if self._position.seq == market.seq:
+        if self._position.seq == market.seq and not self._check_past():
             self._last_snapshot = market.seq
             self._checkpoint.save(market)
 
@@ -171,21 +266,36 @@ class Publisher:
         except TransportError as error:
             self._log.warning("not_flushed", error=str(error), stored=self._position.seq)
             return
-        if self._state != m.HealthState.starting:
-            self._position.store(seq)
+        if self._state != m.HealthState.starting and not self._check_past():
+            self._position.store(seq, self._epoch)
 
     def _on_snapshot_request(self, request: Received) -> None:
         """Answers with the book as last published; a FeedStatus says so if there is no such instrument."""
         if not request.reply:
             return
-        ticker = Subject.parse(request.subject).key
-        book = self._market.book(ticker)
-        if book is not None:
-            answer = book.snapshot()
-        else:
-            reason = f"no instrument {ticker!r}; there are {', '.join(self._market.tickers[:20]) or 'none yet'}"
-            answer = bytes(m.FeedStatus(ts=self._now(), state=m.FeedState.down, reason=reason))
-        if not self._transport.publish(request.reply, answer):
-            self._log.warning("snapshot_not_answered", ticker=ticker, reason="outgoing buffer full")
+        try:
+            taken = self._transport.publish(request.reply, self._snapshot_for(request.subject))
+        except SubjectError as error:
+            # Anybody may ask, and ask to be answered anywhere: that must not end the service.
+            self._log.warning("snapshot_not_answered", subject=request.subject, reason=str(error))
+            return
+        if not taken:
+            self._log.warning("snapshot_not_answered", subject=request.subject, reason="outgoing buffer full")
             return
         self.answered += 1
+
+    def _snapshot_for(self, asked: str) -> bytes:
+        """The BookSnapshot that a request's subject asks for, or a FeedStatus that says why there is none."""
+        try:
+            ticker = Subject.parse(asked).key
+        except SubjectError as error:
+            return self._no_book(str(error))
+        book = self._market.book(ticker)
+        if book is not None:
+            return book.snapshot()
+        return self._no_book(
+            f"no instrument {ticker!r}; there are {', '.join(self._market.tickers[:20]) or 'none yet'}"
+        )
+
+    def _no_book(self, reason: str) -> bytes:
+        return bytes(m.FeedStatus(ts=self._now(), state=m.FeedState.down, reason=reason))

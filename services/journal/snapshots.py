@@ -63,7 +63,8 @@ def save(tape: Path, snapshot: Snapshot) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     _sync(target)
-    for old in sorted(target.glob("*.snap"))[:-KEEP]:
+    ours = sorted(path for path in target.glob("*.snap") if _seq(path) >= 0)
+    for old in ours[:-KEEP]:
         old.unlink()
     return path
 
@@ -77,7 +78,7 @@ def _sync(directory: Path) -> None:
 
 
 def _seq(path: Path) -> int:
-    """What its name says; a file of another name is none of ours, and comes first."""
+    """What its name says; -1: a file of another name is none of ours."""
     return int(path.stem) if path.stem.isdigit() else -1
 
 
@@ -107,6 +108,11 @@ def remove_beyond(tape: Path, last_seq: int) -> list[Path]:
     if removed:
         _sync(folder(tape))
     return removed
+
+
+def oldest(tape: Path) -> int:
+    """The record of the oldest that is kept; 0 if there is none."""
+    return min((seq for path in folder(tape).glob("*.snap") if (seq := _seq(path)) >= 0), default=0)
 
 
 def newest(tape: Path, up_to: int) -> Iterator[Snapshot | ValueError]:

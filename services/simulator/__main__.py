@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +22,8 @@ from services.simulator.kraken_market import GeneratedKraken
 from services.simulator.replay import open_market
 from services.simulator.server import Simulator
 from services.simulator.venue import Venue
-from tapewire import logs
-from tapewire.errors import ConfigError, TapewireError
+from tapewire import lifecycle, logs
+from tapewire.errors import ConfigError
 from tapewire.lifecycle import run, stop_on_signals
 
 VENUES = ("binance", "coinbase", "kraken")
@@ -60,10 +59,15 @@ def announce(path: Path, simulator: Simulator, host: str, recorded: bool) -> Non
             "trades": not (recorded and name in WITHOUT_TRADES),
             **({"depth": RECORDED_DEPTH[name]} if recorded and name in RECORDED_DEPTH else {}),
         }
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f"--ports-file {path}: cannot be written: {error.strerror}. Name a file in a folder this user may write to"
+        ) from error
 
 
 async def serve(
@@ -148,7 +152,10 @@ def traders(data: Path, rate: float, producer: str, shard: int, seed: int, accou
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, _: stopping.append(signum))
+    log.info("waiting for the engine", data=str(data), producer=producer, seconds=wait)
     orders = trading.open_orders(data, shard, producer, wait, lambda: bool(stopping))
+    if orders is None:
+        return
     try:
         model = trading.trade(orders, seed, numbers, rate, lambda: bool(stopping), RingFull)
     finally:
@@ -167,9 +174,4 @@ def _ports(texts: tuple[str, ...]) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    try:
-        main(prog_name="python -m services.simulator")
-    except TapewireError as error:
-        sys.exit(f"simulator: {error}")
-    except OSError as error:
-        sys.exit(f"simulator: {error}: another process may have the port; leave --port away to take a free one")
+    lifecycle.main(main, "tapewire simulator")

@@ -23,6 +23,7 @@ from websockets.protocol import Event, State
 
 from services.simulator.venue import ABNORMAL, Answer, Close, Ping, Session, Venue
 from tapewire import logs
+from tapewire.errors import ConfigError
 
 TICK_S = 0.01
 MAX_UNSENT_BYTES = 8 << 20  # per client, beyond what the kernel holds; more, and it is cut off
@@ -65,18 +66,25 @@ class Endpoint:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str, port: int) -> int:
-        """Listens; returns the port. Raises OSError if it is taken."""
-        self._server = await serve(
-            self._handle,
-            host,
-            port,
-            create_connection=Connection,
-            process_request=self._request,
-            compression=None,
-            ping_interval=None,  # each venue pings in its own way, or not at all
-            max_size=MAX_MESSAGE_BYTES,
-            close_timeout=CLOSE_TIMEOUT_S,
-        )
+        """Listens; returns the port. Raises ConfigError if it is taken, or may not be listened on."""
+        name = self.venue.name
+        try:
+            self._server = await serve(
+                self._handle,
+                host,
+                port,
+                create_connection=Connection,
+                process_request=self._request,
+                compression=None,
+                ping_interval=None,  # each venue pings in its own way, or not at all
+                max_size=MAX_MESSAGE_BYTES,
+                close_timeout=CLOSE_TIMEOUT_S,
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"{name}: cannot listen on {host}:{port}: {error}. Stop the process that has the port, or leave "
+                f"--port {name} away to take a free one"
+            ) from error
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:

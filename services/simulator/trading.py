@@ -29,10 +29,10 @@ class Orders(Protocol):
     def close(self) -> None: ...
 
 
-def open_orders(data: Path, shard: int, producer: str, within_s: float, stopped: Callable[[], bool]) -> Orders:
-    """The order client of a running engine, waiting for one that is still starting.
+def open_orders(data: Path, shard: int, producer: str, within_s: float, stopped: Callable[[], bool]) -> Orders | None:
+    """The order client of a running engine, waiting for one that is still starting; None if stopped before.
 
-    Raises what OrderClient.open raised last once `within_s` is over, TapewireError when told to stop before.
+    Raises what OrderClient.open raised last once `within_s` is over, TapewireError if nothing is to be traded by then.
     """
     from tapewire.client import OrderClient
 
@@ -52,7 +52,7 @@ def open_orders(data: Path, shard: int, producer: str, within_s: float, stopped:
                     f"{data}: no instrument was defined within {within_s:g} s; add [[instrument]] to the engine's file"
                 )
         if stopped():
-            raise TapewireError(f"{data}: stopped before the engine was there")
+            return None
         time.sleep(TICK_S * 5)
 
 

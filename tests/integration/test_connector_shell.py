@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -303,6 +304,62 @@ async def test_a_fault_of_ours_stops_the_shell_and_is_raised(rest: str) -> None:
     async with Venue(one).running() as venue:
         with pytest.raises(ZeroDivisionError):
             await asyncio.wait_for(Running(session, venue, rest).shell.run(), 5)
+
+
+@pytest.mark.parametrize("entry", ["on_timer", "on_rest", "on_replaced"])
+async def test_a_fault_of_ours_is_raised_wherever_the_loop_called_from(rest: str, entry: str) -> None:
+    def fail(*arguments: object) -> Any:
+        raise ZeroDivisionError("a fault of ours")
+
+    broken: type[BinanceSession] = type("Broken", (BinanceSession,), {entry: fail})
+    session = broken(["BTCUSDT"], 100, Random(1), QUICK)
+
+    async def shuts_down(venue: Venue, connection: ServerConnection) -> None:
+        await connection.send('{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}')
+        await connection.wait_closed()
+
+    async with Venue(shuts_down).running() as venue:
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(Running(session, venue, rest).shell.run(), 5)
+
+
+async def test_it_stops_at_once_while_a_venue_does_not_answer_its_handshake(rest: str) -> None:
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await done.wait()
+        writer.close()
+
+    asked, done, venue = asyncio.Event(), asyncio.Event(), Venue(flows)
+    async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
+        venue.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        running = Running(binance(), venue, rest)
+        task = asyncio.create_task(running.shell.run())
+        await asyncio.wait_for(asked.wait(), 5)
+        running.shell.stop()
+        await asyncio.wait_for(task, 2)
+        done.set()
+        await asyncio.sleep(0.05)  # the socket goes with the venue's end of it
+
+
+def test_an_error_whose_text_never_comes_is_a_value_too() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+
+        def answer() -> None:
+            peer, _ = server.accept()
+            peer.recv(4096)
+            peer.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\nwait")
+            done.wait(5)
+            peer.close()
+
+        done = threading.Event()
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            assert get(url, timeout_s=0.2)[0] == 503
+        finally:
+            done.set()
+            thread.join()
 
 
 def test_rest_answers_are_bounded_and_failures_are_values(rest: str) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from tapewire.folders import default_rings
 from tapewire.ring import ring_state
-from tapewire.testing import recordings
+from tests.recorded_captures import FOLDER, needs_recordings
 
 STARTS_WITHIN_S = 60
 ENDS_WITHIN_S = 5 + 10  # the bound of stopping, and what verify and a busy machine add
@@ -131,9 +131,9 @@ def test_examples_print_trades_and_enter_an_order_while_it_runs(data: Path) -> N
     assert [line.partition("(")[0] for line in order.splitlines()] == ["OrderAccepted", "OrderCancelled"]
 
 
-@pytest.mark.skipif(not recordings.folder().is_dir(), reason=f"no recordings at {recordings.folder()}")
+@needs_recordings
 def test_recorded_captures_are_replayed_through_the_venues(data: Path) -> None:
-    summary = demo(data, "--data", str(recordings.folder()))
+    summary = demo(data, "--data", str(FOLDER))
     assert all(summary["feeds"][venue]["published"] > 0 for venue in VENUES)
     assert all(summary["feeds"][venue]["gaps"] == 0 for venue in VENUES)
     assert summary["verify"]["ok"]

@@ -1,9 +1,13 @@
+"""The republisher on a tape in memory: what it publishes, where it goes on, what it does when the tape lost records."""
+
 from __future__ import annotations
 
 import asyncio
+import copy
+import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,8 @@ from tapewire import logs
 from tapewire import messages as m
 from tapewire.config import Nats
 from tapewire.config import Publisher as Settings
-from tapewire.consumers import positions
+from tapewire.consumers import positions, take_back
+from tapewire.errors import TapeError
 from tapewire.house import HouseMarket, Publication
 from tapewire.interfaces import Received, Transport
 from tapewire.nats_server import NatsServer
@@ -28,7 +33,7 @@ class ListTape:
     """A tape reader over records in memory; `released` is how many may be read."""
 
     def __init__(self, records: list[bytes]) -> None:
-        self.records, self.released, self.at = records, 0, 0
+        self.records, self.released, self.at, self.epoch = records, 0, 0, 1
 
     @property
     def positions(self) -> ListTape:
@@ -44,6 +49,8 @@ class ListTape:
         return found
 
     def seek_seq(self, seq: int) -> None:
+        if seq > self.released + 1:
+            raise TapeError(f"record {seq} is not on the tape, which ends with record {self.released}")
         self.at = seq - 1
 
     def wait(self, timeout_s: float) -> bool:
@@ -144,13 +151,130 @@ async def test_a_restarted_publisher_goes_on_behind_its_position(market: NaiveMa
     tape, stop = ListTape(market.records), asyncio.Event()
     tape.released = len(market.records)
     with checkpoint_of(tmp_path) as checkpoint:
-        checkpoint.published.store(at)
+        checkpoint.published.store(at, 1)
         running = asyncio.create_task(publisher_on(tape, checkpoint, transport, "demo").run(stop))
         await until(lambda: checkpoint.published.seq == len(market.records))
         stop.set()
         await running
     assert got == expected(market, "demo", at)
     await transport.drain()
+
+
+def branches(seed: int = 7) -> tuple[NaiveMarket, NaiveMarket, int]:
+    """A tape, another one that lost its tail and was written on in a second epoch, and how many records they share."""
+    one = again(seed, 100)
+    other, shared = copy.deepcopy(one), len(one.records)
+    other._put(m.EpochStarted(epoch=2, resumed_seq=shared))
+    other._random = random.Random(seed + 1)
+    for market in (one, other):
+        for _ in range(50):
+            market.step()
+    return one, other, shared
+
+
+def new_since(market: NaiveMarket, shared: int) -> list[Publication]:
+    """All that follows from the records behind the first `shared`, raw records aside."""
+    house = HouseMarket("demo")
+    house.quiet = True
+    for raw in market.records[:shared]:
+        house.fold(raw)
+    house.settle()
+    house.quiet = False
+    return [one for raw in market.records[shared:] for one in house.fold(raw)] + house.settle()
+
+
+@asynccontextmanager
+async def republishing(
+    tape: ListTape, checkpoint: Checkpoint
+) -> AsyncIterator[tuple[asyncio.Task[None], list[Publication]]]:
+    """A publisher at work, and what it has published of the house market."""
+    transport, stop, got = MemoryTransport(MemoryBus()), asyncio.Event(), list[Publication]()
+    await transport.connect()
+    await transport.subscribe("demo.house.>", lambda message: got.append((message.subject, message.data)))
+    running = asyncio.create_task(publisher_on(tape, checkpoint, transport, "demo").run(stop))
+    try:
+        yield running, got
+    finally:
+        stop.set()
+        await asyncio.wait((running,))
+        await transport.drain()
+
+
+@pytest.mark.parametrize("behind", [0, 1, 20])
+async def test_records_of_a_later_epoch_are_published_though_their_numbers_were(tmp_path: Path, behind: int) -> None:
+    """The position says more than the tape kept: it was stored by one who had not yet noticed."""
+    _, other, shared = branches()
+    tape = ListTape(other.records)
+    tape.released, tape.epoch = len(other.records), 2
+    with checkpoint_of(tmp_path) as checkpoint:
+        checkpoint.published.store(shared + behind, 1)
+        async with republishing(tape, checkpoint) as (_, got):
+            await until(lambda: checkpoint.published.seq == len(other.records))
+        assert checkpoint.published.epoch == 2
+    assert got == (new_since(other, shared) if behind else expected(other, "demo", shared))
+
+
+async def test_a_tape_that_lost_what_was_published_while_it_was_read_ends_the_service(tmp_path: Path) -> None:
+    one, other, shared = branches()
+    tape = ListTape(list(one.records))
+    tape.released = len(one.records)
+    with checkpoint_of(tmp_path) as checkpoint:
+        async with republishing(tape, checkpoint) as (running, _):
+            await until(lambda: checkpoint.published.seq == len(one.records))
+            tape.records, tape.released = [*other.records, *again(9, 300).records], len(one.records) + 100
+            tape.epoch = 2
+            with pytest.raises(TapeError, match=f"record {len(one.records)} of the orders tape .* is gone"):
+                await asyncio.wait_for(asyncio.shield(running), 5)
+        assert checkpoint.published.seq == len(one.records)
+    assert shared < len(one.records)
+
+
+async def test_another_writer_that_lost_nothing_is_read_on(market: NaiveMarket, tmp_path: Path) -> None:
+    half = market.ends[150]
+    tape = ListTape(market.records)
+    tape.released = half
+    with checkpoint_of(tmp_path) as checkpoint:
+        async with republishing(tape, checkpoint) as (running, got):
+            await until(lambda: checkpoint.published.seq == half)
+            tape.epoch, tape.released = 2, len(market.records)
+            await until(lambda: checkpoint.published.seq == len(market.records))
+            assert not running.done()
+    assert got == expected(market, "demo")
+
+
+async def test_a_tape_that_is_yet_to_be_recovered_is_waited_for(tmp_path: Path) -> None:
+    one, other, shared = branches()
+    tape = ListTape(one.records)
+    tape.released = shared - 10  # what was durable
+    with checkpoint_of(tmp_path) as checkpoint:
+        checkpoint.published.store(shared + 5, 1)
+        async with republishing(tape, checkpoint) as (running, got):
+            await asyncio.sleep(0.15)
+            assert (running.done(), got) == (False, [])
+            take_back(tmp_path, shared)  # the engine found that much
+            tape.records, tape.released, tape.epoch = other.records, len(other.records), 2
+            await until(lambda: checkpoint.published.seq == len(other.records))
+    assert got == expected(other, "demo", shared)
+
+
+async def test_a_request_that_names_no_ticker_is_answered_and_ends_nothing(market: NaiveMarket, tmp_path: Path) -> None:
+    bus, failures = MemoryBus(), list[BaseException]()
+    publishing, asking = MemoryTransport(bus, on_failure=failures.append), MemoryTransport(bus)
+    await publishing.connect()
+    await asking.connect()
+    tape, stop = ListTape(market.records), asyncio.Event()
+    tape.released = len(market.records)
+    with checkpoint_of(tmp_path) as checkpoint:
+        running = asyncio.create_task(publisher_on(tape, checkpoint, publishing, "demo").run(stop))
+        await until(lambda: checkpoint.published.seq == len(market.records))
+        answer = m.decode((await asking.request("demo.house.snapshot.==", b"")).data)
+        stop.set()
+        await running
+    assert isinstance(answer, m.FeedStatus)
+    assert answer.reason.startswith("subject token '=='")
+    assert failures == []
+    await publishing.drain()
+    await asking.close()
 
 
 async def test_without_room_on_the_bus_it_waits_and_stops_without_moving_its_position(

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from services.matcher import Matcher
 from tapewire import messages as m
+from tests.recorded_captures import FOLDER as RECORDINGS
+from tests.recorded_captures import MISSING
 
-ROOT = Path(__file__).resolve().parents[2]
-RECORDINGS = Path(os.environ.get("TAPEWIRE_RECORDINGS", ROOT / "../shared/data"))
 FOLDER = RECORDINGS / "lobster" / "AAPL_20120621_level10_999rows"
 LEVELS = 10
 NEW, REDUCE, DELETE, EXECUTED, HIDDEN = 1, 2, 3, 4, 5
@@ -125,9 +123,7 @@ def within(levels: list[Level], side: m.Side, horizon: int) -> list[Level]:
     return [level for level in levels if (level[0] <= horizon if side == m.Side.sell else level[0] >= horizon)]
 
 
-@pytest.mark.skipif(
-    not FOLDER.is_dir(), reason=f"no recording in {FOLDER}: set TAPEWIRE_RECORDINGS to the folder that holds lobster/"
-)
+@pytest.mark.skipif(not FOLDER.is_dir(), reason=MISSING)
 def test_the_book_is_what_the_recording_says_after_every_message() -> None:
     messages, books = rows("message"), rows("orderbook")
     replay = Replay()

@@ -38,7 +38,6 @@ async def test_subscriptions_survive_a_server_that_is_killed_and_comes_back(mort
     await until(lambda: not publisher.connected and not subscriber.connected)
     # Published without a connection: it waits here and goes out when the server is back and the subscriber with it.
     assert publisher.publish("demo.house.trade.A", b"while away")
-    await asyncio.to_thread(lambda: None)
     mortal.restart()
     await until(lambda: publisher.connected and subscriber.connected, 10)
     await subscriber.flush()

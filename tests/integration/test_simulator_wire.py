@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import time
 import urllib.error
@@ -165,9 +166,7 @@ async def test_disconnect_and_refuse_over_the_wire(simulator: Simulator) -> None
     assert refused.value.response.status_code == 503
 
 
-async def test_a_client_that_does_not_read_is_cut_off_and_the_others_are_not(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_client_that_does_not_read_is_cut_off_and_the_others_are_not(simulator: Simulator) -> None:
     endpoint = simulator.endpoints["kraken"]
     small = server.Endpoint(endpoint.venue, max_unsent=1 << 16)
     port = await small.start("127.0.0.1", 0)
@@ -230,10 +229,32 @@ async def test_the_program_announces_its_ports_and_ends_on_sigterm(tmp_path: Pat
         (("--rate", "0"), "--rate 0, --speed 1: expected above 0"),
         (("--port", "binance=many"), "--port binance=many: expected VENUE=PORT"),
         (("traders", "--data", "/nowhere", "--accounts", "1,x"), "--accounts 1,x"),
+        (("--venues", "kraken", "--ports-file", "/proc/none/ports.json"), "--ports-file /proc/none/ports.json: cannot"),
     ],
 )
 async def test_wrong_arguments_say_what_was_expected(arguments: tuple[str, ...], words: str) -> None:
     process = await run(*arguments)
     _, err = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 1
+    assert err.decode().splitlines()[-1].startswith("tapewire simulator: ") or "\n  /nowhere" in err.decode()
     assert words in err.decode()
+    assert "Traceback" not in err.decode()
+
+
+async def test_a_port_that_is_taken_is_named_with_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = await run("--venues", "kraken", "--port", f"kraken={port}")
+        _, err = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    said = err.decode().splitlines()[-1]
+    assert said.startswith(f"tapewire simulator: kraken: cannot listen on 127.0.0.1:{port}: ")
+    assert said.endswith("leave --port kraken away to take a free one")
+
+
+async def test_traders_that_are_stopped_before_the_engine_is_there_end_as_asked(tmp_path: Path) -> None:
+    process = await run("traders", "--data", str(tmp_path), "--wait", "30")
+    assert process.stderr is not None
+    await asyncio.wait_for(process.stderr.readline(), 20)
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0

@@ -183,6 +183,21 @@ def test_an_epoch_between_a_command_and_its_events_does_not_show_a_crossed_book(
     assert house.live_orders == 0
 
 
+@pytest.mark.parametrize("aside", [m.EpochStarted(epoch=2), m.InputRefused(length=3)])
+def test_a_record_between_two_commands_leaves_the_bytes_of_what_is_published_as_they_are(aside: m.Message) -> None:
+    records = [
+        m.InstrumentDefinition(seq=1, instrument=1, ticker=TICKERS[0]),
+        m.NewOrder(seq=2, order_id=1),
+        m.OrderAccepted(seq=3, cause=2, instrument=1, order_id=1, account=1, side=m.Side.sell, price=100, qty=5),
+        aside.replace(seq=4),
+        m.NewOrder(seq=5, order_id=2),
+    ]
+    at_once, paused = HouseMarket("demo"), HouseMarket("demo")
+    one = [item for record in records for item in at_once.fold(bytes(record))]
+    other = [item for record in records for item in (*paused.fold(bytes(record)), *paused.settle())]
+    assert one == other
+
+
 @pytest.mark.parametrize("state", [b"", b"x", b"\x94\x02\x00\x90\x90", b"\x94\x01\x00\x90\x91\x95\x01\x01\x01\x01\x01"])
 def test_bytes_that_are_no_state_are_refused(state: bytes) -> None:
     with pytest.raises(WireError, match="house market"):

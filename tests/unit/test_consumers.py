@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tapewire.consumers import ConsumerPosition, positions
+from tapewire.consumers import ConsumerPosition, positions, take_back
 from tapewire.errors import TapeError
 
 
@@ -20,6 +20,20 @@ def test_a_position_is_kept_never_goes_back_and_is_listed(tmp_path: Path) -> Non
     assert positions(tmp_path) == {"flusher": 0, "journal.publisher": 1 << 40}
     again.close()
     other.close()
+
+
+def test_a_position_keeps_the_epoch_and_is_taken_back_where_records_were_lost(tmp_path: Path) -> None:
+    mine = ConsumerPosition(tmp_path, "journal.publisher")
+    mine.store(100, 3)
+    take_back(tmp_path, 80)
+    assert (mine.seq, mine.epoch) == (100, 3)
+    mine.load()
+    assert (mine.seq, mine.epoch) == (80, 3)
+    mine.store(90, 4)
+    mine.close()
+    again = ConsumerPosition(tmp_path, "journal.publisher")
+    assert (again.seq, again.epoch) == (90, 4)
+    again.close()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "a/b"])

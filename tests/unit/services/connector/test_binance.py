@@ -10,8 +10,8 @@ from services.connector.actions import BookDelta, BookSnapshot, FeedChanged, Fet
 from services.connector.binance import CONNECTION_LIFE, MAX_UPDATE_SPAN, BinanceSession
 from services.connector.book import BUY, CROSSED, LIVE, RESYNC, SELL
 from services.connector.instrument import DOWN, LIVE_STATE, RESYNC_STATE
-from services.connector.limits import SECOND, Limits
-from services.connector.session import MAX_REPEATS
+from services.connector.limits import SECOND
+from services.connector.standing import MAX_REPEATS
 from tests.unit.services.connector.driving import START, Driver, binance, live_binance
 from tests.venue_frames import (
     binance_depth,
@@ -366,7 +366,3 @@ def test_unknown_events_are_counted_and_harm_nothing() -> None:
     assert said.reason == "unknown message, 1 so far: btcusdt@kline_1m"
     assert driver.session.counters.unknown == 1
     assert driver.session.instruments[0].state == LIVE_STATE
-
-
-def test_limits_can_be_tightened() -> None:
-    assert live_binance(limits=Limits(stale=SECOND)).session.limits.stale == SECOND

@@ -154,6 +154,23 @@ def test_an_error_is_counted_said_and_puts_the_product_it_names_down() -> None:
     assert driver.session.counters.errors == 1
 
 
+def test_when_one_product_is_refused_the_others_are_asked_for_again_with_their_trades() -> None:
+    driver = coinbase("BTC-USD", "BTC-USDX", "ETH-USD")
+    driver.sent.clear()
+    error = {"type": "error", "message": "Failed to subscribe", "reason": "BTC-USDX is not a valid product"}
+    driver.frame(text(error))
+    driver.wait(1)
+    # A ticker that only begins like the one refused is not refused with it.
+    assert [i.state for i in driver.session.instruments] == [RESYNC_STATE, DOWN, RESYNC_STATE]
+    assert [json.loads(message) for _, message in driver.sent] == [
+        {
+            "type": "subscribe",
+            "product_ids": ["BTC-USD", "ETH-USD"],
+            "channels": ["level2_batch", "matches", "heartbeat"],
+        }
+    ]
+
+
 def test_products_not_asked_for_and_unknown_types_are_counted() -> None:
     driver = live()
     driver.frame(coinbase_update(("buy", "1.00", "1"), product="DOGE-USD"), text({"type": "received"}))

@@ -149,6 +149,28 @@ def test_an_impossible_level_rebuilds_the_book(level: tuple[str, str]) -> None:
     assert driver.session.counters.impossible == 1
 
 
+def test_what_is_left_over_of_a_book_that_was_dropped_is_no_second_gap() -> None:
+    driver = live()
+    crossed = (("100.1", "1.00000000"), *BIDS)
+    driver.frame(kraken_book("update", kraken_checksum(crossed, ASKS), [("100.1", "1.00000000")]))
+    for _ in range(6):
+        driver.wait(1)
+        driver.frame(b'{"channel":"heartbeat"}')
+    assert driver.session.counters.gaps == 1
+    assert driver.frame(kraken_book("update", 1, [("99.8", "3.00000000")])) == []
+    assert (driver.session.counters.gaps, driver.session.counters.resyncs) == (1, 1)
+
+
+def test_refusals_of_symbols_nobody_asked_for_leave_nothing_behind() -> None:
+    driver = live()
+    for n in range(50):
+        driver.frame(text({"method": "subscribe", "success": False, "error": "no", "symbol": f"X{n}/USD"}))
+        driver.wait(1.1)
+        driver.frame(b'{"channel":"heartbeat"}')
+    assert driver.session.counters.errors == 50
+    assert len(driver.session._said) == 1
+
+
 def test_trades_carry_the_takers_side() -> None:
     driver = live()
     when = 1_785_641_751_000_001_000

@@ -228,6 +228,16 @@ def test_a_bus_that_refuses_gets_a_snapshot_once_it_takes_messages_again() -> No
     assert isinstance(m.decode(bus.published[-1][1]), m.BookSnapshot)
 
 
+def test_a_status_of_the_feed_that_the_bus_refused_owes_nobody_a_book() -> None:
+    ring, bus, book = FakeRing(), FakeBus(), Book()
+    publisher = made(ring, bus, book)
+    for bus.full in (True, False):
+        publisher.publish(FeedChanged(instrument=0, state=2, quality=1, gaps=0, resyncs=0, reason="live"), 900)
+    publisher.settle(900)
+    assert (book.asked, publisher.owing) == (0, False)
+    assert [type(message) for message in decoded(ring)] == [m.InstrumentDefinition, m.FeedStatus, m.FeedStatus]
+
+
 def test_durations_are_recorded_from_the_venue_to_our_edge_and_from_there_to_the_stamp() -> None:
     processing, from_venue = Histogram(), Histogram()
     publisher = Publisher(

@@ -65,6 +65,14 @@ def test_what_was_forgotten_beyond_the_tapes_end_is_named(market: Market) -> Non
     assert any(str(stale) in reason for reason in market.engine.recovery.refused_snapshots)
 
 
+def test_an_audit_from_a_snapshot_goes_no_further_than_it_is_told(market: Market) -> None:
+    market.send(market.order(1, 90, 5))
+    kept = market.engine.snapshot()
+    market.send(market.order(1, 91, 5))
+    audit = Audit(market.tape, kept)
+    assert (audit.run(kept.seq), audit.run(kept.seq + 1), audit.run()) == (0, 1, 1)
+
+
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder

@@ -19,6 +19,16 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     assert [s.seq for s in snapshots.newest(tmp_path, 100) if isinstance(s, Snapshot)] == [6, 5, 4]
 
 
+def test_a_file_that_is_none_of_ours_is_left_alone_and_takes_nobodys_place(tmp_path: Path) -> None:
+    snapshots.save(tmp_path, Snapshot(1, b"x"))
+    (snapshots.folder(tmp_path) / "zzz.snap").write_bytes(b"notes")
+    for seq in range(2, 5):
+        snapshots.save(tmp_path, Snapshot(seq, b"x"))
+    assert [s.seq for s in snapshots.newest(tmp_path, 100) if isinstance(s, Snapshot)] == [4, 3, 2]
+    assert snapshots.oldest(tmp_path) == 2
+    assert (snapshots.folder(tmp_path) / "zzz.snap").exists()
+
+
 def test_one_beyond_the_tapes_end_is_not_offered(tmp_path: Path) -> None:
     for seq in (10, 20):
         snapshots.save(tmp_path, Snapshot(seq, b"x"))
