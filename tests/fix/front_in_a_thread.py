@@ -93,6 +93,8 @@ class FrontInAThread:
         self.stop()
         self._thread.join(10)
         assert not self._thread.is_alive()
+        if self.front.failure is not None:
+            raise self.front.failure
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -111,6 +113,7 @@ class FrontInAThread:
         await self.front.start()
         self.port = self.front.port
         self._ready.set()
+        asyncio.get_running_loop().set_exception_handler(self.front.on_loop_error)
         await self._stop.wait()
         await self.front.drain()
         for backend in self.backends:
