@@ -147,6 +147,14 @@ def new_ed25519() -> tuple[bytes, str]:
 def read_secret(path: Path) -> bytes:
     """The base64 secret in a file that only its owner, this process's user, can read. CredentialError otherwise."""
     try:
+        return _base64(read_private(path))
+    except ValueError:
+        raise CredentialError(f"{path}: expected one line of base64") from None
+
+
+def read_private(path: Path) -> str:
+    """The one line of such a file. CredentialError: it cannot be read, or others can read it, too."""
+    try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
         raise CredentialError(f"{path}: the secret cannot be read: {error.strerror}") from None
@@ -158,10 +166,7 @@ def read_secret(path: Path) -> bytes:
                 f"0600; it is of {status.st_uid} with mode {stat.S_IMODE(status.st_mode):04o}. Use chown, chmod 600"
             )
         data = file.read(MAX_SECRET_FILE)
-    try:
-        return _base64(data.decode("ascii").strip())
-    except ValueError:
-        raise CredentialError(f"{path}: expected one line of base64") from None
+    return data.decode("latin-1").strip()
 
 
 def write_secret(path: Path, secret: bytes) -> None:

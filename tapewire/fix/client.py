@@ -101,6 +101,11 @@ class FixClient:
 
     # -- connection
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection that nobody has closed as far as we know."""
+        return self._socket is not None
+
     def connect(self, timeout: float = 5.0) -> None:
         """Raises OSError."""
         self.close()

@@ -54,7 +54,10 @@ class EchoingSessionLayer(asyncio.Protocol):
 class FrontInAThread:
     """`with FrontInAThread(folder, port settings...) as front: front.port`."""
 
-    def __init__(self, folder: Path, sessions: tuple[GatewaySession, ...] = (), **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, sessions: tuple[GatewaySession, ...] = (), *, backend: int = 0, **settings: Any
+    ) -> None:
+        """`backend`: the port of a session layer of the test's own."""
         secret = folder / "secret"
         if not secret.exists():
             write_secret(secret, SECRET)
@@ -66,6 +69,7 @@ class FrontInAThread:
             Gateway(sessions=sessions or (one,), refusal_delay=0.3, drain_timeout=1.0), **settings
         )
         self._folder = folder
+        self._backend = backend
         self.backends: list[EchoingSessionLayer] = []
         self.backlog: dict[str, int] = {}
         self._thread = threading.Thread(target=self._run)
@@ -89,6 +93,8 @@ class FrontInAThread:
         self.stop()
         self._thread.join(10)
         assert not self._thread.is_alive()
+        if self.front.failure is not None:
+            raise self.front.failure
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -97,7 +103,7 @@ class FrontInAThread:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: EchoingSessionLayer(self.backends), "127.0.0.1", 0)
-        backend_port = server.sockets[0].getsockname()[1]
+        backend_port = self._backend or server.sockets[0].getsockname()[1]
         settings = msgspec.structs.replace(self._settings, port=0, backend_port=backend_port)
         self.admission = Admission(settings)
         self.front = Front(
@@ -107,6 +113,7 @@ class FrontInAThread:
         await self.front.start()
         self.port = self.front.port
         self._ready.set()
+        asyncio.get_running_loop().set_exception_handler(self.front.on_loop_error)
         await self._stop.wait()
         await self.front.drain()
         for backend in self.backends:

@@ -383,3 +383,38 @@ def test_a_client_knows_when_the_other_side_is_gone(tmp_path: Path, client_of: C
         front.on_loop(lambda: front.backends[0].transport.abort())
         with pytest.raises(Disconnected):
             client.expect("B")
+
+
+def test_a_flood_of_passwords_does_not_pile_up(tmp_path: Path) -> None:
+    session = GatewaySession(
+        name="pw",
+        number=2,
+        comp_id="PW",
+        username="u",
+        auth="password",
+        password_hash=hash_password("x"),
+        accounts=(1,),
+    )
+    with (
+        FrontInAThread(tmp_path, (session,), logon_attempts=1000, max_half_open_per_address=200) as front,
+        ExitStack() as stack,
+    ):
+        guess = Login("PW", "TAPEWIRE", "u", "password", b"y")
+        socks = [stack.enter_context(front.socket()) for _ in range(60)]
+        for n, sock in enumerate(socks):
+            sock.sendall(guess.logon(n + 1, time.time_ns()))
+        texts = [parse(answer(sock))[58] for sock in socks]
+        busy = sum(text.startswith("Logon refused: too many at once") for text in texts)
+        assert busy == front.counts["busy"] > 20
+        assert busy + front.counts["wrong"] == 60
+
+
+def test_a_fault_in_the_background_is_not_left_there(tmp_path: Path) -> None:
+    front = FrontInAThread(tmp_path)
+    with pytest.raises(AttributeError), front:  # noqa: PT012 - the fault is raised at its end
+        front.on_loop(lambda: front.front._spawn(fault()))
+        time.sleep(0.05)
+
+
+async def fault() -> None:
+    raise AttributeError("of a test")

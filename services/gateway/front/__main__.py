@@ -70,11 +70,14 @@ async def serve(settings: Config) -> None:
                 page.set(backlog_counter(session), waiting)
 
         front = Front(gateway, admission, folders.front_token, SystemClock(), log, backlog)
+        asyncio.get_running_loop().set_exception_handler(front.on_loop_error)
         await front.start()
         log.info("listening", host=gateway.host, port=front.port, tls=gateway.tls, sessions=len(gateway.sessions))
         stopping = asyncio.get_running_loop().create_task(stop.wait())
         while not stopping.done():
             tell(page, admission)
+            if front.failure is not None:
+                raise front.failure
             await asyncio.wait((stopping,), timeout=STATS_EVERY_S)
         await front.drain()
         tell(page, admission)

@@ -37,8 +37,9 @@ MAX_HEARTBEAT: Final = 60
 WRONG: Final = "Logon refused: CompIDs, Username or credentials are not right"
 COUNTERS: Final = (
     "connected", "refused_address", "refused_connections", "refused_half_open", "evicted", "timed_out", "tls_failed",
-    "not_a_logon", "garbled", "oversize", "throttled_address", "throttled_session", "invalid_logon", "clock_skew",
-    "out_of_hours", "already_on", "wrong", "replayed", "backend_down", "draining", "left", "logged_on", "slow_reader",
+    "not_a_logon", "garbled", "oversize", "throttled_address", "throttled_session", "busy", "invalid_logon",
+    "clock_skew", "out_of_hours", "already_on", "wrong", "replayed", "backend_down", "draining", "left", "logged_on",
+    "slow_reader",
 )  # fmt: skip
 """What is counted, one for each way a connection can go; and of those that logged on, what ended them by force."""
 
@@ -186,6 +187,10 @@ class Admission:
         self.live[session.name] = connection
         self.counts["logged_on"] += 1
         return None
+
+    def busy(self) -> Refusal:
+        """Too many passwords wait to be checked."""
+        return self._refusal("busy", "Logon refused: too many at once; try again in a second")
 
     # -- parts
 

@@ -21,6 +21,7 @@ from tapewire.fix.timestamps import Stamp
 from tapewire.logs import Logger
 
 LOGS_A_SECOND: Final = 10  # refusals that get a line; the others are counted only
+MOST_CHECKING: Final = 16  # passwords that wait to be hashed, at 50 ms of CPU each
 LISTEN_BACKLOG: Final = 4096
 OUT_OF_FILES_PAUSE_S: Final = 0.1
 LINGER_S: Final = 2.0  # for a Logout to reach a client that reads slowly
@@ -49,6 +50,9 @@ class Front:
         self._listener: socket.socket | None = None
         self._stamp = Stamp()
         self._logged: tuple[int, int] = (0, 0)
+        self._checking = 0
+        self.failure: BaseException | None = None
+        """What must not have happened in the background. Whoever runs the front looks, and stops."""
 
     @property
     def port(self) -> int:
@@ -149,6 +153,8 @@ class Front:
         verdict = self.admission.attempt(logon, client.address, now)
         if isinstance(verdict, Refusal):
             self._refuse(client, logon, verdict, arrived)
+        elif verdict.credential.slow and self._checking >= MOST_CHECKING:
+            self._refuse(client, logon, self.admission.busy(), arrived)
         elif verdict.credential.slow:
             self._spawn(self._judge_slowly(client, logon, verdict, now, arrived))
         else:
@@ -157,8 +163,11 @@ class Front:
     async def _judge_slowly(
         self, client: Client, logon: Message, candidate: Candidate, now: int, arrived: float
     ) -> None:
-        loop = asyncio.get_running_loop()
-        proven = await loop.run_in_executor(self._slow, candidate.credential.proves, logon)
+        self._checking += 1
+        try:
+            proven = await asyncio.get_running_loop().run_in_executor(self._slow, candidate.credential.proves, logon)
+        finally:
+            self._checking -= 1
         self._conclude(client, logon, candidate, now, arrived, proven)
 
     def _conclude(
@@ -174,7 +183,10 @@ class Front:
         loop = asyncio.get_running_loop()
         try:
             passed = for_the_backend(logon, front_token(self._token))
-            _, backend = await loop.create_connection(lambda: Backend(client), "127.0.0.1", self.gateway.backend_port)
+            async with asyncio.timeout(self.gateway.logon_timeout):
+                _, backend = await loop.create_connection(
+                    lambda: Backend(client), "127.0.0.1", self.gateway.backend_port
+                )
         except (OSError, CredentialError) as error:
             self.admission.counts["backend_down"] += 1
             self._log.error("the session layer cannot be reached", error=str(error))
@@ -218,7 +230,20 @@ class Front:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failure = self.failure or error
+
+    def on_loop_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """The loop's exception handler: a fault in a callback is a failure, a socket that broke is none."""
+        error = context.get("exception")
+        if error is None or isinstance(error, OSError):
+            self._log.warning("the event loop reports", message=context.get("message"), error=str(error))
+        else:
+            self.failure = self.failure or error
 
     def _cancel_timer(self, connection: int) -> None:
         if (timer := self._timers.pop(connection, None)) is not None:
