@@ -22,6 +22,7 @@ from services.gateway import inbound
 from services.gateway.copies import DropCopies
 from services.gateway.happened import Completed, Exec, Happened, Refused, Request
 from services.gateway.inbound import Desk, MissingField, Refusal, Waits
+from services.gateway.market_data import MarketData
 from services.gateway.orders import Orders
 from services.gateway.queries import Queries
 from services.gateway.reports import FIX42, Reports
@@ -86,10 +87,16 @@ class Gateway:
         self.reports = {number: Reports(one.terms.version, shard) for number, one in sessions.by_number.items()}
         self.copies = DropCopies(sessions)
         self.queries = Queries(self.desk, self.reports)
+        follows = any(one.terms.kind == "market-data" for one in sessions.by_number.values())
+        self.market = MarketData(orders.instruments) if follows else None
         self.lost: dict[int, int] = {}
         """Sessions whose orders will be cancelled, by when (UTC ns)."""
         self.held = False
         """While it is not yet known what became of an earlier process's commands, nothing goes into the ring."""
+        self.leaving: dict[int, str] = {}
+        """Sessions that the agent is to log out, and why."""
+        self.replaying: dict[int, str] = {}
+        """Drop copies that ask for reports of the past, and behind which ExecID; live ones wait meanwhile."""
         self._ring, self._backlog = ring, deque[bytes]()
         self._sending = threading.Lock()
         self._current: Outgoing | None = None
@@ -112,6 +119,8 @@ class Gateway:
                 expected, lost = one.next_in, (one.next_in, one.next_out)
             message = fields_of(raw)
             one.log_on(message.fields)
+            if one.terms.kind == "drop-copy" and 8016 in message:
+                self.replaying[session] = message[8016]
             # A Logon is taken even when what came before it is still missing.
             one.next_in = expected + 1 if message.seq == expected else expected
             self.tape.received(session, message.seq, one.next_in, 0, "A", without_secrets(raw), now)
@@ -133,6 +142,9 @@ class Gateway:
         with self.lock:
             one = self.sessions.by_number[session]
             one.logged_on, one.next_in, one.next_out = False, next_in, next_out
+            self.queries.gone(session)
+            if self.market is not None:
+                self.market.gone(session)
             self.tape.changed(session, m.FixSessionState.logged_out, next_in, next_out)
             if one.cancels:
                 self.lost[session] = self.clock() + int(one.grace_s * 1e9)
@@ -172,17 +184,37 @@ class Gateway:
             if admin:
                 self.tape.received(session, message.seq, next_in, 0, message.type, text, now)
                 return
-            number = self.sessions.last_cl_ord_id + 1
             repeated = message.type in ORDER_TYPES and not one.take_name(field_of(text, 11), now)
             asked = Open(session, text, repeated)
-            command, replies, waits_for = self._decide(one, message, number, now, repeated, self.tape.next_seq)
-            cl_ord_id = number if command else 0
-            seq = self.tape.received(session, message.seq, next_in, cl_ord_id, message.type, text, now)
-            if command:
-                self._submit(number, request_of(session, seq, text), command)
+            if message.type != "XLQ" and not one.within_limit(now):
+                self._beyond_limit(one, message, asked, next_in, now)
             else:
-                self._answer(seq, asked, replies, waits_for)
+                self._take(one, message, asked, next_in, now)
         self.drain()
+
+    def _take(self, one: Session, message: Message, asked: Open, next_in: int, now: int) -> None:
+        number = self.sessions.last_cl_ord_id + 1
+        command, replies, waits_for = self._decide(one, message, number, now, asked.repeated, self.tape.next_seq)
+        cl_ord_id = number if command else 0
+        seq = self.tape.received(asked.session, message.seq, next_in, cl_ord_id, message.type, asked.raw, now)
+        if command:
+            self._submit(number, request_of(asked.session, seq, asked.raw), command)
+        else:
+            self._answer(seq, asked, replies, waits_for)
+
+    def _beyond_limit(self, one: Session, message: Message, asked: Open, next_in: int, now: int) -> None:
+        """More than the session may send in its interval."""
+        seq = self.tape.received(one.terms.number, message.seq, next_in, 0, message.type, asked.raw, now)
+        if one.abuses:
+            self.leaving[one.terms.number] = "far too many messages; see XLQ for your limits"
+        if one.terms.on_excess == "queue" and len(one.queued) < MAX_WAITING:
+            self.sessions.open[seq] = asked
+            one.queued.append(seq)
+            return
+        text = f"more than {one.terms.messages} messages in {one.terms.interval} s"
+        reports = self.reports[one.terms.number]
+        ref = message.get(11) or message.get(262) or message.get(320)
+        self._answer(seq, asked, [reports.business_reject(message.seq, message.type, 8, text, ref)], "")
 
     # What is decided.
 
@@ -192,8 +224,10 @@ class Gateway:
         """A command, or the bodies of its answers, or the ClOrdID of the request that it has to wait for."""
         reports, kind, seq = self.reports[one.terms.number], message.type, message.seq
         try:
+            if kind == "V":
+                return b"", self._market_data_request(one, message), ""
             if kind not in ORDER_TYPES:
-                return b"", self.queries.answer(one, message, now, received), ""
+                return b"", self.queries.answer(one, message, now), ""
             if one.terms.kind != "orders":
                 return b"", [reports.business_reject(seq, kind, 6, f"not on a session of kind {one.terms.kind}")], ""
             inbound.check_name(message)
@@ -208,6 +242,11 @@ class Gateway:
             return b"", [reports.business_reject(seq, kind, 5, str(missing), message.get(11))], ""
         except FixError as error:
             return b"", [reports.reject(seq, kind, error.reason, error.tag, str(error))], ""
+
+    def _market_data_request(self, one: Session, message: Message) -> list[str]:
+        if self.market is None:
+            return [f"35=Y\x01262={message[262]}\x01281=3\x0158=no session here is for market data\x01"]
+        return self.market.request(one, message)
 
     def _refuse(self, reports: Reports, message: Message, refusal: Refusal, now: int, received: int) -> str:
         f, name = message.fields, f"{self.name}-{received}"
@@ -287,8 +326,22 @@ class Gateway:
                 happened = self.orders.fold(record)
                 if happened:
                     self._report(record.seq, happened)
+                if self.orders.changed is not None:
+                    self.tell(self.queries.changed(self.orders.changed, record.ts))
                 if self.orders.answered:
                     self._answered()
+                if self.market is not None:
+                    self.tell(self.market.fold(raw))
+
+    def settle(self) -> None:
+        """All that can be read of the orders tape was folded."""
+        if self.market is not None:
+            with self.lock:
+                self.tell(self.market.settle())
+
+    def tell(self, bodies: list[tuple[int, str]]) -> None:
+        for session, body in bodies:
+            self.outbox.append(Outgoing(session, body))
 
     def _answered(self) -> None:
         for number in self.orders.answered:
@@ -304,7 +357,7 @@ class Gateway:
         for one in happened:
             for number, copied_from in self._recipients(one):
                 session = self.sessions.by_number.get(number)
-                if session is None:
+                if session is None or number in self.replaying:
                     continue
                 part = parts[number] = parts.get(number, -1) + 1
                 if (seq, part) > session.reported:
@@ -341,12 +394,24 @@ class Gateway:
                 del self.lost[session]
                 self.cancel_session(session, now)
                 done += 1
+            for one in self.sessions.by_number.values():
+                while one.queued and (seq := one.next_queued(now)):
+                    self.retry(seq)
+                    done += 1
+        while self.leaving and self.sender is not None:
+            self.sender.log_out(*self.leaving.popitem())
         return done
 
     def cancel_session(self, session: int, now: int) -> None:
         number = self.sessions.last_cl_ord_id + 1
         self.tape.submitted(session, number, 0)
         self._submit(number, Request(session, 0), inbound.cancel_session(self.sessions.by_number[session], number, now))
+
+    def announce(self, headline: str, text: str) -> None:
+        """News (B) for everybody who is logged on."""
+        for number, one in self.sessions.by_number.items():
+            if one.logged_on:
+                self.outbox.append(Outgoing(number, f"35=B\x01148={headline}\x0161=1\x0133=1\x0158={text}\x01"))
 
     def drain(self) -> None:
         """Sends what is in the outbox, unless another thread is at it: that one then sends this, too."""

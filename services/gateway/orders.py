@@ -17,7 +17,7 @@ from array import array
 from collections.abc import Callable
 
 from services.gateway.happened import Completed, Exec, Happened, Order, Refused, Request
-from services.gateway.instruments import Instruments
+from services.gateway.instruments import Instrument, Instruments
 from tapewire import messages as m
 
 DONE_KEPT = 1 << 18
@@ -42,9 +42,10 @@ class Orders:
 
     def __init__(self, shard: int, source: int) -> None:
         """`source`: the number of the gateway's own inbound ring."""
-        self.prefix, self.source = f"{shard}-", source
+        self.shard, self.prefix, self.source = shard, f"{shard}-", source
         self.instruments = Instruments()
         self.live: dict[int, Order] = {}
+        self.live_by_session: dict[int, int] = {}
         self.done: dict[int, Order] = {}
         self.by_text: dict[tuple[int, str], Order] = {}
         """By session and any ClOrdID that the order has had; done ones as long as they are kept."""
@@ -55,6 +56,9 @@ class Orders:
         """Of the gateway's own commands, the highest on the orders tape."""
         self.answered: list[int] = []
         """Command numbers of ours whose first event came since this was last cleared."""
+        self.changed: Instrument | None = None
+        """Whose status changed with the last record, if it is one that says so."""
+        self._definition: m.InstrumentDefinition | None = None
         self._asked = 0
         self._executed = array("Q")  # by match number from 1: the seq of its record
         self._command: m.Message | None = None
@@ -83,7 +87,7 @@ class Orders:
 
     def fold(self, record: m.Message) -> list[Happened]:
         """Takes the next record."""
-        self.seq = record.seq
+        self.seq, self.changed = record.seq, None
         fold = self._folds.get(record.TYPE)
         happened = fold(record) if fold is not None else []
         if self._asked and record.cause:
@@ -96,7 +100,10 @@ class Orders:
         return self.live.get(order_id) or self.done.get(order_id)
 
     def _on_instrument(self, record: m.Message) -> list[Happened]:
-        self.instruments.fold(record)
+        if isinstance(record, m.InstrumentDefinition):
+            self._definition = record  # the matcher may still refuse it
+        else:
+            self.changed = self.instruments.fold(record)
         return []
 
     def _on_command(self, record: m.Message) -> list[Happened]:
@@ -117,6 +124,7 @@ class Orders:
         echo = self._request.echo if self._request is not None else ""
         order = Order(c, e, instrument, echo)
         self.live[e.order_id] = order
+        self.live_by_session[order.session] = self.live_by_session.get(order.session, 0) + 1
         if order.session:
             self.by_text[order.session, order.cl_ord_id] = order
         return [Exec(order, "0", f"{self.prefix}{e.seq}", e.ts, order.cl_ord_id)]
@@ -236,6 +244,9 @@ class Orders:
 
     def _on_completed(self, e: m.CommandCompleted) -> list[Happened]:
         c = self._command
+        if self._definition is not None and self._definition.seq == e.cause:
+            self.changed = self.instruments.fold(self._definition)
+            self._definition = None
         if not isinstance(c, m.MassCancel) or c.seq != e.cause:
             return []
         return [self._completed(c, e.seq, e.ts, e.count, None)]
@@ -245,6 +256,7 @@ class Orders:
 
     def _end(self, order: Order) -> None:
         del self.live[order.order_id]
+        self.live_by_session[order.session] -= 1
         self._keep(order)
 
     def _keep(self, order: Order) -> None:

@@ -20,6 +20,8 @@ from tapewire.fix.message import SOH, fields_of
 
 RESEND_KEPT = 100_000
 """Messages of a session that can be asked for again; of older ones a ResendRequest gets a gap fill."""
+ABUSE_FACTOR = 10
+"""Times its limit in one interval: a session that sends more is logged out."""
 DAY_NS = 86_400 * 10**9
 ORDER_TYPES = frozenset("DFGq")
 """Types that become commands, under a ClOrdID of the client's."""
@@ -50,6 +52,8 @@ class Session:
     messages: int = 0
     """In the current interval of its throttle, which began at `interval_ns`."""
     interval_ns: int = 0
+    queued: deque[int] = field(default_factory=deque)
+    """Requests beyond it that wait for the next interval, by seq on the gateway's tape."""
     logons: int = 0
 
     def take_name(self, text: str, ts: int) -> bool:
@@ -64,11 +68,27 @@ class Session:
         return True
 
     def within_limit(self, ts: int) -> bool:
-        """Counts an application message; False if it is one too many in this interval."""
+        """Counts an application message; False if it is one too many in this interval, or others wait before it."""
+        if ts - self.interval_ns >= self.terms.interval * 1e9:
+            self.interval_ns, self.messages = ts, len(self.queued)
+        self.messages += 1
+        return self.messages <= self.terms.messages and not self.queued
+
+    def next_queued(self, ts: int) -> int:
+        """The request whose turn has come; 0: none. `ts`: UTC ns."""
+        if not self.queued:
+            return 0
         if ts - self.interval_ns >= self.terms.interval * 1e9:
             self.interval_ns, self.messages = ts, 0
+        if self.messages >= self.terms.messages:
+            return 0
         self.messages += 1
-        return self.messages <= self.terms.messages
+        return self.queued.popleft()
+
+    @property
+    def abuses(self) -> bool:
+        """Whether it goes on sending far beyond what it may."""
+        return self.messages > ABUSE_FACTOR * self.terms.messages
 
     def log_on(self, fields: dict[int, str]) -> None:
         """Takes what the client's Logon says about lost connections."""
@@ -90,6 +110,7 @@ class Sessions:
     """All sessions, by number, and the requests that the gateway owes an answer."""
 
     def __init__(self, terms: tuple[GatewaySession, ...]) -> None:
+        self.terms = terms
         self.by_number = {one.number: Session(one, cancels=one.cancel_on_disconnect) for one in terms}
         for session in self.by_number.values():
             session.grace_s = session.terms.cancel_grace

@@ -12,7 +12,9 @@ import threading
 import time
 from pathlib import Path
 
+from tapewire import messages as m
 from tapewire.fix.message import fields_of
+from tapewire.tape import TapeReader
 from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT, EngineProcess
 
 PRODUCERS = 'producers = [{ name = "operator", role = "operator" }, { name = "traders" }, { name = "gateway" }]'
@@ -81,6 +83,22 @@ class Exchange:
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(PATIENCE_S)
+
+    def order_ids(self, match_id: int) -> tuple[int, int]:
+        """Maker's and taker's order of a match, from the tape."""
+        for raw in TapeReader(str(self.engine.tape), limit="written"):
+            record = m.decode(raw)
+            if isinstance(record, m.OrderExecuted) and record.match_id == match_id:
+                return record.maker_order_id, record.taker_order_id
+        raise AssertionError(f"no match {match_id} on the tape")
+
+    def wait_for_record(self, kind: str) -> None:
+        """Until the orders tape has a record of that type."""
+        reader = TapeReader(str(self.engine.tape))
+        deadline = time.monotonic() + PATIENCE_S
+        while not reader.poll_type(m.MessageType[kind]):
+            assert time.monotonic() < deadline, f"no {kind} on the tape"
+            reader.wait(0.1)
 
     def client(self, comp_id: str, version: str = "FIX.4.4", *logon: str) -> Client:
         client = Client(self.port, version, comp_id, self.folder / f"store-{comp_id}", self.token, *logon)

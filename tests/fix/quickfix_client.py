@@ -73,6 +73,10 @@ def main() -> None:
         "DataDictionary": str(FOLDER / FILES[version][-1]),
     }.items():
         values.setString(key, value)
+    if version == "FIXT.1.1":
+        values.setString("DefaultApplVerID", "FIX.5.0SP2")
+        values.setString("TransportDataDictionary", str(FOLDER / FILES[version][0]))
+        values.setString("AppDataDictionary", str(FOLDER / FILES[version][1]))
     defaults.setString("ConnectionType", "initiator")
     defaults.setString("ReconnectInterval", "1")
     settings = fix.SessionSettings()
