@@ -1,0 +1,303 @@
+"""QuickFIX behind one face. The only module that knows of it.
+
+What its Python binding does, and what is done about it here:
+- An exception in a callback leaves a process that lives and answers nobody: each callback is wrapped, and a failure is
+  given to `on_failure`, which ends the process.
+- What a callback is given dies when it returns: everything is copied into our own types at once.
+- Its exceptions for refusals leak, 1.3 KB each: none is raised but RejectLogon, and that only to a Logon that did not
+  come by the front.
+- It resets SIGINT when it is imported, and binds 0.0.0.0 whatever it is told: see AllowedRemoteAddresses.
+- MemoryStore cannot be reached from Python, and never forgets what was sent in a process's life. It is filled by
+  sending, while nobody is connected, what the tape says was sent (RESEND_KEPT in session.py).
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NoReturn, Protocol
+
+from services.gateway.session import field_of
+from tapewire.config.gateway import Gateway, GatewaySession
+from tapewire.fix.auth import is_front
+from tapewire.fix.dictionary import FILES, FOLDER
+
+_sigint = signal.getsignal(signal.SIGINT)
+import quickfix as fix  # noqa: E402 - undone for SIGINT in the next line
+
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, _sigint)
+
+GROUPS: Final = ("\x01453=", "\x01268=", "\x01146=", "\x0133=", "\x018031=")
+"""Count fields of the groups we send: such a message is taken apart by the dictionary."""
+LOGON_TIMEOUT_S: Final = 10
+LOGOUT_TIMEOUT_S: Final = 2
+MAX_LATENCY_S: Final = 120
+
+
+class Handler(Protocol):
+    """What the gateway does with what the session layer tells. Called on QuickFIX's thread, one call at a time, but for
+    `sending`, which comes on the thread that sends."""
+
+    def logging_on(self, session: int, raw: bytes, expected: int, begins_anew: bool) -> tuple[int, int] | None:
+        """A Logon that came by the front, where the session layer expects number `expected`. Returns both numbers if
+        the session layer has lost them."""
+
+    def kept(self, session: int) -> Iterable[tuple[int, str]]:
+        """What was sent to a session and can be asked for again."""
+
+    def logged_on(self, session: int) -> None: ...
+
+    def logged_out(self, session: int, next_in: int, next_out: int) -> None: ...
+
+    def received(self, session: int, raw: bytes, admin: bool, next_in: int) -> None:
+        """A message in its turn."""
+
+    def more_fields(self, session: int, kind: str) -> list[tuple[int, str]]:
+        """Fields that our Logon (A) or Logout (5) has besides those of the session layer."""
+
+    def processed(self, session: int) -> int:
+        """LastMsgSeqNumProcessed (369)."""
+
+    def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
+        """A message that goes to the socket, or waits for the client, once this returns."""
+
+
+class _Application(fix.Application):  # type: ignore[misc]
+    """The callbacks. QuickFIX's threads run them; `SessionID`s are looked up by their text."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        numbers: dict[str, int],
+        dictionaries: dict[str, Any],
+        token: str,
+        on_failure: Callable[[BaseException], NoReturn],
+    ) -> None:
+        super().__init__()
+        self._dictionaries = dictionaries
+        self._restoring = ""
+        self._handler, self._numbers, self._token, self._fail = handler, numbers, token, on_failure
+
+    def onCreate(self, session_id: Any) -> None:
+        pass
+
+    def onLogon(self, session_id: Any) -> None:
+        try:
+            self._handler.logged_on(self._numbers[session_id.toString()])
+        except BaseException as error:  # noqa: BLE001 - ends the process
+            self._fail(error)
+
+    def onLogout(self, session_id: Any) -> None:
+        try:
+            session = fix.Session.lookupSession(session_id)
+            number = self._numbers[session_id.toString()]
+            self._handler.logged_out(number, session.getExpectedTargetNum(), session.getExpectedSenderNum())
+        except BaseException as error:  # noqa: BLE001 - ends the process
+            self._fail(error)
+
+    def fromApp(self, message: Any, session_id: Any) -> None:
+        try:
+            raw = message.toString().encode("utf-8", "surrogateescape")
+            number = self._numbers[session_id.toString()]
+            self._handler.received(number, raw, False, int(message.getHeader().getField(34)) + 1)
+        except BaseException as error:  # noqa: BLE001 - ends the process
+            self._fail(error)
+
+    def fromAdmin(self, message: Any, session_id: Any) -> None:
+        refusal = ""
+        try:
+            refusal = self._admin(message, session_id)
+        except BaseException as error:  # noqa: BLE001 - ends the process
+            self._fail(error)
+        if refusal:
+            raise fix.RejectLogon(refusal)
+
+    def _admin(self, message: Any, session_id: Any) -> str:
+        raw = message.toString().encode("utf-8", "surrogateescape")
+        number, header = self._numbers[session_id.toString()], message.getHeader()
+        kind, seq = header.getField(35), int(header.getField(34))
+        session = fix.Session.lookupSession(session_id)
+        expected = session.getExpectedTargetNum()
+        if kind == "4":
+            return self._take(number, raw, max(expected, int(message.getField(36))))
+        # A Logon, Logout or ResendRequest is acted upon even when what came before it is still missing.
+        if kind == "A":
+            if not message.isSetField(96) or not is_front(self._token, message.getField(96)):
+                return "this port is the front's alone"
+            # With 789, who is behind is sent what it lacks without asking. From a client that does not send it nothing
+            # would come: then the older way, ResendRequest, must be on.
+            session.setSendNextExpectedMsgSeqNum(message.isSetField(789))
+            anew = message.isSetField(141) and message.getField(141) == "Y"
+            found = self._handler.logging_on(number, raw, expected, anew)
+            if found is not None:
+                self.restore(session_id, *found, self._handler.kept(number))
+            return ""
+        return self._take(number, raw, expected + 1 if seq == expected else expected)
+
+    def _take(self, number: int, raw: bytes, next_in: int) -> str:
+        self._handler.received(number, raw, True, next_in)
+        return ""
+
+    def restore(self, session_id: Any, next_in: int, next_out: int, kept: Iterable[tuple[int, str]]) -> None:
+        """Puts a session that is not logged on where the tape says it stands. `kept`: messages by number, each byte a
+        character of latin-1."""
+        session = fix.Session.lookupSession(session_id)
+        dictionary = self._dictionaries[session_id.toString()]
+        for seq, raw in kept:
+            text = raw.encode("latin-1").decode("utf-8", "surrogateescape")
+            session.setNextSenderMsgSeqNum(seq)
+            self._restoring = field_of(raw, 52)
+            fix.Session.sendToTarget(parsed(text, dictionary), session_id)
+        self._restoring = ""
+        session.setNextSenderMsgSeqNum(next_out)
+        session.setNextTargetMsgSeqNum(next_in)
+
+    def toAdmin(self, message: Any, session_id: Any) -> None:
+        try:
+            number, header = self._numbers[session_id.toString()], message.getHeader()
+            kind = header.getField(35)
+            if kind in "A5":
+                for tag, value in self._handler.more_fields(number, kind):
+                    message.setField(fix.StringField(tag, value))
+            if not header.isSetField(43):
+                header.setField(fix.StringField(369, str(self._handler.processed(number))))
+                self._handler.sending(number, _latin(message.toString()), int(header.getField(34)), kind)
+        except BaseException as error:  # noqa: BLE001 - ends the process
+            self._fail(error)
+
+    def toApp(self, message: Any, session_id: Any) -> None:
+        try:
+            header = message.getHeader()
+            if self._restoring:
+                header.setField(fix.StringField(52, self._restoring))  # sent again it must say when it was sent first
+            elif not header.isSetField(43):  # sent again: it is on the tape
+                number = self._numbers[session_id.toString()]
+                header.setField(fix.StringField(369, str(self._handler.processed(number))))
+                raw = _latin(message.toString())
+                self._handler.sending(number, raw, int(header.getField(34)), header.getField(35))
+        except BaseException as error:  # noqa: BLE001 - ends the process
+            self._fail(error)
+
+
+def _latin(text: str) -> str:
+    """The binding takes bytes for UTF-8; ours are characters of latin-1, one each."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+class FixEngine:
+    """An acceptor with the sessions of the configuration. Numbers and messages are put into it before `start`."""
+
+    def __init__(
+        self, gateway: Gateway, handler: Handler, token: str, on_failure: Callable[[BaseException], NoReturn]
+    ) -> None:
+        settings = fix.SessionSettings()
+        settings.set(_defaults(gateway))
+        numbers: dict[str, int] = {}
+        self._ids: dict[int, Any] = {}
+        self._dictionaries: dict[int, Any] = {}
+        self._heads: dict[int, str] = {}
+        dictionaries: dict[str, Any] = {}
+        for one in gateway.sessions:
+            target = gateway.target_of(one)
+            session_id = fix.SessionID(one.version, target, one.comp_id)
+            settings.set(session_id, _session(gateway, one))
+            numbers[session_id.toString()] = one.number
+            self._ids[one.number] = session_id
+            self._heads[one.number] = f"8={one.version}\x019=0\x01"
+            dictionaries[session_id.toString()] = self._dictionaries[one.number] = fix.DataDictionary(
+                str(FOLDER / FILES[one.version][-1])
+            )
+        # All three must live as long as the acceptor: it keeps plain pointers.
+        self._application = _Application(handler, numbers, dictionaries, token, on_failure)
+        self._store, self._settings = fix.MemoryStoreFactory(), settings
+        self._acceptor = fix.SocketAcceptor(self._application, self._store, settings)
+
+    def restore(self, session: int, next_in: int, next_out: int, kept: Iterable[tuple[int, str]]) -> None:
+        """Puts a session where the tape says it stands. Before `start`."""
+        self._application.restore(self._ids[session], next_in, next_out, kept)
+
+    def start(self) -> None:
+        self._acceptor.start()
+
+    def stop(self) -> None:
+        """Logs out who is logged on, waits for their answers up to two seconds, and ends."""
+        self._acceptor.stop()
+
+    def send(self, session: int, body: str) -> None:
+        """Sends `35=…␁…`; if the client is not there, it gets it by resend. `Handler.sending` is called within."""
+        text = f"{self._heads[session]}{body}10=000\x01"
+        fix.Session.sendToTarget(parsed(text, self._dictionaries[session]), self._ids[session])
+
+    def is_logged_on(self, session: int) -> bool:
+        return bool(self._session(session).isLoggedOn())
+
+    def log_out(self, session: int, reason: str) -> None:
+        """Sends a Logout that says why, and ends the connection once it is answered or has waited long enough."""
+        self._session(session).logout(reason)
+
+    def allow_logon(self, session: int) -> None:
+        """After `log_out`: the client may come back."""
+        self._session(session).logon()
+
+    def numbers(self, session: int) -> tuple[int, int]:
+        """Expected next, given next."""
+        found = self._session(session)
+        return found.getExpectedTargetNum(), found.getExpectedSenderNum()
+
+    def _session(self, session: int) -> Any:
+        return fix.Session.lookupSession(self._ids[session])
+
+
+def parsed(text: str, dictionary: Any) -> Any:
+    """A message out of its text; groups stay groups."""
+    if any(group in text for group in GROUPS):
+        return fix.Message(text, dictionary, False)
+    return fix.Message(text, False)
+
+
+def _defaults(gateway: Gateway) -> Any:
+    values = fix.Dictionary()
+    for key, value in {
+        "ConnectionType": "acceptor",
+        "SocketAcceptPort": str(gateway.backend_port),
+        "SocketReuseAddress": "Y",
+        "SocketNodelay": "Y",
+        # Not known to every build: without it numbers are forgotten once a week, see `Handler.logging_on`.
+        "NonStopSession": "Y",
+        "StartDay": "sunday",
+        "StartTime": "00:00:00",
+        "EndDay": "sunday",
+        "EndTime": "00:00:00",
+        "LogonTimeout": str(LOGON_TIMEOUT_S),
+        "LogoutTimeout": str(LOGOUT_TIMEOUT_S),
+        "MaxLatency": str(MAX_LATENCY_S),
+        "AllowedRemoteAddresses": "127.0.0.1",
+        "UseDataDictionary": "Y",
+        "ValidateUserDefinedFields": "Y",
+        "ValidateFieldsOutOfOrder": "Y",
+        "ResetOnLogon": "N",
+        "ResetOnLogout": "N",
+        "ResetOnDisconnect": "N",
+    }.items():
+        values.setString(key, value)
+    return values
+
+
+def _session(gateway: Gateway, one: GatewaySession) -> Any:
+    values = fix.Dictionary()
+    files = [str(FOLDER / name) for name in FILES[one.version]]
+    keys = {
+        "ConnectionType": "acceptor",
+        "HeartBtInt": "30",
+        "TimestampPrecision": "3" if one.version == "FIX.4.2" else "6",
+        "PersistMessages": "N" if one.kind == "market-data" else "Y",
+    }
+    if one.version == "FIXT.1.1":
+        keys |= {"TransportDataDictionary": files[0], "AppDataDictionary": files[1], "DefaultApplVerID": "FIX.5.0SP2"}
+    else:
+        keys["DataDictionary"] = files[0]
+    for key, value in keys.items():
+        values.setString(key, value)
+    return values

@@ -1,0 +1,109 @@
+"""The gateway is killed while clients trade: what they end with is what the tape says, once each."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tapewire import messages as m
+from tapewire.tape import TapeReader
+from tests.engine_process import PATIENCE_S
+from tests.fix.processes import Client, Exchange, order, skip_reason
+
+pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Iterator[Exchange]:
+    made = Exchange(tmp_path)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+def positions_on_tape(tape: Path) -> dict[int, int]:
+    """By account: what its executions sum up to."""
+    found: dict[int, int] = {1: 0, 2: 0}
+    for raw in TapeReader(str(tape), limit="written"):
+        record = m.decode(raw)
+        if isinstance(record, m.OrderExecuted):
+            sign = 1 if record.taker_side == m.Side.buy else -1
+            found[record.taker_account] += sign * record.qty
+            found[record.maker_account] -= sign * record.qty
+    return found
+
+
+def position(client: Client) -> int:
+    fills = [message for message in client.messages if message.get(150) == "F"]
+    return sum(int(fill[32]) * (1 if fill[54] == "1" else -1) for fill in fills)
+
+
+def open_names(client: Client, names: list[str]) -> list[str]:
+    """Orders that have not ended, as far as the client knows."""
+    ended = {message[11] for message in client.messages if message.get(39) in ("2", "4", "8")}
+    return [name for name in names if name not in ended]
+
+
+def check(client: Client, names: list[str]) -> None:
+    ids = [message[17] for message in client.messages if message[35] == "8"]
+    assert len(ids) == len(set(ids)), "an ExecID came twice"
+    taken = [message[11] for message in client.messages if message.get(150) == "0"]
+    assert taken == names, "each order is taken once, in the order it was sent"
+    cum: dict[str, int] = {}
+    for message in client.messages:
+        if message.get(150) == "F":
+            cum[message[11]] = cum.get(message[11], 0) + int(message[32])
+            assert int(message[14]) == cum[message[11]], "a fill is missing or came twice"
+
+
+def trade(exchange: Exchange, kills: int, seed: int) -> None:
+    rng = random.Random(seed)
+    alice, bob = exchange.client("ALICE"), exchange.client("BOB")
+    alice.wait_for("logon")
+    bob.wait_for("logon")
+    names: dict[Client, list[str]] = {alice: [], bob: []}
+    for round_ in range(kills + 1):
+        killed_at = time.monotonic() + rng.uniform(0.05, 0.4)
+        while time.monotonic() < killed_at:
+            for client, side in ((alice, "1"), (bob, "2")):
+                name = f"{round_}-{len(names[client])}"
+                names[client].append(name)
+                client.send(order(name, side, "100.00", rng.randint(1, 20)))
+            time.sleep(rng.choice((0, 0.001, 0.01)))
+        if round_ < kills:
+            exchange.end_gateway()
+            exchange.start_gateway()
+    # What is left on one side of the book goes with one order of the other client.
+    deadline = time.monotonic() + PATIENCE_S
+    last = 0.0
+    while any(open_names(client, names[client]) for client in names):
+        for client in (alice, bob):
+            while client.poll():
+                pass
+        if time.monotonic() - last > 1.0:
+            last = time.monotonic()
+            for client, side, price in ((alice, "1", "100.00"), (bob, "2", "100.00")):
+                name = f"end-{len(names[client])}"
+                names[client].append(name)
+                client.send(order(name, side, price, 10_000).replace("59=1", "59=3"))
+        assert time.monotonic() < deadline, [open_names(client, names[client])[:9] for client in names]
+        time.sleep(0.01)
+    for client in (alice, bob):
+        check(client, names[client])
+    assert {1: position(alice), 2: position(bob)} == positions_on_tape(exchange.engine.tape)
+    assert position(alice) == -position(bob) != 0
+
+
+def test_a_gateway_that_is_killed_loses_nothing_and_repeats_nothing(exchange: Exchange) -> None:
+    trade(exchange, kills=1, seed=4)
+
+
+@pytest.mark.slow
+def test_ten_kills(exchange: Exchange) -> None:
+    trade(exchange, kills=10, seed=11)
