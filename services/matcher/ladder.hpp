@@ -69,18 +69,6 @@ struct Ladder {
         if (key == best_key) next_best(store);
     }
 
-    // Brings the window's entry for `key` closer.
-    TAPEWIRE_PREFETCHES void prefetch(int64_t key) const {
-        const uint64_t i = uint64_t(key) - uint64_t(base_);
-        if (i < size_) __builtin_prefetch(&slots_[i]);
-    }
-
-    // Without touching memory that is not here yet: the level of `key` if it lies in the window, else 0.
-    uint32_t peek(int64_t key) const {
-        const uint64_t i = uint64_t(key) - uint64_t(base_);
-        return i < size_ ? slots_[i] : 0;
-    }
-
     // f(level) from the best down, until it returns false.
     template <class F>
     void each(const Store& store, F&& f) const {

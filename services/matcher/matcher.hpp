@@ -303,9 +303,9 @@ class Matcher {
     bool restore_book(wire::WordReader& r);
     bool restore_rules(wire::WordReader& r, Book& b);
     bool restore_ladder(wire::WordReader& r, Book& b, RestoredPlace place, unsigned side);
-    bool restore_order(wire::WordReader& r, Book& b, Restored&& into);
+    uint32_t restore_order(wire::WordReader& r, Book& b, Restored&& into);
     bool plausible(const Book& b, const Restored& in) const;
-    bool stand(Book& b, const Restored& in);
+    uint32_t stand(Book& b, const Restored& in);
     bool consistent(const Book& b) const;
     struct Census;
     void check_book(const Book& b, bool deep, Census& seen) const;
@@ -330,7 +330,6 @@ class Matcher {
         int64_t price, qty;  // as it stands; qty 0: busted
     };
     std::map<uint64_t, Amended> amended_;  // by match id
-    uint32_t last_restored_ = 0;  // slot
     std::vector<uint32_t> scratch_, touched_, elected_;
 };
 
