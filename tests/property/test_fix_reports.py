@@ -64,6 +64,7 @@ def told(market: NaiveMarket, version: str) -> tuple[Orders, list[bytes]]:
         if isinstance(record, m.NewOrder):
             # The flow uses an OrderID twice now and then; the engine, which gives them, never does.
             again = record.seq if record.order_id in ids else 0
+        elif isinstance(record, m.OrderAccepted):
             ids.add(record.order_id)
         if again and again in (record.seq, record.cause):
             continue
