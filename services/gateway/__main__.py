@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -22,7 +23,7 @@ from tapewire import config as configuration
 from tapewire import lifecycle
 from tapewire.config import Gateway as GatewaySettings
 from tapewire.errors import RingError
-from tapewire.fix.auth import make_front_token
+from tapewire.fix.auth import is_front, make_front_token
 from tapewire.histogram import StatsPage
 from tapewire.logs import configure
 from tapewire.ring import Doorbell, RingProducer
@@ -110,7 +111,7 @@ def main(path: Path | None, name: str) -> None:
             sys.stderr.flush()
             os._exit(FAILED)
 
-        engine = FixEngine(own, gateway, make_front_token(folders.front_token), fail)
+        engine = FixEngine(own, gateway, partial(is_front, make_front_token(folders.front_token)), fail)
         for number, one in sessions.by_number.items():
             engine.restore(number, one.next_in, one.next_out, one.kept)
         gateway.sender = engine

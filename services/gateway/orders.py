@@ -20,6 +20,8 @@ from services.gateway.happened import Completed, Exec, Happened, Order, Refused,
 from services.gateway.instruments import Instrument, Instruments
 from tapewire import messages as m
 
+TRADE = 5
+"""Numbers kept of each match."""
 DONE_KEPT = 1 << 18
 """Orders that are done and still known: for status requests, and for busts."""
 
@@ -60,7 +62,7 @@ class Orders:
         """Whose status changed with the last record, if it is one that says so."""
         self._definition: m.InstrumentDefinition | None = None
         self._asked = 0
-        self._executed = array("Q")  # by match number from 1: the seq of its record
+        self._trades = array("q")  # by match number from 1: seq, maker's and taker's order, price, qty as they stand
         self._command: m.Message | None = None
         self._request: Request | None = None
         self._repeated = False
@@ -144,9 +146,8 @@ class Orders:
         return [happened]
 
     def _on_executed(self, e: m.OrderExecuted) -> list[Happened]:
-        while len(self._executed) < e.match_id:
-            self._executed.append(0)
-        self._executed[e.match_id - 1] = e.seq
+        assert len(self._trades) == TRADE * (e.match_id - 1), f"record {e.seq}: match {e.match_id} is not the next"
+        self._trades.extend((e.seq, e.maker_order_id, e.taker_order_id, e.price, e.qty))
         happened: list[Happened] = []
         sides = (("m", e.maker_order_id, e.maker_leaves_qty), ("t", e.taker_order_id, e.taker_leaves_qty))
         for side, order_id, leaves in sides:
@@ -211,23 +212,25 @@ class Orders:
     def _on_amended(self, e: m.TradeBusted | m.TradeCorrected) -> list[Happened]:
         """A bust or a correction: quantities of the market stay, what was filled changes."""
         happened: list[Happened] = []
-        seq = self._executed[e.match_id - 1]
-        for side, order_id in (("m", e.maker_order_id), ("t", e.taker_order_id)):
+        # Whose trade it was, and how it stood, says its record, not what the operator named: no core checks that.
+        at = TRADE * (e.match_id - 1)
+        seq, maker, taker, old_price, old_qty = self._trades[at : at + TRADE]
+        bust = isinstance(e, m.TradeBusted)
+        price, qty = (0, 0) if bust else (e.price, e.qty)
+        self._trades[at + 3], self._trades[at + 4] = price, qty
+        for side, order_id in (("m", maker), ("t", taker)):
             order = self.order(order_id)
             if order is None:
                 continue  # done so long ago that it was let go
-            if isinstance(e, m.TradeBusted):
-                order.cum, order.cost = order.cum - e.qty, order.cost - e.price * e.qty
-                report = Exec(order, "H", f"{self.prefix}{e.seq}-{side}", e.ts, order.cl_ord_id)
-            else:
-                order.cum += e.qty - e.old_qty
-                order.cost += e.price * e.qty - e.old_price * e.old_qty
-                report = Exec(order, "G", f"{self.prefix}{e.seq}-{side}", e.ts, order.cl_ord_id)
+            order.cum += qty - old_qty
+            order.cost += price * qty - old_price * old_qty
+            report = Exec(order, "H" if bust else "G", f"{self.prefix}{e.seq}-{side}", e.ts, order.cl_ord_id)
             if order.leaves:
                 order.status = "1" if order.cum else "0"
             elif order.status == "2":
                 order.status = "2" if order.cum >= order.qty else "4"
-            report.last_px, report.last_qty, report.match_id = e.price, e.qty, e.match_id
+            report.last_px, report.last_qty = (old_price, old_qty) if bust else (price, qty)
+            report.match_id = e.match_id
             report.ref = f"{self.prefix}{seq}-{side}"
             happened.append(report)
         return happened

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
 
 from services.gateway.session import field_of
 from tapewire.config.gateway import Gateway, GatewaySession
-from tapewire.fix.auth import is_front
 from tapewire.fix.dictionary import FILES, FOLDER
 
 _sigint = signal.getsignal(signal.SIGINT)
@@ -29,6 +29,7 @@ import quickfix as fix  # noqa: E402 - undone for SIGINT in the next line
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, _sigint)
 
+NO_SETTINGS: Final[Mapping[str, str]] = {}
 GROUPS: Final = ("\x01453=", "\x01268=", "\x01146=", "\x0133=", "\x018031=")
 """Count fields of the groups we send: such a message is taken apart by the dictionary."""
 LOGON_TIMEOUT_S: Final = 10
@@ -58,7 +59,7 @@ class Handler(Protocol):
         """Fields that our Logon (A) or Logout (5) has besides those of the session layer."""
 
     def processed(self, session: int) -> int:
-        """LastMsgSeqNumProcessed (369)."""
+        """LastMsgSeqNumProcessed (369); 0: left out."""
 
     def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
         """A message that goes to the socket, or waits for the client, once this returns."""
@@ -72,13 +73,13 @@ class _Application(fix.Application):  # type: ignore[misc]
         handler: Handler,
         numbers: dict[str, int],
         dictionaries: dict[str, Any],
-        token: str,
+        admits: Callable[[str], bool],
         on_failure: Callable[[BaseException], NoReturn],
     ) -> None:
         super().__init__()
         self._dictionaries = dictionaries
         self._restoring = ""
-        self._handler, self._numbers, self._token, self._fail = handler, numbers, token, on_failure
+        self._handler, self._numbers, self._admits, self._fail = handler, numbers, admits, on_failure
 
     def onCreate(self, session_id: Any) -> None:
         pass
@@ -124,7 +125,7 @@ class _Application(fix.Application):  # type: ignore[misc]
             return self._take(number, raw, max(expected, int(message.getField(36))))
         # A Logon, Logout or ResendRequest is acted upon even when what came before it is still missing.
         if kind == "A":
-            if not message.isSetField(96) or not is_front(self._token, message.getField(96)):
+            if not self._admits(message.getField(96) if message.isSetField(96) else ""):
                 return "this port is the front's alone"
             # With 789, who is behind is sent what it lacks without asking. From a client that does not send it nothing
             # would come: then the older way, ResendRequest, must be on.
@@ -162,10 +163,14 @@ class _Application(fix.Application):  # type: ignore[misc]
                 for tag, value in self._handler.more_fields(number, kind):
                     message.setField(fix.StringField(tag, value))
             if not header.isSetField(43):
-                header.setField(fix.StringField(369, str(self._handler.processed(number))))
+                self._stamp(header, number)
                 self._handler.sending(number, _latin(message.toString()), int(header.getField(34)), kind)
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
+
+    def _stamp(self, header: Any, number: int) -> None:
+        if processed := self._handler.processed(number):
+            header.setField(fix.StringField(369, str(processed)))
 
     def toApp(self, message: Any, session_id: Any) -> None:
         try:
@@ -174,7 +179,7 @@ class _Application(fix.Application):  # type: ignore[misc]
                 header.setField(fix.StringField(52, self._restoring))  # sent again it must say when it was sent first
             elif not header.isSetField(43):  # sent again: it is on the tape
                 number = self._numbers[session_id.toString()]
-                header.setField(fix.StringField(369, str(self._handler.processed(number))))
+                self._stamp(header, number)
                 raw = _latin(message.toString())
                 self._handler.sending(number, raw, int(header.getField(34)), header.getField(35))
         except BaseException as error:  # noqa: BLE001 - ends the process
@@ -190,27 +195,36 @@ class FixEngine:
     """An acceptor with the sessions of the configuration. Numbers and messages are put into it before `start`."""
 
     def __init__(
-        self, gateway: Gateway, handler: Handler, token: str, on_failure: Callable[[BaseException], NoReturn]
+        self,
+        gateway: Gateway,
+        handler: Handler,
+        admits: Callable[[str], bool],
+        on_failure: Callable[[BaseException], NoReturn],
+        *,
+        dictionaries: Path = FOLDER,
+        more: Mapping[str, str] = NO_SETTINGS,
     ) -> None:
+        """`admits`: whether 96 of a Logon is what the front puts there. `dictionaries`: a folder of the same names as
+        ours; `more`: settings of QuickFIX that win over ours. Both for certification by others' rules."""
         settings = fix.SessionSettings()
         settings.set(_defaults(gateway))
         numbers: dict[str, int] = {}
         self._ids: dict[int, Any] = {}
         self._dictionaries: dict[int, Any] = {}
         self._heads: dict[int, str] = {}
-        dictionaries: dict[str, Any] = {}
+        parsers: dict[str, Any] = {}
         for one in gateway.sessions:
             target = gateway.target_of(one)
             session_id = fix.SessionID(one.version, target, one.comp_id)
-            settings.set(session_id, _session(gateway, one))
+            settings.set(session_id, _session(one, dictionaries, more))
             numbers[session_id.toString()] = one.number
             self._ids[one.number] = session_id
             self._heads[one.number] = f"8={one.version}\x019=0\x01"
-            dictionaries[session_id.toString()] = self._dictionaries[one.number] = fix.DataDictionary(
-                str(FOLDER / FILES[one.version][-1])
+            parsers[session_id.toString()] = self._dictionaries[one.number] = fix.DataDictionary(
+                str(dictionaries / FILES[one.version][-1])
             )
         # All three must live as long as the acceptor: it keeps plain pointers.
-        self._application = _Application(handler, numbers, dictionaries, token, on_failure)
+        self._application = _Application(handler, numbers, parsers, admits, on_failure)
         self._store, self._settings = fix.MemoryStoreFactory(), settings
         self._acceptor = fix.SocketAcceptor(self._application, self._store, settings)
 
@@ -285,9 +299,9 @@ def _defaults(gateway: Gateway) -> Any:
     return values
 
 
-def _session(gateway: Gateway, one: GatewaySession) -> Any:
+def _session(one: GatewaySession, dictionaries: Path, more: Mapping[str, str]) -> Any:
     values = fix.Dictionary()
-    files = [str(FOLDER / name) for name in FILES[one.version]]
+    files = [str(dictionaries / name) for name in FILES[one.version]]
     keys = {
         "ConnectionType": "acceptor",
         "HeartBtInt": "30",
@@ -298,6 +312,6 @@ def _session(gateway: Gateway, one: GatewaySession) -> Any:
         keys |= {"TransportDataDictionary": files[0], "AppDataDictionary": files[1], "DefaultApplVerID": "FIX.5.0SP2"}
     else:
         keys["DataDictionary"] = files[0]
-    for key, value in keys.items():
+    for key, value in (keys | dict(more)).items():
         values.setString(key, value)
     return values

@@ -79,6 +79,8 @@ def trade(exchange: Exchange, kills: int, seed: int) -> None:
         if round_ < kills:
             exchange.end_gateway()
             exchange.start_gateway()
+            for client in names:
+                client.wait_for("logon", round_ + 2)
     # What is left on one side of the book goes with one order of the other client.
     deadline = time.monotonic() + PATIENCE_S
     last = 0.0
@@ -107,3 +109,21 @@ def test_a_gateway_that_is_killed_loses_nothing_and_repeats_nothing(exchange: Ex
 @pytest.mark.slow
 def test_ten_kills(exchange: Exchange) -> None:
     trade(exchange, kills=10, seed=11)
+
+
+def test_reports_of_a_gateway_that_was_killed_reach_a_client_that_was_away(exchange: Exchange) -> None:
+    alice, bob = exchange.client("ALICE"), exchange.client("BOB")
+    alice.wait_for("logon")
+    bob.wait_for("logon")
+    alice.send(order("a1", "1", "100.00"))
+    placed = alice.next(t150="0", t11="a1")
+    alice.close()
+    for at in range(3):
+        bob.send(order(f"b{at}", "2", "100.00", 2, "453=1|448=DESK|447=D|452=24|"))
+        bob.next(t150="0")
+        bob.next(t150="F", t39="2", t448="DESK")
+    exchange.end_gateway()
+    exchange.start_gateway()
+    back = exchange.client("ALICE")
+    for at in range(3):
+        back.next(t150="F", t11="a1", t37=placed[37], t14=str(2 * (at + 1)), t43="Y")
