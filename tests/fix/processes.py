@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import queue
+import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tapewire import messages as m
@@ -40,9 +42,11 @@ Fields = dict[int, str]
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """Below the ports that the system gives to outgoing connections: one of those may be taken again before it is used."""
+    while True:
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("", port := random.randrange(15_000, 30_000)))
+            return port
 
 
 class Exchange:
