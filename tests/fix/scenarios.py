@@ -86,6 +86,8 @@ def play(path: Path, port: int) -> None:
     try:
         for kind, name, text in steps(path):
             if kind == "i" and text == "CONNECT":
+                if name in wires:
+                    wires[name].socket.close()
                 wires[name] = Wire(port)
             elif kind == "i":
                 wires[name].socket.close()
