@@ -7,6 +7,7 @@ import select
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -149,7 +150,7 @@ def test_refusals_are_honest_and_take_the_same_time(tmp_path: Path) -> None:
             assert found.startswith(text)
             times.append(took)
         assert min(times) >= 0.3
-        assert max(times) < 0.5, times
+        assert max(times) - min(times) < 0.2, times
 
 
 def test_a_replayed_logon_is_refused(tmp_path: Path) -> None:
@@ -400,12 +401,16 @@ def test_a_flood_of_passwords_does_not_pile_up(tmp_path: Path) -> None:
         ExitStack() as stack,
     ):
         guess = Login("PW", "TAPEWIRE", "u", "password", b"y")
+        hashed = threading.Event()
+        front.front._slow.submit(hashed.wait)  # a password that takes its time, so that the others wait
         socks = [stack.enter_context(front.socket()) for _ in range(60)]
         for n, sock in enumerate(socks):
             sock.sendall(guess.logon(n + 1, time.time_ns()))
+        until(lambda: front.counts.get("busy") == 60 - 16)
+        hashed.set()
         texts = [parse(answer(sock))[58] for sock in socks]
         busy = sum(text.startswith("Logon refused: too many at once") for text in texts)
-        assert busy == front.counts["busy"] > 20
+        assert busy == 60 - 16
         assert busy + front.counts["wrong"] == 60
 
 

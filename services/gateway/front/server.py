@@ -156,6 +156,7 @@ class Front:
         elif verdict.credential.slow and self._checking >= MOST_CHECKING:
             self._refuse(client, logon, self.admission.busy(), arrived)
         elif verdict.credential.slow:
+            self._checking += 1  # here, and not when the task first runs: a burst is one turn of the loop
             self._spawn(self._judge_slowly(client, logon, verdict, now, arrived))
         else:
             self._conclude(client, logon, verdict, now, arrived, verdict.credential.proves(logon))
@@ -163,7 +164,6 @@ class Front:
     async def _judge_slowly(
         self, client: Client, logon: Message, candidate: Candidate, now: int, arrived: float
     ) -> None:
-        self._checking += 1
         try:
             proven = await asyncio.get_running_loop().run_in_executor(self._slow, candidate.credential.proves, logon)
         finally:
