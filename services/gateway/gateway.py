@@ -100,6 +100,7 @@ class Gateway:
         self._ring, self._backlog = ring, deque[bytes]()
         self._sending = threading.Lock()
         self._current: Outgoing | None = None
+        self._sends = 0  # the thread that empties the outbox
         self._waiting: dict[tuple[int, str], list[int]] = {}
         self._pending: dict[int, tuple[int, str]] = {}
 
@@ -162,7 +163,7 @@ class Gateway:
 
     def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
         out = self._current
-        if out is None or out.session != session or not out.body.startswith(f"35={kind}\x01"):
+        if out is None or self._sends != threading.get_ident() or not out.body.startswith(f"35={kind}\x01"):
             out = Outgoing(session, "")  # the session layer's own
         with self.lock:
             one = self.sessions.by_number[session]
@@ -174,16 +175,21 @@ class Gateway:
                 one.kept.append((seq, kept))
             self.sessions.open.pop(out.answers, None)
 
-    def received(self, session: int, raw: bytes, admin: bool, next_in: int) -> None:
+    def administered(self, session: int, raw: bytes, next_in: int) -> None:
+        message = fields_of(raw)
+        with self.lock:
+            self.sessions.by_number[session].next_in = next_in
+            text = raw.decode("latin-1")
+            self.tape.received(session, message.seq, next_in, 0, message.type, text, self.clock())
+
+    def received(self, session: int, raw: bytes) -> None:
         now = self.clock()
         message = fields_of(raw)
+        next_in = message.seq + 1
         with self.lock:
             one = self.sessions.by_number[session]
             one.next_in = next_in
             text = raw.decode("latin-1")
-            if admin:
-                self.tape.received(session, message.seq, next_in, 0, message.type, text, now)
-                return
             repeated = message.type in ORDER_TYPES and not one.take_name(field_of(text, 11), now)
             asked = Open(session, text, repeated)
             if message.type != "XLQ" and not one.within_limit(now):
@@ -418,6 +424,7 @@ class Gateway:
         outbox, sender = self.outbox, self.sender
         while outbox and sender is not None and self._sending.acquire(blocking=False):
             try:
+                self._sends = threading.get_ident()
                 while outbox:
                     out = self._current = outbox.popleft()
                     sender.send(out.session, out.body)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
 
-from services.gateway.session import field_of
+from services.gateway.session import RESEND_KEPT, field_of
 from tapewire.config.gateway import Gateway, GatewaySession
 from tapewire.fix.dictionary import FILES, FOLDER
 
@@ -52,8 +52,11 @@ class Handler(Protocol):
 
     def logged_out(self, session: int, next_in: int, next_out: int) -> None: ...
 
-    def received(self, session: int, raw: bytes, admin: bool, next_in: int) -> None:
-        """A message in its turn."""
+    def received(self, session: int, raw: bytes) -> None:
+        """An application message in its turn."""
+
+    def administered(self, session: int, raw: bytes, next_in: int) -> None:
+        """A message of the session itself, and the number expected after it."""
 
     def more_fields(self, session: int, kind: str) -> list[tuple[int, str]]:
         """Fields that our Logon (A) or Logout (5) has besides those of the session layer."""
@@ -102,7 +105,7 @@ class _Application(fix.Application):  # type: ignore[misc]
         try:
             raw = message.toString().encode("utf-8", "surrogateescape")
             number = self._numbers[session_id.toString()]
-            self._handler.received(number, raw, False, int(message.getHeader().getField(34)) + 1)
+            self._handler.received(number, raw)
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
 
@@ -138,24 +141,38 @@ class _Application(fix.Application):  # type: ignore[misc]
         return self._take(number, raw, expected + 1 if seq == expected else expected)
 
     def _take(self, number: int, raw: bytes, next_in: int) -> str:
-        self._handler.received(number, raw, True, next_in)
+        self._handler.administered(number, raw, next_in)
         return ""
 
     def restore(self, session_id: Any, next_in: int, next_out: int, kept: Iterable[tuple[int, str]]) -> None:
         """Puts a session that is not logged on where the tape says it stands. `kept`: messages by number, each byte a
         character of latin-1."""
         session = fix.Session.lookupSession(session_id)
-        dictionary = self._dictionaries[session_id.toString()]
+        dictionary, put = self._dictionaries[session_id.toString()], 0
         for seq, raw in kept:
-            text = raw.encode("latin-1").decode("utf-8", "surrogateescape")
+            self._put_heartbeats(session, session_id, put + 1, seq)
             session.setNextSenderMsgSeqNum(seq)
             self._restoring = field_of(raw, 52)
+            text = raw.encode("latin-1").decode("utf-8", "surrogateescape")
             fix.Session.sendToTarget(parsed(text, dictionary), session_id)
+            put = seq
+        if put:
+            self._put_heartbeats(session, session_id, put + 1, next_out)
         self._restoring = ""
         session.setNextSenderMsgSeqNum(next_out)
         session.setNextTargetMsgSeqNum(next_in)
 
+    def _put_heartbeats(self, session: Any, session_id: Any, first: int, end: int) -> None:
+        """Stands in for session messages: asked for numbers from one on that the store lacks, it finds none at all."""
+        begin, first = session_id.getBeginString().getString(), max(first, end - RESEND_KEPT)
+        for seq in range(first, end):
+            session.setNextSenderMsgSeqNum(seq)
+            self._restoring = "heartbeat"
+            fix.Session.sendToTarget(fix.Message(f"8={begin}\x019=5\x0135=0\x0110=000\x01", False), session_id)
+
     def toAdmin(self, message: Any, session_id: Any) -> None:
+        if self._restoring:
+            return
         try:
             number, header = self._numbers[session_id.toString()], message.getHeader()
             kind = header.getField(35)
@@ -163,25 +180,22 @@ class _Application(fix.Application):  # type: ignore[misc]
                 for tag, value in self._handler.more_fields(number, kind):
                     message.setField(fix.StringField(tag, value))
             if not header.isSetField(43):
-                self._stamp(header, number)
+                if processed := self._handler.processed(number):
+                    header.setField(fix.StringField(369, str(processed)))
                 self._handler.sending(number, _latin(message.toString()), int(header.getField(34)), kind)
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
 
-    def _stamp(self, header: Any, number: int) -> None:
-        if processed := self._handler.processed(number):
-            header.setField(fix.StringField(369, str(processed)))
-
     def toApp(self, message: Any, session_id: Any) -> None:
         try:
-            header = message.getHeader()
             if self._restoring:
-                header.setField(fix.StringField(52, self._restoring))  # sent again it must say when it was sent first
-            elif not header.isSetField(43):  # sent again: it is on the tape
-                number = self._numbers[session_id.toString()]
-                self._stamp(header, number)
-                raw = _latin(message.toString())
-                self._handler.sending(number, raw, int(header.getField(34)), header.getField(35))
+                # Sent again it must say when it was sent first.
+                message.getHeader().setField(fix.StringField(52, self._restoring))
+                return
+            raw = _latin(message.toString())
+            _, _, kind, seq, rest = raw.split("\x01", 4)
+            if not rest.startswith("43=Y"):  # sent again: it is on the tape
+                self._handler.sending(self._numbers[session_id.toString()], raw, int(seq[3:]), kind[3:])
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
 
@@ -224,6 +238,7 @@ class FixEngine:
                 str(dictionaries / FILES[one.version][-1])
             )
         # All three must live as long as the acceptor: it keeps plain pointers.
+        self._handler = handler
         self._application = _Application(handler, numbers, parsers, admits, on_failure)
         self._store, self._settings = fix.MemoryStoreFactory(), settings
         self._acceptor = fix.SocketAcceptor(self._application, self._store, settings)
@@ -241,7 +256,10 @@ class FixEngine:
 
     def send(self, session: int, body: str) -> None:
         """Sends `35=…␁…`; if the client is not there, it gets it by resend. `Handler.sending` is called within."""
-        text = f"{self._heads[session]}{body}10=000\x01"
+        kind, _, rest = body.partition("\x01")
+        processed = self._handler.processed(session)
+        last = f"369={processed}\x01" if processed else ""
+        text = f"{self._heads[session]}{kind}\x01{last}{rest}10=000\x01"
         fix.Session.sendToTarget(parsed(text, self._dictionaries[session]), self._ids[session])
 
     def is_logged_on(self, session: int) -> bool:

@@ -48,9 +48,10 @@ class Echo:
     def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
         pass
 
-    def received(self, session: int, raw: bytes, admin: bool, next_in: int) -> None:
-        if admin:
-            return
+    def administered(self, session: int, raw: bytes, next_in: int) -> None:
+        pass
+
+    def received(self, session: int, raw: bytes) -> None:
         message = fields_of(raw)
         if message.type not in ECHOED:
             body = f"35=j\x0145={message.seq}\x0158=Unsupported Message Type\x01372={message.type}\x01380=3\x01"

@@ -87,6 +87,8 @@ def play(path: Path, port: int) -> None:
     try:
         for kind, name, text in steps(path):
             if kind == "i" and text == "CONNECT":
+                if name in wires:
+                    wires[name].socket.close()
                 wires[name] = Wire(port)
                 opened.append(wires[name])
             elif kind == "i":

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from services.gateway.tape import GatewayTape
 from tapewire import messages as m
-from tapewire.tape import TapeReader
+from tapewire.fix.auth import front_token
+from tapewire.fix.message import fields_of, frame
+from tapewire.tape import TapeReader, TapeWriter
 from tests.engine_process import PATIENCE_S
 from tests.fix.processes import Client, Exchange, order, skip_reason
+from tests.fix.scenarios import Wire, filled
 
 pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")
 
@@ -125,5 +129,38 @@ def test_reports_of_a_gateway_that_was_killed_reach_a_client_that_was_away(excha
     exchange.end_gateway()
     exchange.start_gateway()
     back = exchange.client("ALICE")
-    for at in range(3):
-        back.next(t150="F", t11="a1", t37=placed[37], t14=str(2 * (at + 1)), t43="Y")
+    while len(fills := [message for message in back.messages if message[150] == "F"]) < 3:
+        assert back.poll(PATIENCE_S), "a report is missing"
+    told = [(fill[37], fill[11], fill[14], fill[43]) for fill in fills]
+    assert told == [(placed[37], "a1", cum, "Y") for cum in ("2", "4", "6")]
+
+
+def test_what_is_asked_for_from_a_session_message_on_comes_all_the_same(tmp_path: Path) -> None:
+    exchange = Exchange(tmp_path)
+    try:
+        exchange.engine.start()
+        tape = exchange.engine.folders.tape("fix.gateway")
+        report = frame("FIX.4.4", "35=8\x0134=3\x0149=TAPEWIRE\x0152=20261121-12:00:00.000000\x0156=ALICE\x0111=a\x01")
+        with TapeWriter(str(tape), tape.name, durability="memory") as writer:
+            own = GatewayTape(writer, time.time_ns)
+            own.changed(1, m.FixSessionState.known, 1, 1)
+            for seq, kind, raw in ((1, "A", ""), (2, "0", ""), (3, "8", report.decode()), (4, "0", "")):
+                own.sent(1, seq, 0, 0, 0, kind, raw)
+        exchange.start_gateway()
+        wire = Wire(exchange.port)
+        token = front_token(exchange.token)
+        head = "49=ALICE\x0152=<TIME>\x0156=TAPEWIRE"
+        logon = f"8=FIX.4.4\x0135=A\x0134=1\x01{head}\x0195={len(token)}\x0196={token}\x0198=0\x01108=30\x01"
+        wire.socket.sendall(filled(logon))
+        assert "\x0135=A\x0134=5\x01" in wire.message()
+        wire.socket.sendall(filled(f"8=FIX.4.4\x0135=2\x0134=2\x01{head}\x017=2\x0116=0\x01"))
+        came = [fields_of(wire.message().encode()).fields for _ in range(3)]
+        wire.socket.close()
+        assert [(one[35], one[34], one[43], one.get(36)) for one in came] == [
+            ("4", "2", "Y", "3"),
+            ("8", "3", "Y", None),
+            ("4", "4", "Y", "6"),
+        ]
+        assert came[1][122].startswith("20261121-12:00:00")
+    finally:
+        exchange.close()
