@@ -66,6 +66,7 @@ def drain(gateway: Gateway, agent: GatewayAgent, engine: FixEngine, own: Gateway
     while any(one.logged_on for one in gateway.sessions.by_number.values()) and time.monotonic() < deadline:
         if not agent.do_work():
             agent.wait()
+    gateway.sender = None
     engine.stop()
     agent.do_work()
 

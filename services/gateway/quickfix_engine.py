@@ -251,8 +251,11 @@ class FixEngine:
         self._acceptor.start()
 
     def stop(self) -> None:
-        """Logs out who is logged on, waits for their answers up to two seconds, and ends."""
+        """Logs out who is logged on, waits for their answers up to two seconds, and ends. Nothing else may be called
+        afterwards."""
         self._acceptor.stop()
+        # What it points at must still be there when it goes: not left to the order in which the interpreter ends.
+        del self._acceptor
 
     def send(self, session: int, body: str) -> None:
         """Sends `35=…␁…`; if the client is not there, it gets it by resend. `Handler.sending` is called within."""

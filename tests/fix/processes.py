@@ -42,7 +42,7 @@ Fields = dict[int, str]
 
 
 def free_port() -> int:
-    """Below the ports that the system gives to outgoing connections: one of those may be taken again before it is used."""
+    """Below the ports that the system gives to outgoing connections: one of those may be taken before it is used."""
     while True:
         with socket.socket() as one, suppress(OSError):
             one.bind(("", port := random.randrange(15_000, 30_000)))
