@@ -43,8 +43,9 @@ $(ABI): $(ABI_PARTS) $(shell find tapewire/wire services/matcher -name '*.hpp')
 abi: $(ABI) ## compile the matcher for C and other languages: build/abi/libtapewire_book.so
 	@echo "$(ABI)"
 
-generate: $(VENV)/.built ## write layout.hpp and messages.py anew from schemas/
+generate: $(VENV)/.built ## write anew what is made from schemas/ and from the FIX rules
 	@$(PY) -m tapewire.wire.generate
+	@$(PY) -m tapewire.fix.generate
 
 check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/ruff format --check --quiet .
@@ -52,6 +53,7 @@ check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m tapewire.wire.generate --check
+	@$(PY) -m tapewire.fix.generate --check
 	@$(PY) -m pytest tests/unit/test_tidy.py
 
 test: build ## the tests, within minutes

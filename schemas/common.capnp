@@ -42,6 +42,10 @@ enum MessageType {
   tradeBusted @32;
   tradeCorrected @33;
   commandCompleted @34;
+  fixReceived @35;
+  fixSent @36;
+  fixSubmitted @37;
+  fixSessionChanged @38;
 }
 
 struct Header {

@@ -20,6 +20,9 @@ TapewireError                  what happened, where, what was expected, what to 
 ├── SubjectError               a subject or pattern of the bus that cannot be one
 ├── FixedError                 decimal text that does not fit its exponent exactly
 ├── FeedError                  a venue sent what its protocol does not allow
+├── FixError                   a FIX message that breaks its rules: carries the tag and the number for 373
+│   └── FixGarbled             bytes that are no FIX message: ignored by a session, as the standard says
+├── CredentialError            a logon secret that cannot be read, or is kept where others can read it
 └── EngineStopped              an invariant of the core does not hold: restart and recover by replay
 """
 
@@ -111,6 +114,25 @@ class FixedError(TapewireError, ValueError):
 
 class FeedError(TapewireError):
     """A venue sent what its protocol does not allow."""
+
+
+class FixError(TapewireError, ValueError):
+    """A FIX message that breaks its rules. `tag` is the field (0: none), `reason` the SessionRejectReason (373)."""
+
+    def __init__(self, text: str, tag: int, reason: int) -> None:
+        super().__init__(text)
+        self.tag, self.reason = tag, reason
+
+
+class FixGarbled(FixError):
+    """Bytes that are no FIX message (8, 9, 10, length, checksum). A session ignores them and keeps its number."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, 0, 99)
+
+
+class CredentialError(TapewireError):
+    """A logon secret that cannot be read, has the wrong form, or is kept where others can read it. Never names it."""
 
 
 class EngineStopped(TapewireError):

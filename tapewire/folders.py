@@ -5,6 +5,7 @@
 <data>/archive/           sealed market data, columnar, written by the flusher alone
 <data>/stats/             counters and histograms of running services, one page each
 <data>/nats/              JetStream's own store
+<data>/gateway/           front.token, by which the FIX front shows itself to the gateway; keys/ with shared secrets
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Folders:
         self.archive = data / "archive"
         self.nats = data / "nats"
         self.stats = data / "stats"
+        self.front_token = data / "gateway" / "front.token"
 
     def tape(self, name: str) -> Path:
         """The folder of a tape, such as `orders.0` or `md.binance`."""

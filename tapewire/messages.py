@@ -29,6 +29,11 @@ __all__ = [
     "EpochStarted",
     "FeedState",
     "FeedStatus",
+    "FixReceived",
+    "FixSent",
+    "FixSessionChanged",
+    "FixSessionState",
+    "FixSubmitted",
     "HealthState",
     "InputRefused",
     "InstrumentDefinition",
@@ -108,6 +113,10 @@ class MessageType(IntEnum):
     trade_busted = 32
     trade_corrected = 33
     command_completed = 34
+    fix_received = 35
+    fix_sent = 36
+    fix_submitted = 37
+    fix_session_changed = 38
 
 
 class Side(IntEnum):
@@ -303,6 +312,17 @@ class RefusalReason(IntEnum):
     unknown_type = 2
     not_a_command = 3
     too_long = 4
+
+
+class FixSessionState(IntEnum):
+    unspecified = 0
+    known = 1
+    """Seen in the configuration for the first time: nothing that is on the orders tape by now is reported to it."""
+    logged_on = 2
+    logged_out = 3
+    """The connection is gone, with or without a Logout."""
+    reset = 4
+    """Both numbers begin at 1 again."""
 
 
 class BookLevel(NamedTuple):
@@ -1145,6 +1165,98 @@ class SegmentHeader(Message):
     tape = TextField(128, 136, 64)
 
 
+class FixReceived(Message):
+    """A message of a client that the session layer took, written before anything is done about it."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 4, False)
+    """The session's number in the configuration."""
+    msg_seq_num = IntField(80, 8, False)
+    next_in = IntField(88, 8, False)
+    """The number expected after this message."""
+    cl_ord_id = IntField(96, 8, False)
+    """Of the command that it becomes; 0: none, or not yet (see FixSubmitted)."""
+    msg_type = TextField(112, 128, 8)
+    raw = TextField(120, 136, 0)
+    """All of it, each byte a character of latin-1."""
+
+
+class FixSent(Message):
+    """A message to a client, written before it goes to the socket."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 4, False)
+    msg_seq_num = IntField(80, 8, False)
+    orders_seq = IntField(88, 8, False)
+    """The record of the orders tape that it reports; 0: none."""
+    answers = IntField(96, 8, False)
+    """Seq of the FixReceived that is answered with this, here on this tape; 0: none, or more is to follow."""
+    part = IntField(76, 2, False)
+    """Place among the reports of one record to one session, from 0."""
+    msg_type = TextField(112, 128, 8)
+    raw = TextField(120, 136, 0)
+
+
+class FixSubmitted(Message):
+    """A command that was not submitted when its message came: that waited, or the gateway makes it by itself."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 4, False)
+    cl_ord_id = IntField(80, 8, False)
+    received = IntField(88, 8, False)
+    """Seq of its FixReceived; 0: the gateway's own, a MassCancel after a disconnect."""
+
+
+class FixSessionChanged(Message):
+    """FixSessionChanged: see schemas."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 4, False)
+    state = EnumField(76, FixSessionState)
+    next_in = IntField(80, 8, False)
+    next_out = IntField(88, 8, False)
+    """Both numbers as they stand after it."""
+    orders_seq = IntField(96, 8, False)
+    """Of `known`: the last record of the orders tape by then."""
+    reason = TextField(112, 120, 0)
+
+
 for _message, _type in (
     (Trade, MessageType.trade),
     (Quote, MessageType.quote),
@@ -1180,5 +1292,9 @@ for _message, _type in (
     (InputRefused, MessageType.input_refused),
     (EpochStarted, MessageType.epoch_started),
     (SegmentHeader, MessageType.segment_header),
+    (FixReceived, MessageType.fix_received),
+    (FixSent, MessageType.fix_sent),
+    (FixSubmitted, MessageType.fix_submitted),
+    (FixSessionChanged, MessageType.fix_session_changed),
 ):
     register(_message, _type)

@@ -13,6 +13,7 @@ from typing import Any
 
 from tapewire import messages as m
 from tapewire.client import OrderClient
+from tapewire.errors import RingBusy
 from tapewire.folders import Folders
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,6 +86,16 @@ class EngineProcess:
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.01)
         return client
+
+    def operator(self) -> OrderClient:
+        """A client of the producer `operator`, once the configuration's commands were sent."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return OrderClient.open(self.folders.data, producer="operator")
+            except RingBusy:
+                assert time.monotonic() < deadline, self.log.read_text()
+                time.sleep(0.01)
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:

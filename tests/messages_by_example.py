@@ -13,7 +13,7 @@ CLASSES: tuple[type[m.Message], ...] = tuple(
 
 VERSION = 2  # of the golden bytes that are today's
 
-# What version 2 appended to messages that version 1 had, and the greatest values of the enums it appended to.
+# What version 2 appended to messages that version 1 had.
 APPENDED: dict[type[m.Message], tuple[str, ...]] = {
     m.InstrumentDefinition: ("static_band_bps", "dynamic_band_bps", "limit_state_ms", "pause_ms"),
     m.NewOrder: (
@@ -26,13 +26,17 @@ APPENDED: dict[type[m.Message], tuple[str, ...]] = {
     m.OrderExecuted: ("auction", "taker_side"),
     m.AccountLimits: ("self_trade_group", "self_trade"),
 }
-GREATEST: dict[type[IntEnum], IntEnum] = {
-    m.MessageType: m.MessageType.segment_header,
-    m.RejectReason: m.RejectReason.instrument_exists,
-    m.InstrumentStatus: m.InstrumentStatus.closed,
-    m.OrdType: m.OrdType.market,
-    m.TimeInForce: m.TimeInForce.fok,
-    m.CancelReason: m.CancelReason.self_trade,
+# The greatest values, when a version's golden bytes were written, of the enums that were appended to since.
+GREATEST: dict[int, dict[type[IntEnum], IntEnum]] = {
+    1: {
+        m.MessageType: m.MessageType.segment_header,
+        m.RejectReason: m.RejectReason.instrument_exists,
+        m.InstrumentStatus: m.InstrumentStatus.closed,
+        m.OrdType: m.OrdType.market,
+        m.TimeInForce: m.TimeInForce.fok,
+        m.CancelReason: m.CancelReason.self_trade,
+    },
+    2: {m.MessageType: m.MessageType.command_completed},
 }
 
 
@@ -52,7 +56,7 @@ def example(cls: type[m.Message], version: int = VERSION) -> m.Message:
             fields[name] = True
         elif isinstance(field, EnumField):
             greatest = max(field.enum.__members__.values())
-            fields[name] = GREATEST.get(field.enum, greatest) if version == 1 else greatest
+            fields[name] = GREATEST[version].get(field.enum, greatest)
         elif isinstance(field, TextField):
             fields[name] = f"{name}-é"[: (field.capacity or 40) - 2]
         elif isinstance(field, ListField):

@@ -22,6 +22,7 @@ from tapewire.errors import TapewireError
 SERVICES = {
     "connector": "market data of one venue, onto the bus and its ring",
     "engine": "risk, journal and matcher of one shard",
+    "gateway": "FIX sessions of clients: orders in, reports and market data out",
     "flusher": "market data from the rings onto tapes and into columnar files",
     "journal": "the orders tape republished on the bus",
     "simulator": "venues that speak the real protocols, for demos and tests",

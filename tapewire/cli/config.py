@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from tapewire.config import Config, Loaded, load_with_origins
-from tapewire.config.sections import Section
+from tapewire.config.section import Section
 from tapewire.fixed import to_text
 
 
@@ -47,12 +47,14 @@ def _rows(loaded: Loaded) -> list[tuple[str, Any, str]]:
     """(path, plain value, origin) of every key, in the order of the sections."""
     config = loaded.config
     rows = _section_rows(config, "", loaded)
-    for name in ("nats", "engine", "flusher", "publisher"):
+    for name in ("nats", "engine", "flusher", "publisher", "gateway"):
         rows += _section_rows(getattr(config, name), name, loaded)
     for at, instrument in enumerate(config.instruments):
         rows += _section_rows(instrument, f"instrument[{at}]", loaded)
     for at, account in enumerate(config.accounts):
         rows += _section_rows(account, f"account[{at}]", loaded)
+    for at, session in enumerate(config.gateway.sessions):
+        rows += _section_rows(session, f"gateway.sessions[{at}]", loaded)
     for name, feed in config.feeds.items():
         rows += _section_rows(feed, f"feed.{name}", loaded)
     return rows
@@ -63,6 +65,8 @@ def _section_rows(section: Section, path: str, loaded: Loaded) -> list[tuple[str
     rows = []
     for field in msgspec.structs.fields(section):
         at = f"{path}.{field.encode_name}" if path else field.encode_name
+        if at == "gateway.sessions":
+            continue  # tables of their own
         if at in loaded.origins and not (isinstance(section, Config) and at not in ("env", "data", "rings")):
             rows.append((at, _plain(section, field.name, hints[field.name]), loaded.origins[at]))
     return rows

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
+from tapewire.config.section import Section
 from tapewire.config.sections import (
     Account,
     Config,
@@ -25,7 +27,6 @@ from tapewire.config.sections import (
     Nats,
     Producer,
     Publisher,
-    Section,
 )
 from tapewire.errors import ConfigError
 from tapewire.folders import default_rings
@@ -37,6 +38,8 @@ __all__ = [
     "Engine",
     "Feed",
     "Flusher",
+    "Gateway",
+    "GatewaySession",
     "Instrument",
     "Loaded",
     "Nats",
@@ -54,7 +57,13 @@ PUBLIC_URLS = {
 }
 _LISTS = ("instrument", "account", "feed")
 _OWN_FEEDS = frozenset({"house", "orders", "ops"})  # second parts of subjects that our own services publish under
-_SECTIONS: dict[str, type[Section]] = {"nats": Nats, "engine": Engine, "flusher": Flusher, "publisher": Publisher}
+_SECTIONS: dict[str, type[Section]] = {
+    "nats": Nats,
+    "engine": Engine,
+    "flusher": Flusher,
+    "publisher": Publisher,
+    "gateway": Gateway,
+}
 _S = TypeVar("_S", bound=Section)
 
 
@@ -102,6 +111,7 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
                 f"engine.producers[{at}].accounts: holds {list(producer.accounts)}; expected none, as the role "
                 f"operator ({producer.name}) acts for every account"
             )
+    check_gateway(parts["gateway"], [one.account for one in parts["accounts"]])
     if "data" not in tree:
         parts["data"] = Path(".tapewire") / config.env
     if "rings" not in tree:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 import msgspec
 from msgspec import inspect
 
-from tapewire.config.sections import Section
+from tapewire.config.section import Section
 from tapewire.errors import ConfigError, FixedError
 from tapewire.fixed import exponent_of, to_mantissa
 

@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from tapewire import messages as m
+from tapewire.config.gateway import Gateway
+from tapewire.config.section import Section
 from tapewire.folders import Folders
 
 Durability = Literal["memory", "disk"]
@@ -36,10 +38,6 @@ BandBps = Annotated[int, Meta(ge=0, le=10_000)]
 Milliseconds = Annotated[int, Meta(ge=0, le=86_400_000)]
 Price = Annotated[int, Meta(ge=0, extra={"decimal": "price_exponent"})]
 Qty = Annotated[int, Meta(ge=0, extra={"decimal": "qty_exponent"})]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """What all sections are: frozen, given by keyword."""
 
 
 class Nats(Section, frozen=True, kw_only=True):
@@ -242,6 +240,7 @@ class Config(Section, frozen=True, kw_only=True):
     feeds: dict[str, Feed] = msgspec.field(default_factory=dict, name="feed")
     flusher: Flusher = Flusher()
     publisher: Publisher = Publisher()
+    gateway: Gateway = Gateway()
 
     @property
     def folders(self) -> Folders:

@@ -41,6 +41,10 @@ enum class MessageType : uint16_t {
     trade_busted = 32,
     trade_corrected = 33,
     command_completed = 34,
+    fix_received = 35,
+    fix_sent = 36,
+    fix_submitted = 37,
+    fix_session_changed = 38,
 };
 
 enum class Side : uint16_t {
@@ -192,6 +196,14 @@ enum class RefusalReason : uint16_t {
     unknown_type = 2,
     not_a_command = 3,
     too_long = 4,
+};
+
+enum class FixSessionState : uint16_t {
+    unspecified = 0,
+    known = 1,
+    logged_on = 2,
+    logged_out = 3,
+    reset = 4,
 };
 
 struct Header {
@@ -1379,6 +1391,121 @@ inline constexpr SegmentHeader BLANK_SEGMENT_HEADER = [] {
     return m;
 }();
 
+struct FixReceived {
+    static constexpr MessageType TYPE = MessageType::fix_received;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint32_t session;
+    uint8_t gap_4[4];
+    uint64_t msg_seq_num;
+    uint64_t next_in;
+    uint64_t cl_ord_id;
+    uint64_t header_pointer;
+    uint64_t msg_type_pointer;
+    uint64_t raw_pointer;
+    char msg_type[8];
+};
+static_assert(sizeof(FixReceived) == 136);
+static_assert(offsetof(FixReceived, session) == 72);
+static_assert(offsetof(FixReceived, msg_seq_num) == 80);
+static_assert(offsetof(FixReceived, next_in) == 88);
+static_assert(offsetof(FixReceived, cl_ord_id) == 96);
+inline constexpr FixReceived BLANK_FIX_RECEIVED = [] {
+    FixReceived m{};
+    m.framing = 16ull << 32;
+    m.root = 0x300040000001cull;
+    m.header.type = MessageType::fix_received;
+    m.header_pointer = 0x7ffffffd0ull;
+    m.msg_type_pointer = 0xa00000005ull;
+    return m;
+}();
+
+struct FixSent {
+    static constexpr MessageType TYPE = MessageType::fix_sent;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint32_t session;
+    uint16_t part;
+    uint8_t gap_6[2];
+    uint64_t msg_seq_num;
+    uint64_t orders_seq;
+    uint64_t answers;
+    uint64_t header_pointer;
+    uint64_t msg_type_pointer;
+    uint64_t raw_pointer;
+    char msg_type[8];
+};
+static_assert(sizeof(FixSent) == 136);
+static_assert(offsetof(FixSent, session) == 72);
+static_assert(offsetof(FixSent, msg_seq_num) == 80);
+static_assert(offsetof(FixSent, orders_seq) == 88);
+static_assert(offsetof(FixSent, answers) == 96);
+static_assert(offsetof(FixSent, part) == 76);
+inline constexpr FixSent BLANK_FIX_SENT = [] {
+    FixSent m{};
+    m.framing = 16ull << 32;
+    m.root = 0x300040000001cull;
+    m.header.type = MessageType::fix_sent;
+    m.header_pointer = 0x7ffffffd0ull;
+    m.msg_type_pointer = 0xa00000005ull;
+    return m;
+}();
+
+struct FixSubmitted {
+    static constexpr MessageType TYPE = MessageType::fix_submitted;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint32_t session;
+    uint8_t gap_4[4];
+    uint64_t cl_ord_id;
+    uint64_t received;
+    uint64_t header_pointer;
+};
+static_assert(sizeof(FixSubmitted) == 104);
+static_assert(offsetof(FixSubmitted, session) == 72);
+static_assert(offsetof(FixSubmitted, cl_ord_id) == 80);
+static_assert(offsetof(FixSubmitted, received) == 88);
+inline constexpr FixSubmitted BLANK_FIX_SUBMITTED = [] {
+    FixSubmitted m{};
+    m.framing = 12ull << 32;
+    m.root = 0x100030000001cull;
+    m.header.type = MessageType::fix_submitted;
+    m.header_pointer = 0x7ffffffd4ull;
+    return m;
+}();
+
+struct FixSessionChanged {
+    static constexpr MessageType TYPE = MessageType::fix_session_changed;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint32_t session;
+    FixSessionState state;
+    uint8_t gap_6[2];
+    uint64_t next_in;
+    uint64_t next_out;
+    uint64_t orders_seq;
+    uint64_t header_pointer;
+    uint64_t reason_pointer;
+};
+static_assert(sizeof(FixSessionChanged) == 120);
+static_assert(offsetof(FixSessionChanged, session) == 72);
+static_assert(offsetof(FixSessionChanged, state) == 76);
+static_assert(offsetof(FixSessionChanged, next_in) == 80);
+static_assert(offsetof(FixSessionChanged, next_out) == 88);
+static_assert(offsetof(FixSessionChanged, orders_seq) == 96);
+inline constexpr FixSessionChanged BLANK_FIX_SESSION_CHANGED = [] {
+    FixSessionChanged m{};
+    m.framing = 14ull << 32;
+    m.root = 0x200040000001cull;
+    m.header.type = MessageType::fix_session_changed;
+    m.header_pointer = 0x7ffffffd0ull;
+    return m;
+}();
+
 // One pointer of a message: 1 = text with room, 2 = tail text, 3 = tail list.
 struct PointerLayout { uint8_t kind; uint8_t index; uint16_t room_at; uint16_t room; uint16_t element_words; };
 struct MessageLayout {
@@ -1387,7 +1514,7 @@ struct MessageLayout {
     uint64_t root, header_pointer;
     PointerLayout pointers[3];
 };
-inline constexpr size_t TYPE_COUNT = 35;
+inline constexpr size_t TYPE_COUNT = 39;
 inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {},  // unspecified
     {152, 72, 4, 104, 2, 0, 1, 0x200040000001cull, 0x7ffffffd0ull, {{1, 1, 120, 32, 0}}},  // trade
@@ -1424,6 +1551,10 @@ inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {136, 72, 7, 128, 1, 0, 0, 0x100070000001cull, 0x7ffffffc4ull, {}},  // trade_busted
     {152, 72, 9, 144, 1, 0, 0, 0x100090000001cull, 0x7ffffffbcull, {}},  // trade_corrected
     {104, 72, 3, 96, 1, 0, 0, 0x100030000001cull, 0x7ffffffd4ull, {}},  // command_completed
+    {136, 72, 4, 104, 3, 0, 2, 0x300040000001cull, 0x7ffffffd0ull, {{1, 1, 128, 8, 0}, {2, 2, 136, 0, 0}}},  // fix_received
+    {136, 72, 4, 104, 3, 0, 2, 0x300040000001cull, 0x7ffffffd0ull, {{1, 1, 128, 8, 0}, {2, 2, 136, 0, 0}}},  // fix_sent
+    {104, 72, 3, 96, 1, 0, 0, 0x100030000001cull, 0x7ffffffd4ull, {}},  // fix_submitted
+    {120, 72, 4, 104, 2, 0, 1, 0x200040000001cull, 0x7ffffffd0ull, {{2, 1, 120, 0, 0}}},  // fix_session_changed
 };
 
 // A message of each type with nothing set, LAYOUTS[type].bytes long.
@@ -1463,6 +1594,10 @@ inline const void* const BLANKS[TYPE_COUNT] = {
     &BLANK_TRADE_BUSTED,
     &BLANK_TRADE_CORRECTED,
     &BLANK_COMMAND_COMPLETED,
+    &BLANK_FIX_RECEIVED,
+    &BLANK_FIX_SENT,
+    &BLANK_FIX_SUBMITTED,
+    &BLANK_FIX_SESSION_CHANGED,
 };
 
 }  // namespace tapewire::wire

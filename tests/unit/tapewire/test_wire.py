@@ -19,7 +19,8 @@ from tests.messages_by_example import CLASSES, VERSION, example
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = ROOT / "tests" / "golden"
 SCHEMAS = {
-    name: capnp.load(str(ROOT / "schemas" / f"{name}.capnp")) for name in ("market", "orders", "risk", "ops", "tape")
+    name: capnp.load(str(ROOT / "schemas" / f"{name}.capnp"))
+    for name in ("market", "orders", "risk", "ops", "tape", "fix")
 }
 
 

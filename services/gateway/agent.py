@@ -1,0 +1,177 @@
+"""The agent that carries the orders tape to the clients, and how a gateway begins.
+
+At the start the gateway's own tape says where each session stands and which requests became which commands; the orders
+tape says what came of them. What was reported to nobody yet is reported, a command that never reached the engine is
+put into the ring again, and a request that was neither is decided about now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from services.gateway.copies import Replay, all_requests, place_of
+from services.gateway.gateway import Gateway, Outgoing
+from services.gateway.orders import Orders
+from services.gateway.session import Session, Sessions
+from tapewire import messages as m
+from tapewire.logs import Logger
+from tapewire.ring import RingProducer
+from tapewire.tape import TapeReader
+
+BATCH = 256
+PACE_NS = 50_000_000
+SLOW_BYTES = 256 * 1024
+"""Not read yet by a market data client: it gets whole books once it has caught up, and nothing until then."""
+SLOW_NS = 30 * 10**9
+"""So long behind, and it is logged out."""
+WAIT_S = 0.02
+"""The longest that something is noticed late which the tape does not say."""
+
+
+def fold_own(reader: TapeReader, sessions: Sessions) -> None:
+    """Folds the gateway's own tape to its end."""
+    while raws := reader.poll(4096):
+        for raw in raws:
+            sessions.fold(m.decode(raw))
+    sessions.check()
+
+
+class GatewayAgent:
+    def __init__(
+        self,
+        gateway: Gateway,
+        reader: TapeReader,
+        ring: RingProducer,
+        log: Logger,
+        own_tape: Path,
+        backlogs: Callable[[], dict[int, int]] = dict,
+    ) -> None:
+        """`backlogs`: bytes that market data clients have not read yet, by session."""
+        self.gateway, self._reader, self._ring, self._log = gateway, reader, ring, log
+        self._own, self._backlogs = own_tape, backlogs
+        self._until = 0
+        self._replays: dict[int, Replay] = {}
+        self._slow: dict[int, int] = {}  # market data sessions that read slowly, since when (UTC ns)
+        self._paced = 0
+
+    def recover(self) -> None:
+        """After `fold_own`: catches up with the orders tape."""
+        gateway = self.gateway
+        sessions, orders = gateway.sessions, gateway.orders
+        orders.requests = sessions.requests
+        end = self._reader.positions.released_seq
+        for number, one in sessions.by_number.items():
+            if not one.known:
+                gateway.tape.changed(number, m.FixSessionState.known, one.next_in, one.next_out, end)
+                one.known, one.reported = True, (end, 1 << 16)
+        while orders.seq < end and (raws := self._reader.poll(BATCH)):
+            gateway.fold(raws)
+        with gateway.lock:
+            sessions.last_cl_ord_id = max(sessions.last_cl_ord_id, orders.last_cl_ord_id)
+            # What is still in the ring will be taken: only behind it one can tell what never got there.
+            self._until, gateway.held = self._ring.tail, True
+            for number, request in orders.requests.items():
+                gateway.expect(number, request)
+            for number, one in sessions.by_number.items():
+                if one.logged_on:
+                    self._lose(number, one)
+
+    def _lose(self, number: int, one: Session) -> None:
+        """It was logged on when the gateway ended."""
+        gateway = self.gateway
+        one.logged_on = False
+        left = m.FixSessionState.logged_out
+        gateway.tape.changed(number, left, one.next_in, one.next_out, 0, "the gateway ended")
+        if one.cancels:
+            gateway.lost[number] = gateway.clock() + int(one.grace_s * 1e9)
+
+    def _release(self) -> None:
+        """The engine has taken all that was in the ring, and its answers are folded."""
+        gateway = self.gateway
+        sessions, requests = gateway.sessions, gateway.orders.requests
+        with gateway.lock:
+            again = sorted((number for number in sessions.commands if number in requests), reverse=True)
+            for number in again:
+                gateway.submit_again(number)
+            sessions.commands.clear()
+            gateway.held = False
+            still_open = list(sessions.open)
+            for seq in still_open:
+                gateway.retry(seq)
+        self._log.info("recovered", submitted_again=len(again), decided_again=len(still_open))
+
+    def _replay(self) -> int:
+        """A stretch of every replay that a drop copy has asked for."""
+        gateway, done = self.gateway, 0
+        for number, exec_id in list(gateway.replaying.items()):
+            replay = self._replays.get(number)
+            if replay is None or replay.asked != exec_id:
+                self._begin_replay(number, exec_id)
+                continue
+            bodies, ended = replay.step(gateway.orders.seq)
+            gateway.outbox.extend(Outgoing(number, body, seq, part) for seq, part, body in bodies)
+            done += 1
+            if ended:
+                self._end_replay(number)
+        return done
+
+    def _begin_replay(self, number: int, exec_id: str) -> None:
+        gateway = self.gateway
+        one, orders = gateway.sessions.by_number[number], gateway.orders
+        after = place_of(exec_id, orders.prefix)
+        if after is None:
+            text = f"FromExecID (8016) {exec_id}: expected 0 or an ExecID of ours"
+            gateway.outbox.append(Outgoing(number, gateway.reports[number].business_reject(0, "A", 1, text)))
+            self._end_replay(number)
+            return
+        own = Orders(orders.shard, orders.source)
+        with TapeReader(str(self._own), limit="written") as tape:
+            own.requests = all_requests(tape, Sessions(gateway.sessions.terms))
+        reader = TapeReader(str(self._reader.path))
+        self._replays[number] = Replay(exec_id, one, after, gateway.copies, gateway.reports[number], own, reader)
+
+    def _end_replay(self, number: int) -> None:
+        if (replay := self._replays.pop(number, None)) is not None:
+            replay.close()
+        with self.gateway.lock:
+            del self.gateway.replaying[number]
+
+    def _pace(self) -> int:
+        """Looks at how far market data clients are behind with reading, and makes the slow ones skip."""
+        gateway, now = self.gateway, self.gateway.clock()
+        if gateway.market is None or now < self._paced + PACE_NS:
+            return 0
+        self._paced = now
+        for number, waiting in self._backlogs().items():
+            since = self._slow.get(number)
+            with gateway.lock:
+                if waiting > SLOW_BYTES:
+                    gateway.tell(gateway.market.slow(number, True))
+                    self._slow.setdefault(number, now)
+                elif since is not None and waiting < SLOW_BYTES // 4:
+                    gateway.tell(gateway.market.slow(number, False))
+                    del self._slow[number]
+            if since is not None and now - since > SLOW_NS:
+                gateway.leaving[number] = f"you read too slowly: {waiting} bytes wait for you"
+        return 0
+
+    def do_work(self) -> int:
+        taken = self.gateway.held and self._ring.head >= self._until  # before its answers are read
+        raws = self._reader.poll(BATCH)
+        if taken and not raws:
+            self._release()
+        if raws:
+            self.gateway.fold(raws)
+            if len(raws) < BATCH:
+                self.gateway.settle()
+        done = len(raws) + self.gateway.tick() + self._replay() + self._pace()
+        self.gateway.drain()
+        return done
+
+    def wait(self) -> None:
+        self._reader.wait(WAIT_S)
+
+    def close(self) -> None:
+        self._reader.close()
+        self.gateway.tape.close()

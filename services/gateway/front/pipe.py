@@ -1,0 +1,178 @@
+"""The two ends of a connection: the client's, from its first byte on, and that to the session layer behind."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, cast
+
+from services.gateway.front.meter import Meter
+from tapewire.errors import FixError
+from tapewire.fix.framing import Framer
+from tapewire.fix.message import fields_of
+
+if TYPE_CHECKING:
+    from services.gateway.front.server import Front
+
+MAX_LOGON: Final = 4096  # bytes
+HIGH_WATER: Final = 1 << 18  # bytes that may wait for the session layer before the client is read no further
+
+
+class Client(asyncio.Protocol):
+    """A client's socket. Before it is admitted: one Logon, in time. Afterwards: bytes, counted and passed on."""
+
+    def __init__(self, front: Front, connection: int, address: str, sock: socket.socket) -> None:
+        self.front, self.connection, self.address = front, connection, address
+        self._sock = sock
+        self.transport: asyncio.Transport | None = None
+        self.backend: Backend | None = None
+        self.report_backlog: Callable[[int], None] | None = None
+        self._framer = Framer(MAX_LOGON)
+        self._meter = Meter(front.gateway.max_message_bytes)
+        self._asked = False
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        if not self.front.holds(self):  # evicted while TLS was shaking hands
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self.backend is not None:
+            if self._meter.within(data):
+                self.backend.write(data)
+            else:
+                self.front.end(self, "oversize")
+            return
+        if self._asked:
+            self._early(data)
+            return
+        try:
+            found = self._framer.feed(data)
+            if self._framer.garbled:
+                self.front.end(self, "garbled")
+            elif found:
+                self._ask(found)
+        except FixError:
+            self.front.end(self, "oversize")
+
+    def _ask(self, found: list[bytes]) -> None:
+        """The first message is here. Whatever came with it waits, and the socket is read no further."""
+        assert self.transport is not None
+        self._asked = True
+        self.transport.pause_reading()
+        self._rest = b"".join(found[1:]) + self._framer.rest
+        try:
+            logon = fields_of(found[0])
+        except FixError:
+            self.front.end(self, "garbled")
+            return
+        if logon.type != "A":
+            self.front.end(self, "not_a_logon")
+            return
+        self.front.logon(self, logon)
+
+    def _early(self, data: bytes) -> None:
+        """Bytes that were on their way before reading stopped."""
+        self._rest += data
+        if len(self._rest) > HIGH_WATER:
+            self.front.end(self, "oversize")
+
+    def join(self, backend: Backend, logon: bytes) -> None:
+        """From now on bytes go through, the Logon first, then what waited."""
+        assert self.transport is not None
+        self.backend, rest = backend, self._rest
+        backend.write(logon)
+        if rest and not self._meter.within(rest):
+            self.front.end(self, "oversize")
+            return
+        if rest:
+            backend.write(rest)
+        self.transport.resume_reading()
+
+    def write(self, data: bytes) -> None:
+        """Bytes from the session layer. A client that does not read them in time is let go."""
+        assert self.transport is not None
+        self.transport.write(data)
+        waiting = self.transport.get_write_buffer_size()
+        if waiting > self.front.gateway.max_backlog_bytes:
+            self.front.end(self, "slow_reader")
+        elif self.report_backlog is not None:
+            self.report_backlog(waiting)
+
+    def resume_writing(self) -> None:
+        if self.report_backlog is not None and self.transport is not None:
+            self.report_backlog(self.transport.get_write_buffer_size())
+
+    def pause_writing(self) -> None:
+        """Nothing to do: `write` bounds what waits, and the session layer must not be held up by one client."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.front.lost(self)
+        if self.backend is not None and self.backend.transport is not None:
+            self.backend.transport.close()
+
+    def cut(self) -> None:
+        """Ends both sides, whatever waits."""
+        self.abort()
+        if self.backend is not None and self.backend.transport is not None:
+            self.backend.transport.abort()
+
+    def abort(self) -> None:
+        """Ends it at once, also while TLS is shaking hands and there is no transport yet."""
+        if self.transport is not None:
+            self.transport.abort()
+            return
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError as error:
+            if error.errno not in (errno.ENOTCONN, errno.EBADF):  # gone already
+                raise
+
+
+class Backend(asyncio.Protocol):
+    """The socket to the session layer, for one client."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=HIGH_WATER)
+
+    def write(self, data: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        self.client.write(data)
+
+    def pause_writing(self) -> None:
+        if self.client.transport is not None:
+            self.client.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.client.transport is not None and not self.client.transport.is_closing():
+            self.client.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.client.transport is not None:
+            self.client.transport.close()
+
+
+def tls_context(certificate: str, private_key: str, server_name: str) -> ssl.SSLContext:
+    """TLS 1.2 or later with our certificate; with `server_name`, for clients only that ask for it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, private_key)
+    if server_name:
+
+        def named(_: ssl.SSLObject | ssl.SSLSocket, name: str | None, __: ssl.SSLContext) -> int | None:
+            return None if name == server_name else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+        context.sni_callback = named
+    return context

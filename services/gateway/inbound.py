@@ -1,0 +1,269 @@
+"""Requests of clients as commands of the engine: pure. What cannot become one gives the answer that says why.
+
+D NewOrder   F CancelOrder   G ReplaceOrder   q MassCancel
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from services.gateway.happened import Order
+from services.gateway.instruments import Instrument
+from services.gateway.orders import Orders
+from services.gateway.session import Session
+from tapewire import messages as m
+from tapewire.errors import FixedError, FixError
+from tapewire.fix.message import Message, Reason
+from tapewire.fix.timestamps import to_ns
+from tapewire.fixed import to_mantissa
+
+MAX_CL_ORD_ID: Final = 39
+"""Bytes of a ClOrdID: what `clientText` of a command holds."""
+_S, _T, _F, _P = m.Side, m.OrdType, m.TimeInForce, m.SelfTrade
+SIDES: Final = {"1": _S.buy, "2": _S.sell}
+ORD_TYPES: Final = {"1": _T.market, "2": _T.limit, "3": _T.stop, "4": _T.stop_limit}
+TIMES_IN_FORCE: Final = {
+    "0": _F.day, "1": _F.gtc, "2": _F.at_open, "3": _F.ioc, "4": _F.fok, "6": _F.gtd, "7": _F.at_close,
+}  # fmt: skip
+SELF_TRADES: Final = {
+    "A": _P.allow, "N": _P.cancel_newest, "O": _P.cancel_oldest, "B": _P.cancel_both, "D": _P.decrement_and_cancel,
+}  # fmt: skip
+PRICED: Final = frozenset({_T.limit, _T.stop_limit})
+STOPS: Final = frozenset({_T.stop, _T.stop_limit})
+
+_NEW = m.NewOrder.encoder(
+    *("cl_ord_id", "ts_event", "ts_recv", "instrument", "account", "side", "ord_type", "time_in_force", "price", "qty"),
+    *("post_only", "stop_px", "display_qty", "min_qty", "expire_time", "session", "hidden", "slide", "self_trade"),
+    "client_text",
+)
+_CANCEL = m.CancelOrder.encoder(
+    *("cl_ord_id", "ts_event", "ts_recv", "instrument", "order_id", "account", "client_text")
+)
+_REPLACE = m.ReplaceOrder.encoder(
+    *("cl_ord_id", "ts_event", "ts_recv", "instrument", "order_id", "account", "price", "qty", "stop_px"),
+    "client_text",
+)
+_MASS_CANCEL = m.MassCancel.encoder(
+    *("cl_ord_id", "ts_event", "ts_recv", "instrument", "account", "side", "session", "reason")
+)
+
+
+class Refusal(Exception):
+    """The request is well formed and not acceptable: answered by 8, 9 or r, as its type has it."""
+
+    def __init__(self, text: str, ord_rej: int = 99, cxl_rej: int = 99, order: Order | None = None) -> None:
+        super().__init__(text)
+        self.text, self.ord_rej, self.cxl_rej, self.order = text, ord_rej, cxl_rej, order
+
+
+class MissingField(Exception):
+    """A field that this very request needs (j, 380=5)."""
+
+    def __init__(self, tag: int, why: str) -> None:
+        super().__init__(f"tag {tag} is missing: {why}")
+        self.tag = tag
+
+
+class Waits(Exception):
+    """The order that is meant has not been answered yet; the request waits for that."""
+
+    def __init__(self, orig: str) -> None:
+        super().__init__(orig)
+        self.orig = orig
+
+
+@dataclass(slots=True)
+class Desk:
+    """What requests are checked against."""
+
+    orders: Orders
+    pending: dict[tuple[int, str], int]
+    """By session and ClOrdID: requests whose commands are on their way, with the commands' numbers."""
+
+
+def command(desk: Desk, session: Session, message: Message, cl_ord_id: int, now: int) -> bytes:
+    """The command that a D, F, G or q becomes. `cl_ord_id`: its number; `now`: UTC ns.
+
+    Raises Refusal, MissingField, Waits, FixError.
+    """
+    return _MAKERS[message.type](desk, session, message, cl_ord_id, now)
+
+
+def check_name(message: Message) -> str:
+    """The ClOrdID. Raises FixError if it is too long or not plain text: it could not be carried."""
+    text = message[11]
+    if len(text) > MAX_CL_ORD_ID or not text.isascii() or not text.isprintable():
+        raise FixError(
+            f"ClOrdID (11) of {len(text)} characters: expected 1 to {MAX_CL_ORD_ID} printable ASCII characters",
+            11,
+            Reason.VALUE_OUT_OF_RANGE,
+        )
+    return text
+
+
+def _new_order(desk: Desk, session: Session, message: Message, cl_ord_id: int, now: int) -> bytes:
+    f = message.fields
+    account, i = _account(session, f), _instrument(desk, f)
+    ord_type = ORD_TYPES[f[40]]
+    time_in_force = TIMES_IN_FORCE[f.get(59, "0")]
+    qty = _amount(f, 38, i.qty_exponent, 13)
+    price = _price(f, 44, i, ord_type in PRICED, "a limit order needs a price")
+    stop_px = _price(f, 99, i, ord_type in STOPS, "a stop order needs a stop price")
+    shown = f.get(1138, f.get(111))
+    display_qty = 0 if shown is None else _amount({111: shown}, 111, i.qty_exponent, 13)
+    expire_time = 0
+    if time_in_force == _F.gtd:
+        if 126 not in f:
+            raise MissingField(126, "a good-till-date order needs an end")
+        expire_time = to_ns(f[126], 126)
+    elif 126 in f:
+        raise Refusal("ExpireTime (126) belongs to good-till-date orders (59=6)", 11)
+    return _NEW(
+        *(cl_ord_id, _transacted(f), now, i.number, account, SIDES[f[54]], ord_type, time_in_force, price, qty),
+        *("6" in f.get(18, "").split(), stop_px, display_qty, _amount(f, 110, i.qty_exponent, 13), expire_time),
+        *(session.terms.number, shown is not None and not display_qty, f.get(8040) == "Y"),
+        *(SELF_TRADES.get(f.get(7928, ""), _P.unspecified), f[11]),
+    )
+
+
+def _cancel(desk: Desk, session: Session, message: Message, cl_ord_id: int, now: int) -> bytes:
+    order = _order(desk, session, message)
+    return _CANCEL(
+        cl_ord_id,
+        _transacted(message.fields),
+        now,
+        order.command.instrument,
+        order.order_id,
+        order.account,
+        message[11],
+    )
+
+
+def _replace(desk: Desk, session: Session, message: Message, cl_ord_id: int, now: int) -> bytes:
+    f, order = message.fields, _order(desk, session, message)
+    i, c = order.instrument, order.command
+    assert i is not None, "a live order has an instrument"
+    if ORD_TYPES[f[40]] != c.ord_type:
+        raise Refusal("OrdType (40) cannot be changed", 11, 2, order)
+    if TIMES_IN_FORCE[f.get(59, "0")] != c.time_in_force and 59 in f:
+        raise Refusal("TimeInForce (59) cannot be changed", 11, 2, order)
+    price = _price(f, 44, i, c.ord_type in PRICED, "a limit order needs a price")
+    stop_px = _price(f, 99, i, False, "")
+    if stop_px == order.stop_px and not order.waiting:
+        stop_px = 0  # repeated of a stop that was triggered: nothing that could be changed
+    qty = _amount(f, 38, i.qty_exponent, 13)
+    return _REPLACE(
+        *(cl_ord_id, _transacted(f), now, i.number, order.order_id, order.account, price, qty, stop_px, f[11])
+    )
+
+
+def _mass_cancel(desk: Desk, session: Session, message: Message, cl_ord_id: int, now: int) -> bytes:
+    f = message.fields
+    account = _account(session, f)
+    instrument = 0
+    if f[530] == "1":
+        if 55 not in f:
+            raise MissingField(55, "530=1 cancels in one instrument")
+        instrument = _instrument(desk, f).number
+    elif 55 in f:
+        raise Refusal("Symbol (55) belongs to 530=1")
+    side = SIDES[f[54]] if 54 in f else _S.unspecified
+    return _MASS_CANCEL(cl_ord_id, _transacted(f), now, instrument, account, side, 0, m.CancelReason.mass_cancel)
+
+
+def cancel_session(session: Session, cl_ord_id: int, now: int) -> bytes:
+    """The gateway's own command when a session was lost: cancels what came by it."""
+    return _MASS_CANCEL(cl_ord_id, now, now, 0, 0, _S.unspecified, session.terms.number, m.CancelReason.disconnected)
+
+
+_MAKERS: Final[dict[str, Callable[[Desk, Session, Message, int, int], bytes]]] = {
+    "D": _new_order,
+    "F": _cancel,
+    "G": _replace,
+    "q": _mass_cancel,
+}
+
+
+def _account(session: Session, f: dict[int, str]) -> int:
+    accounts = session.terms.accounts
+    text = f.get(1)
+    if text is None:
+        return accounts[0]
+    for account in accounts:
+        if text == str(account):
+            return account
+    raise Refusal(f"Account (1) {text}: not one of this session's", 15)
+
+
+def _instrument(desk: Desk, f: dict[int, str]) -> Instrument:
+    found = desk.orders.instruments.by_ticker.get(f[55])
+    if found is None:
+        raise Refusal(f"Symbol (55) {f[55]}: unknown", 1)
+    return found
+
+
+def find_order(desk: Desk, session: Session, message: Message) -> Order | None:
+    """The order named by 37, or by 41 (11 of a status request), if it is of one of the session's accounts.
+
+    Raises Waits if its own request has not been answered yet.
+    """
+    f, orders = message.fields, desk.orders
+    order = None
+    if (text := f.get(37)) is not None and text != "NONE":
+        digits = text.removeprefix(orders.prefix)
+        if digits != text and digits.isascii() and digits.isdigit() and len(digits) <= 18:
+            order = orders.order(int(digits))
+    else:
+        name = f.get(11 if message.type == "H" else 41)
+        if name is None:
+            raise MissingField(11 if message.type == "H" else 41, "or 37; one of them names the order")
+        key = (session.terms.number, name)
+        if key in desk.pending:
+            raise Waits(name)
+        order = orders.by_text.get(key)
+    if order is not None and order.account not in session.terms.accounts:
+        return None
+    return order
+
+
+def _order(desk: Desk, session: Session, message: Message) -> Order:
+    order = find_order(desk, session, message)
+    if order is None:
+        raise Refusal("no such order", 5, 1)
+    i, f = order.instrument, message.fields
+    if order.order_id not in desk.orders.live:
+        raise Refusal("the order is done", 4, 0, order)
+    if i is not None and f[55] != i.ticker:
+        raise Refusal(f"Symbol (55) {f[55]}: the order is in {i.ticker}", 1, 2, order)
+    if SIDES[f[54]] != order.side:
+        raise Refusal("Side (54) is not the order's", 11, 2, order)
+    if 1 in f and f[1] != str(order.account):
+        raise Refusal("Account (1) is not the order's", 15, 2, order)
+    return order
+
+
+def _transacted(f: dict[int, str]) -> int:
+    return to_ns(f[60], 60) if 60 in f else 0
+
+
+def _price(f: dict[int, str], tag: int, i: Instrument, needed: bool, why: str) -> int:
+    if tag not in f:
+        if needed:
+            raise MissingField(tag, why)
+        return 0
+    price = _amount(f, tag, i.price_exponent, 99)
+    if price and not needed and tag == 44:
+        raise Refusal("Price (44) of an order without a limit", 11, 2)
+    return price
+
+
+def _amount(f: dict[int, str], tag: int, exponent: int, ord_rej: int) -> int:
+    """A decimal as mantissa; 0 if it is not there."""
+    if tag not in f:
+        return 0
+    try:
+        return to_mantissa(f[tag], exponent)
+    except FixedError as error:
+        raise Refusal(f"tag {tag}: {error}", ord_rej) from None

@@ -1,0 +1,338 @@
+"""QuickFIX behind one face. The only module that knows of it.
+
+What its Python binding does, and what is done about it here:
+- An exception in a callback leaves a process that lives and answers nobody: each callback is wrapped, and a failure is
+  given to `on_failure`, which ends the process.
+- What a callback is given dies when it returns: everything is copied into our own types at once.
+- Its exceptions for refusals leak, 1.3 KB each: none is raised but RejectLogon, and that only to a Logon that did not
+  come by the front.
+- It resets SIGINT when it is imported, and binds 0.0.0.0 whatever it is told: see AllowedRemoteAddresses.
+- MemoryStore cannot be reached from Python, and never forgets what was sent in a process's life. It is filled by
+  sending, while nobody is connected, what the tape says was sent (RESEND_KEPT in session.py).
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn, Protocol
+
+from services.gateway.session import RESEND_KEPT, field_of
+from tapewire.config.gateway import Gateway, GatewaySession
+from tapewire.fix.dictionary import FILES, FOLDER
+
+_sigint = signal.getsignal(signal.SIGINT)
+import quickfix as fix  # noqa: E402 - undone for SIGINT in the next line
+
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, _sigint)
+
+NO_SETTINGS: Final[Mapping[str, str]] = {}
+GROUPS: Final = ("\x01453=", "\x01268=", "\x01146=", "\x0133=", "\x018031=")
+"""Count fields of the groups we send: such a message is taken apart by the dictionary."""
+LOGON_TIMEOUT_S: Final = 10
+LOGOUT_TIMEOUT_S: Final = 2
+MAX_LATENCY_S: Final = 120
+
+
+class Handler(Protocol):
+    """What the gateway does with what the session layer tells. Called on QuickFIX's thread, one call at a time, but for
+    `sending`, which comes on the thread that sends."""
+
+    def logging_on(self, session: int, raw: bytes, expected: int, begins_anew: bool) -> tuple[int, int] | None:
+        """A Logon that came by the front, where the session layer expects number `expected`. Returns both numbers if
+        the session layer has lost them."""
+
+    def kept(self, session: int) -> Iterable[tuple[int, str]]:
+        """What was sent to a session and can be asked for again."""
+
+    def logged_on(self, session: int) -> None: ...
+
+    def logged_out(self, session: int, next_in: int, next_out: int) -> None: ...
+
+    def received(self, session: int, raw: bytes) -> None:
+        """An application message in its turn."""
+
+    def administered(self, session: int, raw: bytes, next_in: int) -> None:
+        """A message of the session itself, and the number expected after it."""
+
+    def more_fields(self, session: int, kind: str) -> list[tuple[int, str]]:
+        """Fields that our Logon (A) or Logout (5) has besides those of the session layer."""
+
+    def processed(self, session: int) -> int:
+        """LastMsgSeqNumProcessed (369); 0: left out."""
+
+    def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
+        """A message that goes to the socket, or waits for the client, once this returns."""
+
+
+class _Application(fix.Application):  # type: ignore[misc]
+    """The callbacks. QuickFIX's threads run them; `SessionID`s are looked up by their text."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        numbers: dict[str, int],
+        dictionaries: dict[str, Any],
+        admits: Callable[[str], bool],
+        on_failure: Callable[[BaseException], NoReturn],
+    ) -> None:
+        super().__init__()
+        self._dictionaries = dictionaries
+        self._restoring = ""
+        self._handler, self._numbers, self._admits, self._fail = handler, numbers, admits, on_failure
+
+    def onCreate(self, session_id: Any) -> None:
+        pass
+
+    def onLogon(self, session_id: Any) -> None:
+        try:
+            self._handler.logged_on(self._numbers[session_id.toString()])
+        except BaseException as error:  # noqa: BLE001 - ends the process
+            self._fail(error)
+
+    def onLogout(self, session_id: Any) -> None:
+        try:
+            session = fix.Session.lookupSession(session_id)
+            number = self._numbers[session_id.toString()]
+            self._handler.logged_out(number, session.getExpectedTargetNum(), session.getExpectedSenderNum())
+        except BaseException as error:  # noqa: BLE001 - ends the process
+            self._fail(error)
+
+    def fromApp(self, message: Any, session_id: Any) -> None:
+        try:
+            raw = message.toString().encode("utf-8", "surrogateescape")
+            number = self._numbers[session_id.toString()]
+            self._handler.received(number, raw)
+        except BaseException as error:  # noqa: BLE001 - ends the process
+            self._fail(error)
+
+    def fromAdmin(self, message: Any, session_id: Any) -> None:
+        refusal = ""
+        try:
+            refusal = self._admin(message, session_id)
+        except BaseException as error:  # noqa: BLE001 - ends the process
+            self._fail(error)
+        if refusal:
+            raise fix.RejectLogon(refusal)
+
+    def _admin(self, message: Any, session_id: Any) -> str:
+        raw = message.toString().encode("utf-8", "surrogateescape")
+        number, header = self._numbers[session_id.toString()], message.getHeader()
+        kind, seq = header.getField(35), int(header.getField(34))
+        session = fix.Session.lookupSession(session_id)
+        expected = session.getExpectedTargetNum()
+        if kind == "4":
+            return self._take(number, raw, max(expected, int(message.getField(36))))
+        # A Logon, Logout or ResendRequest is acted upon even when what came before it is still missing.
+        if kind == "A":
+            if not self._admits(message.getField(96) if message.isSetField(96) else ""):
+                return "this port is the front's alone"
+            # With 789, who is behind is sent what it lacks without asking. From a client that does not send it nothing
+            # would come: then the older way, ResendRequest, must be on.
+            session.setSendNextExpectedMsgSeqNum(message.isSetField(789))
+            anew = message.isSetField(141) and message.getField(141) == "Y"
+            found = self._handler.logging_on(number, raw, expected, anew)
+            if found is not None:
+                self.restore(session_id, *found, self._handler.kept(number))
+            return ""
+        return self._take(number, raw, expected + 1 if seq == expected else expected)
+
+    def _take(self, number: int, raw: bytes, next_in: int) -> str:
+        self._handler.administered(number, raw, next_in)
+        return ""
+
+    def restore(self, session_id: Any, next_in: int, next_out: int, kept: Iterable[tuple[int, str]]) -> None:
+        """Puts a session that is not logged on where the tape says it stands. `kept`: messages by number, each byte a
+        character of latin-1."""
+        session = fix.Session.lookupSession(session_id)
+        dictionary, put = self._dictionaries[session_id.toString()], 0
+        for seq, raw in kept:
+            self._put_heartbeats(session, session_id, put + 1, seq)
+            session.setNextSenderMsgSeqNum(seq)
+            self._restoring = field_of(raw, 52)
+            text = raw.encode("latin-1").decode("utf-8", "surrogateescape")
+            fix.Session.sendToTarget(parsed(text, dictionary), session_id)
+            put = seq
+        if put:
+            self._put_heartbeats(session, session_id, put + 1, next_out)
+        self._restoring = ""
+        session.setNextSenderMsgSeqNum(next_out)
+        session.setNextTargetMsgSeqNum(next_in)
+
+    def _put_heartbeats(self, session: Any, session_id: Any, first: int, end: int) -> None:
+        """Stands in for session messages: asked for numbers from one on that the store lacks, it finds none at all."""
+        begin, first = session_id.getBeginString().getString(), max(first, end - RESEND_KEPT)
+        for seq in range(first, end):
+            session.setNextSenderMsgSeqNum(seq)
+            self._restoring = "heartbeat"
+            fix.Session.sendToTarget(fix.Message(f"8={begin}\x019=5\x0135=0\x0110=000\x01", False), session_id)
+
+    def toAdmin(self, message: Any, session_id: Any) -> None:
+        if self._restoring:
+            return
+        try:
+            number, header = self._numbers[session_id.toString()], message.getHeader()
+            kind = header.getField(35)
+            if kind in "A5":
+                for tag, value in self._handler.more_fields(number, kind):
+                    message.setField(fix.StringField(tag, value))
+            if not header.isSetField(43):
+                if processed := self._handler.processed(number):
+                    header.setField(fix.StringField(369, str(processed)))
+                self._handler.sending(number, _latin(message.toString()), int(header.getField(34)), kind)
+        except BaseException as error:  # noqa: BLE001 - ends the process
+            self._fail(error)
+
+    def toApp(self, message: Any, session_id: Any) -> None:
+        try:
+            if self._restoring:
+                # Sent again it must say when it was sent first.
+                message.getHeader().setField(fix.StringField(52, self._restoring))
+                return
+            raw = _latin(message.toString())
+            _, _, kind, seq, rest = raw.split("\x01", 4)
+            if not rest.startswith("43=Y"):  # sent again: it is on the tape
+                self._handler.sending(self._numbers[session_id.toString()], raw, int(seq[3:]), kind[3:])
+        except BaseException as error:  # noqa: BLE001 - ends the process
+            self._fail(error)
+
+
+def _latin(text: str) -> str:
+    """The binding takes bytes for UTF-8; ours are characters of latin-1, one each."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+class FixEngine:
+    """An acceptor with the sessions of the configuration. Numbers and messages are put into it before `start`."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        handler: Handler,
+        admits: Callable[[str], bool],
+        on_failure: Callable[[BaseException], NoReturn],
+        *,
+        dictionaries: Path = FOLDER,
+        more: Mapping[str, str] = NO_SETTINGS,
+    ) -> None:
+        """`admits`: whether 96 of a Logon is what the front puts there. `dictionaries`: a folder of the same names as
+        ours; `more`: settings of QuickFIX that win over ours. Both for certification by others' rules."""
+        settings = fix.SessionSettings()
+        settings.set(_defaults(gateway))
+        numbers: dict[str, int] = {}
+        self._ids: dict[int, Any] = {}
+        self._dictionaries: dict[int, Any] = {}
+        self._heads: dict[int, str] = {}
+        parsers: dict[str, Any] = {}
+        for one in gateway.sessions:
+            target = gateway.target_of(one)
+            session_id = fix.SessionID(one.version, target, one.comp_id)
+            settings.set(session_id, _session(one, dictionaries, more))
+            numbers[session_id.toString()] = one.number
+            self._ids[one.number] = session_id
+            self._heads[one.number] = f"8={one.version}\x019=0\x01"
+            parsers[session_id.toString()] = self._dictionaries[one.number] = fix.DataDictionary(
+                str(dictionaries / FILES[one.version][-1])
+            )
+        # All three must live as long as the acceptor: it keeps plain pointers.
+        self._handler = handler
+        self._application = _Application(handler, numbers, parsers, admits, on_failure)
+        self._store, self._settings = fix.MemoryStoreFactory(), settings
+        self._acceptor = fix.SocketAcceptor(self._application, self._store, settings)
+
+    def restore(self, session: int, next_in: int, next_out: int, kept: Iterable[tuple[int, str]]) -> None:
+        """Puts a session where the tape says it stands. Before `start`."""
+        self._application.restore(self._ids[session], next_in, next_out, kept)
+
+    def start(self) -> None:
+        self._acceptor.start()
+
+    def stop(self) -> None:
+        """Logs out who is logged on, waits for their answers up to two seconds, and ends. Nothing else may be called
+        afterwards."""
+        self._acceptor.stop()
+        # What it points at must still be there when it goes: not left to the order in which the interpreter ends.
+        del self._acceptor
+
+    def send(self, session: int, body: str) -> None:
+        """Sends `35=…␁…`; if the client is not there, it gets it by resend. `Handler.sending` is called within."""
+        kind, _, rest = body.partition("\x01")
+        processed = self._handler.processed(session)
+        last = f"369={processed}\x01" if processed else ""
+        text = f"{self._heads[session]}{kind}\x01{last}{rest}10=000\x01"
+        fix.Session.sendToTarget(parsed(text, self._dictionaries[session]), self._ids[session])
+
+    def is_logged_on(self, session: int) -> bool:
+        return bool(self._session(session).isLoggedOn())
+
+    def log_out(self, session: int, reason: str) -> None:
+        """Sends a Logout that says why, and ends the connection once it is answered or has waited long enough."""
+        self._session(session).logout(reason)
+
+    def allow_logon(self, session: int) -> None:
+        """After `log_out`: the client may come back."""
+        self._session(session).logon()
+
+    def numbers(self, session: int) -> tuple[int, int]:
+        """Expected next, given next."""
+        found = self._session(session)
+        return found.getExpectedTargetNum(), found.getExpectedSenderNum()
+
+    def _session(self, session: int) -> Any:
+        return fix.Session.lookupSession(self._ids[session])
+
+
+def parsed(text: str, dictionary: Any) -> Any:
+    """A message out of its text; groups stay groups."""
+    if any(group in text for group in GROUPS):
+        return fix.Message(text, dictionary, False)
+    return fix.Message(text, False)
+
+
+def _defaults(gateway: Gateway) -> Any:
+    values = fix.Dictionary()
+    for key, value in {
+        "ConnectionType": "acceptor",
+        "SocketAcceptPort": str(gateway.backend_port),
+        "SocketReuseAddress": "Y",
+        "SocketNodelay": "Y",
+        # Not known to every build: without it numbers are forgotten once a week, see `Handler.logging_on`.
+        "NonStopSession": "Y",
+        "StartDay": "sunday",
+        "StartTime": "00:00:00",
+        "EndDay": "sunday",
+        "EndTime": "00:00:00",
+        "LogonTimeout": str(LOGON_TIMEOUT_S),
+        "LogoutTimeout": str(LOGOUT_TIMEOUT_S),
+        "MaxLatency": str(MAX_LATENCY_S),
+        "AllowedRemoteAddresses": "127.0.0.1",
+        "UseDataDictionary": "Y",
+        "ValidateUserDefinedFields": "Y",
+        "ValidateFieldsOutOfOrder": "Y",
+        "ResetOnLogon": "N",
+        "ResetOnLogout": "N",
+        "ResetOnDisconnect": "N",
+    }.items():
+        values.setString(key, value)
+    return values
+
+
+def _session(one: GatewaySession, dictionaries: Path, more: Mapping[str, str]) -> Any:
+    values = fix.Dictionary()
+    files = [str(dictionaries / name) for name in FILES[one.version]]
+    keys = {
+        "ConnectionType": "acceptor",
+        "HeartBtInt": "30",
+        "TimestampPrecision": "3" if one.version == "FIX.4.2" else "6",
+        "PersistMessages": "N" if one.kind == "market-data" else "Y",
+    }
+    if one.version == "FIXT.1.1":
+        keys |= {"TransportDataDictionary": files[0], "AppDataDictionary": files[1], "DefaultApplVerID": "FIX.5.0SP2"}
+    else:
+        keys["DataDictionary"] = files[0]
+    for key, value in (keys | dict(more)).items():
+        values.setString(key, value)
+    return values
