@@ -207,12 +207,9 @@ def test_market_data_is_a_snapshot_and_then_changes(exchange: Exchange, alice: C
     alice.next(t150="F")
     quotes.next(t35="X", t268="1", t279="0", t269="2", t270="30.00", t271="3", t2446="2")
     quotes.next(t35="X", t268="1", t279="1", t269="0", t270="30.00", t271="4")
+    quotes.send("35=V|262=v1|263=2|264=0|267=1|269=0|146=1|55=ACME|")
     quotes.send("35=V|262=v2|263=0|264=1|267=2|269=0|269=1|146=1|55=ACME|")
     quotes.next(t35="W", t262="v2", t268="1", t269="0", t270="30.00", t271="4", t264="1")
-    quotes.send("35=V|262=v1|263=2|264=0|267=1|269=0|146=1|55=ACME|")
-    # An end of a subscription has no answer of its own: what is asked next is answered after it.
-    quotes.send("35=V|262=v2|263=0|264=1|267=2|269=0|269=1|146=1|55=ACME|")
-    quotes.next(t35="W", t262="v2")
     alice.send("35=q|11=d3|530=7|60=20261121-12:00:00|")
     alice.next(t150="4")
     alice.next(t35="r", t533="1")
