@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from services.gateway.quickfix_engine import FixEngine
 
 FAILED = 70
-"""Exit status when a callback of the session layer failed: the process must not live on without its sessions."""
+"""Exit status when a callback of the session layer or the agent failed: neither may live on without the other."""
 
 
 class FrontBacklogs:
@@ -66,8 +66,6 @@ def drain(gateway: Gateway, agent: GatewayAgent, engine: FixEngine, own: Gateway
     while any(one.logged_on for one in gateway.sessions.by_number.values()) and time.monotonic() < deadline:
         if not agent.do_work():
             agent.wait()
-    engine.stop()
-    agent.do_work()
 
 
 @click.command()
@@ -107,7 +105,7 @@ def main(path: Path | None, name: str) -> None:
 
         def fail(error: BaseException) -> NoReturn:
             traceback.print_exception(error)
-            log.error("session layer failed", error=repr(error))
+            log.error("gateway failed", error=repr(error))
             sys.stderr.flush()
             os._exit(FAILED)
 
@@ -120,12 +118,18 @@ def main(path: Path | None, name: str) -> None:
             signal.signal(number, lambda *_: stop.set())
         engine.start()
         log.info("listening", port=own.backend_port, sessions=len(own.sessions), orders_seq=gateway.orders.seq)
-        while not stop.is_set():
-            if not agent.do_work():
-                agent.wait()
-        drain(gateway, agent, engine, own)
-        agent.close()
-    log.info("stopped")
+        try:
+            while not stop.is_set():
+                if not agent.do_work():
+                    agent.wait()
+            drain(gateway, agent, engine, own)
+        except BaseException as error:  # noqa: BLE001 - else the sessions would live on without reports
+            fail(error)
+        with gateway.lock:  # its thread cannot be stopped, see there, but it can be kept waiting
+            agent.close()
+            log.info("stopped")
+            sys.stderr.flush()
+            os._exit(0)
 
 
 if __name__ == "__main__":

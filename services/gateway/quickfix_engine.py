@@ -6,6 +6,8 @@ What its Python binding does, and what is done about it here:
 - What a callback is given dies when it returns: everything is copied into our own types at once.
 - Its exceptions for refusals leak, 1.3 KB each: none is raised but RejectLogon, and that only to a Logon that did not
   come by the front.
+- Stopping an acceptor races with its own thread (a segmentation fault in one of twenty ends): it is never stopped. Who
+  wants to end logs the sessions out and then ends the process.
 - It resets SIGINT when it is imported, and binds 0.0.0.0 whatever it is told: see AllowedRemoteAddresses.
 - MemoryStore cannot be reached from Python, and never forgets what was sent in a process's life. It is filled by
   sending, while nobody is connected, what the tape says was sent (RESEND_KEPT in session.py).
@@ -249,10 +251,6 @@ class FixEngine:
 
     def start(self) -> None:
         self._acceptor.start()
-
-    def stop(self) -> None:
-        """Logs out who is logged on, waits for their answers up to two seconds, and ends."""
-        self._acceptor.stop()
 
     def send(self, session: int, body: str) -> None:
         """Sends `35=…␁…`; if the client is not there, it gets it by resend. `Handler.sending` is called within."""
