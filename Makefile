@@ -7,6 +7,11 @@ export UV_PYTHON_DOWNLOADS := never
 UV_VERSION := 0.13.8
 CORE := $(shell find tapewire services bench -name '*.pyx' -o -name '*.pxi' -o -name '*.hpp')
 ARGS ?=
+SECONDS := 600
+SEED := 1
+ABI := build/abi/libtapewire_book.so
+ABI_PARTS := services/matcher/abi.cpp services/matcher/abi.map include/tapewire/book.h pyproject.toml
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,6 +33,16 @@ setup: $(VENV)/.installed ## install the locked dependencies into .venv
 
 build: $(VENV)/.built ## compile the core, if its sources changed
 
+# Needs nothing but a C++ compiler. What it links of the C++ library lies within, so that any program can load it.
+$(ABI): $(ABI_PARTS) $(shell find tapewire/wire services/matcher -name '*.hpp')
+	@mkdir -p $(@D)
+	@$(CXX) -std=c++20 -O3 -g0 -fPIC -fno-plt -fvisibility=hidden -Wall -Wextra -Wno-missing-field-initializers -I. \
+		-DTAPEWIRE_VERSION='"$(VERSION)"' -shared -static-libstdc++ -static-libgcc -Wl,-soname,$(@F) \
+		-Wl,--version-script=services/matcher/abi.map -o $@ services/matcher/abi.cpp
+
+abi: $(ABI) ## compile the matcher for C and other languages: build/abi/libtapewire_book.so
+	@echo "$(ABI)"
+
 generate: $(VENV)/.built ## write anew what is made from schemas/ and from the FIX rules
 	@$(PY) -m tapewire.wire.generate
 	@$(PY) -m tapewire.fix.generate
@@ -47,6 +62,12 @@ test: build ## the tests, within minutes
 test-all: build ## the tests and the long runs (soak, thousands of seeds)
 	@$(PY) -m pytest -m "" $(ARGS)
 
+sanitize: build ## the compiled core under AddressSanitizer and UndefinedBehaviorSanitizer: a million random commands each
+	@$(PY) -m pytest -m "" tests/native $(ARGS)
+
+fuzz: build ## arbitrary bytes into decoder, engine core and matcher for SECONDS (600), from SEED (1)
+	@$(PY) -m tools.fuzz --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
 bench: build ## measure everything, write bench/results/<machine>.json
 	@$(PY) -m bench all $(ARGS)
 
@@ -62,4 +83,4 @@ clean: ## remove what was built, and empty rings in memory (not the data in .tap
 	@rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
-.PHONY: help setup build generate check test test-all bench demo lock clean
+.PHONY: help setup build abi generate check test test-all sanitize fuzz bench demo lock clean

@@ -129,7 +129,7 @@ class Market {
         options.segment_bytes = segment_bytes;
         options.name = "bench";
         host_ = std::make_unique<engine::Host>(max_batch);
-        if (!host_->open_tape(dir, options) || !host_->start_epoch(utc_ns(), "bench") || !host_->add_ring(ring, ring_bytes, SOURCE) || !host_->open_stats(stats))
+        if (!host_->open_tape(dir, options) || !host_->start_epoch(utc_ns(), "bench") || !host_->add_ring(ring, ring_bytes, SOURCE, {.operates = true, .accounts = {}}) || !host_->open_stats(stats))
             return refuse(host_->error);
         if (producer_.open(ring) != ring::Status::ok) return refuse(producer_.error());
         if (reader_.open(dir) != tape::Status::ok) return refuse(reader_.error());

@@ -29,6 +29,8 @@ IDS = {
     "100 instruments": "M2",
     "wide and sparse": "M3",
     "falling 60 %": "M5",
+    "every kind of order, bands": "M",
+    "in a call": "M",
 }
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "build" / "native"
+FOLDERS = ("include", "tapewire", "services", "tests")
+"""Where headers lie."""
 COMMON = (
     "-std=c++20",
     "-fno-plt",
@@ -27,10 +30,15 @@ class CompileError(RuntimeError):
     """The compiler refused; the message holds what it said."""
 
 
-def build(source: str, *flags: str) -> Path:
-    """The program made from `source` (a path from the root of the repository), compiled anew if any header changed."""
-    headers = sorted(path for folder in ("tapewire", "services") for path in (ROOT / folder).rglob("*.hpp"))
-    digest = hashlib.sha256(" ".join(flags).encode())
+def build(source: str, *flags: str, link: Sequence[str] = ()) -> Path:
+    """The program made from `source` (a path from the root of the repository), compiled anew if any header changed.
+
+    `link`: what the linker is given behind it.
+    """
+    headers = sorted(
+        path for folder in FOLDERS for path in (ROOT / folder).rglob("*.h*") if path.suffix in (".h", ".hpp")
+    )
+    digest = hashlib.sha256(" ".join([*flags, *link]).encode())
     for path in (ROOT / source, *headers):
         digest.update(path.read_bytes())
     program = OUT / f"{Path(source).stem}-{digest.hexdigest()[:16]}"
@@ -40,9 +48,20 @@ def build(source: str, *flags: str) -> Path:
     for old in OUT.glob(f"{Path(source).stem}-*"):
         old.unlink()
     part = program.with_suffix(f".{os.getpid()}")
-    command = [os.environ.get("CXX", "c++"), *COMMON, *flags, "-o", str(part), source]
+    command = [os.environ.get("CXX", "c++"), *COMMON, *flags, "-o", str(part), source, *link]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CompileError(f"{' '.join(command)} failed in {ROOT}:\n{done.stderr}")
     part.rename(program)
     return program
+
+
+def book_library() -> Path:
+    """libtapewire_book.so, as `make abi` makes it, compiled anew if its sources changed."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(
+        ["make", "--silent", "abi"], cwd=ROOT, env=inherited, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise CompileError(f"make abi failed in {ROOT}:\n{done.stdout}{done.stderr}")
+    return ROOT / done.stdout.strip()

@@ -33,6 +33,8 @@ struct Shape {
     double fall;      // share of its price that the market loses
     int64_t middle;   // ticks
     size_t messages;
+    bool rules = false;  // price bands, self-trade prevention, and orders of all kinds among the limit orders
+    bool call = false;   // nothing trades: orders are collected, and what they would trade is told
 };
 
 struct Tape {
@@ -66,6 +68,8 @@ class Flow {
             d.tick_size = 5;
             d.lot_size = 1;
             d.status = wire::InstrumentStatus::trading;
+            if (shape_.call) d.status = wire::InstrumentStatus::opening_auction;
+            if (shape_.rules) d.reference_price = 5 * shape_.middle, d.static_band_bps = 1000, d.dynamic_band_bps = 500;
             apply();
         }
         while (matcher.live_orders() < shape_.live) add(false);
@@ -74,7 +78,7 @@ class Flow {
             const double dice = uniform();
             // A falling market crosses by itself, and its number of orders would not hold.
             if (shape_.fall > 0 && matcher.live_orders() < shape_.live) add(false);
-            else if (dice < 0.34) cancel();
+            else if (dice < 0.34 || (shape_.call && matcher.live_orders() > shape_.live)) cancel();
             else if (dice < 0.41) replace();
             else add(uniform() < 0.13);
         }
@@ -121,8 +125,35 @@ class Flow {
             if (buy && top.ask) o.price = std::max(o.price, top.ask + reach);
             if (!buy && top.bid > reach) o.price = std::min(o.price, top.bid - reach);
         }
+        if (shape_.rules) vary(o);
         placed_.push_back({last_id_, o.qty, instrument, o.account, buy});
         apply();
+    }
+
+    // Of a hundred orders 8 expire, 6 are icebergs, 4 hidden, 4 post-only that slide, 3 wait as stops, 1 is a market order.
+    void vary(wire::NewOrder& o) {
+        o.self_trade_group = o.account;
+        o.self_trade = wire::SelfTrade::cancel_oldest;
+        const uint64_t dice = random_() % 100;
+        if (dice < 8) {
+            o.time_in_force = wire::TimeInForce::gtd;
+            o.expire_time = o.header.ts + 1'000'000'000 + int64_t(random_() % 100'000);
+        } else if (dice < 14) {
+            o.display_qty = 1 + o.qty / 5;
+        } else if (dice < 18) {
+            o.set_hidden(true);
+        } else if (dice < 22) {
+            o.set_post_only(true);
+            o.set_slide(true);
+        } else if (dice < 25) {
+            const int64_t away = 5 * int64_t(10 + random_() % 100);
+            o.ord_type = wire::OrdType::stop;
+            o.stop_px = std::max<int64_t>(o.price + (o.side == wire::Side::buy ? 2 * away : -2 * away), 5);
+            o.price = 0;
+        } else if (dice < 26) {
+            o.ord_type = wire::OrdType::market;
+            o.price = 0;
+        }
     }
 
     // A random live order, moved to the back of those placed; dead ones met on the way are forgotten.
@@ -282,6 +313,8 @@ int main(int argc, char** argv) {
     throughput({"100 instruments", 100, 86'000, 20, 0, 100'000, n});
     throughput({"wide and sparse", 1, 14'500, 30'000, 0, 1'000'000, n});
     throughput({"falling 60 %", 1, 8'000, 40, 0.6, 20'000, n});
+    throughput({"every kind of order, bands", 1, 8'000, 40, 0, 100'000, n, true});
+    throughput({"in a call", 1, 8'000, 40, 0, 100'000, n, false, true});
     latency({"latency", 1, 8'000, 40, 0, 100'000, n});
     return 0;
 }

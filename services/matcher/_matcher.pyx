@@ -5,7 +5,9 @@
 import hashlib
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_XDECREF
+from cpython.list cimport PyList_CheckExact, PyList_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
@@ -30,6 +32,14 @@ cdef extern from "tapewire/wire/flat.hpp" namespace "tapewire::wire" nogil:
 cdef extern from *:
     void prefetch "__builtin_prefetch"(const void*) nogil
 
+cdef extern from "Python.h":  # as Cython has them, but counting no references
+    PyObject* GET_ITEM "PyList_GET_ITEM"(list, Py_ssize_t)
+    int CheckExact "PyBytes_CheckExact"(PyObject*)
+    char* AS_STRING "PyBytes_AS_STRING"(PyObject*)
+    Py_ssize_t GET_SIZE "PyBytes_GET_SIZE"(PyObject*)
+    PyObject* FromStringAndSize "PyBytes_FromStringAndSize"(const char*, Py_ssize_t) except NULL
+    int _PyBytes_Resize(PyObject**, Py_ssize_t) except -1
+
 cdef extern from "services/matcher/batch.hpp" namespace "tapewire::matcher" nogil:
     const size_t MAX_LIVE_ORDERS_C "tapewire::matcher::MAX_LIVE_ORDERS"
     cdef cppclass CTop "tapewire::matcher::Matcher::Top":
@@ -43,6 +53,7 @@ cdef extern from "services/matcher/batch.hpp" namespace "tapewire::matcher" nogi
         const uint8_t* data()
         size_t size()
         void clear()
+        void lend(uint8_t*, size_t)
     cdef cppclass CMatcher "tapewire::matcher::Matcher":
         CMatcher(size_t) except +
         void apply[Sink](const uint8_t*, Sink&) except +
@@ -63,9 +74,12 @@ cdef extern from "services/matcher/batch.hpp" namespace "tapewire::matcher" nogi
 MAX_LIVE_ORDERS = MAX_LIVE_ORDERS_C
 
 cdef enum:
-    AHEAD = 8  # the bytes of a list lie anywhere in memory: they are fetched this many before they are checked
+    AHEAD = 20  # the bytes of a list lie anywhere in memory: they are fetched this many before they are checked
     LINE = 64
-    LINES = 3  # of an object that holds an order
+    LINES = 4  # of an object that holds an order
+    BYTES_AHEAD = 2048  # those of one bytes lie one behind another
+    EVENTS = 256  # bytes of events that a command of a batch is expected to lead to
+    SPARE = 4096
 
 
 cdef int _refuse(const uint8_t* p, Py_ssize_t n, object where) except -1:
@@ -127,36 +141,54 @@ cdef class Matcher:
             self._take_bytes(<bytes>commands)
         else:
             raise TypeError(f"commands is a {type(commands).__name__}: expected a list of bytes, or bytes")
+        # The events are written where they are handed out, if the guess at their size is not too small.
+        cdef Py_ssize_t room = EVENTS * self.commands.size() + SPARE, n
+        cdef PyObject* out = FromStringAndSize(NULL, room)
+        cdef bint fits
         self.events.clear()
-        apply_batch(self.matcher[0], self.commands.data(), self.commands.size(), self.events[0])
-        return PyBytes_FromStringAndSize(<const char*>self.events.data(), self.events.size())
+        self.events.lend(<uint8_t*>AS_STRING(out), room)
+        try:
+            apply_batch(self.matcher[0], self.commands.data(), self.commands.size(), self.events[0])
+            n = self.events.size()
+            fits = self.events.data() == <uint8_t*>AS_STRING(out)
+            if not fits:
+                return PyBytes_FromStringAndSize(<const char*>self.events.data(), n)
+            _PyBytes_Resize(&out, n)
+            return <object>out
+        finally:
+            self.events.clear()
+            Py_XDECREF(out)
 
     cdef int _take_list(self, list commands) except -1:
-        cdef Py_ssize_t i, line, count = PyList_GET_SIZE(commands)
-        cdef object command
+        cdef Py_ssize_t i, count = PyList_GET_SIZE(commands)
+        cdef int line
+        cdef PyObject* command  # borrowed: the list holds it
         cdef const uint8_t* p
         self.commands.resize(count)
         for i in range(count):
             if i + AHEAD < count:
-                p = <const uint8_t*>PyList_GET_ITEM(commands, i + AHEAD)
+                p = <const uint8_t*>GET_ITEM(commands, i + AHEAD)
                 for line in range(LINES):
                     prefetch(p + line * LINE)
-            command = <object>PyList_GET_ITEM(commands, i)
-            if not PyBytes_CheckExact(command):
-                raise TypeError(f"command {i} is a {type(command).__name__}: expected bytes. Nothing was applied.")
-            p = <const uint8_t*>PyBytes_AS_STRING(command)
-            if check(p, PyBytes_GET_SIZE(command)) != Fault.none:
-                _refuse(p, PyBytes_GET_SIZE(command), f"command {i}")
+            command = GET_ITEM(commands, i)
+            if not CheckExact(command):
+                raise TypeError(f"command {i} is a {type(<object>command).__name__}: expected bytes. Nothing was applied.")
+            p = <const uint8_t*>AS_STRING(command)
+            if check(p, GET_SIZE(command)) != Fault.none:
+                _refuse(p, GET_SIZE(command), f"command {i}")
             self.commands[i] = p
         return 0
 
     cdef int _take_bytes(self, bytes commands) except -1:
         cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(commands)
         cdef size_t left = PyBytes_GET_SIZE(commands), n
+        cdef int line
         while left:
             n = 8 + 8 * <size_t>(load64(p) >> 32) if left >= 8 else left
             if n > left:
                 n = left
+            for line in range(LINES - 1):
+                prefetch(p + BYTES_AHEAD + line * LINE)
             if check(p, n) != Fault.none:
                 _refuse(p, n, f"command {self.commands.size()}")
             self.commands.push_back(p)

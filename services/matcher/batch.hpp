@@ -4,14 +4,15 @@
 
 namespace tapewire::matcher {
 
-// Events one behind another, numbered from just past their command's seq. Grows by doubling; keeps what it has grown to
-// up to KEPT bytes.
+// Events one behind another, numbered from just past their command's seq. In memory of its own, which grows by doubling
+// and keeps what it has grown to up to KEPT bytes, or in memory lent by who wants them, as long as they fit there.
 class EventBuffer {
   public:
-    EventBuffer() : room_(FIRST), at_(static_cast<uint8_t*>(std::malloc(FIRST))) {
-        if (!at_) throw std::bad_alloc();
+    EventBuffer() : own_(static_cast<uint8_t*>(std::malloc(FIRST))), own_room_(FIRST) {
+        if (!own_) throw std::bad_alloc();
+        clear();
     }
-    ~EventBuffer() { std::free(at_); }
+    ~EventBuffer() { std::free(own_); }
     EventBuffer(const EventBuffer&) = delete;
     EventBuffer& operator=(const EventBuffer&) = delete;
 
@@ -40,23 +41,36 @@ class EventBuffer {
 
     void clear() {
         used_ = 0;
-        if (room_ > KEPT) [[unlikely]] resize(FIRST);
+        if (own_room_ > KEPT) [[unlikely]] resize(FIRST);
+        at_ = own_;
+        room_ = own_room_;
     }
+
+    // Until clear(): events go to `at`, a multiple of 8, while there is room. The buffer is empty.
+    void lend(uint8_t* at, size_t room) { at_ = at, room_ = room; }
 
   private:
     static constexpr size_t FIRST = 1 << 16, KEPT = 1 << 22;
 
-    void grow(size_t n) { resize(2 * room_ + n); }
+    TAPEWIRE_SELDOM void grow(size_t n) {
+        const bool lent = at_ != own_;
+        resize(2 * std::max(room_, own_room_) + n);
+        if (lent) std::memcpy(own_, at_, used_);
+        at_ = own_;
+        room_ = own_room_;
+    }
     void resize(size_t room) {
-        auto* moved = static_cast<uint8_t*>(std::realloc(at_, room));
+        auto* moved = static_cast<uint8_t*>(std::realloc(own_, room));
         if (!moved) throw std::bad_alloc();
-        at_ = moved;
-        room_ = room;
+        own_ = moved;
+        own_room_ = room;
     }
 
     wire::Header header_{};
-    size_t used_ = 0, room_;
     uint8_t* at_;
+    size_t used_, room_;
+    uint8_t* own_;
+    size_t own_room_;
 };
 
 // Applies commands in order; `sink` is told before each whose events follow. What a command will touch is fetched while

@@ -72,6 +72,7 @@ struct alignas(64) Book {
     uint8_t watch;
     uint32_t id;
     uint32_t waiting;  // slot of what waits outside the book (waiting.hpp); 0: nothing has yet
+    uint32_t pivot;    // slot of its sums in a call, else 0
 
     void open(uint32_t instrument) {
         *this = Book{};
@@ -126,6 +127,7 @@ struct alignas(64) Book {
         order.level = at;
         level.qty += order.leaves;
         ++level.count;
+        if (pivot) [[unlikely]] store.pivots[pivot].changed(order.side, key, order.leaves);
         if (level.unshown | order.extra | (order.flags & Order::HIDDEN)) [[unlikely]] return append_unshown(store, level, slot);
         order.prev = level.tail;
         order.next = 0;
@@ -141,6 +143,7 @@ struct alignas(64) Book {
         if (level.unshown) [[unlikely]] forget_unshown(store, level, slot);
         store.unlink(level, order);
         level.qty -= order.leaves;
+        if (pivot) [[unlikely]] store.pivots[pivot].changed(order.side, level.key, -order.leaves);
         if (--level.count == 0) drop_level(store, order.side, order.level);
     }
 
@@ -161,7 +164,9 @@ struct alignas(64) Book {
     void set_leaves(Store& store, uint32_t slot, int64_t leaves) {
         Order& order = store.orders[slot];
         const int64_t shown = store.shown(order), before = order.leaves;
-        store.levels[order.level].qty += leaves - before;
+        Level& level = store.levels[order.level];
+        level.qty += leaves - before;
+        if (pivot) store.pivots[pivot].changed(order.side, level.key, leaves - before);
         store.set_leaves(order, leaves);
         set_shown(store, order, before - shown, std::min(shown, leaves));
     }

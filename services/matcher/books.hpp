@@ -43,6 +43,7 @@ inline void Matcher::forget_book(Book& b) {
     set_timer(b, 0);
     close_ladders(b);
     if (b.waiting) waiting_.give(b.waiting);
+    if (b.pivot) store_.pivots.give(b.pivot);
     b.open(b.id);  // not defined
 }
 
@@ -84,15 +85,19 @@ inline Matcher::Depth Matcher::shown_at(const Book& b, unsigned side, uint32_t a
     return {b.price(level.key, side), level.qty - unshown.qty, level.count - unshown.orders};
 }
 
-inline std::vector<Matcher::Depth> Matcher::depth(uint32_t instrument, wire::Side side, size_t levels) const {
-    std::vector<Depth> out;
+template <class F>
+void Matcher::each_shown(uint32_t instrument, wire::Side side, F&& f) const {
     const unsigned s = side == wire::Side::sell;
     const Book& b = books_[instrument];
     b.sides[s].each(store_, [&](uint32_t level) {
-        if (out.size() == levels) return false;
-        if (const Depth shown = shown_at(b, s, level); shown.orders) out.push_back(shown);
-        return true;
+        const Depth shown = shown_at(b, s, level);
+        return !shown.orders || f(shown);
     });
+}
+
+inline std::vector<Matcher::Depth> Matcher::depth(uint32_t instrument, wire::Side side, size_t levels) const {
+    std::vector<Depth> out;
+    if (levels) each_shown(instrument, side, [&](const Depth& shown) { return out.push_back(shown), out.size() < levels; });
     return out;
 }
 

@@ -44,6 +44,7 @@ void Matcher::define(const wire::InstrumentDefinition& d, Sink& sink) {
     Book& b = known ? *known : add_book(d.header.instrument);
     if (!known) b.status = d.status;
     set_rules(b, d);
+    keep_pivot(b);
     // Bands that are gone leave no limit state behind.
     if (b.trading()) {
         enforce_band(b, sink);

@@ -37,7 +37,7 @@ void check_dues(const Dues& dues, Place&& place) {
 
 // What was met on the way through all books.
 struct Matcher::Census {
-    size_t orders = 0, levels = 0, extras = 0, unshown = 0, waiting_books = 0, timers = 0, expiries = 0;
+    size_t orders = 0, levels = 0, extras = 0, unshown = 0, waiting_books = 0, pivots = 0, timers = 0, expiries = 0;
     uint32_t icebergs = 0, waiting = 0;
     int64_t refreshes = 0;
 };
@@ -51,7 +51,8 @@ inline void Ladder::check(const Store& store, bool deep) const {
         const int64_t key = store.levels[level].key;
         require(key < last, "levels are not in order");
         require(walked || (key == best_key && level == best_level), "the best level is not the first");
-        require(find(key) == level, "a level is not found by its key");
+        require(find(key) == level && at_or_above(key) == level, "a level is not found by its key");
+        require(!walked || store.levels[at_or_above(key + 1)].key == last, "the level above another is not found");
         last = key;
         return ++walked <= count_;
     });
@@ -93,6 +94,7 @@ inline void Matcher::check_pools() const {
     detail::check_free_list(store_.extras, [&](uint32_t slot) { return store_.extras[slot].order; });
     detail::check_free_list(store_.unshown, [&](uint32_t slot) { return store_.unshown[slot].last_shown; });
     detail::check_free_list(waiting_, [&](uint32_t slot) { return waiting_[slot].at_close; });
+    detail::check_free_list(store_.pivots, [&](uint32_t slot) { return store_.pivots[slot].link; });
     detail::check_dues(store_.expiries, [&](uint32_t extra) { return store_.extras[extra].due_at; });
     detail::check_dues(timers_, [&](uint32_t id) { return rules_[id].due_at; });
 }
@@ -104,6 +106,7 @@ inline void Matcher::check_totals(const Census& seen) const {
     require(seen.extras == store_.extras.size(), "an extra belongs to no order");
     require(seen.unshown == store_.unshown.size(), "what is not shown belongs to no level");
     require(seen.waiting_books == waiting_.size(), "what waits belongs to no book");
+    require(seen.pivots == store_.pivots.size(), "a pivot belongs to no book");
     require(seen.timers == timers_.size(), "a timer belongs to no instrument");
     require(seen.expiries == store_.expiries.size(), "the expiries are not those of the GTD orders");
     require(seen.icebergs == store_.icebergs && seen.waiting == store_.waiting, "icebergs or waiting orders are miscounted");
@@ -131,6 +134,21 @@ inline void Matcher::check_book(const Book& b, bool deep, Census& seen) const {
         });
     }
     if (const Waiting* there = waiting(b)) check_waiting(b, *there, deep, seen);
+    require(b.in_call() == (b.pivot != 0), "a book in a call has no pivot, or another has one");
+    if (b.pivot) check_pivot(b, seen);
+}
+
+inline void Matcher::check_pivot(const Book& b, Census& seen) const {
+    const Pivot& pivot = store_.pivots[b.pivot];
+    Wide sums[2] = {0, 0};
+    for (unsigned side = 0; side < 2; ++side)
+        b.sides[side].each(store_, [&](uint32_t at) {
+            const Level& level = store_.levels[at];
+            if (level.key >= Book::key(pivot.ticks, side)) sums[side] += level.qty;
+            return true;
+        });
+    detail::require(sums[0] == pivot.demand && sums[1] == pivot.supply, "a pivot's sums are wrong");
+    ++seen.pivots;
 }
 
 // A level of the book: displayed orders, then hidden ones.

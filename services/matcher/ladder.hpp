@@ -34,6 +34,14 @@ struct Ladder {
         return at_or_below_anywhere(bound);
     }
 
+    // Least key >= bound that has a level; 0 if there is none.
+    uint32_t at_or_above(int64_t bound) const {
+        if (bound > best_key) return 0;
+        const uint64_t i = bound < base_ ? 0 : uint64_t(bound) - uint64_t(base_);
+        const uint32_t near = i < size_ ? window_above(i) : 0;
+        return far_ ? at_or_above_far(bound, near) : near;
+    }
+
     // The level of exactly this key, or 0.
     uint32_t find(int64_t key) const {
         const uint64_t i = uint64_t(key) - uint64_t(base_);
@@ -59,18 +67,6 @@ struct Ladder {
         if (i < size_) [[likely]] clear(i);
         else erase_far(key);
         if (key == best_key) next_best(store);
-    }
-
-    // Brings the window's entry for `key` closer.
-    TAPEWIRE_PREFETCHES void prefetch(int64_t key) const {
-        const uint64_t i = uint64_t(key) - uint64_t(base_);
-        if (i < size_) __builtin_prefetch(&slots_[i]);
-    }
-
-    // Without touching memory that is not here yet: the level of `key` if it lies in the window, else 0.
-    uint32_t peek(int64_t key) const {
-        const uint64_t i = uint64_t(key) - uint64_t(base_);
-        return i < size_ ? slots_[i] : 0;
     }
 
     // f(level) from the best down, until it returns false.
@@ -154,7 +150,30 @@ struct Ladder {
         return slots_[i];
     }
 
+    uint32_t window_above(uint64_t i) const {
+        const uint64_t* bits = bits_;
+        uint64_t word = bits[i / 64] & (~uint64_t{0} << (i % 64));
+        uint32_t n = size_;
+        int height = 0;
+        while (!word) {  // climb until some word further up has a bit
+            if (n <= 64) return 0;
+            bits += words(n);
+            n = words(n);
+            i /= 64;
+            ++height;
+            word = bits[i / 64] & (~uint64_t{1} << (i % 64));
+        }
+        for (i = (i & ~uint64_t{63}) + std::countr_zero(word); height; --height) {
+            bits = bits_;
+            n = size_;
+            for (int below = 1; below < height; ++below) bits += words(n), n = words(n);
+            i = i * 64 + std::countr_zero(bits[i]);
+        }
+        return slots_[i];
+    }
+
     uint32_t at_or_below_anywhere(int64_t bound) const;
+    uint32_t at_or_above_far(int64_t bound, uint32_t near) const;
     void next_best(Store& store);
     void insert_far(Store& store, int64_t key, uint32_t level);
     void erase_far(int64_t key);
@@ -184,9 +203,21 @@ inline uint32_t Ladder::at_or_below_anywhere(int64_t bound) const {
     return found ? far->second : 0;
 }
 
+// `near`: the least one in the window, if there is one.
+inline uint32_t Ladder::at_or_above_far(int64_t bound, uint32_t near) const {
+    auto far = far_->lower_bound(bound);  // the greatest key <= bound
+    if (far == far_->end() || far->first != bound) {
+        if (far == far_->begin()) return near;
+        --far;
+    }
+    return near && far->first >= base_ ? near : far->second;
+}
+
 inline void Ladder::next_best(Store& store) {
     best_level = count_ ? at_or_below(best_key - 1) : 0;
-    best_key = best_level ? store.levels[best_level].key : NO_KEY;
+    const Level& level = store.levels[best_level];
+    best_key = best_level ? level.key : NO_KEY;
+    __builtin_prefetch(&store.orders[level.head]);  // who trades next; of no level: slot 0, which is there
     if (best_level && uint64_t(best_key) - uint64_t(base_) >= size_) [[unlikely]] touched_far(store);
 }
 

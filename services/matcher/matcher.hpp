@@ -33,11 +33,8 @@ class WordWriter;
 
 namespace tapewire::matcher {
 
-inline constexpr uint32_t MAX_INSTRUMENTS = 1 << 20;  // ids lie below
 inline constexpr uint32_t MAX_BPS = 10'000;           // of a band's width
 inline constexpr size_t MAX_AMENDED = size_t{1} << 20;  // trades busted or corrected
-
-using Wide = __int128;  // sums over levels
 
 class Matcher {
   public:
@@ -94,6 +91,8 @@ class Matcher {
     }
     // Displayed quantities; zeros where a side shows nothing. `instrument` is defined, here and below.
     Top best(uint32_t instrument) const;
+    // f(Depth) for each level that shows something, from the best, until it returns false.
+    template <class F> void each_shown(uint32_t instrument, wire::Side side, F&& f) const;
     // At most `levels` of those that show something, from the best.
     std::vector<Depth> depth(uint32_t instrument, wire::Side side, size_t levels) const;
     // What is displayed at exactly this price; zeros if nothing is.
@@ -206,6 +205,7 @@ class Matcher {
 
     // matching.hpp: orders come in, trade, rest
     template <class Sink> void dispatch(const uint8_t* command, Sink& sink);
+    template <class Sink> void dispatch_seldom(const uint8_t* command, Sink& sink);
     template <class Sink> void new_order(const wire::NewOrder& c, Sink& sink);
     template <class Sink> void accept(const wire::NewOrder& c, const Incoming& in, Sink& sink);
     uint32_t add_order(const wire::NewOrder& c, const Incoming& in);
@@ -260,8 +260,15 @@ class Matcher {
     wire::LimitState limit_state(const Book& b) const;
     template <class Sink> void tell_limit_state(Book& b, int64_t ts, Sink& sink);
     template <class Sink> void enforce_band(Book& b, Sink& sink);
-    Cross find_cross(const Book& b) const;
-    Indication indication(const Book& b) const;
+    Pivot sum_up(const Book& b) const;
+    void keep_pivot(Book& b);
+    int64_t price_above(const Book& b, int64_t ticks, int64_t reference) const;
+    int64_t price_below(const Book& b, int64_t ticks, int64_t reference) const;
+    int64_t qty_at(const Book& b, unsigned side, int64_t ticks) const;
+    void step_up(const Book& b, Pivot& at, int64_t ticks) const;
+    void step_down(const Book& b, Pivot& at, int64_t ticks) const;
+    Cross find_cross(const Book& b, Pivot& pivot) const;
+    Indication indication(const Book& b, Pivot& pivot) const;
     template <class Sink> Cross uncross(Book& b, Sink& sink);
     template <class Sink> void fill(Book& b, const uint32_t (&pair)[2], int64_t price, int64_t qty, Sink& sink);
     template <class Sink> void indicate(Book& b, Sink& sink);
@@ -296,12 +303,13 @@ class Matcher {
     bool restore_book(wire::WordReader& r);
     bool restore_rules(wire::WordReader& r, Book& b);
     bool restore_ladder(wire::WordReader& r, Book& b, RestoredPlace place, unsigned side);
-    bool restore_order(wire::WordReader& r, Book& b, Restored&& into);
+    uint32_t restore_order(wire::WordReader& r, Book& b, Restored&& into);
     bool plausible(const Book& b, const Restored& in) const;
-    bool stand(Book& b, const Restored& in);
+    uint32_t stand(Book& b, const Restored& in);
     bool consistent(const Book& b) const;
     struct Census;
     void check_book(const Book& b, bool deep, Census& seen) const;
+    void check_pivot(const Book& b, Census& seen) const;
     void check_queue(const Book& b, unsigned side, uint32_t at, Census& seen) const;
     void check_waiting(const Book& b, const Waiting& there, bool deep, Census& seen) const;
     void check_waiting_queue(const Book& b, uint32_t at, int side, Census& seen) const;
@@ -322,9 +330,7 @@ class Matcher {
         int64_t price, qty;  // as it stands; qty 0: busted
     };
     std::map<uint64_t, Amended> amended_;  // by match id
-    uint32_t last_restored_ = 0;  // slot
     std::vector<uint32_t> scratch_, touched_, elected_;
-    mutable std::vector<std::pair<int64_t, int64_t>> bids_;  // of find_cross: ticks and quantity, the best first
 };
 
 }  // namespace tapewire::matcher

@@ -24,7 +24,7 @@ void Matcher::apply(const uint8_t* command, Sink& sink) {
 }
 
 template <class Sink>
-void Matcher::dispatch(const uint8_t* command, Sink& sink) {
+TAPEWIRE_HOT void Matcher::dispatch(const uint8_t* command, Sink& sink) {
     switch (wire::header(command).type) {
         case wire::MessageType::new_order:
             if (const auto* c = detail::accepted<wire::NewOrder>(command)) new_order(*c, sink);
@@ -35,6 +35,13 @@ void Matcher::dispatch(const uint8_t* command, Sink& sink) {
         case wire::MessageType::replace_order:
             if (const auto* c = detail::accepted<wire::ReplaceOrder>(command)) replace_order(*c, sink);
             return;
+        default: return dispatch_seldom(command, sink);
+    }
+}
+
+template <class Sink>
+TAPEWIRE_SELDOM void Matcher::dispatch_seldom(const uint8_t* command, Sink& sink) {
+    switch (wire::header(command).type) {
         case wire::MessageType::mass_cancel:
             if (const auto* c = detail::accepted<wire::MassCancel>(command)) mass_cancel(*c, sink);
             return;
@@ -148,6 +155,7 @@ void Matcher::match(Incoming& in, Sink& sink) {
             Order& maker = store_.orders[slot];
             own = maker.self_trade_group == in.group;
             if (own) [[unlikely]] break;
+            __builtin_prefetch(&store_.orders[maker.next]);
             const int64_t qty = std::min(in.leaves, maker.leaves);
             in.leaves -= qty;
             maker.leaves -= qty;

@@ -65,6 +65,22 @@ struct Unshown {
     uint32_t last_shown;  // behind which the displayed ones queue, 0: none; also links free slots
 };
 
+using Wide = __int128;  // sums over levels
+
+// A price of a book in a call, and what stands on either side of it. Kept up with every change of the book and moved to
+// where the auction would trade, so that finding that again is a matter of few levels.
+struct Pivot {
+    int64_t ticks;
+    Wide demand, supply;  // of bids at `ticks` or above, of asks at `ticks` or below
+    uint32_t link;        // of free slots
+
+    void changed(unsigned side, int64_t key, int64_t qty) {
+        if (side == 0 && key >= ticks) demand += qty;
+        if (side == 1 && ~key <= ticks) supply += qty;
+    }
+};
+
+inline constexpr uint32_t MAX_INSTRUMENTS = 1 << 20;  // ids lie below
 inline constexpr size_t MAX_LIVE_ORDERS = size_t{1} << 26;
 inline constexpr int64_t MAX_REFRESHES = int64_t{1} << 20;  // to come, of all icebergs together
 inline constexpr int64_t MAX_PARTS = 1000;                  // that one iceberg is shown in
@@ -73,7 +89,7 @@ inline constexpr uint8_t GTD = 5;                           // wire::TimeInForce
 // What all books of a matcher share. A level has an order at least, so there are never more levels than orders.
 struct Store {
     explicit Store(size_t max_live)
-        : orders(max_live), levels(max_live), extras(max_live), unshown(max_live), expiries(max_live),
+        : orders(max_live), levels(max_live), extras(max_live), unshown(max_live), pivots(MAX_INSTRUMENTS), expiries(max_live),
           nodes(std::make_unique<std::pmr::unsynchronized_pool_resource>()) {}
 
     // Where the heap of expiries notes an extra's position.
@@ -91,7 +107,7 @@ struct Store {
     }
 
     // Makes an order that stands in no queue any more dead.
-    void retire(uint32_t slot) {
+    TAPEWIRE_HOT void retire(uint32_t slot) {
         Order& o = orders[slot];
         index.erase(o.id);
         if (o.extra) [[unlikely]] drop_extra(o);
@@ -162,6 +178,7 @@ struct Store {
     Pool<Level, &Level::head> levels;
     Pool<Extra, &Extra::order> extras;
     Pool<Unshown, &Unshown::last_shown> unshown;
+    Pool<Pivot, &Pivot::link> pivots;
     IdIndex index;
     Dues expiries;  // of extras
     std::unique_ptr<std::pmr::unsynchronized_pool_resource> nodes;  // of the far maps; see ladder.hpp

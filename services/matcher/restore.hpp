@@ -65,6 +65,7 @@ inline bool Matcher::restore_book(wire::WordReader& r) {
     for (uint64_t left = r.count(detail::ORDER_WORDS + detail::EXTRA_WORDS); left; --left)
         if (!restore_order(r, b, {RestoredPlace::close})) return false;
     watch(b);
+    keep_pivot(b);
     return r.ok() && consistent(b);
 }
 
@@ -101,7 +102,8 @@ inline bool Matcher::restore_rules(wire::WordReader& r, Book& b) {
 inline bool Matcher::consistent(const Book& b) const {
     const Rules& r = rules_[b.id];
     if (b.trading()) return !b.crossed() && r.limit_state == limit_state(b) && r.indicated == Indication{};
-    return r.indicated == (b.in_call() ? indication(b) : Indication{});
+    Pivot pivot = sum_up(b);
+    return r.indicated == (b.in_call() ? indication(b, pivot) : Indication{});
 }
 
 inline bool Matcher::restore_ladder(wire::WordReader& r, Book& b, RestoredPlace place, unsigned side) {
@@ -116,8 +118,9 @@ inline bool Matcher::restore_ladder(wire::WordReader& r, Book& b, RestoredPlace 
         last_key = key;
         bool hidden = false;
         for (uint64_t i = 0; i < orders; ++i) {
-            if (!restore_order(r, b, {place, side, key, price})) return false;
-            const bool last_hidden = !stops && store_.orders[last_restored_].hidden();
+            const uint32_t slot = restore_order(r, b, {place, side, key, price});
+            if (!slot) return false;
+            const bool last_hidden = !stops && store_.orders[slot].hidden();
             if (hidden && !last_hidden) return false;  // displayed ones come before
             hidden = last_hidden;
         }
@@ -125,7 +128,8 @@ inline bool Matcher::restore_ladder(wire::WordReader& r, Book& b, RestoredPlace 
     return r.ok();
 }
 
-inline bool Matcher::restore_order(wire::WordReader& r, Book& b, Restored&& into) {
+// Its slot, or 0.
+inline uint32_t Matcher::restore_order(wire::WordReader& r, Book& b, Restored&& into) {
     Order& o = into.order;
     o.id = r.get();
     o.leaves = int64_t(r.get()), o.qty = int64_t(r.get());
@@ -135,15 +139,15 @@ inline bool Matcher::restore_order(wire::WordReader& r, Book& b, Restored&& into
     o.flags = flags & (Order::POST_ONLY | Order::SLIDE | Order::HIDDEN);
     into.has_extra = flags & detail::HAS_EXTRA;
     if (into.place == RestoredPlace::close && (flags & detail::TO_SELL)) into.side = 1;
-    else if (flags & detail::TO_SELL) return false;
+    else if (flags & detail::TO_SELL) return 0;
     o.side = uint8_t(into.side), o.instrument = b.id;
-    if (flags >> 5) return false;
+    if (flags >> 5) return 0;
     if (into.has_extra) {
         Extra& extra = into.extra;
         extra.price = int64_t(r.get()), extra.stop_px = int64_t(r.get()), extra.display_qty = int64_t(r.get());
         extra.shown = int64_t(r.get()), extra.expire_time = int64_t(r.get());
     }
-    return r.ok() && plausible(b, into) && stand(b, into);
+    return r.ok() && plausible(b, into) ? stand(b, into) : 0;
 }
 
 // Could this order have come to stand there?
@@ -189,16 +193,16 @@ inline bool Matcher::plausible(const Book& b, const Restored& in) const {
     return !auction && extra.stop_px == in.price && (type == OrdType::stop || type == OrdType::stop_limit);
 }
 
-// Puts it there, if there is room.
-inline bool Matcher::stand(Book& b, const Restored& in) {
+// Puts it there, if there is room. Its slot, or 0.
+inline uint32_t Matcher::stand(Book& b, const Restored& in) {
     const Order& o = in.order;
-    if (live_orders() >= store_.orders.capacity()) return false;
-    if (store_.refreshes + Store::refreshes_of(in.extra.display_qty, o.leaves) > MAX_REFRESHES) return false;
+    if (live_orders() >= store_.orders.capacity()) return 0;
+    if (store_.refreshes + Store::refreshes_of(in.extra.display_qty, o.leaves) > MAX_REFRESHES) return 0;
     const bool book = in.place == RestoredPlace::book;
     const Waiting* there = waiting(b);
     const uint32_t at = book ? b.sides[in.side].find(in.key) : there ? there->stops[in.side].find(in.key) : 0;
-    if (at && in.place != RestoredPlace::close && store_.levels[at].qty > MAX_LEVEL_QTY - o.leaves) return false;
-    const uint32_t slot = last_restored_ = store_.add(o.id);
+    if (at && in.place != RestoredPlace::close && store_.levels[at].qty > MAX_LEVEL_QTY - o.leaves) return 0;
+    const uint32_t slot = store_.add(o.id);
     store_.orders[slot] = o;
     if (in.has_extra) {
         store_.add_extra(slot, in.extra);
@@ -209,12 +213,12 @@ inline bool Matcher::stand(Book& b, const Restored& in) {
         b.append(store_, slot, in.key, at);
         if (in.extra.display_qty) b.show(store_, slot, in.extra.shown);
         else if (in.has_extra) store_.extras[store_.orders[slot].extra].shown = 0;
-        return true;
+        return slot;
     }
     store_.orders[slot].flags |= Order::WAITING;
     ++store_.waiting;
     waiting_of(b).append(store_, slot, in.key);
-    return true;
+    return slot;
 }
 
 }  // namespace tapewire::matcher

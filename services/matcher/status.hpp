@@ -65,6 +65,7 @@ bool Matcher::change_status(Book& b, const NewStatus& to, int64_t ts, Sink& sink
     set_timer(b, to.resume_time);
     set_edges(b);
     watch(b);
+    keep_pivot(b);
     if (b.trading()) enforce_band(b, sink);
     if (b.status == Status::closing_auction) join_closing(b, sink);
     if (b.watch) settle(b, ts, next_match_id_ != first_match, sink);

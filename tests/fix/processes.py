@@ -42,11 +42,10 @@ Fields = dict[int, str]
 
 
 def free_port() -> int:
-    """Below those that the kernel gives to connections: none of them takes it before it is listened on."""
+    """Below the ports that the system gives to outgoing connections: one of those may be taken before it is used."""
     while True:
-        port = random.randrange(12_000, 32_000)
         with socket.socket() as one, suppress(OSError):
-            one.bind(("127.0.0.1", port))
+            one.bind(("", port := random.randrange(15_000, 30_000)))
             return port
 
 

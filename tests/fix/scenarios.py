@@ -83,12 +83,14 @@ def comparable(text: str) -> list[str]:
 def play(path: Path, port: int) -> None:
     """Raises Disagrees."""
     wires: dict[str, Wire] = {}
+    opened: list[Wire] = []  # a scenario may connect again under one name
     try:
         for kind, name, text in steps(path):
             if kind == "i" and text == "CONNECT":
                 if name in wires:
                     wires[name].socket.close()
                 wires[name] = Wire(port)
+                opened.append(wires[name])
             elif kind == "i":
                 wires[name].socket.close()
             elif kind == "I":
@@ -102,5 +104,5 @@ def play(path: Path, port: int) -> None:
                 if comparable(came) != comparable(text):
                     raise Disagrees(f"expected {text.replace(SOH, '|')}, got {came.replace(SOH, '|')}")
     finally:
-        for wire in wires.values():
+        for wire in opened:
             wire.socket.close()

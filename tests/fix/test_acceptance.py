@@ -18,6 +18,7 @@ from tests.recorded_captures import FOLDER
 DATA = FOLDER / "fix"
 SCENARIOS = DATA / "quickfix_acceptance"
 pytestmark = [
+    pytest.mark.slow,  # processes of QuickFIX, not yet steady where the machine is busy
     pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-"),
     pytest.mark.skipif(not SCENARIOS.is_dir(), reason="no recorded scenarios here"),
 ]

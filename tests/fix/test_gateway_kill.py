@@ -18,7 +18,8 @@ from tests.engine_process import PATIENCE_S
 from tests.fix.processes import Client, Exchange, order, skip_reason
 from tests.fix.scenarios import Wire, filled
 
-pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")
+# Processes of QuickFIX, seconds each, not yet steady where the machine is busy: part of `make test-all`.
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")]
 
 
 @pytest.fixture

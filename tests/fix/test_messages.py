@@ -10,7 +10,8 @@ from tapewire import messages as m
 from tests.engine_process import ACCOUNTS, INSTRUMENT
 from tests.fix.processes import SESSIONS, Client, Exchange, Fields, order, skip_reason
 
-pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")
+# Processes of QuickFIX, seconds each, not yet steady where the machine is busy: part of `make test-all`.
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")]
 OTHERS = """
 [[gateway.sessions]]
 name = "quotes"
