@@ -56,8 +56,9 @@ class Client:
 
 def top(house: HouseMarket, instruments: Instruments, ticker: str, depth: int) -> Book:
     book, i = house.book(ticker), instruments.by_ticker[ticker]
-    assert book is not None
     found: Book = {}
+    if book is None:  # delisted
+        return found
     for kind, side in (("0", book.bids), ("1", book.asks)):
         for level in side.best_first(side.totals)[: depth or None]:
             found[kind, i.px(level.price)] = (i.qty(level.qty), str(level.orders))
