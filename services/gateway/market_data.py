@@ -156,13 +156,14 @@ class MarketData:
                         out.append((one.session, body))
         return out
 
-    def _book(self, ticker: str) -> tuple[HouseBook, Instrument]:
-        book = self._house.book(ticker)
-        assert book is not None, "a subscription names instruments that there are"
-        return book, self._instruments.by_ticker[ticker]
+    def _book(self, ticker: str) -> tuple[HouseBook | None, Instrument]:
+        """The book, None once the instrument is delisted."""
+        return self._house.book(ticker), self._instruments.by_ticker[ticker]
 
-    def _levels(self, one: Subscription, book: HouseBook) -> dict[Key, Level]:
+    def _levels(self, one: Subscription, book: HouseBook | None) -> dict[Key, Level]:
         """What the subscription sees of a book: by entry type and price, from the best of each side."""
+        if book is None:
+            return {}
         depth = min(one.depth or MAX_DEPTH, MAX_DEPTH)
         found: dict[Key, Level] = {}
         for kind, levels in (("0", book.bids), ("1", book.asks)):
@@ -179,16 +180,14 @@ class MarketData:
             f"269={kind}\x01270={i.px(price)}\x01271={i.qty(qty)}\x01346={orders}\x01"
             for (kind, price), (qty, orders) in shown.items()
         )
-        return (
-            f"35=W\x01262={one.name}\x0155={ticker}\x0183={book.book_seq}\x01264={one.depth}\x01268={len(shown)}\x01"
-            f"{entries}"
-        )
+        seq = f"83={book.book_seq}\x01" if book is not None else ""
+        return f"35=W\x01262={one.name}\x0155={ticker}\x01{seq}264={one.depth}\x01268={len(shown)}\x01{entries}"
 
     def _changes(self, one: Subscription, delta: m.BookDelta) -> str | None:
         """An X: the difference to what was shown; None if this depth does not see any."""
         book, i = self._book(delta.ticker)
         before = one.shown.get(delta.ticker, {})
-        if one.depth == 0 and len(book.bids.totals) < MAX_DEPTH > len(book.asks.totals):
+        if book is not None and one.depth == 0 and len(book.bids.totals) < MAX_DEPTH > len(book.asks.totals):
             changed = {
                 (_SIDES[level.side], level.price): (level.qty, level.orders)
                 for level in delta.levels
