@@ -230,6 +230,7 @@ class Gateway:
         """A command, or the bodies of its answers, or the ClOrdID of the request that it has to wait for."""
         reports, kind, seq = self.reports[one.terms.number], message.type, message.seq
         try:
+            inbound.check_text(message)
             if kind == "V":
                 return b"", self._market_data_request(one, message), ""
             if kind not in ORDER_TYPES:
@@ -238,12 +239,12 @@ class Gateway:
                 return b"", [reports.business_reject(seq, kind, 6, f"not on a session of kind {one.terms.kind}")], ""
             inbound.check_name(message)
             if repeated:
-                raise Refusal("ClOrdID (11) was used today", 6, 6)
+                raise Refusal("ClOrdID (11) was used today", m.RejectReason.stale_cl_ord_id)
             return inbound.command(self.desk, one, message, number, now), [], ""
         except Waits as waits:
             return b"", [], waits.orig
         except Refusal as refusal:
-            return b"", [self._refuse(reports, message, refusal, now, received)], ""
+            return b"", [reports.refuse(message, refusal, f"{self.name}-{received}", now)], ""
         except MissingField as missing:
             return b"", [reports.business_reject(seq, kind, 5, str(missing), message.get(11))], ""
         except FixError as error:
@@ -253,19 +254,6 @@ class Gateway:
         if self.market is None:
             return [f"35=Y\x01262={message[262]}\x01281=3\x0158=no session here is for market data\x01"]
         return self.market.request(one, message)
-
-    def _refuse(self, reports: Reports, message: Message, refusal: Refusal, now: int, received: int) -> str:
-        f, name = message.fields, f"{self.name}-{received}"
-        if message.type == "D":
-            return reports.refused_order(f, name, now, refusal.ord_rej, refusal.text, "")
-        if message.type == "q":
-            return reports.refused_mass_cancel(f, name, now, "1" if refusal.ord_rej == 1 else "99", refusal.text)
-        order = refusal.order
-        order_id = f"{self.orders.prefix}{order.order_id}" if order is not None else "NONE"
-        orig = f.get(41) or (order.cl_ord_id if order is not None else "NONE")
-        status = order.status if order is not None else "8"
-        more = f"102={refusal.cxl_rej}\x0158={refusal.text}\x01"
-        return reports.cancel_reject(order_id, f[11], orig, status, message.type == "G", now, more)
 
     def _submit(self, number: int, request: Request, command: bytes) -> None:
         """Its record is on the gateway tape."""
