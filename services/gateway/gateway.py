@@ -244,6 +244,7 @@ class Gateway:
         except Waits as waits:
             return b"", [], waits.orig
         except Refusal as refusal:
+            inbound.add_order(self.desk, one, message, refusal)
             return b"", [reports.refuse(message, refusal, f"{self.name}-{received}", now)], ""
         except MissingField as missing:
             return b"", [reports.business_reject(seq, kind, 5, str(missing), message.get(11))], ""
