@@ -230,7 +230,7 @@ class Gateway:
         """A command, or the bodies of its answers, or the ClOrdID of the request that it has to wait for."""
         reports, kind, seq = self.reports[one.terms.number], message.type, message.seq
         try:
-            inbound.check_text(message)
+            inbound.check_content(one, message)
             if kind == "V":
                 return b"", self._market_data_request(one, message), ""
             if kind not in ORDER_TYPES:

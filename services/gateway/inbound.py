@@ -17,6 +17,7 @@ from services.gateway.orders import Orders
 from services.gateway.session import Session, echo_of
 from tapewire import messages as m
 from tapewire.errors import FixedError, FixError
+from tapewire.fix.dictionary import load
 from tapewire.fix.message import Message, Reason
 from tapewire.fix.reasons import REASONS
 from tapewire.fix.timestamps import to_ns
@@ -28,6 +29,7 @@ MAX_ECHO: Final = 1024
 """Bytes of parties that every report of an order repeats."""
 TOO_LATE: Final = 0
 """CxlRejReason (102) of a cancel or replace of an order that is done."""
+_GROUPS: Final = frozenset({146, 267, 453})
 _STRANGE: Final = re.compile(rb"[^\x01 -~]")
 _S, _T, _F, _P, _R = m.Side, m.OrdType, m.TimeInForce, m.SelfTrade, m.RejectReason
 SIDES: Final = {"1": _S.buy, "2": _S.sell}
@@ -121,8 +123,11 @@ def check_name(message: Message) -> str:
     return text
 
 
-def check_text(message: Message) -> None:
-    """Raises FixError unless every value but 58 is printable ASCII: what we repeat must be readable for everybody."""
+def check_content(session: Session, message: Message) -> None:
+    """What the session layer lets pass. Raises FixError: a value but 58 that is not printable ASCII, as what we repeat
+    must be readable for everybody; a group within a group that is not as the dictionary says, as we repeat parties."""
+    if not _GROUPS.isdisjoint(message.fields):
+        load(session.terms.version).check(message)
     if _STRANGE.search(message.raw) is None:
         return
     for tag, value in message.pairs():

@@ -19,8 +19,8 @@ from services.gateway.inbound import (
     Waits,
     add_order,
     cancel_session,
+    check_content,
     check_name,
-    check_text,
     command,
 )
 from services.gateway.orders import Orders
@@ -91,7 +91,7 @@ class PaperVenue:
         self._received += 1
         reports, kind = self.reports[session], message.type
         try:
-            check_text(message)
+            check_content(one, message)
             if kind in ORDER_TYPES:
                 check_name(message)
                 made = m.decode(command(self.desk, one, message, self._number + 1, NOW))
