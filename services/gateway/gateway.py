@@ -39,7 +39,7 @@ from services.gateway.session import (
 from services.gateway.tape import GatewayTape
 from tapewire import messages as m
 from tapewire.errors import FixError
-from tapewire.fix.message import Message, fields_of
+from tapewire.fix.message import Message, readable
 from tapewire.logs import Logger
 from tapewire.ring import RingProducer
 
@@ -118,7 +118,7 @@ class Gateway:
                 expected = 1
             elif expected < one.next_in:
                 expected, lost = one.next_in, (one.next_in, one.next_out)
-            message = fields_of(raw)
+            message = readable(raw)
             one.log_on(message.fields)
             if one.terms.kind == "drop-copy" and 8016 in message:
                 self.replaying[session] = message[8016]
@@ -176,7 +176,7 @@ class Gateway:
             self.sessions.open.pop(out.answers, None)
 
     def administered(self, session: int, raw: bytes, next_in: int) -> None:
-        message = fields_of(raw)
+        message = readable(raw)
         with self.lock:
             self.sessions.by_number[session].next_in = next_in
             text = raw.decode("latin-1")
@@ -184,7 +184,7 @@ class Gateway:
 
     def received(self, session: int, raw: bytes) -> None:
         now = self.clock()
-        message = fields_of(raw)
+        message = readable(raw)
         next_in = message.seq + 1
         with self.lock:
             one = self.sessions.by_number[session]
@@ -274,7 +274,7 @@ class Gateway:
         """A command of an earlier process that never reached the ring, from its request. Nothing else may be in the
         ring with a higher number yet."""
         asked, request = self.sessions.commands[number], self.orders.requests[number]
-        one, message = self.sessions.by_number[asked.session], fields_of(asked.raw.encode("latin-1"))
+        one, message = self.sessions.by_number[asked.session], readable(asked.raw.encode("latin-1"))
         # Under its own name it would wait for itself.
         self.desk.pending.pop((asked.session, request.text), None)
         command, replies, _ = self._decide(one, message, number, self.clock(), False, request.received)
@@ -301,7 +301,7 @@ class Gateway:
     def retry(self, seq: int) -> None:
         """Decides again about a request that waited, or that was open when the gateway ended."""
         asked = self.sessions.open[seq]
-        one, message = self.sessions.by_number[asked.session], fields_of(asked.raw.encode("latin-1"))
+        one, message = self.sessions.by_number[asked.session], readable(asked.raw.encode("latin-1"))
         number = self.sessions.last_cl_ord_id + 1
         command, replies, waits_for = self._decide(one, message, number, self.clock(), asked.repeated, seq)
         if command:

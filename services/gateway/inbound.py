@@ -124,8 +124,10 @@ def check_name(message: Message) -> str:
 
 
 def check_content(session: Session, message: Message) -> None:
-    """What the session layer lets pass. Raises FixError: a value but 58 that is not printable ASCII, as what we repeat
-    must be readable for everybody; a group within a group that is not as the dictionary says, as we repeat parties."""
+    """What the session layer lets pass. Raises FixError: a field of a group without a value; a group in a group that is
+    not as the dictionary says; a value but 58 that is not printable ASCII, as what we repeat must be readable."""
+    if b"=\x01" in message.raw:
+        message.pairs()
     if not _GROUPS.isdisjoint(message.fields):
         load(session.terms.version).check(message)
     if _STRANGE.search(message.raw) is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -130,15 +129,15 @@ class Stack:
         assert self.gateway is not None
         self.gateway.send_signal(signal.SIGTERM)
 
-    def rss(self) -> dict[str, int]:
-        """Bytes of memory that each process holds."""
+    def memory(self) -> dict[str, int]:
+        """Bytes of its own that each process holds; pages of tapes and rings are files and not among them."""
         processes = {"gateway": self.gateway, "front": self.front, "engine": self.engine.process}
-        page = os.sysconf("SC_PAGESIZE")
-        return {
-            name: int(Path(f"/proc/{one.pid}/statm").read_text().split()[1]) * page
-            for name, one in processes.items()
-            if one is not None
-        }
+        found = {}
+        for name, one in processes.items():
+            assert one is not None
+            status = Path(f"/proc/{one.pid}/status").read_text()
+            found[name] = 1024 * int(status.partition("RssAnon:")[2].split()[0])
+        return found
 
     def check(self) -> None:
         """Raises AssertionError with its log if a process has ended."""
