@@ -51,10 +51,9 @@ class Figures:
     memory: list[tuple[int, dict[str, int]]] = field(default_factory=list)
     """Messages so far, and bytes of each process."""
 
-    def growth(self, process: str, skip: float) -> float:
-        """Bytes a message by which a process grew, without the first part `skip` of the run."""
-        begin = next(one for one in self.memory if one[0] >= skip * self.messages)
-        end = self.memory[-1]
+    def growth(self, process: str) -> float:
+        """Bytes a message by which a process has grown since the first third of the run."""
+        begin, end = self.memory[len(self.memory) // 3], self.memory[-1]
         return (end[1][process] - begin[1][process]) / max(end[0] - begin[0], 1)
 
 
@@ -73,12 +72,15 @@ class Fuzzer:
         """What the last Reject said: a Logout behind it need not say it again."""
         self._checks = self._batches = 0
 
-    def batch(self, size: int) -> None:
-        """Changed bodies and garbled messages, then a look; then wild ones, each with a look."""
+    def batch(self, size: int, *, refused: bool = False) -> None:
+        """Changed bodies and garbled messages, then a look; then wild ones, each with a look.
+
+        `refused`: bodies that leave nothing behind, and no wild ones.
+        """
         client, data, sent = self.client, bytearray(), 0
         before = len(client.transcript)
         while sent < size:
-            raw = self._raw(self.mutations.mutated())
+            raw = self._raw(self.mutations.refused() if refused else self.mutations.mutated())
             if len(raw) > LONGEST:
                 continue
             if self.random.random() < 0.1:
@@ -96,8 +98,9 @@ class Fuzzer:
             if not one.outgoing and b"\x0135=2\x01" in one.raw:
                 number = fields_of(one.raw)[7]
                 at = data.find(b"\x0134=%b\x01" % number.encode())
-                raise AssertionError(f"{self.comp_id}: {number} was asked for again: {bytes(data[at - 40 : at + 400])!r}")
-        for _ in range(WILD):
+                what = bytes(data[at - 40 : at + 400])
+                raise AssertionError(f"{self.comp_id}: {number} was asked for again: {what!r}")
+        for _ in range(0 if refused else WILD):
             self.figures.wild += 1
             self.figures.messages += 1
             self._wild()
@@ -120,7 +123,7 @@ class Fuzzer:
         for attempt in range(MOST_GAPS):
             test, mark = f"{name}-{attempt}", len(client.transcript)
             number = client.send("1", [(112, test)])
-            answer = self._until(lambda m, test=test, mark=mark: m.get(112) == test or self._filled(mark))
+            answer = self._until(self._is_answer(test, mark))
             if answer.get(112) == test:
                 break  # else the client has filled a gap, TestRequest and all
         assert answer.get(369) == str(number), f"{self.comp_id}: {answer.get(369)} processed; expected {number}"
@@ -133,6 +136,9 @@ class Fuzzer:
         self._until(lambda m: m.type == "8" and m.get(11) == name and m.get(150) == "0")
         client.send("q", body_fields(f"35=q|11={name}q|530=7|60=20261121-12:00:00|"))
         self._until(lambda m: m.type == "r" and m.get(11) == f"{name}q")
+
+    def _is_answer(self, test: str, mark: int) -> Callable[[Message], bool]:
+        return lambda message: message.get(112) == test or self._filled(mark)
 
     def _filled(self, mark: int) -> bool:
         """Whether the client was asked for numbers, and has filled the gap."""
@@ -167,19 +173,19 @@ class Fuzzer:
             if any(int(number) > client.next_out for number in NUMBER.findall(raw)):
                 # QuickFIX asks for what is missing once, and for no other gap until that number is reached.
                 client.logout()
-                self._again(Ended("", ""))
+                self.again(Ended("", ""))
         except Ended as end:
             reason = end.text or self.refusal or ("our Logout" if b"\x0135=5\x01" in raw else "")
             assert reason, f"{self.comp_id}: a Logout without a reason after {raw!r}"
             self.figures.ends[re.sub(r"\d+", "N", reason)[:90]] += 1
-            self._again(end)
+            self.again(end)
         except Disconnected:
             self.figures.ends["the connection was closed"] += 1
-            self._again(Ended("", ""))
+            self.again(Ended("", ""))
         except FixError as error:
             raise AssertionError(f"{self.comp_id}: {error} after {raw!r}") from error
 
-    def _again(self, end: Ended) -> None:
+    def again(self, end: Ended) -> None:
         """Logs on without a reset; a number that was given twice or left out is the client's to mend."""
         client = self.client
         if end.expected:
@@ -226,16 +232,30 @@ def body_fields(text: str) -> list[tuple[int, object]]:
 
 
 def run(
-    stack: Stack, seed: int, messages: int, logs: Path | None, progress: Callable[[Figures], object] = lambda _: None
+    stack: Stack,
+    seed: int,
+    messages: int,
+    logs: Path | None,
+    *,
+    refused: bool = False,
+    progress: Callable[[Figures], object] = lambda _: None,
 ) -> Figures:
-    """So many messages over all sessions in turn. Raises AssertionError for whatever does not hold."""
+    """So many messages over all sessions in turn; at the end the gateway is killed, and all go on with the next one.
+
+    `logs`: recorded ones to begin with, besides ours. Raises AssertionError for whatever does not hold.
+    """
     figures = Figures()
     seeds = recorded(logs) if logs is not None else []
     fuzzers = [Fuzzer(stack, comp_id, seed, seeds, figures) for comp_id in SESSIONS]
     while figures.messages < messages:
         for fuzzer in fuzzers:
-            fuzzer.batch(BATCH)
+            fuzzer.batch(BATCH, refused=refused)
             stack.check()
         figures.memory.append((figures.messages, stack.memory()))
         progress(figures)
+    stack.kill_gateway()
+    for fuzzer in fuzzers:
+        fuzzer.again(Ended("", ""))
+        fuzzer.client.logout()
+        fuzzer.client.close()
     return figures

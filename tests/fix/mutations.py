@@ -1,7 +1,7 @@
 """Messages of a client that are wrong in every way: seeded, and each with what its number is worth.
 
-A body is a list of fields behind the header. What is changed there, however badly, leaves a message with a number, which
-counts. What is changed in header or framing may end the session, or be no message at all: `wild`.
+A body is a list of fields behind the header. What is changed there, however badly, leaves a message with a number,
+which counts. What is changed in header or framing may end the session, or be no message at all: `wild`.
 """
 
 from __future__ import annotations
@@ -49,13 +49,28 @@ WITH_GROUPS = (
 )
 """Not in FIX 4.2, the first."""
 COUNTS = frozenset({"453", "802", "267", "146", "268"})
-NUMBERS = ("0", "-1", "1", "00", "1.", ".5", "-0.000000000000000001", "9223372036854775807", "9223372036854775808", "1e9",
-           "99999999999999999999999999", "0x10", "NaN", "+5", "1,5", " 1", "2147483648", "-9223372036854775808")  # fmt: skip
-TIMES = ("99991231-23:59:59", "00010101-00:00:00", "20261121", "20261121-24:00:00", "20261121-23:59:60", "20261331-01:01:01",
-         "20261121-12:00:00.123456789", "22620412-00:00:00.000", "16770101-00:00:00")  # fmt: skip
-TEXTS = ("", "A" * 40, "x" * 3000, "\xe9\xff\x80", "\x00", "\x02", "a=b", "==", " ", "|", "é", "%s%n", "../..", "N", "Y", "6 6", "NONE")
-TAGS = ("1", "6", "7", "9999", "5000", "2147483647", "100", "212", "354", "78", "8013", "8022", "150", "39", "797", "20")
-TYPES = ("D", "F", "G", "H", "q", "AF", "V", "x", "e", "g", "XLQ", "8", "9", "j", "r", "W", "B", "0", "1", "3", "ZZ", "s", "AE", "BZ", "U1")
+NUMBERS = (
+    *("0", "-1", "1", "00", "1.", ".5", "-0.000000000000000001", "9223372036854775807", "9223372036854775808", "1e9"),
+    *("9" * 26, "0x10", "NaN", "+5", "1,5", " 1", "2147483648", "-9223372036854775808"),
+)
+TIMES = (
+    *("99991231-23:59:59", "00010101-00:00:00", "20261121", "20261121-24:00:00", "20261121-23:59:60"),
+    *("20261121-12:00:00.123456789", "22620412-00:00:00.000", "16770101-00:00:00", "20261331-01:01:01"),
+)
+TEXTS = (
+    *("", "A" * 40, "x" * 3000, "\xe9\xff\x80", "\x00", "\x02", "a=b", "==", " ", "|", "%s%n", "../..", "N", "Y"),
+    *("6 6", "NONE"),
+)
+TAGS = (
+    *("1", "6", "7", "9999", "5000", "2147483647", "100", "212", "354", "78"),
+    *("8013", "8022", "150", "39", "797", "20"),
+)
+TYPES = (
+    *("D", "F", "G", "H", "q", "AF", "V", "x", "e", "g", "XLQ"),
+    *("8", "9", "j", "r", "W", "B", "0", "1", "3", "ZZ", "s", "AE", "BZ", "U1"),
+)
+WRONG_COUNTS = ("0", "1", "2", "3", "9", "-1", "1000000", "x")
+ANY = (*range(32, 127), *range(128, 256))
 LOGS = ("FIX.4.2-KOD-BON.messages.current.log.gz", "Montran_order_messages.log", "FIXT.1.1-EXEC-BANZAI.messages.log")
 RAW = re.compile(rb"8=FIX.*?\x0110=\d{3}\x01", re.DOTALL)
 AROUND = frozenset({"8", "9", "34", "49", "52", "56", "10", "43", "97", "122", "369", "115", "128", "1128"})
@@ -112,13 +127,17 @@ class Mutations:
             body = self.random.choice(self.CHANGES)(self, body)
         return body
 
+    def refused(self) -> Body:
+        """A message that must be refused whatever else it holds, and leaves nothing behind."""
+        return [*self.mutated(), ("5000", "x")]
+
     def _at(self, body: Body) -> int:
         return self.random.randrange(1, len(body)) if len(body) > 1 else 0
 
     def _value(self) -> str:
         kind = self.random.random()
         if kind < 0.1:
-            return "".join(chr(self.random.choice((*range(32, 127), *range(128, 256)))) for _ in range(self.random.randint(1, 60)))
+            return "".join(chr(self.random.choice(ANY)) for _ in range(self.random.randint(1, 60)))
         return self.random.choice((NUMBERS, TIMES, TEXTS, tuple("0123456789ABCDEFGHIZ"))[int(kind * 3.99)])
 
     def _drop(self, body: Body) -> Body:
@@ -164,9 +183,9 @@ class Mutations:
         counts = [at for at, (tag, _) in enumerate(body) if tag in COUNTS]
         if not counts:
             at = self.random.randint(1, len(body))
-            return [*body[:at], (self.random.choice(sorted(COUNTS)), self.random.choice(("0", "1", "2", "-1", "1000000")))] + body[at:]
+            return [*body[:at], (self.random.choice(sorted(COUNTS)), self.random.choice(WRONG_COUNTS)), *body[at:]]
         at = self.random.choice(counts)
-        return [*body[:at], (body[at][0], self.random.choice(("0", "1", "2", "3", "9", "-1", "1000000", "x"))), *body[at + 1 :]]
+        return [*body[:at], (body[at][0], self.random.choice(WRONG_COUNTS)), *body[at + 1 :]]
 
     def _long(self, body: Body) -> Body:
         return [*body, *[("58", "y" * 60)] * self.random.choice((1, 40))]
@@ -179,7 +198,7 @@ class Mutations:
         return raw[:-4] + wrong + b"\x01"
 
     def wild(self, raw: bytes, expected: int) -> bytes:
-        """Header and framing changed: what may be taken for another number, another client, another time, or nothing."""
+        """Header and framing changed: may be taken for another number, another client, another time, or nothing."""
         dice = self.random.random()
         if dice < 0.3:
             return self._framing(raw)
@@ -225,7 +244,8 @@ class Mutations:
         if choice == 1:
             return self.random.randbytes(self.random.randint(1, 400))
         if choice == 2:
-            return re.sub(rb"\x019=\d+", b"\x019=%d" % self.random.choice((0, 1, 5, len(raw), 9999, 99999999)), raw, count=1)
+            length = self.random.choice((0, 1, 5, len(raw), 9999, 99999999))
+            return re.sub(rb"\x019=\d+", b"\x019=%d" % length, raw, count=1)
         if choice == 3:
             place = self.random.randrange(len(raw))
             return raw[:place] + self.random.randbytes(1) + raw[place + 1 :]

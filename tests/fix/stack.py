@@ -124,6 +124,13 @@ class Stack:
         assert answer.type == "A", answer.get(58)
         return client
 
+    def kill_gateway(self) -> None:
+        """And starts the next one over the same tapes."""
+        assert self.gateway is not None
+        self.gateway.kill()
+        self.gateway.wait()
+        self.gateway = self._process("services.gateway", '"listening"', self.log.read_text().count('"listening"') + 1)
+
     def stop_gateway(self) -> None:
         """As for maintenance: its clients are told."""
         assert self.gateway is not None
@@ -143,7 +150,7 @@ class Stack:
         """Raises AssertionError with its log if a process has ended."""
         for one in (self.gateway, self.front, self.engine.process):
             assert one is not None
-            assert one.poll() is None, f"{one.args} ended with {one.returncode}\n{self.log.read_text()[-6000:]}"
+            assert one.poll() is None, f"{one.args!r} ended with {one.returncode}\n{self.log.read_text()[-6000:]}"
 
     def close(self) -> None:
         for client in self._clients:
