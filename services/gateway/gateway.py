@@ -135,7 +135,9 @@ class Gateway:
         with self.lock:
             one = self.sessions.by_number[session]
             one.logged_on = True
-            self.lost.pop(session, None)
+            now = self.clock()
+            if self.lost.pop(session, now + 1) <= now:  # back too late, and before the agent noticed
+                self.cancel_session(session, now)
             self.tape.changed(session, m.FixSessionState.logged_on, one.next_in, one.next_out)
         self.log.info("logged on", session=one.terms.name)
 
