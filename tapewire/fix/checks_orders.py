@@ -229,6 +229,6 @@ CHECKS: Final[tuple[tuple[str, str, Check], ...]] = (
     ("orders", "a mass cancel, each order reported, then r", mass_cancel),
     ("orders", "a mass cancel of one instrument and side", mass_cancel_of_a_side),
     *checks_trading.CHECKS,
-    ("orders", "cancel on disconnect", cancel_on_disconnect),
+    ("disconnect", "what came by the session is cancelled, and told at the next logon", cancel_on_disconnect),
     ("drop copy", "a report is copied with 797=Y and its ExecID", drop_copy),
 )

@@ -65,7 +65,7 @@ def accepted_as(walk: Walk, **fields: object) -> str:
         same = number(found) == number(str(value)) if decimal else found[:17] == str(value)[:17]
         expect(same, f"expected {tag}={value} on the report; {shown(report)}")
     walk.cancelled(order)
-    return "".join(f"{name[1:]}={value} " for name, value in fields.items())
+    return "".join(f"{name[1:]}={value} " for name, value in fields.items() if value != "")
 
 
 def times_in_force(walk: Walk) -> str:
