@@ -60,6 +60,7 @@ enum MessageType {
   parentMeasured @50;
   sliceScheduled @51;
   routeDecided @52;
+  volumeProfile @53;
 }
 
 struct Header {

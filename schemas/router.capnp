@@ -68,6 +68,21 @@ struct MarketDefinition {
   # The venue's.
 }
 
+struct ProfileBucket {
+  qty @0 :Int64;
+}
+
+struct VolumeProfile {
+  # How an instrument's volume spreads over a day, from history. On the tape before the first parent that is worked by it.
+  header @0 :Common.Header;
+  bucketNs @1 :UInt64;
+  # Length of a bucket; the first begins at 00:00 UTC, and together they are a day.
+  days @2 :UInt32;
+  # How many days it is made of.
+  ticker @3 :Text $Common.room(32);
+  buckets @4 :List(ProfileBucket);
+}
+
 struct NewParent {
   header @0 :Common.Header;
   parentId @1 :UInt64;

@@ -65,6 +65,7 @@ __all__ = [
     "ParentMeasured",
     "ParentRefused",
     "ParentState",
+    "ProfileBucket",
     "Quote",
     "RefusalReason",
     "RejectReason",
@@ -92,6 +93,7 @@ __all__ = [
     "VenueReported",
     "VenueScore",
     "VenueState",
+    "VolumeProfile",
     "decode",
     "type_of",
 ]
@@ -153,6 +155,7 @@ class MessageType(IntEnum):
     parent_measured = 50
     slice_scheduled = 51
     route_decided = 52
+    volume_profile = 53
 
 
 class Side(IntEnum):
@@ -458,6 +461,10 @@ class BookLevel(NamedTuple):
     orders: int = 0
     """How many orders make it up; 0 where the venue does not say."""
     side: Side = Side.unspecified
+
+
+class ProfileBucket(NamedTuple):
+    qty: int = 0
 
 
 class VenueScore(NamedTuple):
@@ -1505,6 +1512,27 @@ class MarketDefinition(Message):
     """The venue's."""
 
 
+class VolumeProfile(Message):
+    """How an instrument's volume spreads over a day, from history. On the tape before the first parent that is worked by it."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    bucket_ns = IntField(72, 8, False)
+    """Length of a bucket; the first begins at 00:00 UTC, and together they are a day."""
+    days = IntField(80, 4, False)
+    """How many days it is made of."""
+    ticker = TextField(96, 112, 32)
+    buckets: ListField[ProfileBucket] = ListField(104, 144, 8, ProfileBucket, ((0, 8, True, None),))
+
+
 class NewParent(Message):
     """NewParent: see schemas."""
 
@@ -1863,6 +1891,7 @@ for _message, _type in (
     (VenueReported, MessageType.venue_reported),
     (VenueChanged, MessageType.venue_changed),
     (MarketDefinition, MessageType.market_definition),
+    (VolumeProfile, MessageType.volume_profile),
     (NewParent, MessageType.new_parent),
     (ReplaceParent, MessageType.replace_parent),
     (CancelParent, MessageType.cancel_parent),

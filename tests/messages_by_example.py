@@ -44,6 +44,7 @@ GREATEST: dict[int, dict[type[IntEnum], IntEnum]] = {
 # The elements of a list that starts at a place: one small, one with extremes.
 ELEMENTS: dict[type, Callable[[int], list[tuple[object, ...]]]] = {
     m.BookLevel: lambda place: [(place, 2, 3, m.Side.buy), (-place, 5, 2**32 - 1, m.Side.sell)],
+    m.ProfileBucket: lambda place: [m.ProfileBucket(place), m.ProfileBucket(-place)],
     m.VenueScore: lambda place: [
         m.VenueScore(place, 2, 3, 4, 5, 6, m.VenueState.down, 7, 8, 9, m.Unusable.down),
         m.VenueScore(

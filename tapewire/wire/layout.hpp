@@ -59,6 +59,7 @@ enum class MessageType : uint16_t {
     parent_measured = 50,
     slice_scheduled = 51,
     route_decided = 52,
+    volume_profile = 53,
 };
 
 enum class Side : uint16_t {
@@ -323,6 +324,12 @@ static_assert(offsetof(BookLevel, price) == 0);
 static_assert(offsetof(BookLevel, qty) == 8);
 static_assert(offsetof(BookLevel, orders) == 16);
 static_assert(offsetof(BookLevel, side) == 20);
+
+struct ProfileBucket {
+    int64_t qty;
+};
+static_assert(sizeof(ProfileBucket) == 8);
+static_assert(offsetof(ProfileBucket, qty) == 0);
 
 struct VenueScore {
     int64_t price;
@@ -1751,6 +1758,32 @@ inline constexpr MarketDefinition BLANK_MARKET_DEFINITION = [] {
     return m;
 }();
 
+struct VolumeProfile {
+    static constexpr MessageType TYPE = MessageType::volume_profile;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t bucket_ns;
+    uint32_t days;
+    uint8_t gap_12[4];
+    uint64_t header_pointer;
+    uint64_t ticker_pointer;
+    uint64_t buckets_pointer;
+    char ticker[32];
+};
+static_assert(sizeof(VolumeProfile) == 144);
+static_assert(offsetof(VolumeProfile, bucket_ns) == 72);
+static_assert(offsetof(VolumeProfile, days) == 80);
+inline constexpr VolumeProfile BLANK_VOLUME_PROFILE = [] {
+    VolumeProfile m{};
+    m.framing = 17ull << 32;
+    m.root = 0x300020000001cull;
+    m.header.type = MessageType::volume_profile;
+    m.header_pointer = 0x7ffffffd8ull;
+    m.ticker_pointer = 0xa00000005ull;
+    return m;
+}();
+
 struct NewParent {
     static constexpr MessageType TYPE = MessageType::new_parent;
     uint64_t framing;
@@ -2178,7 +2211,7 @@ struct MessageLayout {
     uint64_t root, header_pointer;
     PointerLayout pointers[6];
 };
-inline constexpr size_t TYPE_COUNT = 53;
+inline constexpr size_t TYPE_COUNT = 54;
 inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {},  // unspecified
     {152, 72, 4, 104, 2, 0, 1, 0x200040000001cull, 0x7ffffffd0ull, {{1, 1, 120, 32, 0}}},  // trade
@@ -2233,6 +2266,7 @@ inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {184, 72, 13, 176, 1, 0, 0, 0x1000d0000001cull, 0x7ffffffacull, {}},  // parent_measured
     {120, 72, 5, 112, 1, 0, 0, 0x100050000001cull, 0x7ffffffccull, {}},  // slice_scheduled
     {128, 72, 5, 112, 2, 0, 1, 0x200050000001cull, 0x7ffffffccull, {{3, 1, 128, 0, 8}}},  // route_decided
+    {144, 72, 2, 88, 3, 0, 2, 0x300020000001cull, 0x7ffffffd8ull, {{1, 1, 112, 32, 0}, {3, 2, 144, 0, 1}}},  // volume_profile
 };
 
 // A message of each type with nothing set, LAYOUTS[type].bytes long.
@@ -2290,6 +2324,7 @@ inline const void* const BLANKS[TYPE_COUNT] = {
     &BLANK_PARENT_MEASURED,
     &BLANK_SLICE_SCHEDULED,
     &BLANK_ROUTE_DECIDED,
+    &BLANK_VOLUME_PROFILE,
 };
 
 }  // namespace tapewire::wire
