@@ -1,4 +1,4 @@
-"""Asks for the top of a book by FIX, enters an order beside it and cancels it, and prints the bytes of both sessions.
+"""Asks for the top of a book by FIX, enters an order below it and cancels it, and prints the bytes of both sessions.
 
 python examples/fix_order.py [DATA FOLDER] [TICKER]      (while `tapewire demo` runs)
 """
@@ -6,6 +6,7 @@ python examples/fix_order.py [DATA FOLDER] [TICKER]      (while `tapewire demo` 
 import sys
 import time
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 
 from tapewire.fix.auth import read_secret, redacted
@@ -27,17 +28,16 @@ def main(data: str = ".tapewire/demo", ticker: str = "BTCUSDT") -> None:
     market = session("demo-md")
     market.send("V", [(262, "book"), (263, 0), (264, 1), (267, 2), (269, 0), (269, 1), (146, 1), (55, ticker)])
     book = market.expect("W", "Y")
-    bids = [
-        value
-        for (tag, kind), (_, value) in zip(book.pairs(), book.pairs()[1:], strict=False)
-        if (tag, kind) == (269, "0")
-    ]
+    fields = book.pairs()
+    bid = fields.index((269, "0"))
+    price, qty = fields[bid + 1][1], fields[bid + 2][1]
+    below = (Decimal(price) * Decimal("0.99")).quantize(Decimal(price))
     market.logout()
 
     orders = session("demo")
     name = f"example-{time.time_ns()}"
     now = time.strftime("%Y%m%d-%H:%M:%S", time.gmtime())
-    orders.send("D", [(11, name), (55, ticker), (54, 1), (60, now), (38, "0.01"), (40, 2), (44, bids[0]), (59, 1)])
+    orders.send("D", [(11, name), (55, ticker), (54, 1), (60, now), (38, qty), (40, 2), (44, below), (59, 1)])
     report = orders.expect("8", where=[(11, name)])
     if report[150] == "0":
         orders.send("F", [(11, f"{name}-x"), (41, name), (55, ticker), (54, 1), (60, now)])
