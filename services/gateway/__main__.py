@@ -30,7 +30,7 @@ from tapewire.ring import Doorbell, RingProducer
 from tapewire.tape import TapeReader, TapeWriter
 
 if TYPE_CHECKING:
-    from services.gateway.quickfix_engine import FixEngine
+    from services.gateway.quickfix_engine import Acceptor
 
 FAILED = 70
 """Exit status when a callback of the session layer or the agent failed: neither may live on without the other."""
@@ -55,7 +55,7 @@ class FrontBacklogs:
         return {number: self._page.counter(f"backlog.{number}") for number in self._sessions}
 
 
-def drain(gateway: Gateway, agent: GatewayAgent, engine: FixEngine, own: GatewaySettings) -> None:
+def drain(gateway: Gateway, agent: GatewayAgent, engine: Acceptor, own: GatewaySettings) -> None:
     """Tells everybody, logs everybody out, and waits for it, but not for ever."""
     gateway.announce("The gateway ends now", "Your orders stay as they are unless you asked for cancel on disconnect.")
     agent.do_work()
@@ -77,7 +77,7 @@ def main(path: Path | None, name: str) -> None:
     own, shard, folders = settings.gateway, settings.engine.shard, settings.folders
     folders.prepare(settings.rings)
     log = configure("gateway")
-    from services.gateway.quickfix_engine import FixEngine  # not before the arguments are right: it takes a while
+    from services.gateway.quickfix_engine import Acceptor  # not before the arguments are right: it takes a while
 
     found = folders.find_inbound_ring(shard, name)
     if found is None:
@@ -109,10 +109,10 @@ def main(path: Path | None, name: str) -> None:
             sys.stderr.flush()
             os._exit(FAILED)
 
-        engine = FixEngine(own, gateway, partial(is_front, make_front_token(folders.front_token)), fail)
+        engine = Acceptor(own, gateway, partial(is_front, make_front_token(folders.front_token)), fail)
         for number, one in sessions.by_number.items():
-            engine.restore(number, one.next_in, one.next_out, one.kept)
-        gateway.sender = engine
+            engine.restore(number, one.next_in, one.next_out)
+        gateway.outbox.sender = engine
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from services.gateway.copies import Replay, all_requests, place_of
-from services.gateway.gateway import Gateway, Outgoing
+from services.gateway.gateway import Gateway
 from services.gateway.orders import Orders
 from services.gateway.session import Session, Sessions
 from tapewire import messages as m
@@ -70,9 +70,9 @@ class GatewayAgent:
         with gateway.lock:
             sessions.last_cl_ord_id = max(sessions.last_cl_ord_id, orders.last_cl_ord_id)
             # What is still in the ring will be taken: only behind it one can tell what never got there.
-            self._until, gateway.held = self._ring.tail, True
+            self._until, gateway.submission.held = self._ring.tail, True
             for number, request in orders.requests.items():
-                gateway.expect(number, request)
+                gateway.submission.expect(number, request)
             for number, one in sessions.by_number.items():
                 if one.logged_on:
                     self._lose(number, one)
@@ -88,29 +88,21 @@ class GatewayAgent:
 
     def _release(self) -> None:
         """The engine has taken all that was in the ring, and its answers are folded."""
-        gateway = self.gateway
-        sessions, requests = gateway.sessions, gateway.orders.requests
-        with gateway.lock:
-            again = sorted((number for number in sessions.commands if number in requests), reverse=True)
-            for number in again:
-                gateway.submit_again(number)
-            sessions.commands.clear()
-            gateway.held = False
-            still_open = list(sessions.open)
-            for seq in still_open:
-                gateway.retry(seq)
-        self._log.info("recovered", submitted_again=len(again), decided_again=len(still_open))
+        with self.gateway.lock:
+            submitted, decided = self.gateway.submission.release()
+        self._log.info("recovered", submitted_again=submitted, decided_again=decided)
 
     def _replay(self) -> int:
         """A stretch of every replay that a drop copy has asked for."""
         gateway, done = self.gateway, 0
-        for number, exec_id in list(gateway.replaying.items()):
+        for number, exec_id in list(gateway.reporting.replaying.items()):
             replay = self._replays.get(number)
             if replay is None or replay.asked != exec_id:
                 self._begin_replay(number, exec_id)
                 continue
             bodies, ended = replay.step(gateway.orders.seq)
-            gateway.outbox.extend(Outgoing(number, body, seq, part) for seq, part, body in bodies)
+            for seq, part, body in bodies:
+                gateway.outbox.add(number, body, seq, part)
             done += 1
             if ended:
                 self._end_replay(number)
@@ -122,20 +114,22 @@ class GatewayAgent:
         after = place_of(exec_id, orders.prefix)
         if after is None:
             text = f"FromExecID (8016) {exec_id}: expected 0 or an ExecID of ours"
-            gateway.outbox.append(Outgoing(number, gateway.reports[number].business_reject(0, "A", 1, text)))
+            gateway.outbox.add(number, gateway.reports[number].business_reject(0, "A", 1, text))
             self._end_replay(number)
             return
         own = Orders(orders.shard, orders.source)
         with TapeReader(str(self._own), limit="written") as tape:
             own.requests = all_requests(tape, Sessions(gateway.sessions.terms))
         reader = TapeReader(str(self._reader.path))
-        self._replays[number] = Replay(exec_id, one, after, gateway.copies, gateway.reports[number], own, reader)
+        self._replays[number] = Replay(
+            exec_id, one, after, gateway.reporting.copies, gateway.reports[number], own, reader
+        )
 
     def _end_replay(self, number: int) -> None:
         if (replay := self._replays.pop(number, None)) is not None:
             replay.close()
         with self.gateway.lock:
-            del self.gateway.replaying[number]
+            del self.gateway.reporting.replaying[number]
 
     def _pace(self) -> int:
         """Looks at how far market data clients are behind with reading, and makes the slow ones skip."""
@@ -147,17 +141,17 @@ class GatewayAgent:
             since = self._slow.get(number)
             with gateway.lock:
                 if waiting > SLOW_BYTES:
-                    gateway.tell(gateway.market.slow(number, True))
+                    gateway.reporting.tell(gateway.market.slow(number, True))
                     self._slow.setdefault(number, now)
                 elif since is not None and waiting < SLOW_BYTES // 4:
-                    gateway.tell(gateway.market.slow(number, False))
+                    gateway.reporting.tell(gateway.market.slow(number, False))
                     del self._slow[number]
             if since is not None and now - since > SLOW_NS:
                 gateway.leaving[number] = f"you read too slowly: {waiting} bytes wait for you"
         return 0
 
     def do_work(self) -> int:
-        taken = self.gateway.held and self._ring.head >= self._until  # before its answers are read
+        taken = self.gateway.submission.held and self._ring.head >= self._until  # before its answers are read
         raws = self._reader.poll(BATCH)
         if taken and not raws:
             self._release()
@@ -166,7 +160,7 @@ class GatewayAgent:
             if len(raws) < BATCH:
                 self.gateway.settle()
         done = len(raws) + self.gateway.tick() + self._replay() + self._pace()
-        self.gateway.drain()
+        self.gateway.outbox.drain()
         return done
 
     def wait(self) -> None:

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.gateway.happened import Request
+from services.gateway.sent import SentIndex
 from tapewire import messages as m
 from tapewire.config.gateway import GatewaySession
 from tapewire.errors import ConfigError
 from tapewire.fix.message import SOH, fields_of
 
-RESEND_KEPT = 100_000
-"""Messages of a session that can be asked for again; of older ones a ResendRequest gets a gap fill."""
 ABUSE_FACTOR = 10
 """Times its limit in one interval: a session that sends more is logged out."""
 DAY_NS = 86_400 * 10**9
@@ -41,8 +40,8 @@ class Session:
     """Whether the tape has seen it before."""
     reported: tuple[int, int] = (0, 0)
     """How far the orders tape was reported to it: seq, and place among that record's reports."""
-    kept: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=RESEND_KEPT))
-    """Application messages that were sent, by number."""
+    sent: SentIndex = field(default_factory=SentIndex)
+    """Where on the tape what was sent is found."""
     day: int = 0
     names: set[str] = field(default_factory=set)
     """ClOrdIDs that were taken on `day` (days since 1970, UTC)."""
@@ -130,7 +129,7 @@ class Sessions:
         if isinstance(record, m.FixReceived):
             self.received(record)
         elif isinstance(record, m.FixSent):
-            self.sent(record.session, record.msg_seq_num, record.msg_type, record.raw, record.orders_seq, record.part)
+            self.sent(record.session, record.msg_seq_num, record.seq, record.orders_seq, record.part)
             self.open.pop(record.answers, None)
             if (number := self._numbers.pop(record.answers, 0)) != 0:
                 self.commands.pop(number, None)
@@ -162,15 +161,15 @@ class Sessions:
         self.commands[cl_ord_id] = one
         self._numbers[received] = cl_ord_id
 
-    def sent(self, number: int, seq: int, kind: str, raw: str, orders_seq: int, part: int) -> None:
+    def sent(self, number: int, msg_seq_num: int, seq: int, orders_seq: int, part: int) -> None:
+        """A message went to session `number`: record `seq` of the tape."""
         session = self.by_number.get(number)
         if session is None:
             return
-        session.next_out = max(session.next_out, seq + 1)
+        session.next_out = max(session.next_out, msg_seq_num + 1)
         if orders_seq:
             session.reported = max(session.reported, (orders_seq, part))
-        if raw and kind not in ADMIN_TYPES:
-            session.kept.append((seq, raw))
+        session.sent.add(msg_seq_num, seq)
 
     def changed(self, record: m.FixSessionChanged) -> None:
         session = self.by_number.get(record.session)
@@ -180,7 +179,7 @@ class Sessions:
         if record.state == m.FixSessionState.known:
             session.reported = max(session.reported, (record.orders_seq, 1 << 16))
         elif record.state == m.FixSessionState.reset:
-            session.kept.clear()
+            session.sent = SentIndex()
         else:
             session.logged_on = record.state == m.FixSessionState.logged_on
 
@@ -195,7 +194,6 @@ class Sessions:
 
 
 _SECRETS = ("95=", "96=", "554=")
-ADMIN_TYPES = frozenset("01235A4")
 
 
 def without_secrets(raw: bytes) -> str:
