@@ -10,6 +10,7 @@ from services.gateway.market_data import MarketData
 from services.gateway.queries import Queries
 from services.gateway.reports import Reports
 from services.gateway.session import ORDER_TYPES, Session
+from tapewire import messages as m
 from tapewire.errors import FixError
 from tapewire.fix.message import Message
 
@@ -34,6 +35,7 @@ class Decisions:
         record on the gateway's tape."""
         reports, kind, seq = self._reports[one.terms.number], message.type, message.seq
         try:
+            inbound.check_text(message)
             if kind == "V":
                 return Decision(replies=self._market_data(one, message))
             if kind not in ORDER_TYPES:
@@ -43,12 +45,13 @@ class Decisions:
                 return Decision(replies=(reports.business_reject(seq, kind, 6, text),))
             inbound.check_name(message)
             if repeated:
-                raise Refusal("ClOrdID (11) was used today", 6, 6)
+                raise Refusal("ClOrdID (11) was used today", m.RejectReason.stale_cl_ord_id)
             return Decision(inbound.command(self._desk, one, message, number, now))
         except Waits as waits:
             return Decision(waits_for=waits.orig)
         except Refusal as refusal:
-            return Decision(replies=(self._refused(reports, message, refusal, now, received),))
+            inbound.add_order(self._desk, one, message, refusal)
+            return Decision(replies=(reports.refuse(message, refusal, f"{self._name}-{received}", now),))
         except MissingField as missing:
             return Decision(replies=(reports.business_reject(seq, kind, 5, str(missing), message.get(11)),))
         except FixError as error:
@@ -64,16 +67,3 @@ class Decisions:
         if self._market is None:
             return [f"35=Y\x01262={message[262]}\x01281=3\x0158=no session here is for market data\x01"]
         return self._market.request(one, message)
-
-    def _refused(self, reports: Reports, message: Message, refusal: Refusal, now: int, received: int) -> str:
-        f, name = message.fields, f"{self._name}-{received}"
-        if message.type == "D":
-            return reports.refused_order(f, name, now, refusal.ord_rej, refusal.text, "")
-        if message.type == "q":
-            return reports.refused_mass_cancel(f, name, now, "1" if refusal.ord_rej == 1 else "99", refusal.text)
-        order = refusal.order
-        order_id = f"{self._desk.orders.prefix}{order.order_id}" if order is not None else "NONE"
-        orig = f.get(41) or (order.cl_ord_id if order is not None else "NONE")
-        status = order.status if order is not None else "8"
-        more = f"102={refusal.cxl_rej}\x0158={refusal.text}\x01"
-        return reports.cancel_reject(order_id, f[11], orig, status, message.type == "G", now, more)

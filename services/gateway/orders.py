@@ -140,7 +140,7 @@ class Orders:
         order.order_id, order.status = e.order_id, "8"
         if order.session:
             self.by_text[order.session, order.cl_ord_id] = order
-        self._keep(order)
+        self._keep(order, order.order_id or -e.seq)  # risk refuses it before it has a number
         happened = Exec(order, "8", f"{self.prefix}{e.seq}", e.ts, order.cl_ord_id)
         happened.reason, happened.value, happened.limit = e.reason, e.value, e.limit
         return [happened]
@@ -260,11 +260,12 @@ class Orders:
     def _end(self, order: Order) -> None:
         del self.live[order.order_id]
         self.live_by_session[order.session] -= 1
-        self._keep(order)
+        self._keep(order, order.order_id)
 
-    def _keep(self, order: Order) -> None:
-        self.done[order.order_id] = order
+    def _keep(self, order: Order, key: int) -> None:
+        self.done[key] = order
         if len(self.done) > DONE_KEPT:
             gone = self.done.pop(next(iter(self.done)))
             for text in gone.texts:
-                self.by_text.pop((gone.session, text), None)
+                if self.by_text.get((gone.session, text)) is gone:  # a name may be given again on another day
+                    del self.by_text[gone.session, text]
