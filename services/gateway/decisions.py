@@ -50,7 +50,6 @@ class Decisions:
         except Waits as waits:
             return Decision(waits_for=waits.orig)
         except Refusal as refusal:
-            inbound.add_order(self._desk, one, message, refusal)
             return Decision(replies=(reports.refuse(message, refusal, f"{self._name}-{received}", now),))
         except MissingField as missing:
             return Decision(replies=(reports.business_reject(seq, kind, 5, str(missing), message.get(11)),))
