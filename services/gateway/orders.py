@@ -193,9 +193,11 @@ class Orders:
             report.requester = self._request.session
         if text:
             report.orig, report.cl_ord_id, order.cl_ord_id = order.cl_ord_id, text, text
-            order.texts.append(text)
-            if order.session:
-                self.by_text[order.session, text] = order
+            # A name is the requester's: in the order's own session it may be that of another order.
+            key = (report.requester or order.session, text)
+            order.names.append(key)
+            if key[0]:
+                self.by_text[key] = order
 
     def _on_restated(self, e: m.OrderRestated) -> list[Happened]:
         order = self.live[e.order_id]
@@ -266,6 +268,6 @@ class Orders:
         self.done[key] = order
         if len(self.done) > DONE_KEPT:
             gone = self.done.pop(next(iter(self.done)))
-            for text in gone.texts:
-                if self.by_text.get((gone.session, text)) is gone:  # a name may be given again on another day
-                    del self.by_text[gone.session, text]
+            for name in gone.names:
+                if self.by_text.get(name) is gone:  # a name may be given again on another day
+                    del self.by_text[name]
