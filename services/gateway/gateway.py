@@ -22,12 +22,13 @@ from services.gateway.outbox import Outbox
 from services.gateway.queries import Queries
 from services.gateway.reporting import Reporting
 from services.gateway.reports import FIX42, Reports
-from services.gateway.sent import SentIndex, read_sent
-from services.gateway.session import ORDER_TYPES, Open, Sessions, field_of, without_secrets
+from services.gateway.sent import read_sent
+from services.gateway.session import ALL_PARTS, ORDER_TYPES, Open, Sessions, field_of, without_secrets
 from services.gateway.submission import Submission
 from services.gateway.tape import GatewayTape
 from tapewire import messages as m
 from tapewire.fix.message import fields_of
+from tapewire.house import HouseMarket
 from tapewire.logs import Logger
 from tapewire.ring import RingProducer
 
@@ -44,20 +45,23 @@ class Gateway:
         shard: int,
         name: str,
         log: Logger,
+        house: HouseMarket | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        """`house`: books that stand where `orders` does."""
         self.lock = threading.Lock()
         self.sessions, self.orders, self.tape, self.log, self.clock = sessions, orders, tape, log, clock
         self.outbox = Outbox()
         self.reports = {number: Reports(one.terms.version, shard) for number, one in sessions.by_number.items()}
         follows = any(one.terms.kind == "market-data" for one in sessions.by_number.values())
-        self.market = MarketData(orders.instruments) if follows else None
+        self.market = MarketData(orders.instruments, house) if follows else None
         desk = Desk(orders, {})
         self._queries = Queries(desk, self.reports)
         decisions = Decisions(name, desk, self.reports, self._queries, self.market)
         self.submission = Submission(sessions, desk, decisions, tape, ring, self.outbox, clock)
         self.reporting = Reporting(
-            sessions, orders, self.reports, self._queries, self.market, self.outbox, self.submission.answered
+            *(sessions, orders, self.reports, self._queries, self.market, self.outbox),
+            *(self.submission.answered, self._epoch_began),
         )
         self.lost: dict[int, int] = {}
         """Sessions whose orders will be cancelled, by when (UTC ns)."""
@@ -73,8 +77,7 @@ class Gateway:
             one = self.sessions.by_number[session]
             if begins_anew:
                 self.tape.changed(session, m.FixSessionState.reset, 1, 1)
-                one.next_in = one.next_out = 1
-                one.sent = SentIndex()
+                one.begin_anew(now)
                 expected = 1
             elif expected < one.next_in:
                 expected, lost = one.next_in, (one.next_in, one.next_out)
@@ -132,7 +135,7 @@ class Gateway:
             one = self.sessions.by_number[session]
             kept = "" if one.terms.kind == "market-data" and kind in "WX" else raw
             at = self.tape.sent(session, seq, orders_seq, answers, part, kind, kept)
-            self.sessions.sent(session, seq, at, orders_seq, part)
+            self.sessions.sent(session, seq, at, orders_seq, part, self.clock())
             self.sessions.open.pop(answers, None)
 
     def administered(self, session: int, raw: bytes, next_in: int) -> None:
@@ -166,6 +169,16 @@ class Gateway:
         """Takes the next records of the orders tape: what they report goes to the outbox."""
         with self.lock:
             self.reporting.fold(raws)
+
+    def _epoch_began(self, epoch: m.EpochStarted) -> None:
+        """What was reported before, of records that have its number or a higher one, was of records that were lost with
+        the tape's tail: those that have their numbers now are reported, too."""
+        for number, one in self.sessions.by_number.items():
+            if one.reported[0] >= epoch.seq and one.reported_ns < epoch.ts:
+                self.log.warning("reports of lost records", session=one.terms.name, first_lost=epoch.seq)
+                last = epoch.seq - 1
+                self.tape.changed(number, m.FixSessionState.known, one.next_in, one.next_out, last)
+                one.reported, one.reported_ns = (last, ALL_PARTS), epoch.ts
 
     def settle(self) -> None:
         """All that can be read of the orders tape was folded."""

@@ -27,19 +27,24 @@ class Reporting:
         market: MarketData | None,
         outbox: Outbox,
         answered: Callable[[list[int]], None],
+        epoch_began: Callable[[m.EpochStarted], None],
     ) -> None:
-        """`answered`: told the numbers of the gateway's commands that the engine has answered."""
+        """`answered`: told the numbers of the gateway's commands that the engine has answered. `epoch_began`: told that
+        another writer has taken the orders tape over, before what it wrote is reported."""
         self.replaying: dict[int, str] = {}
         """Drop copies that ask for reports of the past, and behind which ExecID; live ones wait meanwhile."""
         self.copies = DropCopies(sessions)
         self._sessions, self._orders, self._reports, self._outbox = sessions, orders, reports, outbox
         self._queries, self._market, self._answered = queries, market, answered
+        self._epoch_began = epoch_began
 
     def fold(self, raws: list[bytes]) -> None:
         """Takes the next records of the orders tape: what they report goes to the outbox."""
         orders, market = self._orders, self._market
         for raw in raws:
             record = m.decode(raw)
+            if isinstance(record, m.EpochStarted):
+                self._epoch_began(record)
             if happened := orders.fold(record):
                 self._report(record.seq, happened)
             if orders.changed is not None:

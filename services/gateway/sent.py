@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -25,13 +26,14 @@ ADMIN_TYPES: Final = frozenset("01235A4")
 """Messages of the session itself: nobody needs them again."""
 
 
+@dataclass(slots=True)
 class SentIndex:
     """Of one session, since its numbers began at 1."""
 
-    def __init__(self) -> None:
-        self.numbers: array[int] = array("Q")
-        self.seqs: array[int] = array("Q")
-        self.stride = STRIDE
+    numbers: array[int] = field(default_factory=lambda: array("Q"))
+    seqs: array[int] = field(default_factory=lambda: array("Q"))
+    """The record of each number."""
+    stride: int = STRIDE
 
     def add(self, number: int, seq: int) -> None:
         """The message `number` is record `seq` of the tape. Numbers and records rise."""
