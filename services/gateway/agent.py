@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from services.gateway.copies import Replay, all_requests, place_of
+from services.gateway.copies import place_of
+from services.gateway.fold import Fold, restore
 from services.gateway.gateway import Gateway
-from services.gateway.orders import Orders
-from services.gateway.session import Session, Sessions
+from services.gateway.replay import Replay
+from services.gateway.session import Session
+from services.gateway.snapshotter import Snapshotter
 from tapewire import messages as m
+from tapewire.errors import TapeError
 from tapewire.logs import Logger
 from tapewire.ring import RingProducer
 from tapewire.tape import TapeReader
@@ -29,14 +32,6 @@ WAIT_S = 0.02
 """The longest that something is noticed late which the tape does not say."""
 
 
-def fold_own(reader: TapeReader, sessions: Sessions) -> None:
-    """Folds the gateway's own tape to its end."""
-    while raws := reader.poll(4096):
-        for raw in raws:
-            sessions.fold(m.decode(raw))
-    sessions.check()
-
-
 class GatewayAgent:
     def __init__(
         self,
@@ -45,21 +40,22 @@ class GatewayAgent:
         ring: RingProducer,
         log: Logger,
         own_tape: Path,
+        snapshotter: Snapshotter,
         backlogs: Callable[[], dict[int, int]] = dict,
     ) -> None:
-        """`backlogs`: bytes that market data clients have not read yet, by session."""
+        """`reader`: of the orders tape, where the gateway stands. `backlogs`: bytes that market data clients have not
+        read yet, by session."""
         self.gateway, self._reader, self._ring, self._log = gateway, reader, ring, log
-        self._own, self._backlogs = own_tape, backlogs
+        self._own, self._backlogs, self.snapshotter = own_tape, backlogs, snapshotter
         self._until = 0
         self._replays: dict[int, Replay] = {}
         self._slow: dict[int, int] = {}  # market data sessions that read slowly, since when (UTC ns)
         self._paced = 0
 
     def recover(self) -> None:
-        """After `fold_own`: catches up with the orders tape."""
+        """Where the fold stands, catches up with the orders tape."""
         gateway = self.gateway
         sessions, orders = gateway.sessions, gateway.orders
-        orders.requests = sessions.requests
         end = self._reader.positions.released_seq
         for number, one in sessions.by_number.items():
             if not one.known:
@@ -100,7 +96,11 @@ class GatewayAgent:
             if replay is None or replay.asked != exec_id:
                 self._begin_replay(number, exec_id)
                 continue
-            bodies, ended = replay.step(gateway.orders.seq)
+            try:
+                bodies, ended = replay.step(gateway.orders.seq)
+            except TapeError as error:
+                self._refuse_replay(number, f"FromExecID (8016) {exec_id}: reports from there are not kept: {error}")
+                continue
             for seq, part, body in bodies:
                 gateway.outbox.add(number, body, seq, part)
             done += 1
@@ -113,17 +113,24 @@ class GatewayAgent:
         one, orders = gateway.sessions.by_number[number], gateway.orders
         after = place_of(exec_id, orders.prefix)
         if after is None:
-            text = f"FromExecID (8016) {exec_id}: expected 0 or an ExecID of ours"
-            gateway.outbox.add(number, gateway.reports[number].business_reject(0, "A", 1, text))
-            self._end_replay(number)
+            self._refuse_replay(number, f"FromExecID (8016) {exec_id}: expected 0 or an ExecID of ours")
             return
-        own = Orders(orders.shard, orders.source)
-        with TapeReader(str(self._own), limit="written") as tape:
-            own.requests = all_requests(tape, Sessions(gateway.sessions.terms))
-        reader = TapeReader(str(self._reader.path))
+
+        def begin() -> Fold:
+            terms, before = gateway.sessions.terms, after[0] - 1
+            return restore(
+                self._own, self._reader.path, terms, orders.shard, orders.source, self._log, not_beyond=before
+            )
+
         self._replays[number] = Replay(
-            exec_id, one, after, gateway.reporting.copies, gateway.reports[number], own, reader
+            *(exec_id, one, after, gateway.reporting.copies, gateway.reports[number]),
+            *(begin, self._own, self._reader.path),
         )
+
+    def _refuse_replay(self, number: int, text: str) -> None:
+        gateway = self.gateway
+        gateway.outbox.add(number, gateway.reports[number].business_reject(0, "A", 1, text))
+        self._end_replay(number)
 
     def _end_replay(self, number: int) -> None:
         if (replay := self._replays.pop(number, None)) is not None:
@@ -150,6 +157,11 @@ class GatewayAgent:
                 gateway.leaving[number] = f"you read too slowly: {waiting} bytes wait for you"
         return 0
 
+    @property
+    def records(self) -> int:
+        """On both tapes."""
+        return self.gateway.orders.seq + self.gateway.tape.next_seq - 1
+
     def do_work(self) -> int:
         taken = self.gateway.submission.held and self._ring.head >= self._until  # before its answers are read
         raws = self._reader.poll(BATCH)
@@ -161,6 +173,7 @@ class GatewayAgent:
                 self.gateway.settle()
         done = len(raws) + self.gateway.tick() + self._replay() + self._pace()
         self.gateway.outbox.drain()
+        self.snapshotter.poll(self.records)
         return done
 
     def wait(self) -> None:

@@ -37,6 +37,8 @@ class Fold:
         self.house.quiet = True
         self.own, self.at = Place(), Place()
         """Records of the gateway's tape and of the orders tape."""
+        self.begun = 0
+        """Records on both by the snapshot that it began at."""
 
     @classmethod
     def restored(cls, kept: bytes, terms: tuple[GatewaySession, ...], shard: int, source: int) -> Fold:
@@ -46,6 +48,7 @@ class Fold:
         made.house.quiet = True
         made.own, made.at = state.places(kept)
         made.orders.seq = made.at.seq
+        made.begun = made.own.seq + made.at.seq
         return made
 
     def fold_own(self, raws: list[bytes]) -> None:

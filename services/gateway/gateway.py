@@ -67,6 +67,9 @@ class Gateway:
         """Sessions whose orders will be cancelled, by when (UTC ns)."""
         self.leaving: dict[int, str] = {}
         """Sessions that the agent is to log out, and why."""
+        self.ending = False
+        """Whoever is gone need not come back."""
+        self._gone: set[int] = set()
 
     # What the session layer tells.
 
@@ -114,6 +117,7 @@ class Gateway:
             if self.market is not None:
                 self.market.gone(session)
             self.tape.changed(session, m.FixSessionState.logged_out, next_in, next_out)
+            self._gone.add(session)
             if one.cancels:
                 self.lost[session] = self.clock() + int(one.grace_s * 1e9)
         self.log.info("logged out", session=one.terms.name, next_in=next_in, next_out=next_out)
@@ -195,9 +199,17 @@ class Gateway:
                 self.submission.cancel_session(session, now)
                 done += 1
             done += self.submission.retry_queued(now)
-        while self.leaving and self.outbox.sender is not None:
-            self.outbox.sender.log_out(*self.leaving.popitem())
+        if (sender := self.outbox.sender) is not None:
+            while self.leaving:
+                sender.log_out(*self.leaving.popitem())
+            while self._gone and not self.ending:
+                sender.allow_logon(self._gone.pop())
         return done
+
+    @property
+    def has_clients(self) -> bool:
+        """Whether anybody is."""
+        return any(one.logged_on for one in self.sessions.by_number.values())
 
     def announce(self, headline: str, text: str) -> None:
         """News (B) for everybody who is logged on."""

@@ -46,3 +46,6 @@ class Sender(Protocol):
 
     def log_out(self, session: int, reason: str) -> None:
         """Sends a Logout that says why."""
+
+    def allow_logon(self, session: int) -> None:
+        """After `log_out`: the client may come back."""

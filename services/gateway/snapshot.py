@@ -18,7 +18,7 @@ from tapewire import config as configuration
 from tapewire import lifecycle, snapshots
 from tapewire.config.gateway import GatewaySession
 from tapewire.consumers import ConsumerPosition
-from tapewire.errors import RingError
+from tapewire.errors import RingError, TapeError
 from tapewire.logs import Logger, configure
 from tapewire.snapshots import Snapshot
 from tapewire.tape import TapeReader
@@ -41,7 +41,7 @@ def register(own_tape: Path, orders_tape: Path) -> None:
 def advance(
     own_tape: Path, orders_tape: Path, terms: tuple[GatewaySession, ...], shard: int, source: int, log: Logger
 ) -> Fold:
-    """Folds both tapes to their ends from the newest snapshot on, and takes one there. Raises TapeError, OSError."""
+    """Folds both tapes to their ends from the newest snapshot on, and takes one there. Raises TapeError."""
     fold = restore(own_tape, orders_tape, terms, shard, source, log)
     with TapeReader(str(orders_tape), fold.at.seq + 1) as orders:
         # The gateway's tape is read later, so that it has the request of every command that is folded.
@@ -51,7 +51,10 @@ def advance(
                 fold.fold_own(raws)
         while fold.at.seq < end and (raws := orders.poll(min(BATCH, end - fold.at.seq))):
             fold.fold_orders(raws)
-    snapshots.save(own_tape, Snapshot(fold.own.seq, fold.state()))
+    try:
+        snapshots.save(own_tape, Snapshot(fold.own.seq, fold.state()))
+    except OSError as error:
+        raise TapeError(f"{error.filename}: the snapshot cannot be written: {error.strerror}") from error
     _keep(own_tape, orders_tape, fold)
     return fold
 
