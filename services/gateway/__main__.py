@@ -173,7 +173,7 @@ def main(path: Path | None, name: str) -> None:
         with gateway.lock:  # its thread cannot be stopped, see there, but it can be kept waiting
             records = agent.records
             agent.close()
-            snapshotter.finish(records, SNAPSHOT_S)
+            snapshotter.finish(records, agent.settled, SNAPSHOT_S)
             log.info("stopped")
             sys.stderr.flush()
             os._exit(0)

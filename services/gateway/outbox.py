@@ -32,8 +32,10 @@ class Outbox:
         self._thread = 0
         self._current: Outgoing | None = None
 
-    def __len__(self) -> int:
-        return len(self._waiting)
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything has been sent."""
+        return not self._sending.locked() and not self._waiting
 
     def add(self, session: int, body: str, orders_seq: int = 0, part: int = 0, answers: int = 0) -> None:
         self._waiting.append(Outgoing(session, body, orders_seq, part, answers))

@@ -18,13 +18,12 @@ from tests.engine_process import PATIENCE_S
 from tests.fix.processes import Client, Exchange, order, skip_reason
 from tests.fix.scenarios import Wire, filled
 
-# Processes of QuickFIX, seconds each, not yet steady where the machine is busy: part of `make test-all`.
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")]
+pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")
 
 
 @pytest.fixture
 def exchange(tmp_path: Path) -> Iterator[Exchange]:
-    made = Exchange(tmp_path)
+    made = Exchange(tmp_path, gateway="snapshot_every = 500")
     try:
         made.start()
         yield made
@@ -105,15 +104,16 @@ def trade(exchange: Exchange, kills: int, seed: int) -> None:
         check(client, names[client])
     assert {1: position(alice), 2: position(bob)} == positions_on_tape(exchange.engine.tape)
     assert position(alice) == -position(bob) != 0
+    assert not exchange.says("snapshot_passed_over")
 
 
 def test_a_gateway_that_is_killed_loses_nothing_and_repeats_nothing(exchange: Exchange) -> None:
     trade(exchange, kills=1, seed=4)
 
 
-@pytest.mark.slow
 def test_ten_kills(exchange: Exchange) -> None:
     trade(exchange, kills=10, seed=11)
+    assert exchange.says("snapshot_taken"), "the starts have folded from the first record each time"
 
 
 def test_reports_of_a_gateway_that_was_killed_reach_a_client_that_was_away(exchange: Exchange) -> None:
