@@ -147,6 +147,7 @@ def main(path: Path | None, name: str) -> None:
         snapshotter = Snapshotter(snapshotting, own.snapshot_every, fold.begun, log)
         reader = TapeReader(str(orders_tape), fold.at.seq + 1)
         agent = GatewayAgent(gateway, reader, ring, log, tape, snapshotter, backlogs.read)
+        gateway.keep_hours(gateway.clock())
         agent.recover()
 
         def fail(error: BaseException) -> NoReturn:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from services.gateway.decisions import Decisions
+from services.gateway.hours import is_open, opened_at
 from services.gateway.inbound import Desk
 from services.gateway.market_data import MarketData
 from services.gateway.orders import Orders
@@ -70,6 +71,8 @@ class Gateway:
         self.ending = False
         """Whoever is gone need not come back."""
         self._gone: set[int] = set()
+        self._scheduled = {number: one for number, one in sessions.by_number.items() if one.terms.hours}
+        self._told: set[int] = set()
 
     # What the session layer tells.
 
@@ -199,12 +202,35 @@ class Gateway:
                 self.submission.cancel_session(session, now)
                 done += 1
             done += self.submission.retry_queued(now)
+        self.keep_hours(now)
         if (sender := self.outbox.sender) is not None:
             while self.leaving:
                 sender.log_out(*self.leaving.popitem())
             while self._gone and not self.ending:
                 sender.allow_logon(self._gone.pop())
         return done
+
+    def keep_hours(self, now: int) -> None:
+        """Logs out who is on beyond its hours, and lets numbers begin at 1 with each opening. What happens while a
+        session is closed it is told under its new numbers: under the old ones nobody would ask for it again."""
+        for number, one in self._scheduled.items():
+            hours = one.terms.hours
+            is_closed = not is_open(hours, now)
+            if one.logged_on:
+                if (is_closed or one.begun_ns < opened_at(hours, now)) and number not in self._told:
+                    self._told.add(number)
+                    self.leaving[number] = f"this session is open {hours} UTC"
+                continue
+            self._told.discard(number)
+            if is_closed:
+                self.outbox.hold(number)
+            elif one.begun_ns < opened_at(hours, now):
+                with self.lock:
+                    self.tape.changed(number, m.FixSessionState.reset, 1, 1, reason=f"open {hours} UTC")
+                    one.begin_anew(now)
+                if self.outbox.sender is not None:
+                    self.outbox.sender.restore(number, 1, 1)
+                self.outbox.release(number)
 
     @property
     def has_clients(self) -> bool:

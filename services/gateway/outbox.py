@@ -28,6 +28,7 @@ class Outbox:
         self.sender: Sender | None = None
         """Until there is one, everything waits."""
         self._waiting: deque[Outgoing] = deque()
+        self._held: dict[int, list[Outgoing]] = {}
         self._sending = threading.Lock()
         self._thread = 0
         self._current: Outgoing | None = None
@@ -35,10 +36,21 @@ class Outbox:
     @property
     def is_idle(self) -> bool:
         """Whether everything has been sent."""
-        return not self._sending.locked() and not self._waiting
+        return not self._sending.locked() and not self._waiting and not any(self._held.values())
 
     def add(self, session: int, body: str, orders_seq: int = 0, part: int = 0, answers: int = 0) -> None:
-        self._waiting.append(Outgoing(session, body, orders_seq, part, answers))
+        out = Outgoing(session, body, orders_seq, part, answers)
+        if (held := self._held.get(session)) is not None:
+            held.append(out)
+        else:
+            self._waiting.append(out)
+
+    def hold(self, session: int) -> None:
+        """What is for this session is kept until `release`."""
+        self._held.setdefault(session, [])
+
+    def release(self, session: int) -> None:
+        self._waiting.extend(self._held.pop(session, ()))
 
     def on_its_way(self, kind: str) -> Outgoing | None:
         """What this thread is sending, if it is of that type; else the message is the session layer's own."""

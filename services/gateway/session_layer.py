@@ -49,3 +49,6 @@ class Sender(Protocol):
 
     def allow_logon(self, session: int) -> None:
         """After `log_out`: the client may come back."""
+
+    def restore(self, session: int, next_in: int, next_out: int) -> None:
+        """Puts a session that is not logged on at these numbers."""
