@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from services.gateway.decisions import Decisions
 from services.gateway.hours import is_open, opened_at
 from services.gateway.inbound import Desk
 from services.gateway.market_data import MarketData
 from services.gateway.orders import Orders
-from services.gateway.outbox import Outbox
+from services.gateway.outbox import Outbox, Outgoing
 from services.gateway.queries import Queries
 from services.gateway.reporting import Reporting
 from services.gateway.reports import FIX42, Reports
@@ -32,6 +32,9 @@ from tapewire.fix.message import fields_of
 from tapewire.house import HouseMarket
 from tapewire.logs import Logger
 from tapewire.ring import RingProducer
+
+GROUP = 256
+"""Messages that are made durable together at most."""
 
 
 class Gateway:
@@ -52,7 +55,7 @@ class Gateway:
         """`house`: books that stand where `orders` does."""
         self.lock = threading.Lock()
         self.sessions, self.orders, self.tape, self.log, self.clock = sessions, orders, tape, log, clock
-        self.outbox = Outbox()
+        self.outbox = Outbox(GROUP if tape.durable else 1)
         self.reports = {number: Reports(one.terms.version, shard) for number, one in sessions.by_number.items()}
         follows = any(one.terms.kind == "market-data" for one in sessions.by_number.values())
         self.market = MarketData(orders.instruments, house) if follows else None
@@ -135,15 +138,17 @@ class Gateway:
     def processed(self, session: int) -> int:
         return self.sessions.by_number[session].next_in - 1
 
-    def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
-        out = self.outbox.on_its_way(kind)
-        orders_seq, part, answers = (out.orders_seq, out.part, out.answers) if out is not None else (0, 0, 0)
+    def sending(self, session: int, messages: Sequence[tuple[int, str, str]]) -> None:
+        outs = self.outbox.on_its_way(messages[0][1]) or [Outgoing(session, "")]
         with self.lock:
-            one = self.sessions.by_number[session]
-            kept = "" if one.terms.kind == "market-data" and kind in "WX" else raw
-            at = self.tape.sent(session, seq, orders_seq, answers, part, kind, kept)
-            self.sessions.sent(session, seq, at, orders_seq, part, self.clock())
-            self.sessions.open.pop(answers, None)
+            now = self.clock()
+            is_data = self.sessions.by_number[session].terms.kind == "market-data"
+            for (seq, kind, raw), out in zip(messages, outs, strict=True):
+                kept = "" if is_data and kind in "WX" else raw
+                at = self.tape.sent(session, seq, out.orders_seq, out.answers, out.part, kind, kept)
+                self.sessions.sent(session, seq, at, out.orders_seq, out.part, now)
+                self.sessions.open.pop(out.answers, None)
+        self.tape.secure()
 
     def administered(self, session: int, raw: bytes, next_in: int) -> None:
         message = fields_of(raw)

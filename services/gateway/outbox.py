@@ -24,14 +24,16 @@ class Outgoing:
 
 
 class Outbox:
-    def __init__(self) -> None:
+    def __init__(self, group: int = 1) -> None:
+        """`group`: bodies that leave together at most, where making them durable one by one would take too long."""
+        self._group = group
         self.sender: Sender | None = None
         """Until there is one, everything waits."""
         self._waiting: deque[Outgoing] = deque()
         self._held: dict[int, list[Outgoing]] = {}
         self._sending = threading.Lock()
         self._thread = 0
-        self._current: Outgoing | None = None
+        self._current: list[Outgoing] = []
 
     @property
     def is_idle(self) -> bool:
@@ -52,12 +54,12 @@ class Outbox:
     def release(self, session: int) -> None:
         self._waiting.extend(self._held.pop(session, ()))
 
-    def on_its_way(self, kind: str) -> Outgoing | None:
-        """What this thread is sending, if it is of that type; else the message is the session layer's own."""
-        out = self._current
-        if out is None or self._thread != threading.get_ident() or not out.body.startswith(f"35={kind}\x01"):
-            return None
-        return out
+    def on_its_way(self, kind: str) -> list[Outgoing]:
+        """What this thread is sending, if it begins with that type; else the message is the session layer's own."""
+        outs = self._current
+        if not outs or self._thread != threading.get_ident() or not outs[0].body.startswith(f"35={kind}\x01"):
+            return []
+        return outs
 
     def drain(self) -> None:
         """Sends all there is, unless another thread is at it: that one then sends this, too. Hold no lock."""
@@ -66,8 +68,21 @@ class Outbox:
             try:
                 self._thread = threading.get_ident()
                 while waiting:
-                    out = self._current = waiting.popleft()
-                    sender.send(out.session, out.body)
+                    for session, outs in self._next().items():
+                        self._current = outs
+                        sender.send(session, [out.body for out in outs])
             finally:
-                self._current = None
+                self._current = []
                 self._sending.release()
+
+    def _next(self) -> dict[int, list[Outgoing]]:
+        """What leaves next, by session."""
+        waiting = self._waiting
+        if self._group == 1:
+            out = waiting.popleft()
+            return {out.session: [out]}
+        found: dict[int, list[Outgoing]] = {}
+        for _ in range(min(len(waiting), self._group)):
+            out = waiting.popleft()
+            found.setdefault(out.session, []).append(out)
+        return found

@@ -53,12 +53,18 @@ class Exchange:
     """An engine and a gateway over one data folder."""
 
     def __init__(
-        self, folder: Path, *, sessions: str = SESSIONS, more: str = INSTRUMENT + ACCOUNTS, gateway: str = ""
+        self,
+        folder: Path,
+        *,
+        sessions: str = SESSIONS,
+        more: str = INSTRUMENT + ACCOUNTS,
+        gateway: str = "",
+        durability: str = "memory",
     ) -> None:
         """`gateway`: more lines for the section of that name."""
         self.folder, self.port = folder, free_port()
         gateway = f"[gateway]\nbackend_port = {self.port}\ndrain_timeout = 1.0\n{gateway}\n{sessions}\n"
-        self.engine = EngineProcess(folder, engine=f'{PRODUCERS}\ndurability = "memory"', more=more + gateway)
+        self.engine = EngineProcess(folder, engine=f'{PRODUCERS}\ndurability = "{durability}"', more=more + gateway)
         self.log = folder / "gateway.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._clients: list[Client] = []

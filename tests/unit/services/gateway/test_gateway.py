@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,15 @@ import pytest
 from services.gateway.fold import Fold
 from services.gateway.gateway import Gateway
 from services.gateway.hours import is_open, opened_at
+from services.gateway.syncer import Syncer
 from services.gateway.tape import GatewayTape
 from tapewire import messages as m
 from tapewire.config import GatewaySession
 from tapewire.fix.message import frame
 from tapewire.logs import configure
-from tapewire.ring import RingProducer, create_ring
+from tapewire.ring import RingConsumer, RingProducer, create_ring
 from tapewire.tape import TapeReader, TapeWriter
+from tapewire.testing.disk import lose_power
 from tapewire.times import NS
 
 DAY = 86_400 * NS
@@ -32,8 +35,8 @@ State = m.FixSessionState
 class World:
     """A gateway and what its session layer was told. Sending says at once what goes out, as the real one does."""
 
-    def __init__(self, folder: Path, now: int = NOON) -> None:
-        self.folder, self.now = folder, now
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        self.folder, self.now, self.durable = folder, NOON, durable
         self.ring = folder / "ring"
         create_ring(str(self.ring), 1 << 16)
         self.sent: list[tuple[int, int, str]] = []
@@ -47,7 +50,7 @@ class World:
         fold = Fold(TERMS, 0, 3)
         with TapeReader(str(path), limit="written") as reader:
             fold.fold_own(list(reader))
-        tape = GatewayTape(self.writer, lambda: self.now)
+        tape = GatewayTape(self.writer, lambda: self.now, durable=self.durable)
         self.producer = RingProducer(str(self.ring))
         log = configure("test")
         self.gateway = Gateway(fold.sessions, fold.orders, tape, self.producer, 0, "test", log, clock=lambda: self.now)
@@ -61,10 +64,16 @@ class World:
 
     # The session layer.
 
-    def send(self, session: int, body: str) -> None:
+    def send(self, session: int, bodies: Sequence[str]) -> None:
         number = self.gateway.sessions.by_number[session].next_out
-        self.sent.append((session, number, body))
-        self.gateway.sending(session, f"8=FIX.4.4\x01{body}10=000\x01", number, body[3 : body.index("\x01")])
+        messages = [
+            (seq, body[3 : body.index("\x01")], f"8=FIX.4.4\x01{body}10=000\x01")
+            for seq, body in enumerate(bodies, number)
+        ]
+        self.gateway.sending(session, messages)
+        self.sent += [(session, seq, body) for seq, body in enumerate(bodies, number)]
+        if self.durable:
+            assert self.writer.positions.durable_seq == self.writer.next_seq - 1, "it would be on the socket by now"
 
     def log_out(self, session: int, reason: str) -> None:
         self.told.append(("log out", session, reason))
@@ -221,3 +230,39 @@ def test_reports_of_records_that_the_orders_tape_lost_are_made_of_those_that_too
     world.report(2, 9)
     world.gateway.fold([bytes(later)])
     assert world.gateway.sessions.by_number[2].reported == (9, 0), "reported after that epoch began"
+
+
+def mass_cancel(number: int) -> bytes:
+    return frame("FIX.4.4", f"35=q\x0134={number}\x0149=X\x0152=20261121-12:00:00\x0156=Y\x0111=q{number}\x01530=7\x01")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_durability_disk_a_power_loss_takes_nothing_that_left(tmp_path: Path, seed: int) -> None:
+    world = World(tmp_path, durable=True)
+    syncer = Syncer(world.gateway)
+    consumer = RingConsumer(str(world.ring))
+    world.logon(1)
+    for number in (2, 3):
+        world.gateway.received(1, mass_cancel(number))
+    assert consumer.poll() == []
+    assert syncer.step() == 2
+    taken = [m.MassCancel.decode(raw).cl_ord_id for raw in consumer.poll()]
+    for number in (4, 5):
+        world.gateway.received(1, mass_cancel(number))
+    for seq in (10, 11, 12):
+        for session in (1, 2):
+            world.gateway.outbox.add(session, f"35=8\x0117={seq}\x01", seq)
+    world.gateway.outbox.drain()
+    assert [number for session, number, _ in world.sent if session == 1] == [1, 2, 3]
+    world.gateway.received(1, mass_cancel(6))
+    world.end()
+    lose_power(tmp_path / "fix.test", random.Random(seed))
+    after = Fold(TERMS, 0, 3)
+    world.start()
+    after.fold_own([bytes(one) for one in world.tape()])
+    assert set(taken) <= set(after.sessions.commands)
+    assert taken == [1, 2]
+    assert [after.sessions.by_number[number].next_out for number in (1, 2)] == [4, 4]
+    assert [after.sessions.by_number[number].reported for number in (1, 2)] == [(12, 0), (12, 0)]
+    world.end()
+    consumer.close()
