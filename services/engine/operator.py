@@ -77,8 +77,8 @@ class Operator:
         self.close()
 
     def send(self, command: m.Message, timeout_s: float = ANSWER_WAIT_S) -> Answer:
-        """Raises TapewireError when no engine listens, or none has answered by then; and, before anything is sent, for a
-        bust or correction of a trade that does not stand as the command says: no core keeps what its matches were."""
+        """Raises TapewireError when no engine listens, or none has answered by then; and, before anything is sent, for
+        a bust or correction of a trade that does not stand as the command says: no core keeps what its matches were."""
         if isinstance(command, m.BustTrade | m.CorrectTrade):
             self._check_trade(command)
         self._reader.seek_seq(self._reader.positions.released_seq + 1)

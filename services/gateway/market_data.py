@@ -50,8 +50,9 @@ class Subscription:
 class MarketData:
     """Feed it every record of the orders tape."""
 
-    def __init__(self, instruments: Instruments) -> None:
-        self._house = HouseMarket("fix")
+    def __init__(self, instruments: Instruments, house: HouseMarket | None = None) -> None:
+        """`house`: the books to go on from; None: from the tape's first record."""
+        self._house = house or HouseMarket("fix")
         self._house.quiet = True
         self._instruments = instruments
         self._subscriptions: dict[tuple[int, str], Subscription] = {}

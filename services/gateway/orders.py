@@ -62,7 +62,7 @@ class Orders:
         """Whose status changed with the last record, if it is one that says so."""
         self._definition: m.InstrumentDefinition | None = None
         self._asked = 0
-        self._trades = array("q")  # by match number from 1: seq, maker's and taker's order, price, qty as they stand
+        self.trades = array("q")  # by match number from 1: seq, maker's and taker's order, price, qty as they stand
         self._command: m.Message | None = None
         self._request: Request | None = None
         self._repeated = False
@@ -147,8 +147,8 @@ class Orders:
         return [happened]
 
     def _on_executed(self, e: m.OrderExecuted) -> list[Happened]:
-        assert len(self._trades) == TRADE * (e.match_id - 1), f"record {e.seq}: match {e.match_id} is not the next"
-        self._trades.extend((e.seq, e.maker_order_id, e.taker_order_id, e.price, e.qty))
+        assert len(self.trades) == TRADE * (e.match_id - 1), f"record {e.seq}: match {e.match_id} is not the next"
+        self.trades.extend((e.seq, e.maker_order_id, e.taker_order_id, e.price, e.qty))
         happened: list[Happened] = []
         sides = (("m", e.maker_order_id, e.maker_leaves_qty), ("t", e.taker_order_id, e.taker_leaves_qty))
         for side, order_id, leaves in sides:
@@ -217,10 +217,10 @@ class Orders:
         happened: list[Happened] = []
         # Whose trade it was, and how it stood, says its record, not what the operator named: no core checks that.
         at = TRADE * (e.match_id - 1)
-        seq, maker, taker, old_price, old_qty = self._trades[at : at + TRADE]
+        seq, maker, taker, old_price, old_qty = self.trades[at : at + TRADE]
         bust = isinstance(e, m.TradeBusted)
         price, qty = (0, 0) if bust else (e.price, e.qty)
-        self._trades[at + 3], self._trades[at + 4] = price, qty
+        self.trades[at + 3], self.trades[at + 4] = price, qty
         for side, order_id in (("m", maker), ("t", taker)):
             order = self.order(order_id)
             if order is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from tapewire import messages as m
 from tapewire.tape import TapeWriter
@@ -19,10 +20,21 @@ MSG_TYPE_BYTES = 7
 
 
 class GatewayTape:
-    """Appends. Not for several threads at once: the gateway's lock is held."""
+    """Appends. Not for several threads at once: the gateway's lock is held, but for `secure`."""
 
-    def __init__(self, writer: TapeWriter, clock: Callable[[], int]) -> None:
-        self._writer, self._clock = writer, clock
+    def __init__(self, writer: TapeWriter, clock: Callable[[], int], *, durable: bool = False) -> None:
+        """`writer`: with durability memory, whatever `durable` is: records are made durable in groups, not one by
+        one."""
+        self._writer, self._clock, self.durable = writer, clock, durable
+
+    def secure(self) -> None:
+        """If the tape is to be durable, makes everything so that was appended; from any thread. Raises TapeError."""
+        if self.durable:
+            self._writer.sync()
+
+    @property
+    def path(self) -> Path:
+        return self._writer.path
 
     @property
     def next_seq(self) -> int:
@@ -33,10 +45,10 @@ class GatewayTape:
         self._append(_RECEIVED(number, now, now, session, seq, next_in, cl_ord_id, kind[:MSG_TYPE_BYTES], raw))
         return number
 
-    def sent(self, session: int, seq: int, orders_seq: int, answers: int, part: int, kind: str, raw: str) -> None:
-        now = self._clock()
-        kind = kind[:MSG_TYPE_BYTES]
-        self._append(_SENT(self._writer.next_seq, now, session, seq, orders_seq, answers, part, kind, raw))
+    def sent(self, session: int, seq: int, orders_seq: int, answers: int, part: int, kind: str, raw: str) -> int:
+        number, now = self._writer.next_seq, self._clock()
+        self._append(_SENT(number, now, session, seq, orders_seq, answers, part, kind[:MSG_TYPE_BYTES], raw))
+        return number
 
     def submitted(self, session: int, cl_ord_id: int, received: int) -> None:
         self._append(_SUBMITTED(self._writer.next_seq, self._clock(), session, cl_ord_id, received))

@@ -72,7 +72,8 @@ class GatewaySession(Section, frozen=True, kw_only=True):
     on_excess: Literal["reject", "queue"] = "reject"
     """What happens to messages beyond that: refused (j, 380=8), or made to wait."""
     hours: Hours = ""
-    """When it may log on, UTC; its numbers then begin at 1 with each opening. Empty: always, and they go on."""
+    """When it may be logged on, UTC; its numbers then begin at 1 with each opening, and what happens while it is closed it
+    is told at the next. Empty: always, and they go on."""
 
 
 class Gateway(Section, frozen=True, kw_only=True):
@@ -112,6 +113,9 @@ class Gateway(Section, frozen=True, kw_only=True):
     """That may wait for a client that reads slowly, before it is disconnected."""
     drain_timeout: Annotated[float, Meta(ge=0.05, le=600.0)] = 15.0
     """How long sessions may take to log out at the end."""
+    snapshot_every: Annotated[int, Meta(ge=0, le=1 << 40)] = 500_000
+    """Records of the gateway's and the orders tape from one snapshot to the next: what a start has to fold at most,
+    about. 0: only at the end."""
     sessions: Annotated[tuple[GatewaySession, ...], Meta(max_length=4096)] = ()
 
     @property

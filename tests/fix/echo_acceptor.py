@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from services.gateway.quickfix_engine import FixEngine
+from services.gateway.quickfix_engine import Acceptor
+from services.gateway.sent import ADMIN_TYPES
 from tapewire.config import Gateway, GatewaySession
 from tapewire.fix.message import fields_of
 
@@ -22,16 +24,17 @@ DROPPED = frozenset({8, 9, 10, 34, 43, 49, 52, 56, 122})
 class Echo:
     """Says back what the scenarios expect: orders and definitions, once for each ClOrdID that may have come before."""
 
-    engine: FixEngine
+    engine: Acceptor
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
+        self.sent: list[tuple[int, str]] = []
 
     def logging_on(self, session: int, raw: bytes, expected: int, begins_anew: bool) -> None:
         self.seen.clear()
 
-    def kept(self, session: int) -> list[tuple[int, str]]:
-        return []
+    def sent_before(self, session: int, begin: int, end: int) -> list[tuple[int, str]]:
+        return [(seq, raw) for seq, raw in self.sent if begin <= seq < end]
 
     def logged_on(self, session: int) -> None:
         pass
@@ -45,8 +48,12 @@ class Echo:
     def processed(self, session: int) -> int:
         return 0
 
-    def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
-        pass
+    def sending(self, session: int, messages: Sequence[tuple[int, str, str]]) -> None:
+        for seq, kind, raw in messages:
+            if seq == 1:
+                self.sent.clear()
+            if kind not in ADMIN_TYPES:
+                self.sent.append((seq, raw))
 
     def administered(self, session: int, raw: bytes, next_in: int) -> None:
         pass
@@ -55,14 +62,14 @@ class Echo:
         message = fields_of(raw)
         if message.type not in ECHOED:
             body = f"35=j\x0145={message.seq}\x0158=Unsupported Message Type\x01372={message.type}\x01380=3\x01"
-            self.engine.send(session, body)
+            self.engine.send(session, [body])
             return
         name = message.get(11)
         if message.get(97) == "Y" and name in self.seen:
             return
         self.seen.add(name)
         kept = "".join(f"{tag}={value}\x01" for tag, value in message.pairs() if tag not in DROPPED and tag != 35)
-        self.engine.send(session, f"35={message.type}\x01{kept}")
+        self.engine.send(session, [f"35={message.type}\x01{kept}"])
 
 
 def fail(error: BaseException) -> NoReturn:
@@ -76,7 +83,7 @@ def main() -> None:
     gateway = Gateway(comp_id="ISLD", backend_port=int(port), sessions=(session,))
     echo = Echo()
     more = {"ResetOnDisconnect": "Y", "TimestampPrecision": "3"}
-    echo.engine = FixEngine(gateway, echo, lambda given: True, fail, dictionaries=Path(dictionaries), more=more)
+    echo.engine = Acceptor(gateway, echo, lambda given: True, fail, dictionaries=Path(dictionaries), more=more)
     echo.engine.start()
     print("ready", flush=True)
     sys.stdin.read()

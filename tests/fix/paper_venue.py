@@ -8,28 +8,20 @@ Every message, in or out, is checked by the published dictionary. All times are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from services.gateway.copies import DropCopies
-from services.gateway.happened import Completed, Exec, Happened, Refused, Request
-from services.gateway.inbound import (
-    Desk,
-    MissingField,
-    Refusal,
-    Waits,
-    add_order,
-    cancel_session,
-    check_content,
-    check_name,
-    command,
-)
+from services.gateway.decisions import Decisions
+from services.gateway.happened import Request
+from services.gateway.inbound import Desk, cancel_session
 from services.gateway.orders import Orders
+from services.gateway.outbox import Outbox
 from services.gateway.queries import Queries
+from services.gateway.reporting import Reporting
 from services.gateway.reports import Reports
 from services.gateway.session import ORDER_TYPES, Sessions, request_of
 from tapewire import messages as m
 from tapewire.config import GatewaySession
-from tapewire.errors import FixError
 from tapewire.fix.dictionary import load
 from tapewire.fix.message import SOH, Message, frame, parse
 from tests.oracle.naive_book import NaiveMatcher
@@ -72,10 +64,15 @@ class PaperVenue:
             )
         )
         self.matcher, self.orders = NaiveMatcher(), Orders(0, SOURCE)
-        self.desk = Desk(self.orders, {})
-        self.reports = {number: Reports(version, 0) for number in self.sessions.by_number}
-        self.queries = Queries(self.desk, self.reports)
-        self.copies = DropCopies(self.sessions)
+        desk = Desk(self.orders, {})
+        reports = {number: Reports(version, 0) for number in self.sessions.by_number}
+        queries = Queries(desk, reports)
+        self._decisions = Decisions("gateway", desk, reports, queries, None)
+        self._outbox, self._sent = Outbox(), Sent()
+        self._outbox.sender = self._sent
+        self._reporting = Reporting(
+            self.sessions, self.orders, reports, queries, None, self._outbox, lambda _: None, lambda _: None
+        )
         self.self_trade = m.SelfTrade.allow
         """Of every account, where the order does not say."""
         self.refusal: tuple[m.RejectReason, int, int] | None = None
@@ -89,29 +86,13 @@ class PaperVenue:
         one = self.sessions.by_number[session]
         message = message_of(self.version, text.replace("T|", f"{self.time}|"))
         self._received += 1
-        reports, kind = self.reports[session], message.type
-        try:
-            check_content(one, message)
-            if kind in ORDER_TYPES:
-                check_name(message)
-                made = m.decode(command(self.desk, one, message, self._number + 1, NOW))
-                bodies = []
-            else:
-                bodies = self.queries.answer(one, message, NOW)
-        except Refusal as refusal:
-            add_order(self.desk, one, message, refusal)
-            bodies = [reports.refuse(message, refusal, f"gateway-{self._received}", NOW)]
-        except MissingField as missing:
-            bodies = [reports.business_reject(message.seq, kind, 5, str(missing), message.get(11))]
-        except FixError as error:
-            bodies = [reports.reject(message.seq, kind, error.reason, error.tag, str(error))]
-        except Waits as waits:
-            return [f"waits for {waits.orig}"]
-        if bodies or kind not in ORDER_TYPES:
-            return [self._out(session, body) for body in bodies]
+        decision = self._decisions.decide(one, message, self._number + 1, NOW, False, self._received)
+        assert bool(decision.command) <= (message.type in ORDER_TYPES)
+        if not decision.command:
+            return [self._shown(session, body) for body in decision.replies]
         self._number += 1
         self.orders.requests[self._number] = request_of(session, self._received, message.raw.decode("latin-1"))
-        return self.sequence(made, source=SOURCE)
+        return self.sequence(m.decode(decision.command), source=SOURCE)
 
     def lose(self, session: int) -> list[str]:
         """The session is gone, and its grace over."""
@@ -141,31 +122,31 @@ class PaperVenue:
 
     def _fold(self, record: m.Message) -> list[str]:
         self._seq += 1
-        record = record.replace(seq=self._seq, ts=NOW)
-        out = []
-        for one in self.orders.fold(m.decode(bytes(record))):
-            out += [self._out(number, self._body(number, one, client)) for number, client in self._told(one)]
-        if self.orders.changed is not None:
-            out += [self._out(number, body) for number, body in self.queries.changed(self.orders.changed, NOW)]
-        return out
+        self._reporting.fold([bytes(record.replace(seq=self._seq, ts=NOW))])
+        self._outbox.drain()
+        bodies, self._sent.bodies = self._sent.bodies, []
+        return [self._shown(number, body) for number, body in bodies]
 
-    def _told(self, one: Happened) -> list[tuple[int, str]]:
-        if isinstance(one, Completed):
-            return [(one.request.session, "")] if one.request is not None and one.request.received else []
-        if isinstance(one, Refused):
-            return [(one.requester, "")]
-        sessions = dict.fromkeys(number for number in (one.order.session, one.requester) if number)
-        return [(number, "") for number in sessions] + self.copies.of(one.order)
-
-    def _body(self, number: int, one: Happened, client: str) -> str:
-        reports = self.reports[number]
-        if isinstance(one, Exec):
-            return reports.execution(one, client)
-        if isinstance(one, Refused):
-            return reports.refused_cancel(one)
-        return reports.mass_cancel(one, self.orders.instruments.by_number.get(one.command.instrument))
-
-    def _out(self, number: int, body: str) -> str:
+    def _shown(self, number: int, body: str) -> str:
         text = body.replace(SOH, "|")
         message_of(self.version, text)
         return f"{number}: {text.replace(self.time, 'T')}"
+
+
+class Sent:
+    """Where the session layer would be."""
+
+    def __init__(self) -> None:
+        self.bodies: list[tuple[int, str]] = []
+
+    def send(self, session: int, bodies: Sequence[str]) -> None:
+        self.bodies += [(session, body) for body in bodies]
+
+    def log_out(self, session: int, reason: str) -> None:
+        raise AssertionError(f"nobody is logged out here: {session}, {reason}")
+
+    def allow_logon(self, session: int) -> None:
+        raise AssertionError(f"nobody was logged out here: {session}")
+
+    def restore(self, session: int, next_in: int, next_out: int) -> None:
+        raise AssertionError(f"no session begins anew here: {session}")

@@ -41,9 +41,9 @@ def desk() -> Desk:
     for record in (
         COIN,
         m.CommandCompleted(seq=2, cause=1),
-        m.NewOrder(seq=3, order_id=5, **{**fields, "cl_ord_id": 1}),
+        m.NewOrder(seq=3, source=3, order_id=5, **{**fields, "cl_ord_id": 1}),
         m.OrderAccepted(seq=4, cause=3, **accepted),
-        m.NewOrder(seq=5, order_id=6, **stop),
+        m.NewOrder(seq=5, source=3, order_id=6, **stop),
         m.OrderAccepted(seq=6, cause=5, **{**accepted, "order_id": 6, "stop_px": 6_500_000, "waiting": True}),
     ):
         orders.fold(m.decode(bytes(record)))
