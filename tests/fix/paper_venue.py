@@ -84,7 +84,7 @@ class PaperVenue:
     def send(self, text: str, session: int = 1) -> list[str]:
         """What a client's request leads to: `1: 35=8|…` for each message out, by session."""
         one = self.sessions.by_number[session]
-        message = message_of(self.version, text.replace("T|", f"{self.time}|"))
+        message = message_of(self.version, text.replace("=T|", f"={self.time}|"))
         self._received += 1
         decision = self._decisions.decide(one, message, self._number + 1, NOW, False, self._received)
         assert bool(decision.command) <= (message.type in ORDER_TYPES)

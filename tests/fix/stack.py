@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from tapewire.fix.auth import write_secret
@@ -116,11 +115,11 @@ class Stack:
     def login(self, comp_id: str) -> Login:
         return Login(comp_id, "TAPEWIRE", comp_id, "hmac", SECRET, BEGINS[comp_id.partition("-")[2]])
 
-    def client(self, comp_id: str, heartbeat: int = 30, *, logon: Iterable[tuple[int, object]] = ()) -> FixClient:
-        """A client that is logged on."""
-        client = FixClient("127.0.0.1", self.port, self.login(comp_id), heartbeat=heartbeat)
+    def client(self, comp_id: str, *, reset: bool = False) -> FixClient:
+        """A client that is logged on; `reset`: with numbers from 1 on, whatever was before."""
+        client = FixClient("127.0.0.1", self.port, self.login(comp_id))
         self._clients.append(client)
-        answer = client.logon(logon, timeout=PATIENCE_S)
+        answer = client.logon(reset=reset, timeout=PATIENCE_S)
         assert answer.type == "A", answer.get(58)
         return client
 
