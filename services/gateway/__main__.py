@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -42,6 +43,8 @@ FAILED = 70
 NEWS_EVERY_S = 10.0
 LOGOUT_S = 3.0
 """How long a Logout may stay unanswered at the end."""
+COLLECT_AFTER = (100_000, 50, 1000)
+"""Objects, and collections of the younger ones, between two collections: of the oldest in effect never."""
 SNAPSHOT_S = 20.0
 """How long the last snapshot may take."""
 
@@ -167,6 +170,10 @@ def main(path: Path | None, name: str) -> None:
             signal.signal(ending, lambda *_: stop.set())
         if gateway_tape.durable:
             Syncer(gateway).start(fail)
+        # What was folded stays, and what comes makes no cycles: collecting would only stop everything now and then.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
         engine.start()
         log.info("listening", port=own.backend_port, sessions=len(own.sessions), orders_seq=gateway.orders.seq)
         try:
