@@ -75,8 +75,8 @@ def test_what_is_sent_is_answered_so(version: str, talk: Talk) -> None:
         assert said(venue, line) == expected, line
 
 
-ELSEWHERE = {"A": {141, 383, 464, 554, 8015, 8016}, "5": {1409}}
-"""Fields of session messages that the tests of the front and of sessions are about."""
+ELSEWHERE = {"A": {141, 383, 464, 554, 8015, 8016}, "5": {1409}, "r": {8023, 8024}}
+"""Fields that the tests of the front, of sessions and of refusals (test_reports.py) are about."""
 
 
 def test_every_field_of_the_rules_is_in_a_talk_or_in_an_example_of_the_document() -> None:
