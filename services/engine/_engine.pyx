@@ -75,7 +75,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
         Mismatch mismatch
         cbool open_tape(const char*, const Options&)
         Writer& tape()
-        cbool restore(const uint8_t*, size_t)
+        cbool restore(const uint8_t*, size_t, uint64_t)
         cbool recover()
         cbool start_epoch(int64_t, const char*)
         cbool add_ring(const char*, uint64_t, uint16_t, Authority)
@@ -101,7 +101,7 @@ cdef extern from "services/engine/audit.hpp" namespace "tapewire::engine" nogil:
         uint64_t mismatch_seq
         Replay replay
         cbool open(const char*)
-        cbool restore(const uint8_t*, size_t)
+        cbool restore(const uint8_t*, size_t, uint64_t)
         size_t run(uint64_t, uint64_t)
         uint64_t seq()
         uint64_t pending()
@@ -208,7 +208,7 @@ cdef class Engine:
                 found.refused_snapshots.append(str(candidate))
                 continue
             state = candidate.state
-            if self.host.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state)):
+            if self.host.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state), candidate.seq):
                 found.snapshot_seq = candidate.seq
                 break
             found.refused_snapshots.append(f"snapshot of record {candidate.seq}: written by another version of the core")
@@ -368,7 +368,7 @@ cdef class Audit:
         cdef bytes path = os.fsencode(tape), state
         if snapshot is not None:
             state = snapshot.state
-            if not self.audit.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state)):
+            if not self.audit.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state), snapshot.seq):
                 raise ValueError(f"{tape}: the snapshot of record {snapshot.seq} was written by another version of the core")
         if not self.audit.open(path):
             _raise_tape(self.audit.failure)

@@ -94,17 +94,20 @@ class Core {
         section(out, [&] { matcher_.snapshot(out); });
     }
 
-    bool restore(const uint8_t* p, size_t n) {
+    // False: not the state after record `last_seq`, which the caller knows from the tape. Whatever in the bytes makes room
+    // for something is bounded by that, or by a constant: damage must not ask for all of the memory.
+    bool restore(const uint8_t* p, size_t n, uint64_t last_seq) {
         size_t at = 0;
-        auto next = [&](auto&& part) {
+        auto next = [&](auto&& part, auto... known) {
             if (n - at < 8) return false;
             uint64_t length = wire::load64(p + at);
             at += 8;
-            if (length > n - at || !part.restore(p + at, length)) return false;
+            if (length > n - at || !part.restore(p + at, length, known...)) return false;
             at += length;
             return true;
         };
-        return next(sequencer_) && next(risk_) && next(matcher_) && at == n;
+        return next(sequencer_) && sequencer_.next_seq() == last_seq + 1 && next(risk_, sequencer_.next_order_id()) &&
+               next(matcher_) && matcher_.last_order_id() < sequencer_.next_order_id() && at == n;
     }
 
     // Back to the empty state.

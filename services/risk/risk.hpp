@@ -120,7 +120,7 @@ class Risk {
 
     // Canonical: equal states give equal bytes. Layout: see write() calls, in order; version first.
     void snapshot(std::vector<uint8_t>& out) const;
-    bool restore(const uint8_t* p, size_t n);
+    bool restore(const uint8_t* p, size_t n, uint64_t next_order_id);
 
   private:
     using Reason = wire::RejectReason;

@@ -272,13 +272,14 @@ class Driver {
         if (here != bytes(twin_)) fail("the replayed state differs", at_);
         if (replay_.redecided()) fail("a decision differs in the replay", at_);
         auto other = std::make_unique<engine::Core>();
+        const uint64_t last = core_->sequencer().next_seq() - 1;
         for (int i = 0; i < 3; ++i) {
             std::vector<uint8_t> hurt = here;
             if (one_in(2)) wire::store64(hurt.data() + 8 * below(hurt.size() / 8), random_() >> below(64));
             else hurt.resize(below(hurt.size()));
-            if (!other->restore(hurt.data(), hurt.size())) other->clear();
+            if (!other->restore(hurt.data(), hurt.size(), last)) other->clear();
         }
-        if (!other->restore(here.data(), here.size())) fail("a snapshot is refused", at_);
+        if (!other->restore(here.data(), here.size(), last)) fail("a snapshot is refused", at_);
         if (here != bytes(*other)) fail("a restored core writes another snapshot", at_);
         core_ = std::move(other);  // goes on from there: what is restored must behave as what was saved
     }
