@@ -12,9 +12,11 @@ from libcpp cimport bool as cbool
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
-from services.journal import snapshots
+from tapewire import snapshots
 from services.journal.checkpoint import forget_beyond
-from tapewire.errors import EngineStopped, RingError, TapeDamaged, TapeError, TapeFenced, TapeFull, TapewireError
+from tapewire.definitions import Definitions
+from tapewire.errors import EngineStopped, RingError, TapeDamaged, TapeError, TapeFenced, TapeFull, TapeGone, TapewireError
+from tapewire.tape import inspect
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
     cdef enum class Durability(uint32_t):
@@ -121,6 +123,22 @@ MISMATCHES = {
 IDLES = {"spin": Idle.spin, "yield": Idle.yield_thread, "futex": Idle.futex}
 
 
+def not_ours(snapshot):
+    """Why a snapshot whose checksum holds cannot be taken up."""
+    magic = snapshot.state[:8]
+    if magic == b"TWSTATE2":
+        return f"snapshot of record {snapshot.seq}: not a state of this version of the core, or not of that record"
+    if magic[:3] != b"TWS":
+        return f"snapshot of record {snapshot.seq}: of the first format, which holds no definitions; the tape is replayed instead"
+    return f"snapshot of record {snapshot.seq}: of the format {magic.decode('ascii', 'replace')}; expected TWSTATE2"
+
+
+def tape_begins_with(tape):
+    """The first record that retention has left."""
+    found = inspect.segments(Path(tape))
+    return found[0].first_seq if found else 1
+
+
 cdef int _raise_tape(const Failure& failure) except -1:
     message = failure.message.decode(errors="replace")
     if failure.status == Status.damaged:
@@ -211,7 +229,14 @@ cdef class Engine:
             if self.host.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state), candidate.seq):
                 found.snapshot_seq = candidate.seq
                 break
-            found.refused_snapshots.append(f"snapshot of record {candidate.seq}: written by another version of the core")
+            found.refused_snapshots.append(not_ours(candidate))
+        first = tape_begins_with(self.tape_path)
+        if found.snapshot_seq + 1 < first:
+            raise TapeGone(
+                f"{self.tape_path}: begins with record {first}: retention removed what came before, and no snapshot of that "
+                f"or later can be taken up ({'; '.join(found.refused_snapshots) or 'there is none'}). Nothing was changed; "
+                f"put one of a backup into {snapshots.folder(self.tape_path)}"
+            )
         cdef cbool done
         with nogil:
             done = self.host.recover()
@@ -318,7 +343,7 @@ cdef class Engine:
         return dict(self._live().engine().counters)
 
     def snapshot(self):
-        """The state after the last record, as canonical bytes: services/journal/snapshots.py keeps them."""
+        """The state after the last record, as canonical bytes: tapewire/snapshots.py keeps them."""
         cdef vector[uint8_t] out
         cdef Host* host = self._live()
         with nogil:
@@ -328,6 +353,10 @@ cdef class Engine:
     def digest(self):
         """SHA-256 of the state's canonical bytes: equal live, replayed and recovered."""
         return self.snapshot().digest
+
+    def definitions(self):
+        """What stands defined after the last record."""
+        return Definitions.of_state(self.snapshot().state)
 
     def close(self):
         """Closes tape and rings. What is in the rings stays there for the next engine."""
@@ -369,7 +398,7 @@ cdef class Audit:
         if snapshot is not None:
             state = snapshot.state
             if not self.audit.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state), snapshot.seq):
-                raise ValueError(f"{tape}: the snapshot of record {snapshot.seq} was written by another version of the core")
+                raise ValueError(f"{tape}: {not_ours(snapshot)}")
         if not self.audit.open(path):
             _raise_tape(self.audit.failure)
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from services.engine._engine import Audit
-from services.journal import snapshots
-from services.journal.snapshots import Snapshot
 from tapewire import messages as m
+from tapewire import snapshots
 from tapewire.errors import TapewireError
 from tapewire.folders import Folders
+from tapewire.snapshots import Snapshot
 from tapewire.tape import TapeReader
 
 SLICE = 1 << 18  # records between two reports of progress

@@ -2,7 +2,7 @@
 
     consumers/journal.publisher           everything up to this record, of this epoch, has reached the bus
     consumers/journal.publisher.restart   a restart needs the records behind this one: the newest snapshot's
-    publisher/snapshots/<seq>.snap        the fold's state there, in the format of services/journal/snapshots.py
+    publisher/snapshots/<seq>.snap        the fold's state there, in the format of tapewire/snapshots.py
 
 Both are consumers of the tape, so that retention keeps what a restart would read.
 
@@ -14,13 +14,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.journal import snapshots
-from services.journal.snapshots import Snapshot
-from tapewire import consumers
+from tapewire import consumers, snapshots
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import TapeError, WireError
 from tapewire.house import HouseMarket
 from tapewire.logs import Logger
+from tapewire.snapshots import Snapshot
 
 CONSUMER = "journal.publisher"
 RESTART = "journal.publisher.restart"

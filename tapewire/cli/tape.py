@@ -107,14 +107,17 @@ def tail(
 
 
 def _learn_exponents(path: Path, name: str, renderer: Renderer) -> None:
-    """Orders carry mantissas only: how many places they have, the definitions before them say."""
-    from tapewire.messages import InstrumentDefinition, MessageType
-    from tapewire.tape import TapeReader
+    """Orders carry mantissas only: how many places they have, the definitions say."""
+    from tapewire import definitions
+    from tapewire.errors import TapeGone
 
-    with TapeReader(path, None, "written") as definitions:
-        while raws := definitions.poll_type(MessageType.instrument_definition, POLL):
-            for raw in raws:
-                renderer.line(name, InstrumentDefinition.decode(raw))
+    try:
+        instruments = definitions.read(path, "written").instruments
+    except TapeGone as error:
+        click.echo(f"prices and quantities are shown without their decimal places: {error}", err=True)
+        return
+    for definition in instruments.values():
+        renderer.line(name, definition)
 
 
 def _batches(reader: TapeReader, follow: bool) -> Iterator[list[bytes]]:

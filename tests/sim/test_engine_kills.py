@@ -23,8 +23,8 @@ from pathlib import Path
 import pytest
 
 from services.engine import Audit, Engine, InboundRing
-from services.journal import snapshots
 from tapewire import messages as m
+from tapewire import snapshots
 from tapewire.ring import RingProducer
 from tapewire.tape import TapeReader
 from tapewire.testing.disk import lose_power

@@ -11,8 +11,7 @@ import pytest
 import structlog
 
 from services.engine.agent import EngineAgent
-from services.journal import snapshots
-from tapewire import logs
+from tapewire import logs, snapshots
 from tapewire.errors import EngineStopped
 from tests.unit.services.engine.conftest import Market
 from tests.unit.services.engine.test_full_disk import SEGMENT_BYTES, no_room_for_a_segment

@@ -10,8 +10,8 @@ import pytest
 from services.engine import Audit, Engine
 from services.engine.configured import HEADER
 from services.engine.verify import verify_tape
-from services.journal import snapshots
 from tapewire import messages as m
+from tapewire import snapshots
 from tapewire.consumers import ConsumerPosition, positions
 from tapewire.errors import EngineStopped
 from tapewire.tape import TapeReader, TapeWriter
