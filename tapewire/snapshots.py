@@ -8,8 +8,8 @@
         24   32 bytes: SHA-256 of the state, which is also its digest
         56   the state
 
-While the tape still has its first record, a snapshot only saves time: any of them, or all, can be deleted. Of a tape whose
-beginning was removed they are what it begins with. One that does not check is passed over with its reason.
+While the tape still has its first record, a snapshot only saves time: any of them, or all, can be deleted. A tape whose
+beginning was removed is folded from them. One that does not check is passed over with its reason.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class EngineAgent:
         self._save(snapshot)
 
     def _save(self, snapshot: Snapshot) -> None:
-        # A tape may lose what is not durable yet; a snapshot of it would be lost with it, and older ones make way for it.
+        # A tape may lose what is not durable yet, and a snapshot of it with it; yet older ones make way for this one.
         if self.background_sync and not self.engine.sync_tape():
             self.log.error("snapshot not written", seq=snapshot.seq, error="the tape could not be made durable")
             return

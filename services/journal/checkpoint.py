@@ -67,12 +67,12 @@ class Checkpoint:
                 self._log.warning("snapshot_passed_over", reason=str(error))
         return HouseMarket(env)
 
-    def save(self, market: HouseMarket) -> None:
-        """Keeps the state of a fold that stands between two commands. A full disk is logged: it delays a restart."""
+    def save(self, snapshot: Snapshot) -> None:
+        """Keeps a fold's state, of durable records. A full disk is logged: it delays a restart."""
         try:
-            snapshots.save(self._folder, Snapshot(market.seq, market.state()))
+            snapshots.save(self._folder, snapshot)
         except OSError as error:
-            self._log.error("snapshot_not_written", seq=market.seq, error=str(error))
+            self._log.error("snapshot_not_written", seq=snapshot.seq, error=str(error))
             return
         self._restart.store(snapshots.oldest(self._folder))
 

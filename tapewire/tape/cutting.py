@@ -46,7 +46,7 @@ def _must_stay_foldable(tape: Path, before_seq: int) -> None:
     first = inspect.segments(tape)[0].first_seq if inspect.segments(tape) else 1
     if first > 1 and kept and not any(first - 1 <= seq < before_seq for seq in kept):
         raise TapeError(
-            f"{tape}: begins with record {first}, and none of its snapshots (of records {sorted(kept)}) is of before record "
-            f"{before_seq}: what would be left could not be folded. Nothing was changed; cut later, or put a snapshot of a "
-            f"backup into {snapshots.folder(tape)}"
+            f"{tape}: begins with record {first}, and none of its snapshots (of records {sorted(kept)}) is of before "
+            f"record {before_seq}: what would be left could not be folded. Nothing was changed; cut later, or put a "
+            f"snapshot of a backup into {snapshots.folder(tape)}"
         )
