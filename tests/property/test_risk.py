@@ -267,3 +267,12 @@ def test_a_snapshot_of_orders_that_were_never_given_is_refused() -> None:
         bad = good[:at] + damaged.to_bytes(8, "little") + good[at + 8 :]
         with pytest.raises(ValueError, match="not a snapshot of risk"):
             Risk.restore(bad, next_order_id=3)
+
+
+@pytest.mark.parametrize("stray", [m.NewOrder, m.CancelOrder, m.ReplaceOrder])
+def test_a_stray_command_of_no_account_does_not_make_mass_cancels_of_all_stale(stray: type[m.Message]) -> None:
+    world = World(1)
+    world.command(m.MassCancel(source=1, cl_ord_id=5))
+    world.command(stray(source=1, cl_ord_id=2**64 - 1))
+    assert world.risk.check(bytes(m.MassCancel(source=1, cl_ord_id=6)))[0] == m.RejectReason.unspecified
+    assert world.risk.check(bytes(m.MassCancel(source=1, cl_ord_id=5)))[0] == m.RejectReason.stale_cl_ord_id
