@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-import signal
+from tapewire import stopping
+
+if __name__ == "__main__":
+    stopping.hold()
+
 from importlib.metadata import version
 from pathlib import Path
 
@@ -74,8 +78,7 @@ def main(path: Path | None) -> None:
         log=log,
         restart=ConsumerPosition(tape, CONSUMER),
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: agent.stop())
+    stopping.on_stop(agent.stop)
     with (
         Doorbell(folders.doorbell(own.shard)) as bell,
         take_ring(operators[0].path, bell) as ring,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ CHANGED = '[{ name = "traders" }, { name = "operator", role = "operator" }]'
 
 
 @contextmanager
-def engine(folder: Path, **options: str) -> Iterator[EngineProcess]:
+def engine(folder: Path, **options: Any) -> Iterator[EngineProcess]:
     process = EngineProcess(folder, **options)
     try:
         yield process
