@@ -258,3 +258,14 @@ def test_what_could_not_be_read_once_is_not_left_out_the_next_time(tmp_path: Pat
         with pytest.raises(StoreError, match="record 3: an execution of instrument 7"):
             store.query("trades", "BTCUSDT")
         append(tmp_path, "orders.0", [executed(seq, 1)])
+
+
+def test_what_else_somebody_has_put_into_the_archive_is_none_of_ours(store: Store) -> None:
+    (piece,) = layout.pieces(store.data, "trades")
+    shutil.copy(piece.path, piece.path.with_name("my copy.parquet"))
+    shutil.copy(piece.path, piece.path.with_name("md.binance.backup-of.parquet"))
+    (piece.path.parents[1].with_name("date=old") / "ticker=BTCUSDT").mkdir(parents=True)
+    assert seconds(Store(store.data).query("trades", "BTCUSDT", raw=True)) == list(range(1, 11))
+    again = Archiver(store.data, "md.binance", Limits(records=4, wait_ns=0))
+    assert again.do_work(0) == 4
+    again.close()
