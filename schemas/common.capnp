@@ -46,6 +46,21 @@ enum MessageType {
   fixSent @36;
   fixSubmitted @37;
   fixSessionChanged @38;
+  venueReported @39;
+  venueChanged @40;
+  marketDefinition @41;
+  newParent @42;
+  replaceParent @43;
+  cancelParent @44;
+  newChild @45;
+  replaceChild @46;
+  cancelChild @47;
+  parentChanged @48;
+  parentRefused @49;
+  parentMeasured @50;
+  sliceScheduled @51;
+  routeDecided @52;
+  volumeProfile @53;
 }
 
 struct Header {

@@ -37,7 +37,8 @@ struct FixSent {
   session @1 :UInt32;
   msgSeqNum @2 :UInt64;
   ordersSeq @3 :UInt64;
-  # The record of the orders tape that it reports; 0: none.
+  # The record of the orders tape that it reports, on a venue's tape the record of the router's tape that it carries
+  # out; 0: none.
   answers @4 :UInt64;
   # Seq of the FixReceived that is answered with this, here on this tape; 0: none, or more is to follow.
   part @5 :UInt16;

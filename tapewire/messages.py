@@ -15,13 +15,16 @@ from tapewire.wire._wire import BoolField, EnumField, IntField, ListField, Messa
 __all__ = [
     "AccountLimits",
     "AdvanceClock",
+    "Algorithm",
     "AuctionIndicated",
     "BookDelta",
     "BookLevel",
     "BookQuality",
     "BookSnapshot",
     "BustTrade",
+    "CancelChild",
     "CancelOrder",
+    "CancelParent",
     "CancelReason",
     "CancelRejected",
     "CommandCompleted",
@@ -42,10 +45,14 @@ __all__ = [
     "KillSwitch",
     "LimitState",
     "LimitStateChanged",
+    "Liquidity",
+    "MarketDefinition",
     "MassCancel",
     "Message",
     "MessageType",
+    "NewChild",
     "NewOrder",
+    "NewParent",
     "OrdType",
     "OrderAccepted",
     "OrderCancelled",
@@ -54,22 +61,39 @@ __all__ = [
     "OrderReplaced",
     "OrderRestated",
     "OrderTriggered",
+    "ParentChanged",
+    "ParentMeasured",
+    "ParentRefused",
+    "ParentState",
+    "ProfileBucket",
     "Quote",
     "RefusalReason",
     "RejectReason",
+    "ReplaceChild",
     "ReplaceOrder",
+    "ReplaceParent",
+    "ReportOrigin",
     "RestateReason",
+    "RouteDecided",
     "SegmentHeader",
     "SelfTrade",
     "ServiceHealth",
     "SetInstrumentStatus",
     "Side",
+    "SliceScheduled",
     "StatusReason",
     "TimeInForce",
     "Trade",
     "TradeBusted",
     "TradeCorrected",
     "TriggerReason",
+    "Unusable",
+    "VenueChanged",
+    "VenueReportKind",
+    "VenueReported",
+    "VenueScore",
+    "VenueState",
+    "VolumeProfile",
     "decode",
     "type_of",
 ]
@@ -117,6 +141,21 @@ class MessageType(IntEnum):
     fix_sent = 36
     fix_submitted = 37
     fix_session_changed = 38
+    venue_reported = 39
+    venue_changed = 40
+    market_definition = 41
+    new_parent = 42
+    replace_parent = 43
+    cancel_parent = 44
+    new_child = 45
+    replace_child = 46
+    cancel_child = 47
+    parent_changed = 48
+    parent_refused = 49
+    parent_measured = 50
+    slice_scheduled = 51
+    route_decided = 52
+    volume_profile = 53
 
 
 class Side(IntEnum):
@@ -325,6 +364,96 @@ class FixSessionState(IntEnum):
     """Both numbers begin at 1 again."""
 
 
+class VenueReportKind(IntEnum):
+    unspecified = 0
+    pending = 1
+    """Received by the venue, not yet accepted (FIX 150=A, 6, E)."""
+    accepted = 2
+    rejected = 3
+    executed = 4
+    """lastPrice, lastQty, execId."""
+    replaced = 5
+    cancelled = 6
+    expired = 7
+    """Done for the day, expired, or what an IOC order left."""
+    cancel_rejected = 8
+    replace_rejected = 9
+    busted = 10
+    """refExecId names the execution that did not happen; lastPrice and lastQty are its own."""
+    corrected = 11
+    """refExecId names the execution that happened at lastPrice and lastQty instead."""
+    restated = 12
+    """The order stands differently than what was reported would make it: cumQty, leavesQty and status are what is now."""
+    unknown = 13
+    """The venue does not know the order."""
+
+
+class ReportOrigin(IntEnum):
+    unspecified = 0
+    live = 1
+    resent = 2
+    """PossDupFlag or PossResend."""
+    reconciled = 3
+    """Answer to our own question after a disconnect."""
+
+
+class Liquidity(IntEnum):
+    unspecified = 0
+    added = 1
+    removed = 2
+    auction = 3
+
+
+class VenueState(IntEnum):
+    unspecified = 0
+    down = 1
+    reconciling = 2
+    """Logged on; open orders are being compared with what the venue says of them."""
+    ready = 3
+
+
+class Algorithm(IntEnum):
+    unspecified = 0
+    sweep = 1
+    """At once, over all venues, never worse than the limit; what is left rests at the best venue, or is cancelled (IOC)."""
+    twap = 2
+    vwap = 3
+    pov = 4
+    iceberg = 5
+    shortfall = 6
+
+
+class ParentState(IntEnum):
+    unspecified = 0
+    waiting = 1
+    """For its start time."""
+    working = 2
+    cancelling = 3
+    """Its children are being cancelled; no new ones."""
+    filled = 4
+    cancelled = 5
+    expired = 6
+    """Its end time is over, and its children are done."""
+    suspended = 7
+    """No venue can take it now, or its price limit keeps it from trading."""
+
+
+class Unusable(IntEnum):
+    """Why a venue was not considered."""
+
+    unspecified = 0
+    """It was."""
+    excluded = 1
+    """By the parent, or nobody defined a market there."""
+    down = 2
+    stale = 3
+    """Its book is not live."""
+    crossed = 4
+    beyond_limit = 5
+    too_small = 6
+    """Less is shown, or left to do, than one lot or its smallest order."""
+
+
 class BookLevel(NamedTuple):
     price: int = 0
     qty: int = 0
@@ -332,6 +461,32 @@ class BookLevel(NamedTuple):
     orders: int = 0
     """How many orders make it up; 0 where the venue does not say."""
     side: Side = Side.unspecified
+
+
+class ProfileBucket(NamedTuple):
+    qty: int = 0
+
+
+class VenueScore(NamedTuple):
+    """Why a venue got how much. Learned figures are as of the decision."""
+
+    price: int = 0
+    """What it shows on the other side, within the limit; 0: nothing."""
+    size: int = 0
+    fee: int = 0
+    """In 1/100 basis point."""
+    fill_rate: int = 0
+    reject_rate: int = 0
+    """In 1/10,000."""
+    venue: int = 0
+    state: VenueState = VenueState.unspecified
+    latency: int = 0
+    """ns to the first answer, smoothed."""
+    score: int = 0
+    """Effective price in 1/1,000 of the mantissa, lower is better to a buyer, higher to a seller."""
+    qty: int = 0
+    """What it was given."""
+    unusable: Unusable = Unusable.unspecified
 
 
 class Trade(Message):
@@ -634,7 +789,7 @@ class NewOrder(Message):
     expire_time = IntField(144, 8, True)
     """UTC ns; of a GTD order, else 0."""
     session = IntField(152, 4, False)
-    """The client session it came by, so that a disconnect can cancel what came by it; 0 means none."""
+    """The client session it came by, so that a disconnect can cancel what came by it; 0 means none. A producer numbers its own from 1 to 65,535; on the tape the producer's number (header.source) stands in the upper 16 bits."""
     self_trade_group = IntField(156, 4, False)
     """Orders of one group do not trade with each other. Written by the engine from the account's limits."""
     self_trade = EnumField(118, SelfTrade)
@@ -710,7 +865,7 @@ class MassCancel(Message):
     reason = EnumField(88, CancelReason)
     """Why: requested, disconnected, killSwitch."""
     session = IntField(92, 4, False)
-    """0 means every session."""
+    """0 means every session. As in NewOrder; the operator names it as it stands on the tape."""
 
 
 class OrderAccepted(Message):
@@ -1206,7 +1361,7 @@ class FixSent(Message):
     session = IntField(72, 4, False)
     msg_seq_num = IntField(80, 8, False)
     orders_seq = IntField(88, 8, False)
-    """The record of the orders tape that it reports; 0: none."""
+    """The record of the orders tape that it reports, on a venue's tape the record of the router's tape that it carries out; 0: none."""
     answers = IntField(96, 8, False)
     """Seq of the FixReceived that is answered with this, here on this tape; 0: none, or more is to follow."""
     part = IntField(76, 2, False)
@@ -1257,6 +1412,443 @@ class FixSessionChanged(Message):
     reason = TextField(112, 120, 0)
 
 
+class VenueReported(Message):
+    """One thing that a venue said of one order; each execution once, whatever is repeated."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    child_id = IntField(72, 8, False)
+    """Of the router's child order; 0: an order that is not ours."""
+    venue = IntField(80, 2, False)
+    kind = EnumField(82, VenueReportKind)
+    origin = EnumField(84, ReportOrigin)
+    side = EnumField(86, Side)
+    liquidity = EnumField(88, Liquidity)
+    live = BoolField(90, 0)
+    """Whether the order still stands at the venue after it."""
+    received = IntField(96, 8, False)
+    """Seq of the FixReceived on the venue's tape that it came in; 0: none (it follows from several, or from silence)."""
+    price = IntField(104, 8, True)
+    """The order's limit after it; 0: none or not said."""
+    qty = IntField(112, 8, True)
+    """OrderQty after it."""
+    leaves_qty = IntField(120, 8, True)
+    cum_qty = IntField(128, 8, True)
+    last_price = IntField(136, 8, True)
+    """Of an execution; 0 of a restatement whose price the venue does not say."""
+    last_qty = IntField(144, 8, True)
+    """Of a restatement: by how much cumQty differs from what was reported before; it may be negative."""
+    fee = IntField(152, 8, True)
+    """Positive is paid, negative received; 0: none or not said."""
+    fee_exponent = IntField(91, 1, True)
+    code = IntField(92, 4, False)
+    """The venue's number for the reason (FIX 103, 102, or its own)."""
+    fee_currency = TextField(168, 208, 16)
+    order_id = TextField(176, 224, 48)
+    """The venue's own (FIX 37)."""
+    exec_id = TextField(184, 272, 48)
+    ref_exec_id = TextField(192, 320, 48)
+    reason = TextField(200, 368, 0)
+
+
+class VenueChanged(Message):
+    """How a session to a venue stands."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    venue = IntField(72, 2, False)
+    state = EnumField(74, VenueState)
+    open = IntField(76, 4, False)
+    """Orders that stand there as far as we know."""
+    restated = IntField(80, 4, False)
+    """Of `ready`: how many orders the venue told otherwise than we had them."""
+    name = TextField(96, 112, 16)
+    reason = TextField(104, 128, 0)
+
+
+class MarketDefinition(Message):
+    """How one instrument is traded at one venue. Put on the tape when the configuration says so; replay needs no file."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    venue = IntField(72, 2, False)
+    maker_fee = IntField(76, 4, True)
+    taker_fee = IntField(80, 4, True)
+    """In 1/100 of a basis point of the notional; negative is received."""
+    tick_size = IntField(88, 8, True)
+    lot_size = IntField(96, 8, True)
+    min_qty = IntField(104, 8, True)
+    max_qty = IntField(112, 8, True)
+    """0: none."""
+    name = TextField(128, 152, 16)
+    """The venue's name, as in VenueChanged."""
+    ticker = TextField(136, 168, 32)
+    """Ours."""
+    symbol = TextField(144, 200, 0)
+    """The venue's."""
+
+
+class VolumeProfile(Message):
+    """How an instrument's volume spreads over a day, from history. On the tape before the first parent that is worked by it."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    bucket_ns = IntField(72, 8, False)
+    """Length of a bucket; the first begins at 00:00 UTC, and together they are a day."""
+    days = IntField(80, 4, False)
+    """How many days it is made of."""
+    ticker = TextField(96, 112, 32)
+    buckets: ListField[ProfileBucket] = ListField(104, 144, 8, ProfileBucket, ((0, 8, True, None),))
+
+
+class NewParent(Message):
+    """NewParent: see schemas."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    parent_id = IntField(72, 8, False)
+    """Given by the router, dense from 1; zero on submission."""
+    cl_ord_id = IntField(80, 8, False)
+    """The client's number for this command; strictly rising per source and account."""
+    account = IntField(88, 4, False)
+    side = EnumField(92, Side)
+    algorithm = EnumField(94, Algorithm)
+    time_in_force = EnumField(96, TimeInForce)
+    """Of a sweep: ioc, or day; else unspecified."""
+    decision = EnumField(98, RejectReason)
+    """Written by the router when it takes the command, as are value and limit, seed and parentId."""
+    qty = IntField(104, 8, True)
+    limit_price = IntField(112, 8, True)
+    """Never worse than this; 0: none."""
+    start_time = IntField(120, 8, True)
+    end_time = IntField(128, 8, True)
+    """UTC ns; 0: now, none. TWAP, VWAP and shortfall need an end."""
+    participation = IntField(100, 4, False)
+    """POV's aim, in 1/10,000 of the market's volume."""
+    max_participation = IntField(136, 4, False)
+    """Never more than this of the market's volume since the start; 0: no bound."""
+    display_qty = IntField(144, 8, True)
+    """Of an iceberg: how much it shows at a time."""
+    interval = IntField(152, 8, True)
+    """ns between slices; 0: the algorithm's own."""
+    randomness = IntField(140, 4, False)
+    """How far a slice's time and quantity may differ from the even ones, in 1/10,000 of them."""
+    urgency = IntField(160, 4, False)
+    """Of a shortfall: 0 patient to 10,000 at once."""
+    seed = IntField(168, 8, False)
+    """Of its random numbers; 0 on submission: the router takes the parentId."""
+    value = IntField(176, 8, True)
+    limit = IntField(184, 8, True)
+    """With a decision: the two numbers compared."""
+    venues = IntField(192, 8, False)
+    """Bit n: venue number n may be used. 0: all."""
+    session = IntField(164, 4, False)
+    client_text = TextField(208, 216, 0)
+
+
+class ReplaceParent(Message):
+    """All of it as it shall be from now on; 0 keeps a field."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    parent_id = IntField(72, 8, False)
+    cl_ord_id = IntField(80, 8, False)
+    account = IntField(88, 4, False)
+    decision = EnumField(92, RejectReason)
+    qty = IntField(96, 8, True)
+    limit_price = IntField(104, 8, True)
+    end_time = IntField(112, 8, True)
+    participation = IntField(120, 4, False)
+    max_participation = IntField(124, 4, False)
+    value = IntField(128, 8, True)
+    limit = IntField(136, 8, True)
+    client_text = TextField(152, 160, 0)
+
+
+class CancelParent(Message):
+    """CancelParent: see schemas."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    parent_id = IntField(72, 8, False)
+    cl_ord_id = IntField(80, 8, False)
+    account = IntField(88, 4, False)
+    decision = EnumField(92, RejectReason)
+    client_text = TextField(104, 112, 0)
+
+
+class NewChild(Message):
+    """To a venue. The session to it follows the router's tape and sends each once."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    child_id = IntField(72, 8, False)
+    """Dense from 1 per router, and what its ClOrdID is made of."""
+    parent_id = IntField(80, 8, False)
+    venue = IntField(88, 2, False)
+    side = EnumField(90, Side)
+    ord_type = EnumField(92, OrdType)
+    time_in_force = EnumField(94, TimeInForce)
+    post_only = BoolField(96, 0)
+    price = IntField(104, 8, True)
+    qty = IntField(112, 8, True)
+    display_qty = IntField(120, 8, True)
+    account = IntField(100, 4, False)
+    route = IntField(128, 8, False)
+    """Seq of the RouteDecided that it comes from."""
+    ticker = TextField(144, 152, 32)
+    """Ours."""
+
+
+class ReplaceChild(Message):
+    """ReplaceChild: see schemas."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    child_id = IntField(72, 8, False)
+    parent_id = IntField(80, 8, False)
+    venue = IntField(88, 2, False)
+    request = IntField(96, 8, False)
+    """Number of this request: dense from 1 per router over ReplaceChild and CancelChild."""
+    price = IntField(104, 8, True)
+    qty = IntField(112, 8, True)
+
+
+class CancelChild(Message):
+    """CancelChild: see schemas."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    child_id = IntField(72, 8, False)
+    parent_id = IntField(80, 8, False)
+    venue = IntField(88, 2, False)
+    request = IntField(96, 8, False)
+
+
+class ParentChanged(Message):
+    """A parent as it stands after its cause."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    parent_id = IntField(72, 8, False)
+    cl_ord_id = IntField(80, 8, False)
+    """Of the client's command that led to it; 0: none did."""
+    account = IntField(88, 4, False)
+    state = EnumField(92, ParentState)
+    children = IntField(96, 4, False)
+    """That live."""
+    qty = IntField(104, 8, True)
+    cum_qty = IntField(112, 8, True)
+    leaves_qty = IntField(120, 8, True)
+    open_qty = IntField(128, 8, True)
+    """Of it, what stands at venues."""
+    notional_high = IntField(136, 8, True)
+    notional_low = IntField(144, 8, False)
+    """Sum of price x quantity of its executions, 128 bits: what its average price follows from."""
+    last_price = IntField(152, 8, True)
+    last_qty = IntField(160, 8, True)
+    """Of the execution, bust (negative) or restatement that led to it."""
+    child_id = IntField(168, 8, False)
+    reason = TextField(184, 192, 0)
+
+
+class ParentRefused(Message):
+    """Answers a NewParent, ReplaceParent or CancelParent that could not be carried out."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    parent_id = IntField(72, 8, False)
+    cl_ord_id = IntField(80, 8, False)
+    account = IntField(88, 4, False)
+    reason = EnumField(92, RejectReason)
+    command = EnumField(94, MessageType)
+    value = IntField(96, 8, True)
+    limit = IntField(104, 8, True)
+    text = TextField(120, 128, 0)
+
+
+class ParentMeasured(Message):
+    """Progress and cost against benchmarks since the parent's start, at its slices and executions."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    parent_id = IntField(72, 8, False)
+    scheduled_qty = IntField(80, 8, True)
+    """What its schedule has asked for by now."""
+    cum_qty = IntField(88, 8, True)
+    market_qty = IntField(96, 8, True)
+    """Traded by everybody at its venues since its start."""
+    participation = IntField(104, 4, False)
+    """cumQty of marketQty, in 1/10,000."""
+    arrival = IntField(112, 8, True)
+    twap = IntField(120, 8, True)
+    vwap = IntField(128, 8, True)
+    """Benchmark prices, in 1/1,000 of the price mantissa, rounded down; 0: none yet."""
+    average = IntField(136, 8, True)
+    """Its own, in the same unit."""
+    versus_arrival = IntField(144, 8, True)
+    versus_twap = IntField(152, 8, True)
+    versus_vwap = IntField(160, 8, True)
+    """Slippage in 1/100 of a basis point; positive is worse than the benchmark."""
+    fees = IntField(168, 8, True)
+    """At feeExponent of the price plus quantity; only those in the quote currency."""
+
+
+class SliceScheduled(Message):
+    """The next slice, random draw included."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    parent_id = IntField(72, 8, False)
+    number = IntField(80, 4, False)
+    """From 1."""
+    slices = IntField(84, 4, False)
+    """How many there will be; 0: not known."""
+    due = IntField(88, 8, True)
+    """UTC ns."""
+    qty = IntField(96, 8, True)
+    total_qty = IntField(104, 8, True)
+    """What will have been asked for with it."""
+
+
+class RouteDecided(Message):
+    """RouteDecided: see schemas."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    parent_id = IntField(72, 8, False)
+    slice = IntField(80, 4, False)
+    """0: outside of a schedule."""
+    side = EnumField(84, Side)
+    passive = BoolField(86, 0)
+    """Whether it is to rest, or to take."""
+    qty = IntField(88, 8, True)
+    limit_price = IntField(96, 8, True)
+    unrouted = IntField(104, 8, True)
+    """What no venue could take."""
+    venues: ListField[VenueScore] = ListField(120, 128, 64, VenueScore, ((0, 8, True, None), (8, 8, True, None), (16, 4, True, None), (20, 4, False, None), (24, 4, False, None), (28, 2, False, None), (30, 2, False, VenueState), (32, 8, False, None), (40, 8, True, None), (48, 8, True, None), (56, 2, False, Unusable)))
+
+
 for _message, _type in (
     (Trade, MessageType.trade),
     (Quote, MessageType.quote),
@@ -1296,5 +1888,20 @@ for _message, _type in (
     (FixSent, MessageType.fix_sent),
     (FixSubmitted, MessageType.fix_submitted),
     (FixSessionChanged, MessageType.fix_session_changed),
+    (VenueReported, MessageType.venue_reported),
+    (VenueChanged, MessageType.venue_changed),
+    (MarketDefinition, MessageType.market_definition),
+    (VolumeProfile, MessageType.volume_profile),
+    (NewParent, MessageType.new_parent),
+    (ReplaceParent, MessageType.replace_parent),
+    (CancelParent, MessageType.cancel_parent),
+    (NewChild, MessageType.new_child),
+    (ReplaceChild, MessageType.replace_child),
+    (CancelChild, MessageType.cancel_child),
+    (ParentChanged, MessageType.parent_changed),
+    (ParentRefused, MessageType.parent_refused),
+    (ParentMeasured, MessageType.parent_measured),
+    (SliceScheduled, MessageType.slice_scheduled),
+    (RouteDecided, MessageType.route_decided),
 ):
     register(_message, _type)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 
 from tapewire import messages as m
 from tapewire.wire._wire import BoolField, EnumField, IntField, ListField, TextField
 
 CLASSES: tuple[type[m.Message], ...] = tuple(
-    cls for cls in vars(m).values() if isinstance(cls, type) and issubclass(cls, m.Message) and cls is not m.Message
+    dict.fromkeys(
+        cls for cls in vars(m).values() if isinstance(cls, type) and issubclass(cls, m.Message) and cls is not m.Message
+    )
 )
 
 VERSION = 2  # of the golden bytes that are today's
@@ -38,6 +41,18 @@ GREATEST: dict[int, dict[type[IntEnum], IntEnum]] = {
     },
     2: {m.MessageType: m.MessageType.command_completed},
 }
+# The elements of a list that starts at a place: one small, one with extremes.
+ELEMENTS: dict[type, Callable[[int], list[tuple[object, ...]]]] = {
+    m.BookLevel: lambda place: [(place, 2, 3, m.Side.buy), (-place, 5, 2**32 - 1, m.Side.sell)],
+    m.ProfileBucket: lambda place: [m.ProfileBucket(place), m.ProfileBucket(-place)],
+    m.VenueScore: lambda place: [
+        m.VenueScore(place, 2, 3, 4, 5, 6, m.VenueState.down, 7, 8, 9, m.Unusable.down),
+        m.VenueScore(
+            *(-place, 2**63 - 1, -(2**31), 2**32 - 1, 2**32 - 2, 2**16 - 1),
+            *(m.VenueState.ready, 2**64 - 1, -(2**63), 11, m.Unusable.too_small),
+        ),
+    ],
+}
 
 
 def example(cls: type[m.Message], version: int = VERSION) -> m.Message:
@@ -60,5 +75,5 @@ def example(cls: type[m.Message], version: int = VERSION) -> m.Message:
         elif isinstance(field, TextField):
             fields[name] = f"{name}-é"[: (field.capacity or 40) - 2]
         elif isinstance(field, ListField):
-            fields[name] = [(place, 2, 3, m.Side.buy), (-place, 5, 2**32 - 1, m.Side.sell)]
+            fields[name] = ELEMENTS[field.element](place)
     return cls(**fields)

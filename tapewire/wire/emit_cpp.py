@@ -92,7 +92,7 @@ def emit_cpp(enums: list[Enum], structs: list[Struct]) -> str:
         "    uint16_t bytes, data_at, data_words, pointers_at, pointer_words;",
         "    uint8_t header_index, pointer_count;",
         "    uint64_t root, header_pointer;",
-        "    PointerLayout pointers[3];",
+        "    PointerLayout pointers[6];",
         "};",
         f"inline constexpr size_t TYPE_COUNT = {len(types)};",
         "inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {",

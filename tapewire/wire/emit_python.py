@@ -83,10 +83,11 @@ def emit_python(enums: list[Enum], structs: list[Struct]) -> str:
                 )
             elif p.kind == "list":
                 element = by_name[str(p.element)]
-                parts = ", ".join(
+                of_each = [
                     f"({f.at}, {SCALARS[f.kind][1]}, {f.kind.startswith('int')}, {f.enum or None})"
                     for f in sorted(element.scalars, key=lambda f: f.at)
-                )
+                ]
+                parts = ", ".join(of_each) if len(of_each) > 1 else of_each[0] + ","
                 out.append(
                     f"    {p.name}: ListField[{p.element}] = ListField({pointer_at}, {layout.bytes}, {8 * element.data_words}, {p.element}, ({parts}))"
                 )

@@ -181,6 +181,9 @@ cdef class ListField(Field):
             p = m.p + self.data_at + 8 + i * self.stride
             row = []
             for k in range(self.n_parts):
+                if self.sizes[k] == 8 and not self.signs[k]:
+                    row.append(load64(p + self.offsets[k]))
+                    continue
                 value = _load(p + self.offsets[k], self.sizes[k], self.signs[k])
                 members = self.enums[k]
                 row.append(value if members is None or value >= len(members) else members[value])

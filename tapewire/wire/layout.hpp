@@ -45,6 +45,21 @@ enum class MessageType : uint16_t {
     fix_sent = 36,
     fix_submitted = 37,
     fix_session_changed = 38,
+    venue_reported = 39,
+    venue_changed = 40,
+    market_definition = 41,
+    new_parent = 42,
+    replace_parent = 43,
+    cancel_parent = 44,
+    new_child = 45,
+    replace_child = 46,
+    cancel_child = 47,
+    parent_changed = 48,
+    parent_refused = 49,
+    parent_measured = 50,
+    slice_scheduled = 51,
+    route_decided = 52,
+    volume_profile = 53,
 };
 
 enum class Side : uint16_t {
@@ -206,6 +221,75 @@ enum class FixSessionState : uint16_t {
     reset = 4,
 };
 
+enum class VenueReportKind : uint16_t {
+    unspecified = 0,
+    pending = 1,
+    accepted = 2,
+    rejected = 3,
+    executed = 4,
+    replaced = 5,
+    cancelled = 6,
+    expired = 7,
+    cancel_rejected = 8,
+    replace_rejected = 9,
+    busted = 10,
+    corrected = 11,
+    restated = 12,
+    unknown = 13,
+};
+
+enum class ReportOrigin : uint16_t {
+    unspecified = 0,
+    live = 1,
+    resent = 2,
+    reconciled = 3,
+};
+
+enum class Liquidity : uint16_t {
+    unspecified = 0,
+    added = 1,
+    removed = 2,
+    auction = 3,
+};
+
+enum class VenueState : uint16_t {
+    unspecified = 0,
+    down = 1,
+    reconciling = 2,
+    ready = 3,
+};
+
+enum class Algorithm : uint16_t {
+    unspecified = 0,
+    sweep = 1,
+    twap = 2,
+    vwap = 3,
+    pov = 4,
+    iceberg = 5,
+    shortfall = 6,
+};
+
+enum class ParentState : uint16_t {
+    unspecified = 0,
+    waiting = 1,
+    working = 2,
+    cancelling = 3,
+    filled = 4,
+    cancelled = 5,
+    expired = 6,
+    suspended = 7,
+};
+
+enum class Unusable : uint16_t {
+    unspecified = 0,
+    excluded = 1,
+    down = 2,
+    stale = 3,
+    crossed = 4,
+    beyond_limit = 5,
+    too_small = 6,
+};
+
 struct Header {
     uint64_t seq;
     uint64_t cause;
@@ -240,6 +324,39 @@ static_assert(offsetof(BookLevel, price) == 0);
 static_assert(offsetof(BookLevel, qty) == 8);
 static_assert(offsetof(BookLevel, orders) == 16);
 static_assert(offsetof(BookLevel, side) == 20);
+
+struct ProfileBucket {
+    int64_t qty;
+};
+static_assert(sizeof(ProfileBucket) == 8);
+static_assert(offsetof(ProfileBucket, qty) == 0);
+
+struct VenueScore {
+    int64_t price;
+    int64_t size;
+    int32_t fee;
+    uint32_t fill_rate;
+    uint32_t reject_rate;
+    uint16_t venue;
+    VenueState state;
+    uint64_t latency;
+    int64_t score;
+    int64_t qty;
+    Unusable unusable;
+    uint8_t gap_58[6];
+};
+static_assert(sizeof(VenueScore) == 64);
+static_assert(offsetof(VenueScore, price) == 0);
+static_assert(offsetof(VenueScore, size) == 8);
+static_assert(offsetof(VenueScore, fee) == 16);
+static_assert(offsetof(VenueScore, fill_rate) == 20);
+static_assert(offsetof(VenueScore, reject_rate) == 24);
+static_assert(offsetof(VenueScore, latency) == 32);
+static_assert(offsetof(VenueScore, score) == 40);
+static_assert(offsetof(VenueScore, qty) == 48);
+static_assert(offsetof(VenueScore, venue) == 28);
+static_assert(offsetof(VenueScore, state) == 30);
+static_assert(offsetof(VenueScore, unusable) == 56);
 
 struct Trade {
     static constexpr MessageType TYPE = MessageType::trade;
@@ -1506,15 +1623,595 @@ inline constexpr FixSessionChanged BLANK_FIX_SESSION_CHANGED = [] {
     return m;
 }();
 
+struct VenueReported {
+    static constexpr MessageType TYPE = MessageType::venue_reported;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t child_id;
+    uint16_t venue;
+    VenueReportKind kind;
+    ReportOrigin origin;
+    Side side;
+    Liquidity liquidity;
+    uint8_t bits_18;
+    int8_t fee_exponent;
+    uint32_t code;
+    uint64_t received;
+    int64_t price;
+    int64_t qty;
+    int64_t leaves_qty;
+    int64_t cum_qty;
+    int64_t last_price;
+    int64_t last_qty;
+    int64_t fee;
+    bool live() const { return bits_18 >> 0 & 1; }
+    void set_live(bool on) { bits_18 = uint8_t((bits_18 & ~1) | (on ? 1 : 0)); }
+    uint64_t header_pointer;
+    uint64_t fee_currency_pointer;
+    uint64_t order_id_pointer;
+    uint64_t exec_id_pointer;
+    uint64_t ref_exec_id_pointer;
+    uint64_t reason_pointer;
+    char fee_currency[16];
+    char order_id[48];
+    char exec_id[48];
+    char ref_exec_id[48];
+};
+static_assert(sizeof(VenueReported) == 368);
+static_assert(offsetof(VenueReported, child_id) == 72);
+static_assert(offsetof(VenueReported, venue) == 80);
+static_assert(offsetof(VenueReported, kind) == 82);
+static_assert(offsetof(VenueReported, origin) == 84);
+static_assert(offsetof(VenueReported, side) == 86);
+static_assert(offsetof(VenueReported, liquidity) == 88);
+static_assert(offsetof(VenueReported, received) == 96);
+static_assert(offsetof(VenueReported, price) == 104);
+static_assert(offsetof(VenueReported, qty) == 112);
+static_assert(offsetof(VenueReported, leaves_qty) == 120);
+static_assert(offsetof(VenueReported, cum_qty) == 128);
+static_assert(offsetof(VenueReported, last_price) == 136);
+static_assert(offsetof(VenueReported, last_qty) == 144);
+static_assert(offsetof(VenueReported, fee) == 152);
+static_assert(offsetof(VenueReported, fee_exponent) == 91);
+static_assert(offsetof(VenueReported, code) == 92);
+inline constexpr VenueReported BLANK_VENUE_REPORTED = [] {
+    VenueReported m{};
+    m.framing = 45ull << 32;
+    m.root = 0x6000b0000001cull;
+    m.header.type = MessageType::venue_reported;
+    m.header_pointer = 0x7ffffffb4ull;
+    m.fee_currency_pointer = 0xa00000011ull;
+    m.order_id_pointer = 0xa00000015ull;
+    m.exec_id_pointer = 0xa00000029ull;
+    m.ref_exec_id_pointer = 0xa0000003dull;
+    return m;
+}();
+
+struct VenueChanged {
+    static constexpr MessageType TYPE = MessageType::venue_changed;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint16_t venue;
+    VenueState state;
+    uint32_t open;
+    uint32_t restated;
+    uint8_t gap_12[4];
+    uint64_t header_pointer;
+    uint64_t name_pointer;
+    uint64_t reason_pointer;
+    char name[16];
+};
+static_assert(sizeof(VenueChanged) == 128);
+static_assert(offsetof(VenueChanged, venue) == 72);
+static_assert(offsetof(VenueChanged, state) == 74);
+static_assert(offsetof(VenueChanged, open) == 76);
+static_assert(offsetof(VenueChanged, restated) == 80);
+inline constexpr VenueChanged BLANK_VENUE_CHANGED = [] {
+    VenueChanged m{};
+    m.framing = 15ull << 32;
+    m.root = 0x300020000001cull;
+    m.header.type = MessageType::venue_changed;
+    m.header_pointer = 0x7ffffffd8ull;
+    m.name_pointer = 0xa00000005ull;
+    return m;
+}();
+
+struct MarketDefinition {
+    static constexpr MessageType TYPE = MessageType::market_definition;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint16_t venue;
+    uint8_t gap_2[2];
+    int32_t maker_fee;
+    int32_t taker_fee;
+    uint8_t gap_12[4];
+    int64_t tick_size;
+    int64_t lot_size;
+    int64_t min_qty;
+    int64_t max_qty;
+    uint64_t header_pointer;
+    uint64_t name_pointer;
+    uint64_t ticker_pointer;
+    uint64_t symbol_pointer;
+    char name[16];
+    char ticker[32];
+};
+static_assert(sizeof(MarketDefinition) == 200);
+static_assert(offsetof(MarketDefinition, venue) == 72);
+static_assert(offsetof(MarketDefinition, maker_fee) == 76);
+static_assert(offsetof(MarketDefinition, taker_fee) == 80);
+static_assert(offsetof(MarketDefinition, tick_size) == 88);
+static_assert(offsetof(MarketDefinition, lot_size) == 96);
+static_assert(offsetof(MarketDefinition, min_qty) == 104);
+static_assert(offsetof(MarketDefinition, max_qty) == 112);
+inline constexpr MarketDefinition BLANK_MARKET_DEFINITION = [] {
+    MarketDefinition m{};
+    m.framing = 24ull << 32;
+    m.root = 0x400060000001cull;
+    m.header.type = MessageType::market_definition;
+    m.header_pointer = 0x7ffffffc8ull;
+    m.name_pointer = 0xa00000009ull;
+    m.ticker_pointer = 0xa0000000dull;
+    return m;
+}();
+
+struct VolumeProfile {
+    static constexpr MessageType TYPE = MessageType::volume_profile;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t bucket_ns;
+    uint32_t days;
+    uint8_t gap_12[4];
+    uint64_t header_pointer;
+    uint64_t ticker_pointer;
+    uint64_t buckets_pointer;
+    char ticker[32];
+};
+static_assert(sizeof(VolumeProfile) == 144);
+static_assert(offsetof(VolumeProfile, bucket_ns) == 72);
+static_assert(offsetof(VolumeProfile, days) == 80);
+inline constexpr VolumeProfile BLANK_VOLUME_PROFILE = [] {
+    VolumeProfile m{};
+    m.framing = 17ull << 32;
+    m.root = 0x300020000001cull;
+    m.header.type = MessageType::volume_profile;
+    m.header_pointer = 0x7ffffffd8ull;
+    m.ticker_pointer = 0xa00000005ull;
+    return m;
+}();
+
+struct NewParent {
+    static constexpr MessageType TYPE = MessageType::new_parent;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t parent_id;
+    uint64_t cl_ord_id;
+    uint32_t account;
+    Side side;
+    Algorithm algorithm;
+    TimeInForce time_in_force;
+    RejectReason decision;
+    uint32_t participation;
+    int64_t qty;
+    int64_t limit_price;
+    int64_t start_time;
+    int64_t end_time;
+    uint32_t max_participation;
+    uint32_t randomness;
+    int64_t display_qty;
+    int64_t interval;
+    uint32_t urgency;
+    uint32_t session;
+    uint64_t seed;
+    int64_t value;
+    int64_t limit;
+    uint64_t venues;
+    uint64_t header_pointer;
+    uint64_t client_text_pointer;
+};
+static_assert(sizeof(NewParent) == 216);
+static_assert(offsetof(NewParent, parent_id) == 72);
+static_assert(offsetof(NewParent, cl_ord_id) == 80);
+static_assert(offsetof(NewParent, account) == 88);
+static_assert(offsetof(NewParent, side) == 92);
+static_assert(offsetof(NewParent, algorithm) == 94);
+static_assert(offsetof(NewParent, time_in_force) == 96);
+static_assert(offsetof(NewParent, decision) == 98);
+static_assert(offsetof(NewParent, qty) == 104);
+static_assert(offsetof(NewParent, limit_price) == 112);
+static_assert(offsetof(NewParent, start_time) == 120);
+static_assert(offsetof(NewParent, end_time) == 128);
+static_assert(offsetof(NewParent, participation) == 100);
+static_assert(offsetof(NewParent, max_participation) == 136);
+static_assert(offsetof(NewParent, display_qty) == 144);
+static_assert(offsetof(NewParent, interval) == 152);
+static_assert(offsetof(NewParent, randomness) == 140);
+static_assert(offsetof(NewParent, urgency) == 160);
+static_assert(offsetof(NewParent, seed) == 168);
+static_assert(offsetof(NewParent, value) == 176);
+static_assert(offsetof(NewParent, limit) == 184);
+static_assert(offsetof(NewParent, venues) == 192);
+static_assert(offsetof(NewParent, session) == 164);
+inline constexpr NewParent BLANK_NEW_PARENT = [] {
+    NewParent m{};
+    m.framing = 26ull << 32;
+    m.root = 0x200100000001cull;
+    m.header.type = MessageType::new_parent;
+    m.header_pointer = 0x7ffffffa0ull;
+    return m;
+}();
+
+struct ReplaceParent {
+    static constexpr MessageType TYPE = MessageType::replace_parent;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t parent_id;
+    uint64_t cl_ord_id;
+    uint32_t account;
+    RejectReason decision;
+    uint8_t gap_22[2];
+    int64_t qty;
+    int64_t limit_price;
+    int64_t end_time;
+    uint32_t participation;
+    uint32_t max_participation;
+    int64_t value;
+    int64_t limit;
+    uint64_t header_pointer;
+    uint64_t client_text_pointer;
+};
+static_assert(sizeof(ReplaceParent) == 160);
+static_assert(offsetof(ReplaceParent, parent_id) == 72);
+static_assert(offsetof(ReplaceParent, cl_ord_id) == 80);
+static_assert(offsetof(ReplaceParent, account) == 88);
+static_assert(offsetof(ReplaceParent, decision) == 92);
+static_assert(offsetof(ReplaceParent, qty) == 96);
+static_assert(offsetof(ReplaceParent, limit_price) == 104);
+static_assert(offsetof(ReplaceParent, end_time) == 112);
+static_assert(offsetof(ReplaceParent, participation) == 120);
+static_assert(offsetof(ReplaceParent, max_participation) == 124);
+static_assert(offsetof(ReplaceParent, value) == 128);
+static_assert(offsetof(ReplaceParent, limit) == 136);
+inline constexpr ReplaceParent BLANK_REPLACE_PARENT = [] {
+    ReplaceParent m{};
+    m.framing = 19ull << 32;
+    m.root = 0x200090000001cull;
+    m.header.type = MessageType::replace_parent;
+    m.header_pointer = 0x7ffffffbcull;
+    return m;
+}();
+
+struct CancelParent {
+    static constexpr MessageType TYPE = MessageType::cancel_parent;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t parent_id;
+    uint64_t cl_ord_id;
+    uint32_t account;
+    RejectReason decision;
+    uint8_t gap_22[2];
+    uint64_t header_pointer;
+    uint64_t client_text_pointer;
+};
+static_assert(sizeof(CancelParent) == 112);
+static_assert(offsetof(CancelParent, parent_id) == 72);
+static_assert(offsetof(CancelParent, cl_ord_id) == 80);
+static_assert(offsetof(CancelParent, account) == 88);
+static_assert(offsetof(CancelParent, decision) == 92);
+inline constexpr CancelParent BLANK_CANCEL_PARENT = [] {
+    CancelParent m{};
+    m.framing = 13ull << 32;
+    m.root = 0x200030000001cull;
+    m.header.type = MessageType::cancel_parent;
+    m.header_pointer = 0x7ffffffd4ull;
+    return m;
+}();
+
+struct NewChild {
+    static constexpr MessageType TYPE = MessageType::new_child;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t child_id;
+    uint64_t parent_id;
+    uint16_t venue;
+    Side side;
+    OrdType ord_type;
+    TimeInForce time_in_force;
+    uint8_t bits_24;
+    uint8_t gap_25[3];
+    uint32_t account;
+    int64_t price;
+    int64_t qty;
+    int64_t display_qty;
+    uint64_t route;
+    bool post_only() const { return bits_24 >> 0 & 1; }
+    void set_post_only(bool on) { bits_24 = uint8_t((bits_24 & ~1) | (on ? 1 : 0)); }
+    uint64_t header_pointer;
+    uint64_t ticker_pointer;
+    char ticker[32];
+};
+static_assert(sizeof(NewChild) == 184);
+static_assert(offsetof(NewChild, child_id) == 72);
+static_assert(offsetof(NewChild, parent_id) == 80);
+static_assert(offsetof(NewChild, venue) == 88);
+static_assert(offsetof(NewChild, side) == 90);
+static_assert(offsetof(NewChild, ord_type) == 92);
+static_assert(offsetof(NewChild, time_in_force) == 94);
+static_assert(offsetof(NewChild, price) == 104);
+static_assert(offsetof(NewChild, qty) == 112);
+static_assert(offsetof(NewChild, display_qty) == 120);
+static_assert(offsetof(NewChild, account) == 100);
+static_assert(offsetof(NewChild, route) == 128);
+inline constexpr NewChild BLANK_NEW_CHILD = [] {
+    NewChild m{};
+    m.framing = 22ull << 32;
+    m.root = 0x200080000001cull;
+    m.header.type = MessageType::new_child;
+    m.header_pointer = 0x7ffffffc0ull;
+    m.ticker_pointer = 0xa00000001ull;
+    return m;
+}();
+
+struct ReplaceChild {
+    static constexpr MessageType TYPE = MessageType::replace_child;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t child_id;
+    uint64_t parent_id;
+    uint16_t venue;
+    uint8_t gap_18[6];
+    uint64_t request;
+    int64_t price;
+    int64_t qty;
+    uint64_t header_pointer;
+};
+static_assert(sizeof(ReplaceChild) == 128);
+static_assert(offsetof(ReplaceChild, child_id) == 72);
+static_assert(offsetof(ReplaceChild, parent_id) == 80);
+static_assert(offsetof(ReplaceChild, venue) == 88);
+static_assert(offsetof(ReplaceChild, request) == 96);
+static_assert(offsetof(ReplaceChild, price) == 104);
+static_assert(offsetof(ReplaceChild, qty) == 112);
+inline constexpr ReplaceChild BLANK_REPLACE_CHILD = [] {
+    ReplaceChild m{};
+    m.framing = 15ull << 32;
+    m.root = 0x100060000001cull;
+    m.header.type = MessageType::replace_child;
+    m.header_pointer = 0x7ffffffc8ull;
+    return m;
+}();
+
+struct CancelChild {
+    static constexpr MessageType TYPE = MessageType::cancel_child;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t child_id;
+    uint64_t parent_id;
+    uint16_t venue;
+    uint8_t gap_18[6];
+    uint64_t request;
+    uint64_t header_pointer;
+};
+static_assert(sizeof(CancelChild) == 112);
+static_assert(offsetof(CancelChild, child_id) == 72);
+static_assert(offsetof(CancelChild, parent_id) == 80);
+static_assert(offsetof(CancelChild, venue) == 88);
+static_assert(offsetof(CancelChild, request) == 96);
+inline constexpr CancelChild BLANK_CANCEL_CHILD = [] {
+    CancelChild m{};
+    m.framing = 13ull << 32;
+    m.root = 0x100040000001cull;
+    m.header.type = MessageType::cancel_child;
+    m.header_pointer = 0x7ffffffd0ull;
+    return m;
+}();
+
+struct ParentChanged {
+    static constexpr MessageType TYPE = MessageType::parent_changed;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t parent_id;
+    uint64_t cl_ord_id;
+    uint32_t account;
+    ParentState state;
+    uint8_t gap_22[2];
+    uint32_t children;
+    uint8_t gap_28[4];
+    int64_t qty;
+    int64_t cum_qty;
+    int64_t leaves_qty;
+    int64_t open_qty;
+    int64_t notional_high;
+    uint64_t notional_low;
+    int64_t last_price;
+    int64_t last_qty;
+    uint64_t child_id;
+    uint64_t header_pointer;
+    uint64_t reason_pointer;
+};
+static_assert(sizeof(ParentChanged) == 192);
+static_assert(offsetof(ParentChanged, parent_id) == 72);
+static_assert(offsetof(ParentChanged, cl_ord_id) == 80);
+static_assert(offsetof(ParentChanged, account) == 88);
+static_assert(offsetof(ParentChanged, state) == 92);
+static_assert(offsetof(ParentChanged, children) == 96);
+static_assert(offsetof(ParentChanged, qty) == 104);
+static_assert(offsetof(ParentChanged, cum_qty) == 112);
+static_assert(offsetof(ParentChanged, leaves_qty) == 120);
+static_assert(offsetof(ParentChanged, open_qty) == 128);
+static_assert(offsetof(ParentChanged, notional_high) == 136);
+static_assert(offsetof(ParentChanged, notional_low) == 144);
+static_assert(offsetof(ParentChanged, last_price) == 152);
+static_assert(offsetof(ParentChanged, last_qty) == 160);
+static_assert(offsetof(ParentChanged, child_id) == 168);
+inline constexpr ParentChanged BLANK_PARENT_CHANGED = [] {
+    ParentChanged m{};
+    m.framing = 23ull << 32;
+    m.root = 0x2000d0000001cull;
+    m.header.type = MessageType::parent_changed;
+    m.header_pointer = 0x7ffffffacull;
+    return m;
+}();
+
+struct ParentRefused {
+    static constexpr MessageType TYPE = MessageType::parent_refused;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t parent_id;
+    uint64_t cl_ord_id;
+    uint32_t account;
+    RejectReason reason;
+    MessageType command;
+    int64_t value;
+    int64_t limit;
+    uint64_t header_pointer;
+    uint64_t text_pointer;
+};
+static_assert(sizeof(ParentRefused) == 128);
+static_assert(offsetof(ParentRefused, parent_id) == 72);
+static_assert(offsetof(ParentRefused, cl_ord_id) == 80);
+static_assert(offsetof(ParentRefused, account) == 88);
+static_assert(offsetof(ParentRefused, reason) == 92);
+static_assert(offsetof(ParentRefused, command) == 94);
+static_assert(offsetof(ParentRefused, value) == 96);
+static_assert(offsetof(ParentRefused, limit) == 104);
+inline constexpr ParentRefused BLANK_PARENT_REFUSED = [] {
+    ParentRefused m{};
+    m.framing = 15ull << 32;
+    m.root = 0x200050000001cull;
+    m.header.type = MessageType::parent_refused;
+    m.header_pointer = 0x7ffffffccull;
+    return m;
+}();
+
+struct ParentMeasured {
+    static constexpr MessageType TYPE = MessageType::parent_measured;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t parent_id;
+    int64_t scheduled_qty;
+    int64_t cum_qty;
+    int64_t market_qty;
+    uint32_t participation;
+    uint8_t gap_36[4];
+    int64_t arrival;
+    int64_t twap;
+    int64_t vwap;
+    int64_t average;
+    int64_t versus_arrival;
+    int64_t versus_twap;
+    int64_t versus_vwap;
+    int64_t fees;
+    uint64_t header_pointer;
+};
+static_assert(sizeof(ParentMeasured) == 184);
+static_assert(offsetof(ParentMeasured, parent_id) == 72);
+static_assert(offsetof(ParentMeasured, scheduled_qty) == 80);
+static_assert(offsetof(ParentMeasured, cum_qty) == 88);
+static_assert(offsetof(ParentMeasured, market_qty) == 96);
+static_assert(offsetof(ParentMeasured, participation) == 104);
+static_assert(offsetof(ParentMeasured, arrival) == 112);
+static_assert(offsetof(ParentMeasured, twap) == 120);
+static_assert(offsetof(ParentMeasured, vwap) == 128);
+static_assert(offsetof(ParentMeasured, average) == 136);
+static_assert(offsetof(ParentMeasured, versus_arrival) == 144);
+static_assert(offsetof(ParentMeasured, versus_twap) == 152);
+static_assert(offsetof(ParentMeasured, versus_vwap) == 160);
+static_assert(offsetof(ParentMeasured, fees) == 168);
+inline constexpr ParentMeasured BLANK_PARENT_MEASURED = [] {
+    ParentMeasured m{};
+    m.framing = 22ull << 32;
+    m.root = 0x1000d0000001cull;
+    m.header.type = MessageType::parent_measured;
+    m.header_pointer = 0x7ffffffacull;
+    return m;
+}();
+
+struct SliceScheduled {
+    static constexpr MessageType TYPE = MessageType::slice_scheduled;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t parent_id;
+    uint32_t number;
+    uint32_t slices;
+    int64_t due;
+    int64_t qty;
+    int64_t total_qty;
+    uint64_t header_pointer;
+};
+static_assert(sizeof(SliceScheduled) == 120);
+static_assert(offsetof(SliceScheduled, parent_id) == 72);
+static_assert(offsetof(SliceScheduled, number) == 80);
+static_assert(offsetof(SliceScheduled, slices) == 84);
+static_assert(offsetof(SliceScheduled, due) == 88);
+static_assert(offsetof(SliceScheduled, qty) == 96);
+static_assert(offsetof(SliceScheduled, total_qty) == 104);
+inline constexpr SliceScheduled BLANK_SLICE_SCHEDULED = [] {
+    SliceScheduled m{};
+    m.framing = 14ull << 32;
+    m.root = 0x100050000001cull;
+    m.header.type = MessageType::slice_scheduled;
+    m.header_pointer = 0x7ffffffccull;
+    return m;
+}();
+
+struct RouteDecided {
+    static constexpr MessageType TYPE = MessageType::route_decided;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t parent_id;
+    uint32_t slice;
+    Side side;
+    uint8_t bits_14;
+    uint8_t gap_15[1];
+    int64_t qty;
+    int64_t limit_price;
+    int64_t unrouted;
+    bool passive() const { return bits_14 >> 0 & 1; }
+    void set_passive(bool on) { bits_14 = uint8_t((bits_14 & ~1) | (on ? 1 : 0)); }
+    uint64_t header_pointer;
+    uint64_t venues_pointer;
+};
+static_assert(sizeof(RouteDecided) == 128);
+static_assert(offsetof(RouteDecided, parent_id) == 72);
+static_assert(offsetof(RouteDecided, slice) == 80);
+static_assert(offsetof(RouteDecided, side) == 84);
+static_assert(offsetof(RouteDecided, qty) == 88);
+static_assert(offsetof(RouteDecided, limit_price) == 96);
+static_assert(offsetof(RouteDecided, unrouted) == 104);
+inline constexpr RouteDecided BLANK_ROUTE_DECIDED = [] {
+    RouteDecided m{};
+    m.framing = 15ull << 32;
+    m.root = 0x200050000001cull;
+    m.header.type = MessageType::route_decided;
+    m.header_pointer = 0x7ffffffccull;
+    return m;
+}();
+
 // One pointer of a message: 1 = text with room, 2 = tail text, 3 = tail list.
 struct PointerLayout { uint8_t kind; uint8_t index; uint16_t room_at; uint16_t room; uint16_t element_words; };
 struct MessageLayout {
     uint16_t bytes, data_at, data_words, pointers_at, pointer_words;
     uint8_t header_index, pointer_count;
     uint64_t root, header_pointer;
-    PointerLayout pointers[3];
+    PointerLayout pointers[6];
 };
-inline constexpr size_t TYPE_COUNT = 39;
+inline constexpr size_t TYPE_COUNT = 54;
 inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {},  // unspecified
     {152, 72, 4, 104, 2, 0, 1, 0x200040000001cull, 0x7ffffffd0ull, {{1, 1, 120, 32, 0}}},  // trade
@@ -1555,6 +2252,21 @@ inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {136, 72, 4, 104, 3, 0, 2, 0x300040000001cull, 0x7ffffffd0ull, {{1, 1, 128, 8, 0}, {2, 2, 136, 0, 0}}},  // fix_sent
     {104, 72, 3, 96, 1, 0, 0, 0x100030000001cull, 0x7ffffffd4ull, {}},  // fix_submitted
     {120, 72, 4, 104, 2, 0, 1, 0x200040000001cull, 0x7ffffffd0ull, {{2, 1, 120, 0, 0}}},  // fix_session_changed
+    {368, 72, 11, 160, 6, 0, 5, 0x6000b0000001cull, 0x7ffffffb4ull, {{1, 1, 208, 16, 0}, {1, 2, 224, 48, 0}, {1, 3, 272, 48, 0}, {1, 4, 320, 48, 0}, {2, 5, 368, 0, 0}}},  // venue_reported
+    {128, 72, 2, 88, 3, 0, 2, 0x300020000001cull, 0x7ffffffd8ull, {{1, 1, 112, 16, 0}, {2, 2, 128, 0, 0}}},  // venue_changed
+    {200, 72, 6, 120, 4, 0, 3, 0x400060000001cull, 0x7ffffffc8ull, {{1, 1, 152, 16, 0}, {1, 2, 168, 32, 0}, {2, 3, 200, 0, 0}}},  // market_definition
+    {216, 72, 16, 200, 2, 0, 1, 0x200100000001cull, 0x7ffffffa0ull, {{2, 1, 216, 0, 0}}},  // new_parent
+    {160, 72, 9, 144, 2, 0, 1, 0x200090000001cull, 0x7ffffffbcull, {{2, 1, 160, 0, 0}}},  // replace_parent
+    {112, 72, 3, 96, 2, 0, 1, 0x200030000001cull, 0x7ffffffd4ull, {{2, 1, 112, 0, 0}}},  // cancel_parent
+    {184, 72, 8, 136, 2, 0, 1, 0x200080000001cull, 0x7ffffffc0ull, {{1, 1, 152, 32, 0}}},  // new_child
+    {128, 72, 6, 120, 1, 0, 0, 0x100060000001cull, 0x7ffffffc8ull, {}},  // replace_child
+    {112, 72, 4, 104, 1, 0, 0, 0x100040000001cull, 0x7ffffffd0ull, {}},  // cancel_child
+    {192, 72, 13, 176, 2, 0, 1, 0x2000d0000001cull, 0x7ffffffacull, {{2, 1, 192, 0, 0}}},  // parent_changed
+    {128, 72, 5, 112, 2, 0, 1, 0x200050000001cull, 0x7ffffffccull, {{2, 1, 128, 0, 0}}},  // parent_refused
+    {184, 72, 13, 176, 1, 0, 0, 0x1000d0000001cull, 0x7ffffffacull, {}},  // parent_measured
+    {120, 72, 5, 112, 1, 0, 0, 0x100050000001cull, 0x7ffffffccull, {}},  // slice_scheduled
+    {128, 72, 5, 112, 2, 0, 1, 0x200050000001cull, 0x7ffffffccull, {{3, 1, 128, 0, 8}}},  // route_decided
+    {144, 72, 2, 88, 3, 0, 2, 0x300020000001cull, 0x7ffffffd8ull, {{1, 1, 112, 32, 0}, {3, 2, 144, 0, 1}}},  // volume_profile
 };
 
 // A message of each type with nothing set, LAYOUTS[type].bytes long.
@@ -1598,6 +2310,21 @@ inline const void* const BLANKS[TYPE_COUNT] = {
     &BLANK_FIX_SENT,
     &BLANK_FIX_SUBMITTED,
     &BLANK_FIX_SESSION_CHANGED,
+    &BLANK_VENUE_REPORTED,
+    &BLANK_VENUE_CHANGED,
+    &BLANK_MARKET_DEFINITION,
+    &BLANK_NEW_PARENT,
+    &BLANK_REPLACE_PARENT,
+    &BLANK_CANCEL_PARENT,
+    &BLANK_NEW_CHILD,
+    &BLANK_REPLACE_CHILD,
+    &BLANK_CANCEL_CHILD,
+    &BLANK_PARENT_CHANGED,
+    &BLANK_PARENT_REFUSED,
+    &BLANK_PARENT_MEASURED,
+    &BLANK_SLICE_SCHEDULED,
+    &BLANK_ROUTE_DECIDED,
+    &BLANK_VOLUME_PROFILE,
 };
 
 }  // namespace tapewire::wire
