@@ -134,7 +134,14 @@ class Publisher:
             return
         self._writer_epoch = self._tape.epoch
         self._last = self._record(market.seq)
-        self._tape.seek_seq(market.seq + 1)
+        try:
+            self._tape.seek_seq(market.seq + 1)
+        except TapeGone as error:
+            raise TapeGone(
+                f"{error}. The journal builds the books from the first record on, or from the newest of its own "
+                f"snapshots that lies within what it has published, and has none here: put those of a backup, with its "
+                f"consumers' positions, below the tape's folder"
+            ) from error
         market.quiet = True
         while market.seq < published and not stop.is_set():
             records = self._tape.poll(min(self._settings.max_batch, published - market.seq))

@@ -29,8 +29,11 @@ ORDERS: Final = "orders."  # how the names of orders tapes begin
 
 
 class Checkpoint(msgspec.Struct, kw_only=True, frozen=True):
-    """`archived` and `planned` are seqs, both inclusive; equal when nothing is under way. `instruments` is what the
-    definitions up to `archived` say (orders tapes only). `rows` counts all rows in files for good, by kind.
+    """How far a tape is archived: `archived` and `planned` are seqs, both inclusive; equal when nothing is under way.
+
+    `instruments` is what the definitions up to `archived` say (orders tapes only). `rows` counts all rows in files for
+    good, by kind. `last_crc` is the CRC-32C of record `archived` (None: not kept): a tape that was cut and has grown
+    again has another one of that number.
     """
 
     tape: str
@@ -39,6 +42,7 @@ class Checkpoint(msgspec.Struct, kw_only=True, frozen=True):
     planned: int = 0
     instruments: dict[int, Instrument] = {}
     rows: dict[str, int] = {}
+    last_crc: int | None = None
 
 
 def path_of(data: Path, tape: str) -> Path:
