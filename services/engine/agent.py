@@ -127,7 +127,7 @@ class EngineAgent:
             # The tape holds everything: without this snapshot a restart only takes longer.
             self.log.error("snapshot not written", seq=snapshot.seq, error=str(error))
             return
-        self._good = [*self._good, snapshot.seq][-snapshots.KEEP :]
+        self._good = sorted({*self._good, snapshot.seq})[-snapshots.KEEP :]
         self._let_go()
 
     def _let_go(self) -> None:
