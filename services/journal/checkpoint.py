@@ -20,10 +20,12 @@ from tapewire.errors import TapeError, WireError
 from tapewire.house import HouseMarket
 from tapewire.logs import Logger
 from tapewire.snapshots import Snapshot
+from tapewire.tape import inspect
 
 CONSUMER = "journal.publisher"
 RESTART = "journal.publisher.restart"
 FOLDER = "publisher"
+ANY = (1 << 64) - 1  # beyond every record
 
 
 def forget_beyond(tape: Path, last_seq: int) -> list[Path]:
@@ -54,10 +56,15 @@ class Checkpoint:
             raise TapeError(f"{self._folder}: cannot be created: {error.strerror}") from error
 
     def restore(self, env: str) -> HouseMarket:
-        """The fold as of the newest good snapshot that lies within what was published; a new one if there is none."""
+        """The fold as of the newest good snapshot that lies within what was published; a new one if there is none.
+
+        Of a tape without its beginning, as of the newest good one: its position may have been moved aside by a cut.
+        """
         if not snapshots.folder(self._folder).exists():
             return HouseMarket(env)
-        for candidate in snapshots.newest(self._folder, self.published.seq):
+        segments = inspect.segments(self._folder.parent)
+        pruned = bool(segments) and segments[0].first_seq > 1
+        for candidate in snapshots.newest(self._folder, ANY if pruned else self.published.seq):
             try:
                 if isinstance(candidate, ValueError):
                     raise WireError(str(candidate))

@@ -14,7 +14,7 @@ import pytest
 
 from services.journal.checkpoint import RESTART, Checkpoint
 from services.journal.publisher import Publisher
-from tapewire import logs
+from tapewire import logs, snapshots
 from tapewire import messages as m
 from tapewire.config import Nats
 from tapewire.config import Publisher as Settings
@@ -370,6 +370,36 @@ async def test_a_snapshot_is_kept_once_its_records_are_durable(market: NaiveMark
         await until(lambda: positions(tmp_path)[RESTART] > 0)
         stop.set()
         await running
+    await transport.drain()
+
+
+async def test_on_a_pruned_tape_it_goes_on_from_its_snapshot_though_a_cut_has_moved_its_position_aside(
+    market: NaiveMarket, tmp_path: Path
+) -> None:
+    transport = MemoryTransport(MemoryBus())
+    await transport.connect()
+    tape = ListTape(market.records)
+    tape.released = len(market.records)
+
+    async def publish_all() -> None:
+        stop = asyncio.Event()
+        with checkpoint_of(tmp_path) as checkpoint:
+            running = asyncio.create_task(publisher_on(tape, checkpoint, transport, "demo", every=50).run(stop))
+            await until(lambda: checkpoint.published.seq == tape.released)
+            stop.set()
+            await running
+
+    await publish_all()
+    (newest, *_) = snapshots.newest(tmp_path / "publisher", tape.released)
+    assert isinstance(newest, Snapshot)
+    (tmp_path / "consumers" / "journal.publisher").unlink()
+    (tmp_path / f"{newest.seq:020d}.seg").touch()
+    tape.records[: newest.seq - 1] = [b"gone"] * (newest.seq - 1)
+    got: list[Publication] = []
+    await transport.subscribe("demo.house.>", lambda message: got.append((message.subject, message.data)))
+    await publish_all()
+    assert got
+    assert got == expected(again(7, 300), "demo")[-len(got) :]
     await transport.drain()
 
 
