@@ -190,7 +190,8 @@ def check(ctx: click.Context, names: tuple[str, ...], data: Path, as_json: bool)
 def cut(name: str, seq: int, yes: bool, data: Path, as_json: bool) -> None:
     """End the tape NAME before a record, after damage. What is taken off is kept in a folder beside it.
 
-    No writer may have the tape open. Snapshots and consumers that are ahead of the cut are moved aside, too.
+    No writer may have the tape open. Snapshots and consumers that are ahead of the cut are moved aside, too. A tape
+    whose beginning was removed is not cut before its oldest snapshot.
     """
     import orjson
 
@@ -232,7 +233,8 @@ def retain(
 ) -> None:
     """Delete old segments of the tapes NAMES (all by default), never ahead of a consumer.
 
-    Shows what goes, then asks.
+    Shows what goes, then asks. The platform may run meanwhile. Of an orders tape everything stays from the oldest
+    snapshot on that a restart can begin with: docs/tapes.md.
     """
     import orjson
 
