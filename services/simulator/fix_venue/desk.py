@@ -1,0 +1,401 @@
+"""The order desk: what clients ask becomes commands of the engine, or is refused. Pure.
+
+A request that names an order still on its way to the engine, or one that is being cancelled or amended, waits until
+the tape has said what became of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Protocol
+
+from services.simulator.fix_venue.dialect import NO_EXEC_ID, ORD_TYPES, SIDES, TIMES, Dialect
+from services.simulator.fix_venue.faults import Faults
+from services.simulator.fix_venue.orders import Order, Orders
+from services.simulator.fix_venue.session import Session
+from services.simulator.fix_venue.teller import Late, Teller
+from services.simulator.fix_venue.terms import (
+    Amend,
+    Cancel,
+    CancelAndNew,
+    CancelReject,
+    Client,
+    Enter,
+    Limits,
+    MassCancel,
+    MassStatus,
+    Refused,
+    Report,
+    Request,
+    Status,
+    Told,
+    Which,
+)
+from tapewire import messages as m
+from tapewire.errors import FixedError, FixError
+from tapewire.fix.message import Message
+
+MAX_TEXT = 39
+"""Bytes of a ClOrdID that the tape carries."""
+REQUEST_TYPES = {"F": False, "G": True, "XAK": True}
+"""Requests about an order, and whether they amend it."""
+
+
+class House(Protocol):
+    """The engine that matches, as the venue uses it."""
+
+    def submit(self, command: m.Message) -> None:
+        """As a trader."""
+
+    def operate(self, command: m.Message) -> None:
+        """As the operator."""
+
+    def poll(self, limit: int) -> list[m.Message]:
+        """The next records of its tape, at most `limit`; fewer only at the end."""
+
+
+class Desk:
+    """One for all clients of a venue. `counter`: the account by which the venue trades against clients on request."""
+
+    def __init__(
+        self, dialect: Dialect, orders: Orders, house: House, faults: Faults, teller: Teller, counter: int
+    ) -> None:
+        self._dialect, self._orders, self._house = dialect, orders, house
+        self._faults, self._teller, self._counter = faults, teller, counter
+        self._number = 0
+        self._entering: set[tuple[int, str]] = set()
+        self._waiting: dict[tuple[int, str], deque[tuple[Client, Message, Request]]] = {}
+        self._then: dict[tuple[int, str], tuple[Client, Message, CancelAndNew]] = {}
+        self._refused: set[tuple[int, str]] = set()
+        self.lost: list[tuple[str, str]] = []
+        """Client and ClOrdID of orders that never reached the matcher."""
+
+    def ask(self, client: Client, session: Session, message: Message, now: int) -> None:
+        """One application message of a client."""
+        try:
+            request = self._dialect.request(message)
+        except FixError as error:
+            refused = Refused(str(error), error.reason, tag=error.tag, session=True)
+            session.send(*self._dialect.refusal(message, refused), now)
+            return
+        except Refused as refused:
+            self._refuse(client, session, message, refused, now)
+            return
+        if isinstance(request, Limits):
+            session.send(*self._dialect.limits(request, now), now)
+            return
+        try:
+            self._carry_out(client, message, request, now)
+        except Refused as refused:
+            self._refuse(client, session, message, refused, now)
+
+    def answered(self, told: Told, now: int) -> None:
+        """What the tape says has become of a request: whoever waited for it goes on."""
+        if not isinstance(told, Report | CancelReject):
+            return
+        key = (told.session, told.cl_ord_id)
+        self._entering.discard(key)
+        if isinstance(told, Report) and told.exec_type == "8":
+            self._refused.add(key)
+        if (then := self._then.pop(key, None)) is not None:
+            self._after_cancel(*then, told, now)
+        waiting = self._waiting.pop(key, None)
+        while waiting:
+            client, message, request = waiting.popleft()
+            try:
+                self._carry_out(client, message, request, now)
+            except Refused as refused:
+                self._tell_refusal(client, message, refused, now)
+
+    def counter(self, order: Order, qty: int, now: int) -> None:
+        """Trades against a live order: takes what stands in front of it, and `qty` of it."""
+        against = m.Side.sell if order.side is m.Side.buy else m.Side.buy
+        self._house.submit(
+            m.NewOrder(
+                cl_ord_id=self._next(now),
+                instrument=order.symbol.number,
+                account=self._counter,
+                side=against,
+                ord_type=m.OrdType.limit,
+                time_in_force=m.TimeInForce.ioc,
+                price=order.price,
+                qty=self._orders.in_front(order) + qty,
+                ts_event=now,
+                ts_recv=now,
+            )
+        )
+
+    # -- requests
+
+    def _carry_out(self, client: Client, message: Message, request: Request, now: int) -> None:
+        match request:
+            case Enter():
+                self._enter(client, message, request, now)
+            case Cancel() | Amend():
+                self._on_order(client, message, request, now)
+            case CancelAndNew():
+                self._new(client, request.enter.cl_ord_id)
+                self._then[client.session, request.cancel.cl_ord_id] = (client, message, request)
+                try:
+                    self._on_order(client, message, request.cancel, now)
+                except Refused:
+                    self._then.pop((client.session, request.cancel.cl_ord_id), None)
+                    raise
+            case Status():
+                if not self._held(client, message, request, request.which):
+                    self._status(client, message, request, now)
+            case MassStatus():
+                self._mass_status(client, message, request, now)
+            case MassCancel():
+                self._mass_cancel(client, request, now)
+
+    def _enter(self, client: Client, message: Message, request: Enter, now: int) -> None:
+        key = (client.session, request.cl_ord_id)
+        if message.get(97) == "Y" and (order := self._orders.find(*key)) is not None:
+            self._teller.tell(Orders.snapshot(order, "I", NO_EXEC_ID, now), now)
+            return
+        if armed := self._faults.take("reject", client.comp_id, "D"):
+            raise _wanted(armed.query)
+        self._new(client, request.cl_ord_id)
+        symbol = self._orders.by_name.get(request.symbol)
+        if symbol is None:
+            raise Refused(f"unknown symbol {request.symbol}", 1, tag=55)
+        try:
+            quantities = [symbol.to_qty(text or "0") for text in (request.qty, request.display_qty, request.min_qty)]
+            prices = [symbol.to_px(text or "0") for text in (request.price, request.stop_px)]
+        except FixedError as error:
+            raise Refused(str(error), 99) from None
+        if self._faults.take("lose", client.comp_id):
+            self._refused.add(key)
+            self.lost.append((client.comp_id, request.cl_ord_id))
+            return
+        self._entering.add(key)
+        self._house.submit(
+            m.NewOrder(
+                cl_ord_id=self._next(now),
+                instrument=symbol.number,
+                account=client.account,
+                session=client.session,
+                side=request.side,
+                ord_type=request.ord_type,
+                time_in_force=self._time(request),
+                price=prices[0],
+                stop_px=prices[1],
+                qty=quantities[0],
+                display_qty=quantities[1],
+                min_qty=quantities[2],
+                post_only=request.post_only,
+                expire_time=request.expire_time,
+                self_trade=request.self_trade,
+                client_text=request.cl_ord_id,
+                ts_event=now,
+                ts_recv=now,
+            )
+        )
+
+    @staticmethod
+    def _time(request: Enter) -> m.TimeInForce:
+        """A market order that says nothing else is one that trades now or not at all."""
+        day = request.time_in_force in (m.TimeInForce.day, m.TimeInForce.gtc)
+        return m.TimeInForce.ioc if request.ord_type is m.OrdType.market and day else request.time_in_force
+
+    def _new(self, client: Client, text: str) -> None:
+        """Raises Refused for a ClOrdID that cannot be taken."""
+        key = (client.session, text)
+        if len(text.encode()) > MAX_TEXT:
+            raise Refused(f"ClOrdID (11) is longer than {MAX_TEXT} bytes", 99, tag=11)
+        if key in self._entering or key in self._refused or self._orders.find(*key) is not None:
+            raise Refused("duplicate ClOrdID (11)", 6, tag=11)
+
+    def _on_order(self, client: Client, message: Message, request: Cancel | Amend, now: int) -> None:
+        kind = "G" if isinstance(request, Amend) else "F"
+        if self._held(client, message, request, request.which):
+            return
+        if armed := self._faults.take("reject", client.comp_id, kind):
+            raise _wanted(armed.query)
+        self._new(client, request.cl_ord_id)
+        order = self.find(client, request.which)
+        if order is None:
+            raise Refused("unknown order", 1)
+        if not order.live:
+            raise Refused("too late: the order is done", 0)
+        self._entering.add((client.session, request.cl_ord_id))
+        if isinstance(request, Amend):
+            self._amend(client, order, request, now)
+            return
+        if armed := self._faults.take("late_fill", client.comp_id):
+            self._late_fill(order, request, armed.kind == "pending", armed.query.get("qty", ""), now)
+        self._house.submit(
+            m.CancelOrder(
+                cl_ord_id=self._next(now),
+                order_id=order.order_id,
+                account=client.account,
+                client_text=request.cl_ord_id,
+                ts_event=now,
+                ts_recv=now,
+            )
+        )
+
+    def _amend(self, client: Client, order: Order, request: Amend, now: int) -> None:
+        try:
+            qty = order.symbol.to_qty(request.qty)
+            price = order.symbol.to_px(request.price) if request.price else order.price
+            stop = order.symbol.to_px(request.stop_px) if request.stop_px else 0
+        except FixedError as error:
+            self._entering.discard((client.session, request.cl_ord_id))
+            raise Refused(str(error), 99) from None
+        if request.reduce_only and not order.cum < qty < order.qty:
+            self._entering.discard((client.session, request.cl_ord_id))
+            raise Refused("the new quantity must be below OrderQty and above what has traded", 99, tag=38)
+        self._house.submit(
+            m.ReplaceOrder(
+                cl_ord_id=self._next(now),
+                order_id=order.order_id,
+                account=client.account,
+                price=price,
+                qty=qty,
+                stop_px=stop,
+                client_text=request.cl_ord_id,
+                ts_event=now,
+                ts_recv=now,
+            )
+        )
+
+    def _late_fill(self, order: Order, request: Cancel, pending: bool, qty: str, now: int) -> None:
+        wanted = order.symbol.to_qty(qty) if qty else order.leaves // 2 // order.symbol.lot_size * order.symbol.lot_size
+        self._teller.late[str(order.order_id)] = Late(pending)
+        if pending:
+            report = Orders.snapshot(order, "6", f"p{now}", now)
+            self._teller.tell(report.but(status="6", cl_ord_id=request.cl_ord_id, orig=order.cl_ord_id), now)
+        self.counter(order, min(wanted or order.symbol.lot_size, order.leaves), now)
+
+    def _after_cancel(self, client: Client, message: Message, request: CancelAndNew, told: Told, now: int) -> None:
+        """The second half of a cancel with a new order."""
+        if isinstance(told, CancelReject) and not request.anyway:
+            refused = Refused("the order to be cancelled was not, so the new one was not sent", 99)
+            self._teller.tell(self._refused_order(client, message, refused, now, request.enter.cl_ord_id), now)
+            return
+        try:
+            self._enter(client, message, request.enter, now)
+        except Refused as refused:
+            self._teller.tell(self._refused_order(client, message, refused, now, request.enter.cl_ord_id), now)
+
+    def _status(self, client: Client, message: Message, request: Status, now: int) -> None:
+        order = self.find(client, request.which)
+        if order is not None:
+            self._teller.tell(Orders.snapshot(order, "I", NO_EXEC_ID, now).but(request_id=request.request_id), now)
+            return
+        unknown = self._nothing(client, message, request.which, "unknown order", now)
+        self._teller.tell(unknown.but(request_id=request.request_id), now)
+
+    def _mass_status(self, client: Client, message: Message, request: MassStatus, now: int) -> None:
+        live = [
+            order
+            for order in self._orders.orders.values()
+            if order.session == client.session and order.live and request.symbol in ("", order.symbol.name)
+        ]
+        for index, order in enumerate(live):
+            report = Orders.snapshot(order, "I", NO_EXEC_ID, now)
+            self._teller.tell(report.but(request_id=request.request_id, remaining=len(live) - index), now)
+        if not live:
+            none = self._nothing(client, message, Which(), "no open orders", now)
+            self._teller.tell(none.but(request_id=request.request_id, remaining=1), now)
+
+    def _nothing(self, client: Client, message: Message, which: Which, text: str, now: int) -> Report:
+        """A report of an order that there is not; symbol and side as the request has them."""
+        side = SIDES.get(message.get(54), m.Side.unspecified)
+        return Report(
+            *("I", "8", NO_EXEC_ID, which.order_id, which.cl_ord_id, None, message.get(55), side),
+            *(m.OrdType.unspecified, m.TimeInForce.unspecified, now, client.session),
+            reason=5,
+            text=text,
+        )
+
+    def _mass_cancel(self, client: Client, request: MassCancel, now: int) -> None:
+        symbol = self._orders.by_name.get(request.symbol)
+        if request.symbol and symbol is None:
+            raise Refused(f"unknown symbol {request.symbol}", 1, tag=55)
+        number = self._next(now)
+        self._orders.asked[number] = request
+        self._house.submit(
+            m.MassCancel(
+                cl_ord_id=number,
+                account=client.account,
+                instrument=symbol.number if symbol else 0,
+                side=request.side,
+                session=client.session,
+                ts_event=now,
+                ts_recv=now,
+            )
+        )
+
+    def find(self, client: Client, which: Which) -> Order | None:
+        """A client's order."""
+        if which.order_id.isdigit() and len(which.order_id) < 19:
+            order = self._orders.orders.get(int(which.order_id))
+            return order if order is not None and order.session == client.session else None
+        return self._orders.find(client.session, which.cl_ord_id)
+
+    def _held(self, client: Client, message: Message, request: Request, which: Which) -> bool:
+        key = (client.session, which.cl_ord_id)
+        if not which.cl_ord_id or key not in self._entering:
+            return False
+        self._waiting.setdefault(key, deque()).append((client, message, request))
+        return True
+
+    def _next(self, now: int) -> int:
+        """Rising, above what the tape has."""
+        self._number = max(self._number + 1, now, max(self._orders.last_cl_ord_id.values(), default=0) + 1)
+        return self._number
+
+    # -- refusals
+
+    def _refuse(self, client: Client, session: Session, message: Message, refused: Refused, now: int) -> None:
+        if refused.session or message.type not in ("D", "XCN", *REQUEST_TYPES) or 11 not in message:
+            session.send(*self._dialect.refusal(message, refused), now)
+        else:
+            self._tell_refusal(client, message, refused, now)
+
+    def _tell_refusal(self, client: Client, message: Message, refused: Refused, now: int) -> None:
+        if message.type == "D":
+            self._teller.tell(self._refused_order(client, message, refused, now, message.get(11)), now)
+            return
+        order = self.find(client, Which(message.get(41), message.get(37)))
+        self._teller.tell(
+            CancelReject(
+                cl_ord_id=message.get(11),
+                orig=message.get(41),
+                order_id=str(order.order_id) if order else "",
+                status=order.status if order else "8",
+                amend=REQUEST_TYPES.get(message.type, False),
+                reason=refused.reason,
+                text=refused.text,
+                ts=now,
+                session=client.session,
+                symbol_text=message.get(55),
+                code=refused.code,
+            ),
+            now,
+        )
+
+    def _refused_order(self, client: Client, message: Message, refused: Refused, now: int, text: str) -> Report:
+        self._refused.add((client.session, text))
+        symbol = self._orders.by_name.get(message.get(55))
+        return Report(
+            *("8", "8", f"r{self._next(now)}", "", text, symbol, message.get(55)),
+            side=SIDES.get(message.get(54), m.Side.unspecified),
+            ord_type=ORD_TYPES.get(message.get(40), m.OrdType.unspecified),
+            time_in_force=TIMES.get(message.get(59), m.TimeInForce.unspecified),
+            ts=now,
+            session=client.session,
+            qty_text=message.get(38),
+            reason=refused.reason,
+            text=refused.text,
+            code=refused.code,
+        )
+
+
+def _wanted(query: Mapping[str, str]) -> Refused:
+    """The refusal that the fault asks for."""
+    return Refused(query.get("text", "refused on request"), int(query.get("reason", "99")))
