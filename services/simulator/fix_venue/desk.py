@@ -7,11 +7,11 @@ the tape has said what became of it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from services.simulator.fix_venue.dialect import NO_EXEC_ID, ORD_TYPES, SIDES, TIMES, Dialect
-from services.simulator.fix_venue.faults import Faults
+from services.simulator.fix_venue.faults import SECOND_NS, Faults
 from services.simulator.fix_venue.orders import Order, Orders
 from services.simulator.fix_venue.session import Session
 from services.simulator.fix_venue.teller import Late, Teller
@@ -32,6 +32,7 @@ from services.simulator.fix_venue.terms import (
     Told,
     Which,
 )
+from services.simulator.limits import Window
 from tapewire import messages as m
 from tapewire.errors import FixedError, FixError
 from tapewire.fix.message import Message
@@ -59,7 +60,14 @@ class Desk:
     """One for all clients of a venue. `counter`: the account by which the venue trades against clients on request."""
 
     def __init__(
-        self, dialect: Dialect, orders: Orders, house: House, faults: Faults, teller: Teller, counter: int
+        self,
+        dialect: Dialect,
+        orders: Orders,
+        house: House,
+        faults: Faults,
+        teller: Teller,
+        counter: int,
+        sessions: Iterable[int],
     ) -> None:
         self._dialect, self._orders, self._house = dialect, orders, house
         self._faults, self._teller, self._counter = faults, teller, counter
@@ -68,11 +76,21 @@ class Desk:
         self._waiting: dict[tuple[int, str], deque[tuple[Client, Message, Request]]] = {}
         self._then: dict[tuple[int, str], tuple[Client, Message, CancelAndNew]] = {}
         self._refused: set[tuple[int, str]] = set()
+        limits = {"messages": dialect.message_limit, "orders": dialect.order_limit}
+        self._windows = {
+            (session, kind): Window(limit, seconds * SECOND_NS)
+            for session in sessions
+            for kind, (limit, seconds) in limits.items()
+            if limit
+        }
         self.lost: list[tuple[str, str]] = []
         """Client and ClOrdID of orders that never reached the matcher."""
 
     def ask(self, client: Client, session: Session, message: Message, now: int) -> None:
         """One application message of a client."""
+        if (window := self._windows.get((client.session, "messages"))) is not None and not window.take(now):
+            session.log_out("more messages than the limit allows", now)
+            return
         try:
             request = self._dialect.request(message)
         except FixError as error:
@@ -83,7 +101,8 @@ class Desk:
             self._refuse(client, session, message, refused, now)
             return
         if isinstance(request, Limits):
-            session.send(*self._dialect.limits(request, now), now)
+            used = [self._windows[client.session, kind].used(now) for kind in ("messages", "orders")]
+            session.send(*self._dialect.limits(request, used[0], used[1]), now)
             return
         try:
             self._carry_out(client, message, request, now)
@@ -135,13 +154,8 @@ class Desk:
             case Cancel() | Amend():
                 self._on_order(client, message, request, now)
             case CancelAndNew():
-                self._new(client, request.enter.cl_ord_id)
-                self._then[client.session, request.cancel.cl_ord_id] = (client, message, request)
-                try:
-                    self._on_order(client, message, request.cancel, now)
-                except Refused:
-                    self._then.pop((client.session, request.cancel.cl_ord_id), None)
-                    raise
+                if not self._held(client, message, request, request.cancel.which):
+                    self._cancel_and_new(client, message, request, now)
             case Status():
                 if not self._held(client, message, request, request.which):
                     self._status(client, message, request, now)
@@ -161,6 +175,8 @@ class Desk:
         symbol = self._orders.by_name.get(request.symbol)
         if symbol is None:
             raise Refused(f"unknown symbol {request.symbol}", 1, tag=55)
+        if (window := self._windows.get((client.session, "orders"))) is not None and not window.take(now):
+            raise Refused("more orders than the limit allows", 3)
         try:
             quantities = [symbol.to_qty(text or "0") for text in (request.qty, request.display_qty, request.min_qty)]
             prices = [symbol.to_px(text or "0") for text in (request.price, request.stop_px)]
@@ -220,6 +236,8 @@ class Desk:
             raise Refused("unknown order", 1)
         if not order.live:
             raise Refused("too late: the order is done", 0)
+        if isinstance(request, Cancel) and request.only not in ("", order.status):
+            raise Refused("the order is not in the state that the cancel is restricted to", 2)
         self._entering.add((client.session, request.cl_ord_id))
         if isinstance(request, Amend):
             self._amend(client, order, request, now)
@@ -266,20 +284,29 @@ class Desk:
         wanted = order.symbol.to_qty(qty) if qty else order.leaves // 2 // order.symbol.lot_size * order.symbol.lot_size
         self._teller.late[str(order.order_id)] = Late(pending)
         if pending:
-            report = Orders.snapshot(order, "6", f"p{now}", now)
+            report = Orders.snapshot(order, "6", str(self._next(now)), now)
             self._teller.tell(report.but(status="6", cl_ord_id=request.cl_ord_id, orig=order.cl_ord_id), now)
         self.counter(order, min(wanted or order.symbol.lot_size, order.leaves), now)
 
+    def _cancel_and_new(self, client: Client, message: Message, request: CancelAndNew, now: int) -> None:
+        self._new(client, request.enter.cl_ord_id)
+        try:
+            self._on_order(client, message, request.cancel, now)
+        except Refused as refused:
+            self._teller.tell(self._refused_cancel(client, message, refused, now, request.cancel.cl_ord_id), now)
+            if request.anyway:
+                self._enter(client, message, request.enter, now)
+        else:
+            self._then[client.session, request.cancel.cl_ord_id] = (client, message, request)
+
     def _after_cancel(self, client: Client, message: Message, request: CancelAndNew, told: Told, now: int) -> None:
-        """The second half of a cancel with a new order."""
+        """The second half of a cancel with a new order: not attempted where the first failed and had to succeed."""
         if isinstance(told, CancelReject) and not request.anyway:
-            refused = Refused("the order to be cancelled was not, so the new one was not sent", 99)
-            self._teller.tell(self._refused_order(client, message, refused, now, request.enter.cl_ord_id), now)
             return
         try:
             self._enter(client, message, request.enter, now)
         except Refused as refused:
-            self._teller.tell(self._refused_order(client, message, refused, now, request.enter.cl_ord_id), now)
+            self._tell_refusal(client, message, refused, now)
 
     def _status(self, client: Client, message: Message, request: Status, now: int) -> None:
         order = self.find(client, request.which)
@@ -310,6 +337,7 @@ class Desk:
             *(m.OrdType.unspecified, m.TimeInForce.unspecified, now, client.session),
             reason=5,
             text=text,
+            ref_seq=message.seq,
         )
 
     def _mass_cancel(self, client: Client, request: MassCancel, now: int) -> None:
@@ -324,11 +352,23 @@ class Desk:
                 account=client.account,
                 instrument=symbol.number if symbol else 0,
                 side=request.side,
-                session=client.session,
+                session=0 if self._dialect.mass_cancels_account else client.session,
                 ts_event=now,
                 ts_recv=now,
             )
         )
+
+    def disconnected(self, client: Client, now: int) -> None:
+        """Cancels all that came by a session whose connection is gone."""
+        command = m.MassCancel(
+            cl_ord_id=self._next(now),
+            account=client.account,
+            session=client.session,
+            reason=m.CancelReason.disconnected,
+            ts_event=now,
+            ts_recv=now,
+        )
+        self._house.submit(command)
 
     def find(self, client: Client, which: Which) -> Order | None:
         """A client's order."""
@@ -358,32 +398,39 @@ class Desk:
             self._tell_refusal(client, message, refused, now)
 
     def _tell_refusal(self, client: Client, message: Message, refused: Refused, now: int) -> None:
-        if message.type == "D":
-            self._teller.tell(self._refused_order(client, message, refused, now, message.get(11)), now)
-            return
+        told: Told
+        if message.type in ("D", "XCN"):
+            told = self._refused_order(client, message, refused, now)
+        else:
+            told = self._refused_cancel(client, message, refused, now, message.get(11))
+        self._teller.tell(told, now)
+
+    def _refused_cancel(
+        self, client: Client, message: Message, refused: Refused, now: int, cl_ord_id: str
+    ) -> CancelReject:
         order = self.find(client, Which(message.get(41), message.get(37)))
-        self._teller.tell(
-            CancelReject(
-                cl_ord_id=message.get(11),
-                orig=message.get(41),
-                order_id=str(order.order_id) if order else "",
-                status=order.status if order else "8",
-                amend=REQUEST_TYPES.get(message.type, False),
-                reason=refused.reason,
-                text=refused.text,
-                ts=now,
-                session=client.session,
-                symbol_text=message.get(55),
-                code=refused.code,
-            ),
-            now,
+        return CancelReject(
+            cl_ord_id=cl_ord_id,
+            orig=message.get(41),
+            order_id=str(order.order_id) if order else "",
+            status=order.status if order else "8",
+            amend=REQUEST_TYPES.get(message.type, False),
+            reason=refused.reason,
+            text=refused.text,
+            ts=now,
+            session=client.session,
+            symbol_text=message.get(55),
+            code=refused.code,
+            qty_text=message.get(38),
+            ref_seq=message.seq,
         )
 
-    def _refused_order(self, client: Client, message: Message, refused: Refused, now: int, text: str) -> Report:
+    def _refused_order(self, client: Client, message: Message, refused: Refused, now: int) -> Report:
+        text = message.get(11)
         self._refused.add((client.session, text))
         symbol = self._orders.by_name.get(message.get(55))
         return Report(
-            *("8", "8", f"r{self._next(now)}", "", text, symbol, message.get(55)),
+            *("8", "8", str(self._next(now)), "", text, symbol, message.get(55)),
             side=SIDES.get(message.get(54), m.Side.unspecified),
             ord_type=ORD_TYPES.get(message.get(40), m.OrdType.unspecified),
             time_in_force=TIMES.get(message.get(59), m.TimeInForce.unspecified),
@@ -393,6 +440,7 @@ class Desk:
             reason=refused.reason,
             text=refused.text,
             code=refused.code,
+            ref_seq=message.seq,
         )
 
 

@@ -24,6 +24,7 @@ from services.simulator.fix_venue.terms import (
     Report,
     Request,
     Status,
+    Told,
     Which,
 )
 from tapewire import messages as m
@@ -67,6 +68,12 @@ class Dialect:
     post_only: ClassVar[str] = "6"
     """ExecInst (18) of an order that only adds liquidity."""
     rules = Rules()
+    message_limit: ClassVar[tuple[int, int]] = (0, 0)
+    """Messages, and in how many seconds; more end the session. 0: no limit."""
+    order_limit: ClassVar[tuple[int, int]] = (0, 0)
+    """Orders, and in how many seconds; more are refused. 0: no limit."""
+    mass_cancels_account: ClassVar[bool] = False
+    """Whether a mass cancel reaches all orders of the account, in place of those of the session."""
 
     def __init__(self) -> None:
         self._stamp = Stamp()
@@ -97,6 +104,10 @@ class Dialect:
     def logon_answer(self, logon: Message) -> str:
         """Further fields of the venue's Logon."""
         return ""
+
+    def cancels_on_disconnect(self, logon: Message) -> bool:
+        """Whether the session's orders are cancelled once its connection is gone."""
+        return False
 
     # -- requests
 
@@ -157,6 +168,14 @@ class Dialect:
         return MassCancel(message[11], symbol, side)
 
     # -- what is told
+
+    def told(self, told: Told) -> tuple[str, str] | None:
+        """MsgType and body; None where the venue says nothing of it."""
+        if isinstance(told, Report):
+            return "8", self.report(told)
+        if isinstance(told, CancelReject):
+            return "9", self.cancel_reject(told)
+        return "r", self.mass_cancelled(told)
 
     def report(self, r: Report) -> str:
         """The body of an ExecutionReport, without 35."""
@@ -251,8 +270,8 @@ class Dialect:
         unsupported = refused.tag == 35
         return "j", f"45={message.seq}\x01372={message.type}\x01{named}380={3 if unsupported else 0}\x01{text}"
 
-    def limits(self, request: Limits, now: int) -> tuple[str, str]:
-        """MsgType and body of the answer about message limits."""
+    def limits(self, request: Limits, messages: int, orders: int) -> tuple[str, str]:
+        """MsgType and body of the answer about limits: how much of each is used."""
         raise AssertionError(f"{self.name} takes no such request")
 
     def news(self, text: str) -> str:

@@ -170,7 +170,7 @@ class Orders:
         order.texts.append(c.client_text)
         self.orders[e.order_id] = order
         self.by_text[e.session, c.client_text] = order
-        return [self._tell(order, "0", str(e.seq), e.ts)]
+        return [self._tell(order, "0", exec_id_of(e.seq), e.ts)]
 
     def _on_rejected(self, e: m.OrderRejected) -> list[Told]:
         c = self._command
@@ -179,7 +179,17 @@ class Orders:
         symbol = self.symbols.get(c.instrument)
         known = REASONS[e.reason]
         report = Report(
-            *("8", "8", str(e.seq), "", c.client_text, symbol, symbol.name if symbol else "", c.side, c.ord_type),
+            *(
+                "8",
+                "8",
+                str(e.seq),
+                str(e.order_id or ""),
+                c.client_text,
+                symbol,
+                symbol.name if symbol else "",
+                c.side,
+                c.ord_type,
+            ),
             *(c.time_in_force, e.ts, c.session),
             account=c.account,
             price=c.price,
@@ -192,8 +202,8 @@ class Orders:
 
     def _on_executed(self, e: m.OrderExecuted) -> list[Told]:
         told: list[Told] = []
-        sides = ((e.maker_order_id, e.maker_leaves_qty, "m"), (e.taker_order_id, e.taker_leaves_qty, "t"))
-        for order_id, leaves, side in sides:
+        sides = ((e.maker_order_id, e.maker_leaves_qty, True), (e.taker_order_id, e.taker_leaves_qty, False))
+        for order_id, leaves, maker in sides:
             self._left(order_id, leaves)
             if (order := self.orders.get(order_id)) is None:
                 continue
@@ -201,7 +211,7 @@ class Orders:
             order.cost += e.price * e.qty
             order.leaves = leaves
             order.status = "1" if leaves else "2"
-            exec_id = f"{e.seq}{side}"
+            exec_id = exec_id_of(e.seq, maker)
             self.trades[e.match_id] = e
             self._exec_ids[e.match_id, order_id] = exec_id
             told.append(
@@ -213,7 +223,7 @@ class Orders:
                     last_px=e.price,
                     last_qty=e.qty,
                     match_id=e.match_id,
-                    maker=side == "m",
+                    maker=maker,
                     auction=e.auction,
                 )
             )
@@ -226,7 +236,7 @@ class Orders:
         order.leaves = 0
         expired = e.reason in EXPIRED or (e.reason == m.CancelReason.immediate_or_cancel)
         order.status = "C" if expired else "4"
-        report = self._tell(order, order.status, str(e.seq), e.ts, restatement=RESTATEMENTS.get(e.reason, 0))
+        report = self._tell(order, order.status, exec_id_of(e.seq), e.ts, restatement=RESTATEMENTS.get(e.reason, 0))
         return [self._named(order, report, e.cl_ord_id, e.cause)]
 
     def _on_replaced(self, e: m.OrderReplaced) -> list[Told]:
@@ -239,7 +249,7 @@ class Orders:
         order.price, order.qty, order.leaves = e.price, e.qty, e.leaves_qty
         order.stop_px = c.stop_px or order.stop_px
         order.status = "1" if order.cum else "0"
-        return [self._named(order, self._tell(order, "5", str(e.seq), e.ts), e.cl_ord_id, e.cause)]
+        return [self._named(order, self._tell(order, "5", exec_id_of(e.seq), e.ts), e.cl_ord_id, e.cause)]
 
     def _named(self, order: Order, report: Report, cl_ord_id: int, cause: int) -> Report:
         """A cancel or replace gives its own ClOrdID to the order; the one before is OrigClOrdID."""
@@ -261,7 +271,7 @@ class Orders:
         if (order := self.orders.get(e.order_id)) is None or e.reason is m.RestateReason.display_refresh:
             return []  # that an iceberg shows its next part is nobody's affair
         order.qty, order.leaves = e.qty, e.leaves_qty
-        return [self._tell(order, "D", str(e.seq), e.ts, restatement=99)]
+        return [self._tell(order, "D", exec_id_of(e.seq), e.ts, restatement=99)]
 
     def _on_triggered(self, e: m.OrderTriggered) -> list[Told]:
         if (resting := self.market.get(e.order_id)) is not None:
@@ -285,6 +295,7 @@ class Orders:
             CancelReject(
                 *(c.client_text, order.cl_ord_id, str(order.order_id), order.status, amend, reason, text, e.ts),
                 *(order.session, order.symbol.name),
+                qty_text=order.symbol.qty(c.qty) if isinstance(c, m.ReplaceOrder) else "",
             )
         ]
 
@@ -300,7 +311,7 @@ class Orders:
         if (trade := self.trades.pop(e.match_id, None)) is not None and not busted:
             self.trades[e.match_id] = trade.replace(price=e.price, qty=e.qty)
         old = (e.price, e.qty) if busted else (e.old_price, e.old_qty)  # type: ignore[union-attr]
-        for order_id, side in ((e.maker_order_id, "m"), (e.taker_order_id, "t")):
+        for order_id, maker in ((e.maker_order_id, True), (e.taker_order_id, False)):
             if (order := self.orders.get(order_id)) is None:
                 continue
             new = (0, 0) if busted else (e.price, e.qty)
@@ -311,10 +322,10 @@ class Orders:
             elif order.leaves:
                 order.status = "1" if order.cum else "0"
             ref = self._exec_ids.get((e.match_id, order_id), "")
-            exec_id = f"{e.seq}{side}"
+            exec_id = exec_id_of(e.seq, maker)
             if not busted:
                 self._exec_ids[e.match_id, order_id] = exec_id
-            last = {"last_px": e.price, "last_qty": e.qty, "match_id": e.match_id, "maker": side == "m"}
+            last = {"last_px": e.price, "last_qty": e.qty, "match_id": e.match_id, "maker": maker}
             told.append(self._tell(order, "H" if busted else "G", exec_id, e.ts, ref=ref, **last))
         return told
 
@@ -346,3 +357,9 @@ class Orders:
             post_only=order.post_only,
             entered=order.entered,
         )
+
+
+def exec_id_of(seq: int, maker: bool = True) -> str:
+    """ExecID (17) of what record `seq` says of an order: a whole number, as some venues have it; of a trade both sides
+    have one."""
+    return str(2 * seq + (not maker))

@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self.link is not None:
             self._server.connections.pop(self.link, None)
-            self._server.venue.lost(self.link)
+            self._server.venue.lost(self.link, time.time_ns())
             self.link = None
 
     def flush(self, now: int) -> None:

@@ -39,8 +39,12 @@ class Rules:
     """Both numbers begin at 1 at each logon, asked for or not."""
     heartbeat: tuple[int, int] = (1, 300)
     """Smallest and largest HeartBtInt (108), seconds; what is outside is refused."""
+    caps_heartbeat: bool = False
+    """Whether more than the largest counts as the largest instead."""
     micros: bool = False
     """Whether times are sent with six places in place of three."""
+    says_reset: bool = True
+    """Whether the Logon that answers one with ResetSeqNumFlag (141) has it, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class Session:
         `received` gives. Refuses by itself what only numbers and 108 can tell."""
         lowest, highest = self.rules.heartbeat
         seconds = logon.integer(108)
+        if self.rules.caps_heartbeat:
+            seconds = min(seconds, highest)
         if not lowest <= seconds <= highest:
             self.refuse(f"HeartBtInt (108) is {seconds}; expected {lowest} to {highest}", now)
             return []
@@ -99,7 +105,7 @@ class Session:
             self.refuse(f"MsgSeqNum too low, expecting {self.next_in} but received {logon.seq}", now)
             return []
         self.on = True
-        flag = "141=Y\x01" if reset else ""
+        flag = "141=Y\x01" if logon.get(141) == "Y" and self.rules.says_reset else ""
         self.send("A", f"98=0\x01108={seconds}\x01{flag}{answer}", now)
         return self._in_order(logon, now)
 

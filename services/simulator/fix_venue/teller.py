@@ -114,11 +114,13 @@ class Teller:
     def _send(self, told: Told, now: int) -> None:
         session, name = self._sessions[told.session], self._names[told.session]
         if isinstance(told, Report):
-            self._report(session, name, self._distorted(told, name), now)
-        elif isinstance(told, CancelReject):
-            session.send("9", self._dialect.cancel_reject(told), now)
+            told = self._distorted(told, name)
+        if (message := self._dialect.told(told)) is None:
+            return
+        if isinstance(told, Report):
+            self._report(session, name, told, message, now)
         else:
-            session.send("r", self._dialect.mass_cancelled(told), now)
+            session.send(*message, now)
 
     def _distorted(self, report: Report, name: str) -> Report:
         if report.exec_type != "F" or report.symbol is None:
@@ -132,24 +134,24 @@ class Teller:
             report = report.but(cum=report.cum - lot)
         return report
 
-    def _report(self, session: Session, name: str, report: Report, now: int) -> None:
-        faults, body = self._faults, self._dialect.report(report)
+    def _report(self, session: Session, name: str, report: Report, message: tuple[str, str], now: int) -> None:
+        faults, (kind, body) = self._faults, message
         if report.exec_type == "F" and session.on and faults.take("disconnect", name, "mid_fill"):
             session.close(abort=True)
         if session.on and faults.take("gap", name):
-            session.send("8", body, now, shown=False)
+            session.send(kind, body, now, shown=False)
             return
         if session.on and faults.take("garbled", name):
-            number = session.send("8", body, now, shown=False)
-            session.out.append(garbled(session.raw("8", body, number, now)))
+            number = session.send(kind, body, now, shown=False)
+            session.out.append(garbled(session.raw(kind, body, number, now)))
             return
-        number = session.send("8", body, now)
+        number = session.send(kind, body, now)
         if (armed := faults.take("repeat", name)) is None:
             return
         if armed.kind == "possdup":
-            session.again(number, Sent("8", body, now), now)
+            session.again(number, Sent(kind, body, now), now)
         else:
-            session.send("8", body, now, head="97=Y\x01" if armed.kind == "possresend" else "")
+            session.send(kind, body, now, head="97=Y\x01" if armed.kind == "possresend" else "")
 
 
 def garbled(raw: bytes) -> bytes:

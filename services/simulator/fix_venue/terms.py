@@ -64,8 +64,11 @@ class Which:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
+    """An OrderCancelRequest. `only`: the OrdStatus that the order must have; empty: any live one."""
+
     cl_ord_id: str
     which: Which
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +209,8 @@ class Report:
     post_only: bool = False
     entered: int = 0
     """UTC ns at which the order was accepted."""
+    ref_seq: int = 0
+    """MsgSeqNum of the request that was refused before it came to the engine."""
     request_id: str = ""
     """Of an answer to a status request: 790 or 584."""
     remaining: int = 0
@@ -233,6 +238,10 @@ class CancelReject:
     session: int
     symbol_text: str = ""
     code: str = ""
+    qty_text: str = ""
+    """What an amendment asked for."""
+    ref_seq: int = 0
+    """MsgSeqNum of a request that was refused before it came to the engine."""
 
 
 @dataclass(frozen=True, slots=True)

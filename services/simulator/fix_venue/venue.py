@@ -40,6 +40,8 @@ class Link:
         self.queue: deque[tuple[int, bytes | Close]] = deque()
         self.since = now
         self.closed = False
+        self.cancels = False
+        """Whether the session's orders are cancelled with the connection."""
         self.framer = Framer(MAX_MESSAGE)
 
     @property
@@ -57,7 +59,7 @@ class FixVenue:
         names = {client.session: client.comp_id for client in clients}
         self.faults, self.orders = Faults(), Orders()
         self.teller = Teller(dialect, self.faults, self.sessions, names)
-        self.desk = Desk(dialect, self.orders, house, self.faults, self.teller, counter)
+        self.desk = Desk(dialect, self.orders, house, self.faults, self.teller, counter, self.sessions)
         self.links: list[Link] = []
         self.watch: Callable[[m.Message], None] = lambda record: None
         """Also sees every record of the tape: whoever else trades here."""
@@ -85,7 +87,7 @@ class FixVenue:
         except FixError:  # longer than any message may be: the stream cannot be followed
             self._end(link, now)
 
-    def lost(self, link: Link) -> None:
+    def lost(self, link: Link, now: int) -> None:
         """The connection is gone."""
         link.closed = True
         if link in self.links:
@@ -93,6 +95,8 @@ class FixVenue:
         if link.session is not None:
             link.session.lost()
             link.session = None
+            if link.cancels and link.client is not None:
+                self.desk.disconnected(link.client, now)
 
     def take(self, link: Link, now: int) -> list[bytes | Close]:
         """What is to be sent by now, in order."""
@@ -190,6 +194,7 @@ class FixVenue:
             self._queue(link, asked, now)
             return
         link.session, link.client = session, client
+        link.cancels = self.dialect.cancels_on_disconnect(logon)
         for request in session.log_on(logon, now, self.dialect.logon_answer(logon)):
             self.desk.ask(client, session, request, now)
 
