@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from services.simulator.fix_venue.dialect import NO_EXEC_ID, ORD_TYPES, SIDES, TIMES, Dialect
+from services.simulator.fix_venue import answers
+from services.simulator.fix_venue.dialect import NO_EXEC_ID, Dialect
 from services.simulator.fix_venue.faults import SECOND_NS, Faults
 from services.simulator.fix_venue.orders import Order, Orders
 from services.simulator.fix_venue.session import Session
@@ -39,8 +40,6 @@ from tapewire.fix.message import Message
 
 MAX_TEXT = 39
 """Bytes of a ClOrdID that the tape carries."""
-REQUEST_TYPES = {"F": False, "G": True, "XAK": True}
-"""Requests about an order, and whether they amend it."""
 
 
 class House(Protocol):
@@ -158,9 +157,11 @@ class Desk:
                     self._cancel_and_new(client, message, request, now)
             case Status():
                 if not self._held(client, message, request, request.which):
-                    self._status(client, message, request, now)
+                    order = self.find(client, request.which)
+                    self._teller.tell(answers.status(client, message, request, order, now), now)
             case MassStatus():
-                self._mass_status(client, message, request, now)
+                for report in answers.mass_status(client, message, request, self._orders, now):
+                    self._teller.tell(report, now)
             case MassCancel():
                 self._mass_cancel(client, request, now)
 
@@ -308,38 +309,6 @@ class Desk:
         except Refused as refused:
             self._tell_refusal(client, message, refused, now)
 
-    def _status(self, client: Client, message: Message, request: Status, now: int) -> None:
-        order = self.find(client, request.which)
-        if order is not None:
-            self._teller.tell(Orders.snapshot(order, "I", NO_EXEC_ID, now).but(request_id=request.request_id), now)
-            return
-        unknown = self._nothing(client, message, request.which, "unknown order", now)
-        self._teller.tell(unknown.but(request_id=request.request_id), now)
-
-    def _mass_status(self, client: Client, message: Message, request: MassStatus, now: int) -> None:
-        live = [
-            order
-            for order in self._orders.orders.values()
-            if order.session == client.session and order.live and request.symbol in ("", order.symbol.name)
-        ]
-        for index, order in enumerate(live):
-            report = Orders.snapshot(order, "I", NO_EXEC_ID, now)
-            self._teller.tell(report.but(request_id=request.request_id, remaining=len(live) - index), now)
-        if not live:
-            none = self._nothing(client, message, Which(), "no open orders", now)
-            self._teller.tell(none.but(request_id=request.request_id, remaining=1), now)
-
-    def _nothing(self, client: Client, message: Message, which: Which, text: str, now: int) -> Report:
-        """A report of an order that there is not; symbol and side as the request has them."""
-        side = SIDES.get(message.get(54), m.Side.unspecified)
-        return Report(
-            *("I", "8", NO_EXEC_ID, which.order_id, which.cl_ord_id, None, message.get(55), side),
-            *(m.OrdType.unspecified, m.TimeInForce.unspecified, now, client.session),
-            reason=5,
-            text=text,
-            ref_seq=message.seq,
-        )
-
     def _mass_cancel(self, client: Client, request: MassCancel, now: int) -> None:
         symbol = self._orders.by_name.get(request.symbol)
         if request.symbol and symbol is None:
@@ -392,7 +361,7 @@ class Desk:
     # -- refusals
 
     def _refuse(self, client: Client, session: Session, message: Message, refused: Refused, now: int) -> None:
-        if refused.session or message.type not in ("D", "XCN", *REQUEST_TYPES) or 11 not in message:
+        if refused.session or message.type not in ("D", "XCN", *answers.AMENDS) or 11 not in message:
             session.send(*self._dialect.refusal(message, refused), now)
         else:
             self._tell_refusal(client, message, refused, now)
@@ -409,39 +378,12 @@ class Desk:
         self, client: Client, message: Message, refused: Refused, now: int, cl_ord_id: str
     ) -> CancelReject:
         order = self.find(client, Which(message.get(41), message.get(37)))
-        return CancelReject(
-            cl_ord_id=cl_ord_id,
-            orig=message.get(41),
-            order_id=str(order.order_id) if order else "",
-            status=order.status if order else "8",
-            amend=REQUEST_TYPES.get(message.type, False),
-            reason=refused.reason,
-            text=refused.text,
-            ts=now,
-            session=client.session,
-            symbol_text=message.get(55),
-            code=refused.code,
-            qty_text=message.get(38),
-            ref_seq=message.seq,
-        )
+        return answers.refused_cancel(client, message, refused, order, cl_ord_id, now)
 
     def _refused_order(self, client: Client, message: Message, refused: Refused, now: int) -> Report:
-        text = message.get(11)
-        self._refused.add((client.session, text))
+        self._refused.add((client.session, message.get(11)))
         symbol = self._orders.by_name.get(message.get(55))
-        return Report(
-            *("8", "8", str(self._next(now)), "", text, symbol, message.get(55)),
-            side=SIDES.get(message.get(54), m.Side.unspecified),
-            ord_type=ORD_TYPES.get(message.get(40), m.OrdType.unspecified),
-            time_in_force=TIMES.get(message.get(59), m.TimeInForce.unspecified),
-            ts=now,
-            session=client.session,
-            qty_text=message.get(38),
-            reason=refused.reason,
-            text=refused.text,
-            code=refused.code,
-            ref_seq=message.seq,
-        )
+        return answers.refused_order(client, message, refused, symbol, str(self._next(now)), now)
 
 
 def _wanted(query: Mapping[str, str]) -> Refused:

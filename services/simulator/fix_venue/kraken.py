@@ -2,8 +2,8 @@
 
 Written from the venue's pages on its (unified) FIX API: D, F, G, H, q in; 8, j, 3 out. What never reaches the matcher
 is refused by BusinessMessageReject (j), cancels and amendments always are: there is no OrderCancelReject on spot. A
-mass cancel is answered by the reports of the orders it cancels alone. Orders are cancelled on disconnect unless the Logon
-says 8674=1. ClOrdIDs are whole numbers of up to 18 digits, or UUIDs.
+mass cancel is answered by the reports of the orders it cancels alone. Orders are cancelled on disconnect unless the
+Logon says 8674=1. ClOrdIDs are whole numbers of up to 18 digits, or UUIDs.
 
 Not known from those pages, and chosen here: the value of 18 that makes an order post-only (6); that an order which the
 matcher itself refuses is told by 8 with 150=8, as it has an OrderID; that 44 left out of an amendment keeps the price.
