@@ -10,8 +10,8 @@ import ssl
 import time
 import uuid
 from dataclasses import dataclass
+from typing import Self
 
-from services.simulator.fix_venue.running import RunningVenue
 from tapewire.fix.client import FixClient, Login
 from tapewire.fix.message import SOH, Message
 
@@ -64,11 +64,17 @@ QUANTITIES = {"fix44": "10", "fix42": "10"}
 class Trader:
     """One client of a venue, and all that it was told of orders."""
 
-    def __init__(self, venue: RunningVenue, dialect: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, port: int, dialect: str, tls: ssl.SSLContext | None = None) -> None:
         self.dialect, self.symbol = dialect, SYMBOLS[dialect]
-        self.price, self.qty = PRICES.get(dialect, "63000.00"), QUANTITIES.get(dialect, "0.01000")
-        self.fix = FixClient("localhost" if tls else "127.0.0.1", venue.port, LOGINS[dialect], tls)
+        self.price, self.qty = PRICES.get(dialect, "63000.00"), QUANTITIES.get(dialect, "0.0100")
+        self.fix = FixClient("localhost" if tls else "127.0.0.1", port, LOGINS[dialect], tls)
         self._ids = itertools.count(time.time_ns() // 1000)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.fix.close()
 
     def logon(self, *, reset: bool = False) -> Message:
         answer = self.fix.logon(reset=reset)

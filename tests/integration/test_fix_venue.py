@@ -26,7 +26,7 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVenue]:
 def trader(venue: RunningVenue) -> Iterator[Trader]:
     """A client with new numbers and no orders, at a venue where nothing is armed."""
     venue.fault("clear")
-    made = Trader(venue, "fix44")
+    made = Trader(venue.port, "fix44")
     made.logon(reset=True)
     made.fix.send("q", [(11, made.name()), (530, 7)])
     made.told("r")
@@ -263,7 +263,7 @@ def test_every_fault_has_a_test_here() -> None:
 
 
 def test_two_connections_of_one_client_are_not_taken(venue: RunningVenue, trader: Trader) -> None:
-    second = Trader(venue, "fix44")
+    second = Trader(venue.port, "fix44")
     answer = second.fix.logon()
     assert (answer.type, answer[58]) == ("5", "there is a session of this SenderCompID already")
     second.fix.close()
