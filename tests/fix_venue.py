@@ -66,7 +66,7 @@ class Trader:
 
     def __init__(self, port: int, dialect: str, tls: ssl.SSLContext | None = None) -> None:
         self.dialect, self.symbol = dialect, SYMBOLS[dialect]
-        self.price, self.qty = PRICES.get(dialect, "63000.00"), QUANTITIES.get(dialect, "0.0100")
+        self.price, self.qty = PRICES.get(dialect, "63000.00"), QUANTITIES.get(dialect, "0.01000")
         self.fix = FixClient("localhost" if tls else "127.0.0.1", port, LOGINS[dialect], tls)
         self._ids = itertools.count(time.time_ns() // 1000)
 

@@ -24,11 +24,13 @@ HOUSE, ACCOUNTS = 90, (1, 2, 90)
 class SteppedHouse:
     """An engine that works when the venue looks at its tape."""
 
+    source = 2
+
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         rings = [
             InboundRing(folder / "operator", 1, "operator"),
-            InboundRing(folder / "venue", 2, "trader"),
+            InboundRing(folder / "venue", self.source, "trader"),
         ]
         self.tape = folder / "orders.0"
         self.engine = Engine(self.tape, rings, now=START, segment_bytes=1 << 18, ring_bytes=1 << 16)

@@ -25,7 +25,7 @@ def tape_lines(records: list[m.Message], session: int) -> list[Line]:
         return ("1" if filled else "0") if leaves[order] else ("2" if filled >= mine[order] else "4")
 
     for e in records:
-        if isinstance(e, m.OrderAccepted) and e.session == session:
+        if isinstance(e, m.OrderAccepted) and e.session & 0xFFFF == session:
             mine[e.order_id], leaves[e.order_id], fills[e.order_id] = e.qty, e.qty, {}
             line(e.order_id, "0", "0")
         elif isinstance(e, m.OrderRejected):

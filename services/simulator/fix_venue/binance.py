@@ -57,7 +57,8 @@ ORDER_REJECTED, CANCEL_REJECTED, AMEND_REJECTED = "-2010", "-2011", "-2038"
 class Binance(Dialect):
     name = "binance"
     comp_id = "SPOT"
-    instruments = ("BTCUSDT:0.01:0.0001:64000", "ETHUSDT:0.01:0.001:2600")
+    instruments = ("BTCUSDT:0.01:0.00001:64000", "ETHUSDT:0.01:0.0001:2600")
+    lots = 10_000
     requests = frozenset({"D", "F", "q", "XAK", "XCN", "XLQ"})
     times = frozenset({"1", "3", "4"})
     default_time = "1"

@@ -61,6 +61,8 @@ class Dialect:
     """The venue's own CompID."""
     instruments: ClassVar[tuple[str, ...]] = ("ACME:0.01:1:100",)
     """What an engine started for it lists: ticker, tick, lot, reference price."""
+    lots: ClassVar[int] = 100
+    """A typical size in lots: of each level of the opening book, and of other traders' orders."""
     requests: ClassVar[frozenset[str]] = frozenset({"D", "F", "G", "H", "q", "AF"})
     ord_types: ClassVar[frozenset[str]] = frozenset({"1", "2", "3", "4"})
     times: ClassVar[frozenset[str]] = frozenset({"0", "1", "2", "3", "4", "6", "7"})

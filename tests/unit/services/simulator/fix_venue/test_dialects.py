@@ -216,10 +216,15 @@ def test_binance_amends_in_place_cancels_and_renews_and_counts(worlds: dict[str,
     assert [short(one, 11, 38) for one in pen.heard()] == ["35=8 150=0 39=0 11=2004 38=4"]
     stopped = pen.ask("XCN", *({**dict(both), 41: "none", 11: "2005", 25034: "2006"}.items()), (44, "98.00"), (59, 1))
     assert [short(one, 11) for one in stopped] == ["35=9 25016=-2011 11=2006"]
+    cancelled, answer = pen.ask("q", (11, "2007"), (55, "ACME"), (530, 1))
+    assert [short(cancelled, 11), short(answer, 11, 531, 533)] == [
+        "35=8 150=4 39=4 11=2004",
+        "35=r 11=2007 531=1 533=1",
+    ]
     (limits,) = pen.ask("XLQ", (6136, "q"))
     pairs = [(tag, value) for tag, value in limits.pairs() if tag >= 6136]
     assert pairs[:7] == [
-        (6136, "q"), (25003, "2"), (25004, "2"), (25005, "6"), (25006, "10000"), (25007, "10"), (25008, "s"),
+        (6136, "q"), (25003, "2"), (25004, "2"), (25005, "7"), (25006, "10000"), (25007, "10"), (25008, "s"),
     ]  # fmt: skip
     assert pairs[7:] == [(25004, "1"), (25005, "2"), (25006, "200"), (25007, "10"), (25008, "s")]
 
