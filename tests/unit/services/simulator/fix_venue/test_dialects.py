@@ -50,6 +50,10 @@ def test_binance_takes_the_signature_of_its_documentation() -> None:
     now = to_ns(SIGNED_AT)
     venue = Binance()
     assert venue.check_logon(binance_logon(), client, now) == ""
+    pem = b"-----BEGIN PUBLIC KEY-----\n%b\n-----END PUBLIC KEY-----\n"
+    der = base64.b64encode(bytes.fromhex("302a300506032b6570032100") + client.secret)
+    for written in (der, pem % der, base64.b64encode(client.secret)):
+        assert venue.check_logon(binance_logon(), Client("EXAMPLE", 1, 1, username="sBRX", secret=written), now) == ""
     assert venue.check_logon(binance_logon(t25000=60_000), client, now + 60 * 10**9) == ""
     refusals = {
         "t34": 2, "t141": "N", "t25035": 3, "t553": "other", "t25000": 60_001, "t52": "20240627-11:17:25.224",
