@@ -297,7 +297,10 @@ class Day:
         """Lets the day go on until `until`, UTC ns."""
         self.step()
         next_move = self.now + self.conditions.every
+        begin, looks = self.now, 0
         while self.now < until:
+            looks += 1
+            assert looks < 100 * ((until - begin) // SECOND + STEPS_AT_ONCE), "time creeps"
             due = self.algorithm.due()
             times = [next_move, until, *self.amendments, *([due] if due > self.now else [])]
             times += [self.later[0][0]] if self.later else []

@@ -46,10 +46,12 @@ class Iceberg(Working):
                 return pulls(progress)
             return self.moved(progress)
         again = self.terms.interval or RETRY_NS
-        if room <= 0 or (progress.cum_qty == self._had and now < self._tried + again):
+        if room <= 0:
             # A bound that is reached gives way with the volume, and nothing else would tell of it.
-            if progress.cum_qty < self.terms.qty:
-                self._next = max(self._tried, now - again + 1) + again
+            self._next = now + again if progress.cum_qty < self.terms.qty else 0
+            return []
+        if progress.cum_qty == self._had and now < self._tried + again:
+            self._next = self._tried + again
             return []
         self._tried, self._had = now, progress.cum_qty
         self._next = now + again
