@@ -50,7 +50,9 @@ class Sweep(Working):
             return pulls_of(progress, -room)
         if moves := self.moved(progress):
             return moves
-        return self._take(now, market, progress, room) or self._rest(now, progress, room)
+        if self.reachable(market):
+            return self._take(now, market, progress, room)
+        return self._rest(now, progress, room)
 
     def _once(self, now: int, progress: Progress, room: int) -> list[Action]:
         if self._took_at is None and room > 0:
@@ -64,8 +66,8 @@ class Sweep(Working):
     def _take(self, now: int, market: MarketView, progress: Progress, room: int) -> list[Action]:
         other = market.best_ask if self.terms.side == m.Side.buy else market.best_bid
         # A venue may need a moment to show what our own round has left: the same price is not taken again at once.
-        just_took = self._took_at is not None and now < self._took_at + RETRY_NS and other == self._took_from
-        if just_took or not self.reachable(market):
+        if self._took_at is not None and now < self._took_at + RETRY_NS and other == self._took_from:
+            self._next = self._took_at + RETRY_NS
             return []
         if resting := pulls(progress):
             self._rest_again = 0

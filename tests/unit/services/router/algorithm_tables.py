@@ -5,7 +5,7 @@
     3: c1 fills 5               |
     7: amend qty=200            | pull c1
 
-Left of `|` is what happens, right all that the algorithm answers. Children are named in the order in which they are made;
+Left of `|` is what happens, right all that the algorithm answers. Children are named in the order of their making;
 a move is accepted at once, one that is pulled stands until it is said to be cancelled.
 """
 
