@@ -26,8 +26,9 @@ def split(changes: list[tuple[m.Side, int, int]], side: m.Side) -> list[tuple[in
     return [(price, qty) for of, price, qty in changes if of == side]
 
 
-def cut(side: dict[int, int], price: int, qty: int, sign: int) -> dict[int, int]:
+def cut(side: dict[int, int], level: tuple[int, int], sign: int) -> dict[int, int]:
     """What a quote leaves of a side."""
+    price, qty = level
     left = {p: q for p, q in side.items() if sign * p > sign * price}
     return left | {price: qty} if qty else {}
 
@@ -41,7 +42,7 @@ def test_the_router_s_book_is_what_snapshots_changes_and_quotes_make_it(given_st
         if kind == "top":
             bid, ask = rest
             book.top(seq if depth else 0, LIVE, bid, ask)
-            naive.bids, naive.asks = cut(naive.bids, *bid, -1), cut(naive.asks, *ask, 1)
+            naive.bids, naive.asks = cut(naive.bids, bid, -1), cut(naive.asks, ask, 1)
             # The quote belongs to the change that the next number will be told of.
             seq -= 1
             continue
