@@ -21,8 +21,6 @@ from tapewire.fix.selftest import Report, Target, run
 from tests.fix.front_in_a_thread import SECRET, FrontInAThread
 
 pytest.importorskip("quickfix", reason="the extra `fix` is not installed (CPython 3.13)")
-# Processes of QuickFIX, seconds each, not yet steady where the machine is busy: part of `make test-all`.
-pytestmark = pytest.mark.slow
 
 
 def free_port() -> int:
