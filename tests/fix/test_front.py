@@ -375,6 +375,8 @@ def test_who_asks_for_another_name_or_does_not_speak_tls_gets_nowhere(
             assert select.select([silent], [], [], 5)[0]
             assert time.monotonic() - began < 2
         until(lambda: front.admission.connections == 0)
+        counts = front.admission.counts  # of the silent one either timer may be the first
+        assert (counts["tls_failed"] + counts["timed_out"], counts["tls_failed"] >= 2) == (3, True)
 
 
 def test_a_client_knows_when_the_other_side_is_gone(tmp_path: Path, client_of: ClientOf) -> None:
