@@ -128,13 +128,16 @@ class NoLearning:
 
 
 class NoBenchmarks:
-    def __init__(self, side: m.Side, now: int, view: MarketView) -> None:
+    def __init__(self, side: m.Side, now: int, view: MarketView, exponent: int) -> None:
         self.arrival = view.best_ask
 
-    def fold(self, change: object, view: MarketView, now: int) -> None:
+    def market(self, now: int, view: MarketView, trades: tuple[tuple[int, int], ...] = ()) -> None:
         pass
 
-    def measured(self, now: int, cum: int, notional: int) -> dict[str, int]:
+    def own(self, report: m.VenueReported) -> None:
+        pass
+
+    def measured(self, now: int, scheduled: int) -> dict[str, int]:
         return {"arrival": self.arrival * 1000}
 
 
@@ -146,12 +149,10 @@ def _ready(view: Any, definitions: Definitions, allowed: int) -> list[Any]:
     ]
 
 
-def take(
-    view: Any, learned: Any, definitions: Definitions, side: m.Side, qty: int, limit: int, allowed_venues: int
-) -> Route:
+def take(view: Any, markets: Definitions, learned: Any, side: m.Side, qty: int, limit: int, allowed: int) -> Route:
     """As much as each shows at its best price, in the order of the venues' numbers."""
     scores, children, left = [], [], qty
-    for book in _ready(view, definitions, allowed_venues):
+    for book in _ready(view, markets, allowed):
         levels = book.asks if side == m.Side.buy else book.bids
         if not levels:
             continue
@@ -182,22 +183,25 @@ def take(
 
 def rest(
     view: Any,
+    markets: Definitions,
     learned: Any,
-    definitions: Definitions,
     side: m.Side,
     qty: int,
     price: int,
-    allowed_venues: int,
-    *,
     display_qty: int,
     post_only: bool,
+    allowed: int,
 ) -> Route:
     """All of it at the first venue that is ready."""
-    ready = _ready(view, definitions, allowed_venues)
+    ready = _ready(view, markets, allowed)
     if not ready or price <= 0:
         return Route([], [], qty)
     tif = m.TimeInForce.day
     return Route([], [Plan(ready[0].venue, price, qty, tif=tif, post_only=post_only, display_qty=display_qty)], 0)
 
 
-PARTS = Parts(make, take, rest, NoLearning, NoBenchmarks)
+def refuses(terms: Terms, now: int, market: object, profile: object) -> None:
+    """Nothing: these algorithms work any terms."""
+
+
+PARTS = Parts(refuses, make, take, rest, NoLearning, NoBenchmarks)

@@ -31,8 +31,6 @@ class Request(Enum):
 class Execution(NamedTuple):
     qty: int
     price: int
-    fee: int
-    """In the unit of ParentMeasured.fees."""
 
 
 class Change(NamedTuple):
@@ -40,11 +38,10 @@ class Change(NamedTuple):
 
     qty: int
     notional: int
-    fee: int
     price: int
 
 
-NOTHING = Change(0, 0, 0, 0)
+NOTHING = Change(0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -97,16 +94,16 @@ class Child:
         """Whether it can be asked for something now, as far as the child goes."""
         return self.live and not self.closing and self.request is Request.none
 
-    def report(self, r: m.VenueReported, fee: int) -> Change:
-        """Takes in what the venue said; `fee` is the report's, in our unit."""
+    def report(self, r: m.VenueReported) -> Change:
+        """Takes in what the venue said."""
         kind = r.kind
         change = NOTHING
         if kind == K.executed:
-            change = self._executed(r, fee)
+            change = self._executed(r)
         elif kind == K.busted or kind == K.corrected:
-            change = self._amended(r, fee)
+            change = self._amended(r)
         elif kind == K.restated:
-            change = self._restated(r, fee)
+            change = self._restated(r)
         elif kind == K.replaced:
             self._replaced(r)
         elif kind == K.cancel_rejected or kind == K.replace_rejected:
@@ -139,24 +136,24 @@ class Child:
             self.price, self.qty = r.price or self.price, r.qty or self.qty
         self.refused = 0
 
-    def _executed(self, r: m.VenueReported, fee: int) -> Change:
+    def _executed(self, r: m.VenueReported) -> Change:
         if r.exec_id in self.executions:
             return NOTHING
         if self.request is Request.new:
             self.request = Request.none
-        self.executions[r.exec_id] = Execution(r.last_qty, r.last_price, fee)
+        self.executions[r.exec_id] = Execution(r.last_qty, r.last_price)
         self.told = max(self.told, r.cum_qty)
-        return Change(r.last_qty, r.last_qty * r.last_price, fee, r.last_price)
+        return Change(r.last_qty, r.last_qty * r.last_price, r.last_price)
 
-    def _amended(self, r: m.VenueReported, fee: int) -> Change:
+    def _amended(self, r: m.VenueReported) -> Change:
         name = self.renamed.get(r.ref_exec_id, r.ref_exec_id)
         busted = r.kind == K.busted
         before = self.executions.get(name)
         if before is None:
             if not busted or name:
                 return NOTHING  # never reported, or taken back before: nothing of it was counted
-            before = Execution(r.last_qty, r.last_price, 0)
-        after = Execution(0, 0, 0) if busted else Execution(r.last_qty, r.last_price, fee or before.fee)
+            before = Execution(r.last_qty, r.last_price)
+        after = Execution(0, 0) if busted else Execution(r.last_qty, r.last_price)
         if busted:
             self.executions.pop(name, None)
         else:
@@ -165,15 +162,14 @@ class Child:
         change = Change(
             after.qty - before.qty,
             after.qty * after.price - before.qty * before.price,
-            after.fee - before.fee,
             r.last_price,
         )
         self.told = max(self.told + change.qty, 0)
         self._standing(r, change.qty)
         return change
 
-    def _restated(self, r: m.VenueReported, fee: int) -> Change:
-        qty = r.cum_qty - self.cum
+    def _restated(self, r: m.VenueReported) -> Change:
+        qty = r.last_qty
         price = r.last_price or self.price
         self.told = r.cum_qty
         if r.live:
@@ -184,7 +180,7 @@ class Child:
             self._standing(r, qty)
         else:
             self._end(0)
-        return Change(qty, qty * price, fee, price) if qty else NOTHING
+        return Change(qty, qty * price, price) if qty else NOTHING
 
     def _standing(self, r: m.VenueReported, change: int) -> None:
         """A venue need not bring back to life what a bust took away."""

@@ -15,13 +15,13 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from services.router.child import Child
+from services.router.child import Change, Child
 from services.router.desk import Desk
 from services.router.events import Events
-from services.router.limits import misfit
+from services.router.limits import SHAPE, why_not
 from services.router.markets import MarketChange
 from services.router.parent import NEVER, Parent, S, amended, terms_of
-from services.router.parts import Parts
+from services.router.parts import Parts, Refuses
 from services.router.placing import ASK_AGAIN_NS
 from services.router.state import State
 from tapewire import messages as m
@@ -81,6 +81,10 @@ class Core:
         return NEVER
 
     @property
+    def refuses(self) -> Refuses:
+        return self._parts.refuses
+
+    @property
     def idle(self) -> bool:
         """Whether no parent lives."""
         return not self.state.live_parents()
@@ -113,7 +117,7 @@ class Core:
         state = self.state
         self._seen(c)
         if c.decision:
-            self._refuse(c, f"{misfit(c)[0]}" if c.decision == m.RejectReason.invalid_field else "")
+            self._refuse(c, why_not(state, terms_of(c), c.ts, self._parts.refuses) if c.decision in SHAPE else "")
             return
         if c.parent_id != state.next_parent:
             raise EngineStopped(f"record {c.seq}: parent {c.parent_id}, expected {state.next_parent}")
@@ -128,7 +132,9 @@ class Core:
     def _replace(self, c: m.ReplaceParent) -> None:
         self._seen(c)
         if c.decision:
-            self._refuse(c)
+            found = self.state.parents.get(c.parent_id) if c.decision in SHAPE else None
+            terms = found and amended(found.terms, c)
+            self._refuse(c, why_not(self.state, terms, c.ts, self._parts.refuses) if terms else "")
             return
         parent = self.state.parents[c.parent_id]
         parent.command, parent.terms = c.cl_ord_id, amended(parent.terms, c)
@@ -196,7 +202,7 @@ class Core:
             view = self.state.markets.view(instrument)
             for parent in live[instrument].values():
                 if parent.benchmarks is not None:
-                    parent.benchmarks.fold(change, view, record.ts)
+                    parent.benchmarks.market(record.ts, view, change.trades)
                 if parent.algorithm is not None and (parent.algorithm.follows_market or parent.state == S.suspended):
                     self._touch(parent, True)
 
@@ -222,12 +228,13 @@ class Core:
         self.state.learned.fold(r)
         parent = self.state.parents[child.parent_id]
         refused = child.refused
-        change = child.report(r, self._fee(r))
+        change = child.report(r)
         if child.refused > refused:
             child.not_before = r.ts + ASK_AGAIN_NS
         if change.qty or change.notional:
-            self._executed(parent, child, change.qty, change.notional, change.price)
-            parent.fees += change.fee
+            if parent.benchmarks is not None:
+                parent.benchmarks.own(self._in_quote_currency(r))
+            self._executed(parent, child, change)
         if r.kind == K.rejected:
             self._desk.refused(parent, r.reason)
         elif r.kind in (K.accepted, K.executed, K.replaced):
@@ -236,21 +243,18 @@ class Core:
             parent.active[child.child_id] = child
         self._touch(parent, r.kind not in (K.pending, K.accepted))
 
-    def _executed(self, parent: Parent, child: Child, qty: int, notional: int, price: int) -> None:
-        parent.cum += qty
-        parent.notional += notional
-        parent.execution = (price, qty, child.child_id)
+    def _executed(self, parent: Parent, child: Child, change: Change) -> None:
+        parent.cum += change.qty
+        parent.notional += change.notional
+        parent.execution = (change.price, change.qty, child.child_id)
         if parent.state == S.filled and parent.cum < parent.terms.qty:
             self._desk.reopen(parent)
         elif parent.cum > parent.terms.qty:
             parent.reason = f"venue {child.venue} executed more than was asked for"
 
-    def _fee(self, r: m.VenueReported) -> int:
-        """In the unit of ParentMeasured.fees, rounded up; 0 of a fee in another currency than the quote."""
-        if not r.fee:
-            return 0
-        definition = self.state.markets.definition(r.instrument)
-        if r.fee_currency and not definition.ticker.endswith(r.fee_currency):
-            return 0
-        shift = r.fee_exponent - definition.price_exponent - definition.qty_exponent
-        return int(r.fee * 10**shift if shift >= 0 else -(-r.fee // 10**-shift))
+    def _in_quote_currency(self, r: m.VenueReported) -> m.VenueReported:
+        """Without its fee if that is in another currency than the quote, which is how our tickers end."""
+        if not r.fee or not r.fee_currency:
+            return r
+        ticker = self.state.markets.definition(r.instrument).ticker
+        return r if ticker.endswith(r.fee_currency) else r.replace(fee=0)

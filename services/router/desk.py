@@ -17,7 +17,9 @@ from services.router.telling import Telling
 from tapewire import messages as m
 
 RETRY_NS = 100_000_000
-"""When nothing could be done: how long until a change of the market leads to another try."""
+"""When nothing could be done: how long until a change of the market leads to another try. Until time alone does it is
+the same at first, and doubles with each try in vain, up to RETRY_DOUBLINGS times."""
+RETRY_DOUBLINGS = 6
 SAME_INSTANT_NS = 1_000_000_000
 """How long an algorithm waits that has been asked and wants to be asked again at once."""
 PAUSE_NS = 50_000_000
@@ -32,7 +34,7 @@ class Desk:
     def __init__(self, state: State, events: Events, parts: Parts) -> None:
         self._state, self._events, self._parts = state, events, parts
         self._placing = Placing(state, events, parts)
-        self._telling = Telling(state, events)
+        self._telling = Telling(events)
 
     def work(self, parent: Parent, ask: bool) -> None:
         """Brings a parent to where it has to be now. `ask`: its algorithm is asked what it wants."""
@@ -93,7 +95,8 @@ class Desk:
             view = self._state.markets.view(terms.instrument)
             profile = self._state.profiles.get(view.definition.ticker)
             parent.algorithm = self._parts.make(terms, now, view, profile)
-            parent.benchmarks = self._parts.benchmarks(terms.side, now, view)
+            exponent = view.definition.price_exponent + view.definition.qty_exponent
+            parent.benchmarks = self._parts.benchmarks(terms.side, now, view, exponent)
             parent.volume, parent.state, began = view.volume, S.working, True
         if terms.end_time and terms.end_time <= now and parent.state != S.cancelling:
             self.cancel(parent, S.expired, "its end time is over")
@@ -158,9 +161,14 @@ class Desk:
             child.pull = True
 
     def _after_routing(self, parent: Parent) -> None:
-        parent.state = S.working if parent.active or not parent.unrouted else S.suspended
-        if parent.state == S.suspended:
-            parent.not_before = self._events.now + RETRY_NS
+        now = self._events.now
+        if parent.active or not parent.unrouted:
+            parent.state, parent.futile = S.working, 0
+            return
+        parent.state = S.suspended
+        parent.not_before = now + RETRY_NS
+        parent.retry_at = now + (RETRY_NS << min(parent.futile, RETRY_DOUBLINGS))
+        parent.futile += 1
 
     def _bound(self, parent: Parent, limit: int) -> int:
         """The strictest of its limit, the action's, and the collar around the best price of all venues."""
@@ -220,7 +228,7 @@ class Desk:
             if not self._state.is_killed(parent.account):
                 assert parent.algorithm is not None
                 if wanted := parent.algorithm.due():
-                    dues.append(max(wanted, parent.not_before))
+                    dues.append(max(wanted, parent.not_before, parent.retry_at if parent.state == S.suspended else 0))
                 if parent.not_before > now and (parent.missed or parent.refusals):
                     dues.append(parent.not_before)
         return min(dues, default=NEVER)

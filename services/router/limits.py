@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from services.router.parent import Parent
+from services.router.interfaces import Terms
+from services.router.markets import View
+from services.router.parent import Parent, amended, terms_of
+from services.router.parts import Refuses
 from services.router.state import State
 from tapewire import messages as m
 
 R = m.RejectReason
 LIVE_PARENTS_MAX = 10_000
 QTY_MAX = 1 << 50
-SHARE_ALL = 10_000
-TIMED = frozenset({m.Algorithm.twap, m.Algorithm.vwap, m.Algorithm.shortfall})
-SWEEP_TIFS = frozenset({m.TimeInForce.ioc, m.TimeInForce.day})
+SHAPE = frozenset({R.invalid_field, R.invalid_qty, R.invalid_price})
+"""Reasons behind which there may be a sentence of the algorithm's."""
 OPERATORS_ONLY = frozenset({m.MessageType.kill_switch})
 
 
@@ -56,8 +58,8 @@ class Limits:
 Command = m.NewParent | m.ReplaceParent | m.CancelParent | m.KillSwitch
 
 
-def decide(state: State, limits: Limits, c: Command) -> Verdict:
-    """The answer to `c`, whose header.source and ts are set."""
+def decide(state: State, limits: Limits, c: Command, refuses: Refuses) -> Verdict:
+    """The answer to `c`, whose header.source and ts are set. `refuses`: what algorithms need of terms."""
     client = limits.clients.get(c.source)
     if client is None or (c.TYPE in OPERATORS_ONLY and not client.operator):
         return Verdict(R.not_permitted, int(c.TYPE), c.source)
@@ -73,16 +75,16 @@ def decide(state: State, limits: Limits, c: Command) -> Verdict:
     if c.cl_ord_id <= last:
         return Verdict(R.stale_cl_ord_id, c.cl_ord_id, last)
     if isinstance(c, m.NewParent):
-        return _new(state, terms, c)
+        return _new(state, terms, c, refuses)
     parent = state.parents.get(c.parent_id)
     if parent is None or parent.ended:
         return Verdict(R.unknown_order, c.parent_id)
     if parent.account != c.account:
         return Verdict(R.not_your_order, c.parent_id)
-    return _replace(state, terms, parent, c) if isinstance(c, m.ReplaceParent) else TAKEN
+    return _replace(state, terms, parent, c, refuses) if isinstance(c, m.ReplaceParent) else TAKEN
 
 
-def _new(state: State, terms: AccountTerms, c: m.NewParent) -> Verdict:
+def _new(state: State, terms: AccountTerms, c: m.NewParent, refuses: Refuses) -> Verdict:
     if state.is_killed(c.account):
         return Verdict(R.kill_switch)
     if c.instrument not in state.markets.instruments():
@@ -90,27 +92,22 @@ def _new(state: State, terms: AccountTerms, c: m.NewParent) -> Verdict:
     definition = state.markets.definition(c.instrument)
     if terms.tickers and definition.ticker not in terms.tickers:
         return Verdict(R.not_permitted, c.instrument)
-    if (fault := misfit(c))[0]:
-        return Verdict(R.invalid_field, fault[1])
     if state.live_parents() >= LIVE_PARENTS_MAX:
         return Verdict(R.capacity, state.live_parents(), LIVE_PARENTS_MAX)
     return (
-        _qty(definition, c.qty)
+        _fits(state, terms_of(c), c.ts, refuses)
+        or _qty(definition, c.qty)
         or _price(definition, c.limit_price)
         or _amount(state, terms, c.instrument, c.side, c.account, c.limit_price, c.qty, 0)
         or TAKEN
     )
 
 
-def _replace(state: State, terms: AccountTerms, parent: Parent, c: m.ReplaceParent) -> Verdict:
+def _replace(state: State, terms: AccountTerms, parent: Parent, c: m.ReplaceParent, refuses: Refuses) -> Verdict:
     if state.is_killed(c.account):
         return Verdict(R.kill_switch)
     if parent.ending:
         return Verdict(R.unknown_order, c.parent_id)
-    if c.end_time and c.end_time <= c.ts:
-        return Verdict(R.invalid_field, c.end_time)
-    if c.participation > SHARE_ALL or c.max_participation > SHARE_ALL:
-        return Verdict(R.invalid_field, max(c.participation, c.max_participation))
     old = parent.terms
     definition = state.markets.definition(old.instrument)
     qty, price = c.qty or old.qty, c.limit_price or old.limit_price
@@ -118,51 +115,30 @@ def _replace(state: State, terms: AccountTerms, parent: Parent, c: m.ReplacePare
         return Verdict(R.invalid_qty, qty, parent.cum)
     before = max(old.qty - parent.cum, 0) * state.price_for(old.instrument, old.side, old.limit_price)
     return (
-        _qty(definition, qty)
+        _fits(state, amended(old, c), c.ts, refuses)
+        or _qty(definition, qty)
         or _price(definition, price)
         or _amount(state, terms, old.instrument, old.side, c.account, price, qty, before, parent.cum)
         or TAKEN
     )
 
 
-def misfit(c: m.NewParent) -> tuple[str, int]:
-    """What of the command does not fit its algorithm, and its value; empty: all fits. Depends on the command alone."""
-    algorithm, tif = c.algorithm, c.time_in_force
-    checks: tuple[tuple[bool, str, int], ...] = (
-        (c.side in (m.Side.buy, m.Side.sell), "side: expected buy or sell", int(c.side)),
-        (algorithm in (*m.Algorithm,)[1:], "algorithm: expected one that is known", int(algorithm)),
-        (
-            tif in SWEEP_TIFS if algorithm == m.Algorithm.sweep else not tif,
-            "timeInForce: expected ioc or day of a sweep, unspecified of the others",
-            int(tif),
-        ),
-        (
-            c.end_time > max(c.start_time, c.ts) if algorithm in TIMED or c.end_time else True,
-            "endTime: expected one behind the start and now; twap, vwap and shortfall need it",
-            c.end_time,
-        ),
-        (c.start_time >= 0, "startTime: expected UTC ns, or 0 for now", c.start_time),
-        (
-            0 < c.participation <= SHARE_ALL if algorithm == m.Algorithm.pov else not c.participation,
-            "participation: expected 1 to 10,000 of a pov, else 0",
-            c.participation,
-        ),
-        (c.max_participation <= SHARE_ALL, "maxParticipation: expected at most 10,000", c.max_participation),
-        (
-            0 < c.display_qty <= c.qty if algorithm == m.Algorithm.iceberg else not c.display_qty,
-            "displayQty: expected 1 to the quantity of an iceberg, else 0",
-            c.display_qty,
-        ),
-        (
-            c.limit_price > 0 if algorithm == m.Algorithm.iceberg else True,
-            "limitPrice: an iceberg needs one",
-            c.limit_price,
-        ),
-        (c.interval >= 0, "interval: expected ns, or 0 for the algorithm's own", c.interval),
-        (c.randomness <= SHARE_ALL, "randomness: expected at most 10,000", c.randomness),
-        (c.urgency <= SHARE_ALL, "urgency: expected at most 10,000", c.urgency),
-    )
-    return next(((text, value) for fits, text, value in checks if not fits), ("", 0))
+def why_not(state: State, terms: Terms, now: int, refuses: Refuses) -> str:
+    """What speaks against terms that their algorithm cannot work, in words; empty: nothing."""
+    found = refuses(terms, now, *_market(state, terms.instrument))
+    return found[3] if found else ""
+
+
+def _market(state: State, instrument: int) -> tuple[View, m.VolumeProfile | None]:
+    view = state.markets.view(instrument)
+    return view, state.profiles.get(view.definition.ticker)
+
+
+def _fits(state: State, terms: Terms, now: int, refuses: Refuses) -> Verdict | None:
+    if terms.side not in (m.Side.buy, m.Side.sell):
+        return Verdict(R.invalid_field, int(terms.side))
+    found = refuses(terms, now, *_market(state, terms.instrument))
+    return Verdict(*found[:3]) if found else None
 
 
 def _qty(definition: m.InstrumentDefinition, qty: int) -> Verdict | None:

@@ -9,10 +9,10 @@ waiting ──start──▶ working ◀──▶ suspended           (nothing c
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from services.router.child import Child, Request
 from services.router.interfaces import Algorithm, ChildView, Progress, Terms
+from services.router.parts import Measures
 from tapewire import messages as m
 
 S = m.ParentState
@@ -69,9 +69,8 @@ class Parent:
     reason: str = ""
     cum: int = 0
     notional: int = 0
-    fees: int = 0
     algorithm: Algorithm | None = None
-    benchmarks: Any = None
+    benchmarks: Measures | None = None
     volume: int = 0
     """The market's volume when it began."""
     children: dict[int, Child] = field(default_factory=dict)
@@ -81,6 +80,10 @@ class Parent:
     due: int = NEVER
     not_before: int = 0
     """After nothing could be done, or a refusal: when the algorithm is asked again."""
+    retry_at: int = 0
+    """After nothing could be done: when time alone leads to another try, ever later."""
+    futile: int = 0
+    """Tries in a row that came to nothing."""
     missed: bool = False
     """Something happened meanwhile that it was to be asked about."""
     refusals: int = 0

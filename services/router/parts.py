@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.router.interfaces import Algorithm, MarketView, Terms
+from services.router.algorithms import make, refuses
+from services.router.benchmarks import Benchmarks
+from services.router.interfaces import Algorithm, Terms
+from services.router.learned import Learned
+from services.router.routing import rest, take
 from tapewire import messages as m
 
 
@@ -45,14 +49,7 @@ Definitions = Mapping[int, m.MarketDefinition]
 
 class Takes(Protocol):
     def __call__(
-        self,
-        view: Any,
-        learned: Any,
-        definitions: Definitions,
-        side: m.Side,
-        qty: int,
-        limit: int,
-        allowed_venues: int,
+        self, view: Any, markets: Definitions, learned: Any, side: m.Side, qty: int, limit: int, allowed: int
     ) -> Routed: ...
 
 
@@ -60,15 +57,14 @@ class Rests(Protocol):
     def __call__(
         self,
         view: Any,
+        markets: Definitions,
         learned: Any,
-        definitions: Definitions,
         side: m.Side,
         qty: int,
         price: int,
-        allowed_venues: int,
-        *,
         display_qty: int,
         post_only: bool,
+        allowed: int,
     ) -> Routed: ...
 
 
@@ -76,10 +72,33 @@ class Folds(Protocol):
     def fold(self, record: m.Message) -> Any: ...
 
 
+class Measures(Protocol):
+    """Progress and cost of one parent against its benchmarks."""
+
+    def market(self, now: int, view: Any, trades: tuple[tuple[int, int], ...] = ()) -> None: ...
+    def own(self, report: m.VenueReported) -> None: ...
+    def measured(self, now: int, scheduled: int) -> dict[str, int]: ...
+
+
+class Refuses(Protocol):
+    """What speaks against terms: (reason, value, limit, text), or None."""
+
+    def __call__(
+        self, terms: Terms, now: int, market: Any, profile: m.VolumeProfile | None
+    ) -> tuple[m.RejectReason, int, int, str] | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    make: Callable[[Terms, int, MarketView, m.VolumeProfile | None], Algorithm]
+    refuses: Refuses
+    make: Callable[[Terms, int, Any, m.VolumeProfile | None], Algorithm]
     take: Takes
     rest: Rests
     learned: Callable[[], Folds]
-    benchmarks: Callable[[m.Side, int, MarketView], Any]
+    benchmarks: Callable[[m.Side, int, Any, int], Measures]
+    """Of a side, a start, a view, and the exponent at which fees are told."""
+
+
+def all_parts() -> Parts:
+    """Those that the service runs with."""
+    return Parts(refuses, make, take, rest, Learned, Benchmarks)

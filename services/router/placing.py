@@ -7,6 +7,7 @@ from services.router.events import Events
 from services.router.interfaces import Move, Rest
 from services.router.parent import Parent
 from services.router.parts import Parts, Planned, Routed
+from services.router.routing import resting_price
 from services.router.state import State
 from tapewire import messages as m
 from tapewire.errors import EngineStopped
@@ -27,7 +28,7 @@ class Placing:
     def take(self, parent: Parent, qty: int, limit: int, number: int) -> None:
         terms, markets = parent.terms, self._state.markets
         view, definitions = markets.view(terms.instrument), markets.markets(terms.instrument)
-        routed = self._parts.take(view, self._state.learned, definitions, terms.side, qty, limit, parent.venues)
+        routed = self._parts.take(view, definitions, self._state.learned, terms.side, qty, limit, parent.venues)
         self._place(parent, routed, qty, limit, number, False)
 
     def rest(self, parent: Parent, qty: int, price: int, action: Rest) -> None:
@@ -35,14 +36,14 @@ class Placing:
         view, definitions = markets.view(terms.instrument), markets.markets(terms.instrument)
         routed = self._parts.rest(
             view,
-            self._state.learned,
             definitions,
+            self._state.learned,
             terms.side,
             qty,
             price,
+            min(action.display_qty, qty),
+            action.post_only,
             parent.venues,
-            display_qty=min(action.display_qty, qty),
-            post_only=action.post_only,
         )
         self._place(parent, routed, qty, price, action.slice, True)
 
@@ -143,7 +144,8 @@ class Placing:
             return
         most = child.qty + max(min(parent.room, share), 0)
         qty = min(action.qty, most)
-        price = parent.tighter(action.price, bound)
+        market = self._state.markets.markets(child.instrument)[child.venue]
+        price = resting_price(market, child.side, parent.tighter(action.price, bound))
         if qty <= child.cum + child.gone:
             child.pull = True
         elif (price, qty) != (child.price, child.qty):

@@ -138,7 +138,7 @@ class RouterTape:
 
     def _decided(self, c: Any) -> m.Message:
         state = self._core.state
-        verdict = decide(state, self._limits, c)
+        verdict = decide(state, self._limits, c, self._core.refuses)
         fields: dict[str, object] = {"decision": verdict.reason}
         if isinstance(c, m.NewParent | m.ReplaceParent):
             fields |= {"value": verdict.value, "limit": verdict.limit}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from services.router.events import Events
 from services.router.parent import MASK_64, Parent
-from services.router.state import State
 from tapewire import messages as m
 
 
 class Telling:
-    def __init__(self, state: State, events: Events) -> None:
-        self._state, self._events = state, events
+    def __init__(self, events: Events) -> None:
+        self._events = events
 
     def changed(self, parent: Parent) -> None:
         """Says how a parent stands, if that is not what was said last."""
@@ -54,15 +53,10 @@ class Telling:
         """Says how far it has come, and what that has cost against its benchmarks."""
         if parent.benchmarks is None or parent.algorithm is None:
             return
-        view = self._state.markets.view(parent.terms.instrument)
         self._events.add(
             m.ParentMeasured,
             parent.terms.instrument,
             parent.source,
             parent_id=parent.parent_id,
-            scheduled_qty=parent.algorithm.scheduled,
-            cum_qty=parent.cum,
-            market_qty=view.volume - parent.volume,
-            fees=parent.fees,
-            **parent.benchmarks.measured(self._events.now, parent.cum, parent.notional),
+            **parent.benchmarks.measured(self._events.now, parent.algorithm.scheduled),
         )

@@ -32,8 +32,7 @@ def executions(records: Sequence[m.Message], child_id: int) -> dict[str, tuple[i
             first[r.exec_id] = name
             found[name] = (r.last_qty, r.last_price)
         elif r.kind == K.restated:
-            more = r.cum_qty - sum(qty for qty, _ in found.values())
-            found[f"restated {r.seq}"] = (more, r.last_price)
+            found[f"restated {r.seq}"] = (r.last_qty, r.last_price)
     return found
 
 
@@ -54,6 +53,8 @@ def may_trade(records: Sequence[m.Message], child_id: int) -> int:
                 waiting = 0
             if r.kind == K.executed:
                 counted = max(counted, r.cum_qty)
+            elif r.kind in (K.busted, K.corrected):
+                counted = r.cum_qty
             elif r.kind == K.restated:
                 counted, live = r.cum_qty, r.live
                 asked = r.cum_qty + r.leaves_qty if r.live else asked

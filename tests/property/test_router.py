@@ -19,7 +19,7 @@ from tests.router_stepped import Stepped
 from tests.unit.services.router.venue_model import VenueModel
 
 SEEDS = 60
-STEPS = 250
+STEPS = 500
 A = m.Algorithm
 
 
@@ -81,6 +81,8 @@ class World:
         self.heard = len(self.s.kept.raws)
         for venue in self.venues:
             venue.hear(new)
+        for parent in self.s.core.state.parents.values():
+            self.largest[parent.parent_id] = max(self.largest.get(parent.parent_id, 0), parent.terms.qty)
 
     def check(self) -> None:
         records = [m.decode(raw) for raw in self.s.kept.raws]
@@ -98,7 +100,6 @@ class World:
                 if state.children[order.child_id].parent_id == parent.parent_id
             )
             # Venues may have executed what an amendment has just taken away, but never more than was ever wanted.
-            self.largest[parent.parent_id] = max(self.largest.get(parent.parent_id, 0), parent.terms.qty)
             assert executed <= self.largest[parent.parent_id]
         for child in state.children.values():
             assert naive.outstanding(records, child.child_id) <= 1
@@ -136,7 +137,7 @@ def run(seed: int, steps: int = STEPS) -> World:
     world = World(seed)
     for step in range(steps):
         world.step()
-        if step % 25 == 24:
+        if step % 50 == 49:
             world.check()
     return world
 

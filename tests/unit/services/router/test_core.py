@@ -304,8 +304,7 @@ def test_the_collar_and_the_share_of_the_market_bound_what_is_taken() -> None:
         ({"cl_ord_id": 1}, (R.stale_cl_ord_id, 1, 1)),
         ({"instrument": 2}, (R.unknown_instrument, 2, 0)),
         ({"side": 0}, (R.invalid_field, 0, 0)),
-        ({"time_in_force": m.TimeInForce.gtc}, (R.invalid_field, 2, 0)),
-        ({"algorithm": m.Algorithm.twap, "time_in_force": 0}, (R.invalid_field, 0, 0)),
+        ({"limit_price": 3, "tick": 2}, (R.off_tick, 3, 2)),
         ({"qty": 0}, (R.invalid_qty, 0, 1)),
         ({"qty": (1 << 50) + 1}, (R.invalid_qty, (1 << 50) + 1, 1)),
         ({"limit_price": -1}, (R.invalid_price, -1, 0)),
@@ -316,6 +315,8 @@ def test_the_collar_and_the_share_of_the_market_bound_what_is_taken() -> None:
 def test_what_is_refused_and_the_numbers_compared(fields: dict[str, int], expected: tuple[int, int, int]) -> None:
     s = Stepped()
     s.parent(1)
+    if tick := fields.pop("tick", 0):
+        s.take(m.InstrumentDefinition(instrument=1, ticker="ACME", tick_size=tick, lot_size=1))
     refused = of(s.parent(**fields), m.ParentRefused)[0]
     assert (refused.reason, refused.value, refused.limit) == expected
     assert s.core.state.next_parent == 2

@@ -29,7 +29,7 @@ class VenueModel:
         self.stepped, self.number, self.pick = stepped, number, pick
         self.orders: dict[int, Order] = {}
         self.told: list[tuple[int, m.VenueReportKind, bool, dict[str, Any]]] = []
-        self.asked: list[m.Message] = []
+        self.asked: list[m.NewChild | m.ReplaceChild | m.CancelChild] = []
         self.up = True
         self.matches = 0
 
@@ -63,7 +63,7 @@ class VenueModel:
         fields |= {"cum_qty": order.cum, "leaves_qty": order.qty - order.cum if order.live else 0, "qty": order.qty}
         self.told.append((order.child_id, kind, order.live, fields))
 
-    def take(self, request: m.Message) -> None:
+    def take(self, request: m.NewChild | m.ReplaceChild | m.CancelChild) -> None:
         pick = self.pick
         if isinstance(request, m.NewChild):
             if pick.random() < 0.15:
