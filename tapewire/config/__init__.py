@@ -28,6 +28,7 @@ from tapewire.config.sections import (
     Producer,
     Publisher,
 )
+from tapewire.config.venues import Market, Venue, check_venues
 from tapewire.errors import ConfigError
 from tapewire.folders import default_rings
 from tapewire.subjects import is_word
@@ -42,9 +43,11 @@ __all__ = [
     "GatewaySession",
     "Instrument",
     "Loaded",
+    "Market",
     "Nats",
     "Producer",
     "Publisher",
+    "Venue",
     "load",
     "load_with_origins",
 ]
@@ -55,7 +58,7 @@ PUBLIC_URLS = {
     "coinbase": ("wss://ws-feed.exchange.coinbase.com", "https://api.exchange.coinbase.com"),
     "kraken": ("wss://ws.kraken.com/v2", "https://api.kraken.com"),
 }
-_LISTS = ("instrument", "account", "feed")
+_LISTS = ("instrument", "account", "feed", "venues")
 _OWN_FEEDS = frozenset({"house", "orders", "ops"})  # second parts of subjects that our own services publish under
 _SECTIONS: dict[str, type[Section]] = {
     "nats": Nats,
@@ -103,6 +106,8 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
     parts["instruments"] = _tables(reader, tree, "instrument", Instrument, lambda one: one.ticker)
     parts["accounts"] = _tables(reader, tree, "account", Account, lambda one: one.account)
     parts["feeds"] = _feeds(reader, tree)
+    parts["venues"] = _tables(reader, tree, "venues", Venue, lambda one: one.number)
+    check_venues(parts["venues"])
     for at, instrument in enumerate(parts["instruments"]):
         _check_instrument(instrument, f"instrument[{at}]")
     for at, producer in enumerate(parts["engine"].producers):
@@ -126,7 +131,7 @@ def _tables(
     if isinstance(tables, Given) or not isinstance(tables, list):
         if isinstance(tables, Given) and tables.value == []:
             return ()
-        raise ConfigError(f"{name}: expected tables [[{name}]], one per {name}, written in the file")
+        raise ConfigError(f"{name}: expected tables [[{name}]], one for each, written in the file")
     found = tuple(reader.section(cls, table, f"{name}[{at}]") for at, table in enumerate(tables))
     _refuse_twice((key(one) for one in found), name)
     return found

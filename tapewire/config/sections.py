@@ -15,6 +15,7 @@ from msgspec import Meta
 from tapewire import messages as m
 from tapewire.config.gateway import Gateway
 from tapewire.config.section import Section
+from tapewire.config.venues import Venue as OutsideVenue
 from tapewire.folders import Folders
 
 Durability = Literal["memory", "disk"]
@@ -241,6 +242,7 @@ class Config(Section, frozen=True, kw_only=True):
     flusher: Flusher = Flusher()
     publisher: Publisher = Publisher()
     gateway: Gateway = Gateway()
+    venues: tuple[OutsideVenue, ...] = ()
 
     @property
     def folders(self) -> Folders:
