@@ -5,7 +5,6 @@ from __future__ import annotations
 from tapewire import messages as m
 
 _COMMANDS = (m.NewParent, m.ReplaceParent, m.CancelParent, m.KillSwitch, m.InputRefused)
-_REPORTS = (m.VenueReported, m.VenueChanged)
 
 
 class Positions:
@@ -13,13 +12,15 @@ class Positions:
         self.rings: dict[int, int] = {}
         """By client: the position in its ring just past the last command taken."""
         self.tapes: dict[int, tuple[int, int]] = {}
-        """By venue: the last record of its tape that was taken, and how many inputs were made of it."""
+        """By venue: the last record of its tape that was taken, and how many reports it gave."""
 
     def fold(self, record: m.Message) -> None:
         if record.cause or not record.origin_seq:
             return
         if isinstance(record, _COMMANDS):
             self.rings[record.source] = record.origin_seq
-        elif isinstance(record, _REPORTS):
+        elif isinstance(record, m.VenueReported):
             seq, count = self.tapes.get(record.source, (0, 0))
             self.tapes[record.source] = (record.origin_seq, count + 1 if seq == record.origin_seq else 1)
+        elif isinstance(record, m.VenueChanged) and record.origin_seq > self.tapes.get(record.source, (0, 0))[0]:
+            self.tapes[record.source] = (record.origin_seq, 0)

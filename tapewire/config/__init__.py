@@ -16,6 +16,7 @@ import msgspec
 
 from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
+from tapewire.config.router import Router, RouterAccount, RouterClient, RouterFeed, RouterInstrument, check_router
 from tapewire.config.section import Section
 from tapewire.config.sections import (
     Account,
@@ -47,6 +48,11 @@ __all__ = [
     "Nats",
     "Producer",
     "Publisher",
+    "Router",
+    "RouterAccount",
+    "RouterClient",
+    "RouterFeed",
+    "RouterInstrument",
     "Venue",
     "load",
     "load_with_origins",
@@ -59,13 +65,15 @@ PUBLIC_URLS = {
     "kraken": ("wss://ws.kraken.com/v2", "https://api.kraken.com"),
 }
 _LISTS = ("instrument", "account", "feed", "venues")
-_OWN_FEEDS = frozenset({"house", "orders", "ops"})  # second parts of subjects that our own services publish under
+# Second parts of subjects that our own services publish under.
+_OWN_FEEDS = frozenset({"house", "orders", "ops", "router"})
 _SECTIONS: dict[str, type[Section]] = {
     "nats": Nats,
     "engine": Engine,
     "flusher": Flusher,
     "publisher": Publisher,
     "gateway": Gateway,
+    "router": Router,
 }
 _S = TypeVar("_S", bound=Section)
 
@@ -108,6 +116,12 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
     parts["feeds"] = _feeds(reader, tree)
     parts["venues"] = _tables(reader, tree, "venues", Venue, lambda one: one.number)
     check_venues(parts["venues"])
+    check_router(
+        parts["router"],
+        parts["venues"],
+        [one.account for one in parts["accounts"]],
+        [one.ticker for one in parts["instruments"]],
+    )
     for at, instrument in enumerate(parts["instruments"]):
         _check_instrument(instrument, f"instrument[{at}]")
     for at, producer in enumerate(parts["engine"].producers):
