@@ -61,6 +61,11 @@ class HouseSession:
             self._at = event.seq
         return len(raws)
 
+    def work_all(self, take: Callable[[m.Message], object]) -> None:
+        """Catches up with the orders tape."""
+        while self.work(take):
+            pass
+
     def send(self) -> int:
         """Hands over what waits, as far as the ring takes it; returns how much."""
         house, count = self.house, 0
