@@ -56,6 +56,7 @@ class RouterClient:
         self._ring, self.source, self._reader = ring, source, reader
         # Rising across restarts, as ClOrdIDs of one source and account must.
         self._cl_ord_id = time.time_ns()
+        self._unread: list[ParentEvent] = []
 
     @classmethod
     def open(
@@ -166,7 +167,7 @@ class RouterClient:
 
     def poll(self, limit: int = 256) -> list[ParentEvent]:
         """What the tape has told of this client's parents since the last call: ParentChanged, Refused, Measured."""
-        found = []
+        found, self._unread = self._unread, []
         for raw in self._reader.poll_answers(self.source, limit):
             event = m.decode(raw)
             if isinstance(event, KINDS):
@@ -187,9 +188,11 @@ class RouterClient:
         """
         deadline = time.monotonic() + timeout_s
         while True:
-            for event in self.poll():
+            events = self.poll()
+            for at, event in enumerate(events, start=1):
                 yield event
                 if not isinstance(event, m.ParentMeasured) and event.cl_ord_id == cl_ord_id:
+                    self._unread = events[at:]
                     return
             left = deadline - time.monotonic()
             if left <= 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,9 +11,10 @@ from pathlib import Path
 
 from tapewire import messages as m
 from tapewire.router_client import RouterClient
-from tapewire.tape import TapeReader
+from tapewire.tape import TapeReader, TapeWriter
 from tests.engine_process import ACCOUNTS, PATIENCE_S, ROOT, EngineProcess
 
+DAY_NS = 86_400 * 10**9
 CONFIG = """
 [[instrument]]
 ticker = "ACME"
@@ -32,6 +32,7 @@ symbol = "ACME"
 [router]
 durability = "memory"
 book_interval = 0.01
+profile_days = 2
 [[router.feeds]]
 venue = "house"
 feed = "house"
@@ -54,6 +55,20 @@ class RouterProcess:
     @property
     def tape(self) -> Path:
         return self.folders.router_tape(0)
+
+    def record_yesterday(self) -> None:
+        """Trades of the day before, as the flusher would have recorded them: what VWAP is scheduled by."""
+        self.folders.prepare(self.engine.folder / "rings")
+        yesterday = time.time_ns() // DAY_NS * DAY_NS - DAY_NS
+        with TapeWriter(str(self.folders.md_tape("house")), "md.house", durability="memory") as tape:
+            for seq in range(1, 24 * 12 + 1):
+                ts = yesterday + (seq - 1) * (DAY_NS // (24 * 12))
+                trade = m.Trade(
+                    seq=seq, ts=ts, ts_event=ts, instrument=1, ticker="ACME", trade_id=seq, price=1000, qty=10,
+                    price_exponent=-2, qty_exponent=0, quality=m.BookQuality.live,
+                )  # fmt: skip
+                tape.append(bytes(trade))
+            tape.commit()
 
     def start(self) -> None:
         """The whole market, and then the router."""
@@ -101,8 +116,3 @@ class RouterProcess:
                 process.kill()
                 process.wait()
         self.engine.close()
-
-
-def env() -> str:
-    """The first part of the subjects of an engine's process."""
-    return f"t{os.getpid()}"

@@ -65,11 +65,13 @@ def check_house(venue: VenueSettings, found: dict[str, m.InstrumentDefinition], 
                 f"venues.{venue.name}.markets: {market.symbol!r} is not traded on the house market under the name "
                 f"{market.ticker!r}; there is {sorted(found) or 'nothing'}. Add an [[instrument]], and start the engine"
             )
-        ours = core.state.markets.definition(known[market.ticker])
-        if (ours.price_exponent, ours.qty_exponent) != (there.price_exponent, there.qty_exponent):
+        definition = core.state.markets.definition(known[market.ticker])
+        ours = (definition.price_exponent, definition.qty_exponent)
+        theirs = (there.price_exponent, there.qty_exponent)
+        if ours != theirs:
             raise ConfigError(
-                f"{market.ticker}: the router counts at exponents {(ours.price_exponent, ours.qty_exponent)}, the "
-                f"house market at {(there.price_exponent, there.qty_exponent)}; expected the same in [[router.instruments]]"
+                f"{market.ticker}: the router counts at exponents {ours}, the house market at {theirs}; "
+                f"expected the same in [[router.instruments]]"
             )
 
 
