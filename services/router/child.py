@@ -70,8 +70,10 @@ class Child:
     pull: bool = False
     """To be cancelled as soon as that can be asked for."""
     refused: int = 0
-    """Requests refused in a row, and when the next may be made."""
+    """Requests refused in a row, and when the next may be made; of cancels apart, as a refused replace delays none."""
     not_before: int = 0
+    pulls_refused: int = 0
+    pull_not_before: int = 0
     executions: dict[str, Execution] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
     """ExecIDs of corrections, and what they correct."""
@@ -125,7 +127,7 @@ class Child:
 
     def _end(self, told: int) -> None:
         self.live = self.closing = self.pull = False
-        self.request, self.asked_qty = Request.none, 0
+        self.request, self.asked_qty, self.asked_price = Request.none, 0, 0
         self.told = max(self.told, told)
 
     def _accepted(self, r: m.VenueReported) -> None:
@@ -192,13 +194,14 @@ class Child:
         self.price = r.price or (self.asked_price if asked else self.price)
         self.qty = r.qty or (self.asked_qty if asked else self.qty)
         if asked:
-            self.request, self.asked_qty = Request.none, 0
+            self.request, self.asked_qty, self.asked_price = Request.none, 0, 0
         self.refused = 0
 
     def _refused(self, r: m.VenueReported) -> None:
         waited = Request.cancel if r.kind == K.cancel_rejected else Request.replace
         if self.request is not waited:
             return
-        self.request, self.asked_qty = Request.none, 0
+        self.request, self.asked_qty, self.asked_price = Request.none, 0, 0
         self.refused += 1
+        self.pulls_refused += waited is Request.cancel
         self.closing = not r.live

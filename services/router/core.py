@@ -215,7 +215,7 @@ class Core:
                 if child.venue == record.venue:
                     touched = True
                     if record.state == m.VenueState.ready:
-                        child.refused = child.not_before = 0
+                        child.refused = child.not_before = child.pulls_refused = child.pull_not_before = 0
                         if child.closing or (not child.live and not child.over):
                             child.close()
             if touched:
@@ -227,10 +227,12 @@ class Core:
             return  # an order that is not ours, or of a parent forgotten long ago: on the tape, and of no consequence
         self.state.learned.fold(r)
         parent = self.state.parents[child.parent_id]
-        refused = child.refused
+        refused, pulls_refused = child.refused, child.pulls_refused
         change = child.report(r)
         if child.refused > refused:
             child.not_before = r.ts + ASK_AGAIN_NS
+        if child.pulls_refused > pulls_refused:
+            child.pull_not_before = r.ts + ASK_AGAIN_NS
         if change.qty or change.notional:
             if parent.benchmarks is not None:
                 parent.benchmarks.own(self._in_quote_currency(r))

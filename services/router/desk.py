@@ -221,7 +221,7 @@ class Desk:
         terms = parent.terms
         if parent.state == S.waiting:
             return terms.start_time
-        dues = [child.not_before for child in parent.active.values() if _waits(child, now)]
+        dues = [child.pull_not_before for child in parent.active.values() if _waits(child, now)]
         if parent.state != S.cancelling:
             if terms.end_time:
                 dues.append(terms.end_time)
@@ -235,4 +235,4 @@ class Desk:
 
 
 def _waits(child: Child, now: int) -> bool:
-    return child.pull and child.not_before > now
+    return child.pull and child.pull_not_before > now

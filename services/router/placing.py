@@ -152,7 +152,7 @@ class Placing:
             self._replace(child, price, qty)
 
     def _replace(self, child: Child, price: int, qty: int) -> None:
-        if not self._may_ask(child):
+        if not self._may_ask(child) or child.refused >= REQUESTS_REFUSED_MAX or self._events.now < child.not_before:
             return
         child.request, child.asked_price, child.asked_qty = Request.replace, price, qty
         self._ask(m.ReplaceChild, child, price=price, qty=qty)
@@ -164,14 +164,14 @@ class Placing:
 
     def ask_for_pulls(self, parent: Parent) -> None:
         for child in parent.active.values():
-            if child.pull and child.idle and self._may_ask(child):
+            if not child.pull or not self._may_ask(child):
+                continue
+            if child.pulls_refused < REQUESTS_REFUSED_MAX and self._events.now >= child.pull_not_before:
                 child.request = Request.cancel
                 self._ask(m.CancelChild, child)
 
     def _may_ask(self, child: Child) -> bool:
-        if not child.idle or not self._state.is_ready(child.venue) or child.refused >= REQUESTS_REFUSED_MAX:
-            return False
-        return self._events.now >= child.not_before
+        return child.idle and self._state.is_ready(child.venue)
 
     def _ask(self, kind: type[m.ReplaceChild] | type[m.CancelChild], child: Child, **fields: int) -> None:
         made = self._events.add(
