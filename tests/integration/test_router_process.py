@@ -80,9 +80,13 @@ def test_every_algorithm_trades_on_the_house_market(market: RouterProcess) -> No
         common = {"instrument": 1, "account": OWN, "qty": 60}
         numbers = [
             client.new(**common, side=m.Side.buy, algorithm=A.sweep, time_in_force=m.TimeInForce.ioc),
-            client.new(**common, side=m.Side.sell, algorithm=A.twap, end_time=end, interval=1_000 * MS, randomness=2000),
+            client.new(
+                **common, side=m.Side.sell, algorithm=A.twap, end_time=end, interval=1_000 * MS, randomness=2000
+            ),
             client.new(**common, side=m.Side.sell, algorithm=A.shortfall, end_time=end, urgency=9000),
-            client.new(**common, side=m.Side.buy, algorithm=A.pov, participation=5000, end_time=end, interval=1_000 * MS),
+            client.new(
+                **common, side=m.Side.buy, algorithm=A.pov, participation=5000, end_time=end, interval=1_000 * MS
+            ),
             client.new(**common, side=m.Side.buy, algorithm=A.iceberg, display_qty=20, limit_price=1001),
             client.new(**common, side=m.Side.buy, algorithm=A.vwap, end_time=end),
         ]

@@ -230,6 +230,8 @@ class World:
         heard = [r for r in orders if isinstance(r, m.NewOrder | m.ReplaceOrder | m.CancelOrder) and r.source == ROUTER]
         assert [r.cl_ord_id for r in heard] == [r.seq for r in asked]
         assert self.done() == self.by_the_engine(orders)
+        reported = Counter((r.origin_seq, r.child_id) for r in records if isinstance(r, m.VenueReported))
+        assert {key for key, count in reported.items() if count > 1} == set()
 
     def done(self) -> dict[int, int]:
         return {p.parent_id: p.cum for p in self.agent.core.state.parents.values() if p.cum}
