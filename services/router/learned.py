@@ -82,8 +82,8 @@ class _Child:
     instrument: int
     qty: int
     takes: bool
-    asked: int
-    """When we asked for what is not answered at all yet; 0: nothing."""
+    asked: int | None
+    """When we asked for what is not answered at all yet."""
     undecided: bool = True
     """Whether we still do not know if what we asked for was taken or refused."""
     placed: bool = False
@@ -119,7 +119,9 @@ class Learned:
         elif isinstance(record, m.ReplaceChild | m.CancelChild):
             child = self._children.get(record.child_id)
             if child is not None:
-                child.asked, child.undecided = child.asked or record.ts, True
+                child.undecided = True
+                if child.asked is None:
+                    child.asked = record.ts
                 if isinstance(record, m.ReplaceChild):
                     child.qty = record.qty
         elif isinstance(record, m.VenueReported):
@@ -132,9 +134,9 @@ class Learned:
         venue = self._venues.setdefault((child.venue, child.instrument), _Venue())
         if not child.placed or record.kind in _ANSWERS_TO_CHANGES:
             # What came out of a reconciliation says how long we were away, and nothing of the venue.
-            if child.asked and record.origin == m.ReportOrigin.live:
+            if child.asked is not None and record.origin == m.ReportOrigin.live:
                 venue.answered_after(max(record.ts - child.asked, 0))
-            child.asked = 0
+            child.asked = None
             if child.undecided and record.kind != m.VenueReportKind.pending:
                 venue.rejects.add(ALL if record.kind in _REFUSALS else 0)
                 child.undecided, child.placed = False, True

@@ -3,7 +3,8 @@
 Effective price, in millionths of the price mantissa; a buyer wants it low, a seller high (all signs turned):
 
     taking    price x (1,000,000 + takerFee + penalty)
-    resting   price x (1,000,000 + makerFee + penalty)
+    resting   price x (1,000,000 + makerFee + penalty); what the venue's tick moves the price away from the market is
+              added to it, so that a coarse tick counts against a venue and not for it
 
     penalty   REJECT_COST x rejects + UNFILLED_COST x (1 - fill rate)
               + LATENCY_COST for each 10 ms, LATENCY_COST_MAX at most
@@ -75,6 +76,12 @@ class _Candidate:
     price: int = 0
     size: int = 0
     qty: int = 0
+    away: int = 0
+    """By how much a resting price was moved away from the market; of a seller negative."""
+
+    def cost(self) -> int:
+        """Effective price."""
+        return (self.price + 2 * self.away) * self.factor
 
     def score(self) -> m.VenueScore:
         return m.VenueScore(
@@ -86,7 +93,7 @@ class _Candidate:
             venue=self.venue,
             state=m.VenueState.unspecified if self.book is None else self.book.state,
             latency=self.figures.latency,
-            score=self.price * self.factor // 1_000,
+            score=self.cost() // 1_000,
             qty=self.qty,
             unusable=self.unusable,
         )
@@ -169,7 +176,7 @@ def rest(
         candidate.fill_rate = candidate.figures.rest_fill
         waits = QUEUE_COST * queue // (queue + qty)
         candidate.factor = _factor(side, market.maker_fee + _penalty(candidate.figures, candidate.fill_rate) + waits)
-        candidate.price = at
+        candidate.price, candidate.away = at, price - at
         if at <= 0:
             candidate.unusable = m.Unusable.beyond_limit
         elif post_only and other and _within(side, other[0][0], at):
@@ -178,7 +185,7 @@ def rest(
             candidate.unusable = m.Unusable.too_small
         else:
             sign = 1 if side == m.Side.buy else -1
-            ranked.append((sign * at * candidate.factor, candidate.venue, candidate, market))
+            ranked.append((sign * candidate.cost(), candidate.venue, candidate, market))
     left, children = qty, []
     for _, venue, candidate, market in sorted(ranked, key=lambda r: r[:2]):
         lot, least, most = _bounds(market)

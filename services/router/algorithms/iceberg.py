@@ -4,8 +4,8 @@ Schedule    none: all of the quantity is asked for from the start. One part at a
             displayQty + uniform in -r .. +r of it (r = randomness / 10,000), in whole lots, at least one; the last part
             is what is left.
 Work        a part rests at limitPrice at the venue that is best to rest at; when it is done the next part is drawn, and
-            the venue is chosen anew. While others stand within the limit on the other side, the part is taken from them
-            instead, at whatever venues are cheapest.
+            the venue is chosen anew. If others stand within the limit on the other side, the part is taken from them
+            instead, at whatever venues are cheapest, once in an interval.
 Bounds      limitPrice (needed) and maxParticipation. With a market beyond the limit it waits at the limit.
             A part that could not be placed, or came back unfilled, is tried again after `interval` (1 s if 0).
 Amending    quantity, limit, end, maxParticipation. A new limit moves the part that stands; if less is wanted than
@@ -31,6 +31,8 @@ class Iceberg(Working):
         """When it asked last; 0: never."""
         self._had = -1
         """What was done then."""
+        self._took = -(1 << 62)
+        """When it took last."""
 
     @property
     def scheduled(self) -> int:
@@ -44,15 +46,18 @@ class Iceberg(Working):
                 return pulls(progress)
             return self.moved(progress)
         again = self.terms.interval or RETRY_NS
-        if room <= 0 or (progress.cum_qty == self._had and now < self._tried + again):
+        if room <= 0:
             # A bound that is reached gives way with the volume, and nothing else would tell of it.
-            if progress.cum_qty < self.terms.qty:
-                self._next = max(self._tried, now - again + 1) + again
+            self._next = now + again if progress.cum_qty < self.terms.qty else 0
+            return []
+        if progress.cum_qty == self._had and now < self._tried + again:
+            self._next = self._tried + again
             return []
         self._tried, self._had = now, progress.cum_qty
         self._next = now + again
         part = min(self._part(market.lot), room)
-        if self.reachable(market):
+        if self.reachable(market) and now >= self._took + again:
+            self._took = now
             return [Take(part, self.terms.limit_price)]
         return [Rest(part, self.terms.limit_price, post_only=False)]
 

@@ -3,8 +3,9 @@
 Schedule    none: all of the quantity is asked for at the start.
 Work        one round of IOC orders over all venues (`routing.take`). What is left
               ioc   is cancelled when they have answered;
-              day   rests at limitPrice at the venue that is best to rest at. When the other side's best price changes
-                    and is within the limit again (another venue shows it), what rests is pulled and a round follows.
+              day   rests at limitPrice at the venue that is best to rest at. When the market changes and the other side
+                    is within the limit (another venue shows it), what rests is pulled and a round follows: at once at
+                    a new best price, after a second at the same one.
 Bounds      limitPrice (of ioc it may be 0: whatever is shown, and never more than is shown), maxParticipation.
 Amending    of a day's: quantity, limit, end, maxParticipation; a new limit moves what rests.
 At the end  what rests is pulled and expires. Without an end it rests until it is filled or cancelled.
@@ -26,8 +27,8 @@ class Sweep(Working):
     def __init__(self, terms: Terms, now: int) -> None:
         super().__init__(terms, now)
         self._ioc = terms.time_in_force == m.TimeInForce.ioc
-        self._round: tuple[int, int] | None = None
-        """The other side's best price, and what was done, when it took last."""
+        self._took_at, self._took_from = 0, 0
+        """When it took last (0: never), and the other side's best price then."""
         self._rest_again = 0
         """A rest that was refused, or came back, is not tried again before."""
 
@@ -51,8 +52,8 @@ class Sweep(Working):
         return self._take(now, market, progress, room) or self._rest(now, progress, room)
 
     def _once(self, now: int, progress: Progress, room: int) -> list[Action]:
-        if self._round is None and room > 0:
-            self._round = (0, progress.cum_qty)
+        if not self._took_at and room > 0:
+            self._took_at = now
             # If no venue can take any of it, nothing else will ask again.
             self._next = now + 1
             return [Take(room, self.terms.limit_price)]
@@ -61,14 +62,15 @@ class Sweep(Working):
 
     def _take(self, now: int, market: MarketView, progress: Progress, room: int) -> list[Action]:
         other = market.best_ask if self.terms.side == m.Side.buy else market.best_bid
-        if not self.reachable(market) or self._round == (other, progress.cum_qty):
+        # A venue may need a moment to show what our own round has left: the same price is not taken again at once.
+        if not self.reachable(market) or (other == self._took_from and now < self._took_at + RETRY_NS):
             return []
         if resting := pulls(progress):
             self._rest_again = 0
             return resting
         if room <= 0:
             return []
-        self._round = (other, progress.cum_qty)
+        self._took_at, self._took_from = now, other
         self._next = now + 1
         return [Take(room, self.terms.limit_price)]
 
