@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from services.router.core import Core
 from services.router.limits import AccountTerms, ClientTerms, Limits
+from services.router.market_feed import Source
 from services.router.profile import DAY_NS, volume_profile
 from tapewire import messages as m
 from tapewire.config import Config
@@ -38,6 +39,17 @@ def tickers(core: Core) -> dict[str, int]:
     """Instruments by ticker, as the tape has them."""
     markets = core.state.markets
     return {markets.definition(number).ticker: number for number in markets.instruments()}
+
+
+def feed_sources(config: Config, core: Core) -> dict[tuple[str, str], Source]:
+    """What the subjects of the configured feeds are to the router, by feed and ticker."""
+    known = tickers(core)
+    by_name = {venue.name: venue for venue in config.venues}
+    return {
+        (feed.feed, market.symbol): Source(by_name[feed.venue].number, known[market.ticker])
+        for feed in config.router.feeds
+        for market in by_name[feed.venue].markets
+    }
 
 
 def definitions(config: Config, core: Core) -> Iterator[m.Message]:
