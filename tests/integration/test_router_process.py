@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from tapewire.client import OrderClient
 from tapewire.nats_server import NatsServer
 from tapewire.router_client import RouterClient
 from tapewire.tape import TapeReader
-from tests.engine_process import order
+from tests.engine_process import ROOT, order
 from tests.router_process import RouterProcess
 
 MS = 1_000_000
@@ -196,6 +198,10 @@ def test_parents_are_entered_and_explained_by_the_command(market: RouterProcess)
     whole = json.loads(parent("show", "1", "--json"))
     assert [child["qty"] for child in whole["children"]] == ["700"]
     assert whole["decisions"][0]["venues"][0]["qty"] == "700"
+    example = [sys.executable, str(ROOT / "examples" / "parent_order.py"), str(market.folders.data), "ACME", "4", "2"]
+    followed = subprocess.run(example, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True).stdout
+    assert followed.startswith("parent 2: working")
+    assert "filled: 4 done, 0 children live" in followed
     refused = run.invoke(
         cli,
         [
