@@ -12,7 +12,8 @@ from services.router.algorithms.schedule import DAY, by_profile, even, front_loa
 from services.router.interfaces import Slice, Terms
 from services.router.randomness import SplitMix64
 from tapewire import messages as m
-from tests.oracle.paper_market import LOT, SECOND, Conditions, Day
+from tests.oracle.paper_desk import SECOND
+from tests.oracle.paper_market import LOT, Conditions, Day
 
 START = 19_000 * DAY + 9 * 3600 * SECOND
 MINUTE = 60 * SECOND
@@ -117,6 +118,17 @@ def test_a_market_that_allows_it_fills_the_parent_by_the_end(
     assert Day(parent, market, PROFILE).run(parent.end_time).cum == parent.qty
 
 
+@pytest.mark.parametrize("algorithm", [a for a in A if a != A.unspecified])
+def test_a_whole_day_is_worked_in_a_second(algorithm: m.Algorithm) -> None:
+    parent = terms(algorithm, qty=100_000, end_time=START + 8 * 60 * MINUTE, max_participation=2_500)
+    desk = Day(parent, Conditions(every=30 * SECOND, walk=0.6), PROFILE).run(parent.end_time + MINUTE)
+    measured = desk.benchmarks.measured(desk.now, desk.algorithm.scheduled)
+    assert measured["cum_qty"] == desk.cum == 100_000
+    assert measured["participation"] <= 2_500
+    # It walks some two hundred ticks of 5 in a day: whoever did as told is not far from the market's average.
+    assert abs(measured["versus_vwap"]) < 50_000
+
+
 @settings(max_examples=20, deadline=None)
 @given(conditions, st.integers(200, 3_000))
 def test_pov_keeps_up_with_the_volume(market: Conditions, participation: int) -> None:
@@ -139,13 +151,13 @@ def test_amended_on_the_way_it_ends_where_the_new_terms_say(
 
     day = Day(parent, replace(market, busy=0.05, depth=5), PROFILE)
     at = START + minute * MINUTE
-    day.amendments[at] = lambda old: amended(old) if amended(old).qty >= day.cum else old
-    day.run(parent.end_time + 6 * MINUTE)
-    assert day.algorithm.finished
-    assert day.children == {}
-    told = [one for moment, one in day.log if isinstance(one, Slice) and moment >= at]
+    day.amendments[at] = lambda old: amended(old) if day.desk and amended(old).qty >= day.desk.cum else old
+    desk = day.run(parent.end_time + 6 * MINUTE)
+    assert desk.algorithm.finished
+    assert desk.children == {}
+    told = [one for moment, one in desk.log if isinstance(one, Slice) and moment >= at]
     if parent.algorithm in SCHEDULED and told:
-        assert told[-1].total_qty == day.terms.qty
+        assert told[-1].total_qty == desk.terms.qty
 
 
 shapes = st.sampled_from([even, by_profile(PROFILE), *(front_loaded(u) for u in (0, 1, 2_500, 9_000, 9_999, 10_000))])

@@ -53,10 +53,14 @@ class Iceberg(Working):
         if progress.cum_qty == self._had and now < self._tried + again:
             self._next = self._tried + again
             return []
+        reachable = self.reachable(market)
+        if reachable and now < self._took + again:
+            self._next = self._took + again
+            return []
         self._tried, self._had = now, progress.cum_qty
         self._next = now + again
         part = min(self._part(market.lot), room)
-        if self.reachable(market) and now >= self._took + again:
+        if reachable:
             self._took = now
             return [Take(part, self.terms.limit_price)]
         return [Rest(part, self.terms.limit_price, post_only=False)]

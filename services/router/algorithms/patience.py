@@ -1,7 +1,8 @@
 """How one slice is worked: first patiently at the near touch, near its end by taking.
 
     slice     |0    |1    |2    |3    |4    |5    |6    |7    |8    |9    |     ten parts of equal length
-              └── rests at the near touch ────────────────┘└── takes ─────┘
+              └── rests at the near touch ────────────────┘└── takes ─────┘     (rests there, too, if nobody stands
+                                                                                 within the limit)
 
 At most one order to rest and one repricing of a child happen in a part, and one order to take for each child that was
 pulled: nothing that venues answer can make it run in circles.
@@ -51,7 +52,8 @@ class Patient(Working):
         part = stretch.part(now)
         self._next = stretch.after(part)
         room = self.room(market, progress, target)
-        if part < self.patient_parts:
+        # Beyond the limit there is nothing to take, and what rests at it may still be met.
+        if part < self.patient_parts or not self.reachable(market):
             return self._rest(market, progress, stretch, part, room)
         return self._take(market, progress, stretch, part, room)
 
@@ -76,7 +78,7 @@ class Patient(Working):
         actions = pulls(progress)
         resting = sum(child.resting for child in progress.children)
         moment = (stretch.number, part, resting)
-        if moment != self._taken and self.reachable(market) and (room := self._lots(market, progress, room)):
+        if moment != self._taken and (room := self._lots(market, progress, room)):
             self._taken = moment
             actions.append(Take(room, self.terms.limit_price, slice=stretch.number))
         return actions

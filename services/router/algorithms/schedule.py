@@ -116,7 +116,7 @@ def front_loaded(urgency: int) -> Shape:
         y(0) = 0,  y(1) = 1,  y(j+1) = c x y(j) - y(j-1),  c = 2 + (K/n)^2,  K = 3u / (10,000 - u)
 
     The recurrence is the discrete optimum itself: y(j) is proportional to sinh(j x kappa) with 2 cosh(kappa) = c. K is
-    kappa times the whole time: 0 is even, 3 (u = 5,000) leaves about a fifth after half of the time, 27 (u = 9,000) next to
+    about kappa times n: 0 is even, 3 (u = 5,000) leaves about a fifth after half of the time, 27 (u = 9,000) next to
     nothing. u = 10,000 asks for everything at once. In fixed point at 64 binary places, every product rounded down.
     """
 

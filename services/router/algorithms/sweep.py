@@ -27,8 +27,9 @@ class Sweep(Working):
     def __init__(self, terms: Terms, now: int) -> None:
         super().__init__(terms, now)
         self._ioc = terms.time_in_force == m.TimeInForce.ioc
-        self._took_at, self._took_from = 0, 0
-        """When it took last (0: never), and the other side's best price then."""
+        self._took_at: int | None = None
+        self._took_from = 0
+        """When it took last, and the other side's best price then."""
         self._rest_again = 0
         """A rest that was refused, or came back, is not tried again before."""
 
@@ -49,10 +50,12 @@ class Sweep(Working):
             return pulls_of(progress, -room)
         if moves := self.moved(progress):
             return moves
-        return self._take(now, market, progress, room) or self._rest(now, progress, room)
+        if self.reachable(market):
+            return self._take(now, market, progress, room)
+        return self._rest(now, progress, room)
 
     def _once(self, now: int, progress: Progress, room: int) -> list[Action]:
-        if not self._took_at and room > 0:
+        if self._took_at is None and room > 0:
             self._took_at = now
             # If no venue can take any of it, nothing else will ask again.
             self._next = now + 1
@@ -63,7 +66,8 @@ class Sweep(Working):
     def _take(self, now: int, market: MarketView, progress: Progress, room: int) -> list[Action]:
         other = market.best_ask if self.terms.side == m.Side.buy else market.best_bid
         # A venue may need a moment to show what our own round has left: the same price is not taken again at once.
-        if not self.reachable(market) or (other == self._took_from and now < self._took_at + RETRY_NS):
+        if self._took_at is not None and now < self._took_at + RETRY_NS and other == self._took_from:
+            self._next = self._took_at + RETRY_NS
             return []
         if resting := pulls(progress):
             self._rest_again = 0

@@ -82,7 +82,7 @@ def test_a_bust_and_a_correction_leave_what_really_happened() -> None:
         found = one.measured(0, 0)
         return found["cum_qty"], found["average"], found["fees"]
 
-    paid = {"fee": 7, "fee_exponent": -4}
+    paid: dict[str, Any] = {"fee": 7, "fee_exponent": -4}
     first, second = said(K.executed, 100, 10, "a", **paid), said(K.executed, 106, 5, "b", **paid)
     assert measured(first, second) == (15, 102_000, 14)
     assert measured(first, second, said(K.busted, 106, 5, "c", "b")) == (10, 100_000, 7)
@@ -123,7 +123,8 @@ prices = st.integers(1, 10**9)
 def test_every_figure_is_the_exact_one_rounded_down(
     side: m.Side, own: list[tuple[int, int]], traded: list[tuple[int, int]], quotes: list[tuple[int, int, int]]
 ) -> None:
-    market, now, weighted = Market(*quotes[0][1:]), 0, Fraction()
+    market, now = Market(*quotes[0][1:]), 0
+    weighted = Fraction()
     one = Benchmarks(side, 0, market)
     for wait, bid, ask in quotes:
         weighted += wait * Fraction(market.best_bid + market.best_ask, 2)
@@ -136,7 +137,7 @@ def test_every_figure_is_the_exact_one_rounded_down(
     arrival, twap = Fraction(quotes[0][1] + quotes[0][2], 2), weighted / now
     sign = Fraction(1 if side == BUY else -1)
     measured = one.measured(now, 0)
-    for name, price in (("arrival", arrival), ("twap", twap), ("vwap", vwap)):
-        assert measured[name] == price * 1_000 // 1
-        assert measured[f"versus_{name}"] == sign * (average - price) / price * 1_000_000 // 1
+    for name, exact in (("arrival", arrival), ("twap", twap), ("vwap", vwap)):
+        assert measured[name] == exact * 1_000 // 1
+        assert measured[f"versus_{name}"] == sign * (average - exact) / exact * 1_000_000 // 1
     assert measured["average"] == average * 1_000 // 1
