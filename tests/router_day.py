@@ -28,9 +28,11 @@ class Resting:
 class Day:
     """`hours` of it. Each second a book of one venue moves, and something may trade."""
 
-    def __init__(self, seed: int, hours: float) -> None:
+    def __init__(self, seed: int, hours: float, entering: float = 0.004) -> None:
+        """`entering`: how probable a parent is in each half second."""
         self.pick, self.s = random.Random(seed), Stepped(all_parts())
         self.end = START + int(hours * 3600 * SECOND)
+        self.entering = entering
         self.mid, self.matches, self.heard = 10_000, 0, 0
         self.resting: dict[int, Resting] = {}
         self.answers: deque[tuple[int, m.Message]] = deque()
@@ -49,7 +51,7 @@ class Day:
             self.book(pick.choice((1, 2)))
             if pick.random() < 0.7:
                 self.trade()
-            if pick.random() < 0.004:
+            if pick.random() < self.entering:
                 self.enter()
             self.listen()
         return s.kept
@@ -130,4 +132,4 @@ class Day:
                 else:
                     found.price, found.left = record.price, record.qty - found.cum
                     told = {"price": record.price, "qty": record.qty, "cum_qty": found.cum, "leaves_qty": found.left}
-                    s.report(record.child_id, K.replaced, **told)
+                    s.report(record.child_id, K.replaced, True, **told)

@@ -86,7 +86,15 @@ def open_agent(settings: Config, log: Logger, bell: Doorbell) -> tuple[RouterAge
     clients = client_rings(folders, own.number, own.clients, own.ring_bytes, positions.rings)
     sources = configured.feed_sources(settings, core)
     feed = MarketFeed(sources, int(own.book_interval * 1e9), own.book_depth)
-    bus = Bus(lambda: NatsTransport(settings.nats), feed, settings.env, bell.ring, log) if own.feeds else None
+    bus = None
+    if own.feeds:
+        bus = Bus(
+            lambda fail: NatsTransport(settings.nats, name="router", on_failure=fail, log=log),
+            feed,
+            settings.env,
+            bell.ring,
+            log,
+        )
     return RouterAgent(core, tape, clients, venues, house, feed, bus, time.time_ns), bus
 
 

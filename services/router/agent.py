@@ -26,6 +26,7 @@ STORE_EVERY_NS = 1_000_000_000
 
 class Publishes(Protocol):
     def publish(self, account: int, raw: bytes) -> None: ...
+    def health(self, now: int, state: m.HealthState, detail: str) -> None: ...
     def check(self) -> None: ...
 
 
@@ -83,12 +84,25 @@ class RouterAgent:
         if (now := self._clock()) >= self._stored + STORE_EVERY_NS:
             self._stored = now
             self._store()
+            self._say_health(now)
 
     def _store(self) -> None:
         for venue in self._venues:
             venue.store()
         if self._house is not None:
             self._house.store()
+
+    def _say_health(self, now: int) -> None:
+        """Ready is a router all of whose venues are; what is missing stands in the detail."""
+        if self._bus is None:
+            return
+        state = self.core.state
+        away = [number for number, stands in state.markets.venues.items() if stands != m.VenueState.ready]
+        dropped = self._feed.dropped if self._feed is not None else 0
+        detail = f"{state.live_parents()} parents live, {dropped} trades dropped"
+        if away:
+            detail += f", venues not ready: {', '.join(map(str, away))}"
+        self._bus.health(now, m.HealthState.degraded if away else m.HealthState.ready, detail)
 
     def wait(self, bell: Doorbell) -> None:
         """Until somebody rings, or a moment has passed. Call it after a cycle without work."""

@@ -7,6 +7,7 @@ that is full. The tape has everything.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from services.router.market_feed import MarketFeed
 from tapewire import messages as m
 from tapewire.errors import TransportError
-from tapewire.interfaces import Received, Transport
+from tapewire.interfaces import OnFailure, Received, Transport
 from tapewire.logs import Logger
 from tapewire.subjects import Subject, pattern, subject
 
@@ -25,13 +26,14 @@ SNAPSHOT_EVERY_S = 1.0
 """Between two questions for a book that is not known."""
 KINDS = ("trade", "quote", "book", "status")
 HOUSE = "house"
+SERVICE = "router"
 
 
 class Bus:
     """Runs a transport on a thread of its own, from `start` to `stop`."""
 
     def __init__(
-        self, make: Callable[[], Transport], feed: MarketFeed, env: str, wake: Callable[[], None], log: Logger
+        self, make: Callable[[OnFailure], Transport], feed: MarketFeed, env: str, wake: Callable[[], None], log: Logger
     ):
         self._make, self._feed, self._env, self._wake, self._log = make, feed, env, wake, log
         self._outgoing: deque[tuple[str, bytes]] = deque(maxlen=OUTGOING_MAX)
@@ -53,7 +55,12 @@ class Bus:
             raise self._failure
 
     def publish(self, account: int, raw: bytes) -> None:
+        """How a parent of the account stands."""
         self._outgoing.append((subject(self._env, "router", "parent", account), raw))
+
+    def health(self, now: int, state: m.HealthState, detail: str) -> None:
+        told = m.ServiceHealth(ts=now, pid=os.getpid(), state=state, service=SERVICE, detail=detail)
+        self._outgoing.append((subject(self._env, "ops", "health", SERVICE), bytes(told)))
 
     def stop(self) -> None:
         self._stop.set()
@@ -69,7 +76,8 @@ class Bus:
             self._wake()
 
     async def _main(self) -> None:
-        transport = self._make()
+        failures: list[BaseException] = []
+        transport = self._make(failures.append)
         await transport.connect()
         for feed, ticker in self._feed.sources:
             for kind in KINDS:
@@ -78,7 +86,7 @@ class Bus:
         self._ready.set()
         asked, was_connected = 0.0, True
         loop = asyncio.get_running_loop()
-        while not self._stop.is_set():
+        while not self._stop.is_set() and not failures:
             self._send(transport)
             if was_connected and not transport.connected:
                 for feed in {feed for feed, _ in self._feed.sources}:
@@ -91,6 +99,8 @@ class Bus:
             await asyncio.sleep(LOOK_S)
         self._send(transport)
         await transport.drain()
+        if failures:
+            raise failures[0]
 
     def _hear(self, message: Received) -> None:
         at = Subject.parse(message.subject)

@@ -75,6 +75,7 @@ class Child:
     pulls_refused: int = 0
     pull_not_before: int = 0
     executions: dict[str, Execution] = field(default_factory=dict)
+    taken_back: set[str] = field(default_factory=set)
     renamed: dict[str, str] = field(default_factory=dict)
     """ExecIDs of corrections, and what they correct."""
 
@@ -139,11 +140,12 @@ class Child:
         self.refused = 0
 
     def _executed(self, r: m.VenueReported) -> Change:
-        if r.exec_id in self.executions:
+        name = r.exec_id or f"record {r.seq}"  # a venue that names none cannot repeat one, nor take one back by name
+        if name in self.executions or name in self.taken_back:
             return NOTHING
         if self.request is Request.new:
             self.request = Request.none
-        self.executions[r.exec_id] = Execution(r.last_qty, r.last_price)
+        self.executions[name] = Execution(r.last_qty, r.last_price)
         self.told = max(self.told, r.cum_qty)
         return Change(r.last_qty, r.last_qty * r.last_price, r.last_price)
 
@@ -158,6 +160,7 @@ class Child:
         after = Execution(0, 0) if busted else Execution(r.last_qty, r.last_price)
         if busted:
             self.executions.pop(name, None)
+            self.taken_back.add(name)
         else:
             self.executions[name] = after
             self.renamed[r.exec_id] = name

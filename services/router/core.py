@@ -235,7 +235,7 @@ class Core:
             child.pull_not_before = r.ts + ASK_AGAIN_NS
         if change.qty or change.notional:
             if parent.benchmarks is not None:
-                parent.benchmarks.own(self._in_quote_currency(r))
+                parent.benchmarks.own(self._in_quote_currency(r, parent.terms.instrument))
             self._executed(parent, child, change)
         if r.kind == K.rejected:
             self._desk.refused(parent, r.reason)
@@ -254,9 +254,9 @@ class Core:
         elif parent.cum > parent.terms.qty:
             parent.reason = f"venue {child.venue} executed more than was asked for"
 
-    def _in_quote_currency(self, r: m.VenueReported) -> m.VenueReported:
+    def _in_quote_currency(self, r: m.VenueReported, instrument: int) -> m.VenueReported:
         """Without its fee if that is in another currency than the quote, which is how our tickers end."""
         if not r.fee or not r.fee_currency:
             return r
-        ticker = self.state.markets.definition(r.instrument).ticker
+        ticker = self.state.markets.definition(instrument).ticker
         return r if ticker.endswith(r.fee_currency) else r.replace(fee=0)

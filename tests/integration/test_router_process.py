@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -79,7 +80,7 @@ def test_every_algorithm_trades_on_the_house_market(market: RouterProcess) -> No
         quote(maker)
         market.until(lambda: books_are_there(market))
         end = time.time_ns() + 4_000 * MS
-        common = {"instrument": 1, "account": OWN, "qty": 60}
+        common: dict[str, Any] = {"instrument": 1, "account": OWN, "qty": 60}
         numbers = [
             client.new(**common, side=m.Side.buy, algorithm=A.sweep, time_in_force=m.TimeInForce.ioc),
             client.new(
@@ -218,4 +219,7 @@ def test_parents_are_entered_and_explained_by_the_command(market: RouterProcess)
     assert "refused: unknown_account (9, 0)" in refused.output
     replayed = run.invoke(cli, ["router", "replay", "--data", str(market.folders.data)])
     assert "all as recorded" in replayed.output
+    verified = run.invoke(cli, ["verify", "router.0", "orders.0", "--data", str(market.folders.data)])
+    assert verified.output.count("ok    ") == 2, verified.output
+    assert "events as recorded" in verified.output
     assert RouterClient.open(market.folders.data, client="operator").source == 1

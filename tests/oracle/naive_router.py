@@ -27,7 +27,7 @@ def executions(records: Sequence[m.Message], child_id: int) -> dict[str, tuple[i
             first[r.exec_id] = r.exec_id
             found[r.exec_id] = (r.last_qty, r.last_price)
         elif r.kind == K.busted:
-            found.pop(name, None)
+            found.pop(name, None)  # and it stays in `first`: told again, it is not counted again
         elif r.kind == K.corrected and name in found:
             first[r.exec_id] = name
             found[name] = (r.last_qty, r.last_price)

@@ -78,6 +78,23 @@ def test_an_execution_told_twice_counts_once() -> None:
     assert s.stands() == ("working", 4, 6)
 
 
+def test_a_busted_execution_told_again_stays_busted() -> None:
+    s = Stepped()
+    s.parent(10)
+    s.fill(1, 4, exec_id="x", cum_qty=4)
+    s.report(1, K.busted, ref_exec_id="x", last_qty=4, last_price=100, leaves_qty=6)
+    s.fill(1, 4, exec_id="x", cum_qty=4, origin=m.ReportOrigin.resent)
+    assert s.core.state.parents[1].cum == 0
+
+
+def test_executions_without_a_name_all_count() -> None:
+    s = Stepped()
+    s.parent(10)
+    s.fill(1, 4, exec_id="", cum_qty=4)
+    s.fill(1, 4, exec_id="", cum_qty=8, fee=5, fee_currency="BTC")
+    assert s.stands() == ("working", 8, 2)
+
+
 def test_fills_while_a_replace_waits_and_the_greater_quantity_is_reserved() -> None:
     s = Stepped()
     s.parent(100, algorithm=m.Algorithm.iceberg, time_in_force=0, display_qty=5, limit_price=100)

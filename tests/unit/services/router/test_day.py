@@ -15,7 +15,7 @@ from tests.router_day import Day
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_hours_of_trading_are_the_same_again(seed: int) -> None:
-    kept = Day(seed, 0.7).run()
+    kept = Day(seed, 0.25, 0.03).run()
     replay = Replay(Core(all_parts()))
     for raw in kept.raws:
         replay.feed(raw)
@@ -28,7 +28,7 @@ def test_hours_of_trading_are_the_same_again(seed: int) -> None:
 
 
 def test_no_parent_gets_more_than_it_wants_and_every_slice_is_told_once() -> None:
-    records = [m.decode(raw) for raw in Day(3, 0.7).run().raws]
+    records = [m.decode(raw) for raw in Day(3, 0.25, 0.03).run().raws]
     for changed in records:
         if isinstance(changed, m.ParentChanged):
             assert changed.cum_qty + changed.open_qty <= changed.qty
