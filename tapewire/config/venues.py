@@ -165,7 +165,9 @@ def _check(one: Venue, path: str) -> None:
     if one.secret_file != Path() and not one.username:
         raise ConfigError(f"{path}.username: missing, but there is a secret_file; expected both or none")
     if one.dialect == "kraken" and not one.id_prefix.isdigit():
-        raise ConfigError(f'{path}.id_prefix: holds "{one.id_prefix}"; kraken takes numbers as ClOrdID, expected digits')
+        raise ConfigError(
+            f'{path}.id_prefix: holds "{one.id_prefix}"; kraken takes numbers as ClOrdID, expected digits'
+        )
     if one.dialect in ("binance", "coinbase") and one.rollover:
         raise ConfigError(f'{path}.rollover: expected "", as {one.dialect} begins anew at each logon')
     if one.dialect == "binance" and not 5 <= one.heartbeat <= 60:
