@@ -424,7 +424,6 @@ class Initiator:
     ) -> None:
         """`resets`: whether both numbers begin at 1 with each logon."""
         settings, values = fix.SessionSettings(), fix.Dictionary()
-        settings.set(values)
         self._id = fix.SessionID(venue.begin_string, venue.sender, venue.target)
         for key, value in {
             "ConnectionType": "initiator",
@@ -450,6 +449,7 @@ class Initiator:
             "ResetOnDisconnect": "N",
         }.items():
             values.setString(key, value)
+        settings.set(values)  # ReconnectInterval is looked for here alone
         settings.set(self._id, values)
         # All three must live as long as the initiator: it keeps plain pointers.
         self._callbacks = _OutwardCallbacks(handler, on_failure)

@@ -127,7 +127,9 @@ class Child:
         if report.order_id and (not self.order_id or report.name == self.name):
             self.order_id = report.order_id
         if report.cum and report.ts >= self.told_ts:
-            self.told_cum = self.base_of(report) + self.market.to_qty(report.cum)
+            told = self.base_of(report) + self.market.to_qty(report.cum)
+            # Of the same moment: the one that says more is the later one, as busts are of another.
+            self.told_cum = told if report.ts > self.told_ts else max(told, self.told_cum)
             self.told_ts = report.ts
 
 

@@ -219,7 +219,7 @@ class Orders:
         return child.child_id if child is not None else 0
 
     def _find(self, report: Report) -> Child | None:
-        names = (report.of, report.name)
+        names: tuple[str, ...] = (report.of, report.name)
         if report.whole and (was := self.what_was(report.ref)) is not None:
             names = (was.name,)
         for name in names:

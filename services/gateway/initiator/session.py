@@ -179,9 +179,9 @@ class VenueSession:
             if child.between and child.child_id not in self.legs:
                 self.legs.append(child.child_id)
             self.watch.look(child, now)
-            if any(one.kind in (Kind.cancel_rejected, Kind.replace_rejected) for one in out):
-                if self.dialect.knows_not(report):
-                    self.watch.suspect(child)
+            refused = any(one.kind in (Kind.cancel_rejected, Kind.replace_rejected) for one in out)
+            if refused and self.dialect.knows_not(report):
+                self.watch.suspect(child)
         going = self.reconciliation
         if going is None:
             return

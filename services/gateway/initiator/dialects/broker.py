@@ -5,7 +5,7 @@ numbers      go on, unless reset_on_logon or rollover say otherwise; resends are
              an order that did not arrive is not sent late
 orders       D F G; 4.4: open orders by AF (585=7), what it does not tell of by H; 4.2 has no AF: by H alone
 types        market, limit; day, GTC, IOC, FOK; 18=6; icebergs as 1138 in 4.4, 111 in 4.2
-executions   4.4: 150=F, H, G. 4.2: 150=1 and 2, bust and correction by 20=1 and 20=2, a status by 20=3
+executions   4.4: 150=F, H, G. 4.2: LastShares (32) above 0; bust and correction by 20=1 and 20=2, a status by 20=3
 
 Some brokers answer AF or H not at all: see answer_timeout. None is known to ask for more than this.
 """
@@ -39,4 +39,6 @@ class Broker(Dialect):
     def kind(self, message: Message) -> Kind:
         if self._old and (found := _TRANSACTIONS.get(message.get(20))) is not None:
             return Kind.unknown if found == Kind.unspecified and names_no_order(message) else found
+        if self._old and message.get(32).strip("0."):
+            return Kind.executed  # 150 may say how the order stands by now, such as 4 of a fill after its cancel
         return super().kind(message)
