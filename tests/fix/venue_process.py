@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from services.gateway.session import field_of
 from tapewire import messages as m
 from tapewire.errors import TapeMissing
+from tapewire.fixed import to_mantissa, to_text
 from tapewire.folders import Folders
 from tapewire.tape import TapeReader, TapeWriter
 from tests.engine_process import PATIENCE_S, ROOT
@@ -45,7 +47,8 @@ class Desk:
         tape = self.folders.tape("router.0")
         tape.parent.mkdir(parents=True, exist_ok=True)
         self._router = TapeWriter(str(tape), tape.name, durability="memory")
-        self._children = self._requests = 0
+        self.children = self._requests = 0
+        self._qty_exponent = qty_exponent
         exponents = {"price_exponent": price_exponent, "qty_exponent": qty_exponent}
         self._write(m.InstrumentDefinition, ticker="ACME", tick_size=1, lot_size=1, **exponents)
         self._write(m.MarketDefinition, venue=VENUE, name="out", ticker="ACME", symbol=symbol)
@@ -58,9 +61,9 @@ class Desk:
 
     def new(self, side: m.Side, qty: int, price: int = 0, **more: object) -> int:
         """A NewChild, IOC or resting as `more` says. Returns its number."""
-        self._children += 1
+        self.children += 1
         fields: dict[str, object] = {
-            "child_id": self._children,
+            "child_id": self.children,
             "parent_id": 1,
             "venue": VENUE,
             "ticker": "ACME",
@@ -69,7 +72,7 @@ class Desk:
         fields |= {"side": side, "qty": qty, "price": price, "time_in_force": m.TimeInForce.gtc}
         fields["ord_type"] = m.OrdType.limit if price else m.OrdType.market
         self._write(m.NewChild, **(fields | more))
-        return self._children
+        return self.children
 
     def replace(self, child: int, price: int, qty: int) -> None:
         self._requests += 1
@@ -114,6 +117,19 @@ class Desk:
     def sent(self, kind: str) -> list[str]:
         """Raw messages of that type."""
         return [one.raw for one in self.records() if isinstance(one, m.FixSent) and one.msg_type == kind]
+
+    def names_of(self, child: int) -> list[str]:
+        """ClOrdIDs under which a child was entered."""
+        with TapeReader(str(self.folders.tape("router.0")), limit="written") as reader:
+            commands = {one.seq: one for one in map(m.decode, reader) if isinstance(one, m.NewChild | m.ReplaceChild)}
+        entered = [one for one in self.records() if isinstance(one, m.FixSent) and one.msg_type == "D"]
+        return [field_of(one.raw, 11) for one in entered if commands[one.orders_seq].child_id == child]
+
+    def to_qty(self, text: str) -> int:
+        return to_mantissa(text, self._qty_exponent)
+
+    def qty_text(self, mantissa: int) -> str:
+        return to_text(mantissa, self._qty_exponent)
 
     def until(self, true: Callable[[], bool], what: str = "") -> None:
         deadline = time.monotonic() + PATIENCE_S
