@@ -153,20 +153,20 @@ def status(child: Child, report: Report, request: Request | None) -> list[Told]:
     child.doubt = None
     if takes_back and not ended:
         child.closed = Kind.unspecified
+    new = not child.acknowledged and ended != Kind.rejected
+    child.acknowledged = child.acknowledged or new
+    if new and not ended:
+        out.append(child.told(Kind.accepted, report, exec_id=""))
     change = cum - child.cum
     changed = bool(change) or takes_back or _other_terms(child, report)
     child.cum += change
     child.unexplained += change
     child.told_cum = child.cum
-    new = not child.acknowledged and ended != Kind.rejected
-    child.acknowledged = child.acknowledged or new
     before = child.closed
     child.closed = before or ended
     if child.closed:
         child.requests.clear()
         child.moving, child.between = None, False
-    if new and not ended:
-        out.append(child.told(Kind.accepted, report, exec_id=""))
     if changed:
         out.append(child.told(Kind.restated, report, last_qty=change, exec_id=""))
     if ended in (Kind.cancelled, Kind.expired, Kind.rejected) and not before:
