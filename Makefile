@@ -24,9 +24,9 @@ $(VENV)/.installed: requirements.lock tools/check_host.sh
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed setup.py pyproject.toml $(CORE)
-	@test -e $(VENV)/bin/tapewire || echo "building the compiled core (about half a minute, once) ..."
-	@$(PY) setup.py --quiet build_ext --inplace
-	@test -e $(VENV)/bin/tapewire || $(VENV)/bin/uv pip install --quiet --python $(PY) --no-build-isolation --no-deps -e .
+	@if test -e $(VENV)/bin/tapewire; then $(PY) setup.py --quiet build_ext --inplace; else \
+		echo "building the compiled core (about half a minute, once) ..."; \
+		$(VENV)/bin/uv pip install --quiet --python $(PY) --no-build-isolation --no-deps -e .; fi
 	@touch $@
 
 setup: $(VENV)/.installed ## install the locked dependencies into .venv

@@ -99,7 +99,8 @@ struct NewOrder {
   expireTime @15 :Int64;
   # UTC ns; of a GTD order, else 0.
   session @16 :UInt32;
-  # The client session it came by, so that a disconnect can cancel what came by it; 0 means none.
+  # The client session it came by, so that a disconnect can cancel what came by it; 0 means none. A producer numbers its
+  # own from 1 to 65,535; on the tape the producer's number (header.source) stands in the upper 16 bits.
   selfTradeGroup @17 :UInt32;
   # Orders of one group do not trade with each other. Written by the engine from the account's limits.
   selfTrade @18 :SelfTrade;
@@ -143,7 +144,7 @@ struct MassCancel {
   reason @5 :CancelReason;
   # Why: requested, disconnected, killSwitch.
   session @6 :UInt32;
-  # 0 means every session.
+  # 0 means every session. As in NewOrder; the operator names it as it stands on the tape.
 }
 
 struct OrderAccepted {

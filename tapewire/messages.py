@@ -789,7 +789,7 @@ class NewOrder(Message):
     expire_time = IntField(144, 8, True)
     """UTC ns; of a GTD order, else 0."""
     session = IntField(152, 4, False)
-    """The client session it came by, so that a disconnect can cancel what came by it; 0 means none."""
+    """The client session it came by, so that a disconnect can cancel what came by it; 0 means none. A producer numbers its own from 1 to 65,535; on the tape the producer's number (header.source) stands in the upper 16 bits."""
     self_trade_group = IntField(156, 4, False)
     """Orders of one group do not trade with each other. Written by the engine from the account's limits."""
     self_trade = EnumField(118, SelfTrade)
@@ -865,7 +865,7 @@ class MassCancel(Message):
     reason = EnumField(88, CancelReason)
     """Why: requested, disconnected, killSwitch."""
     session = IntField(92, 4, False)
-    """0 means every session."""
+    """0 means every session. As in NewOrder; the operator names it as it stands on the tape."""
 
 
 class OrderAccepted(Message):

@@ -228,7 +228,10 @@ class Engine {
         ++counters.commands;
         counters.orders += header.type == MessageType::new_order;
         core.sequencer().stamp(header, now_, in.source, in.end);
-        carry_out(in.p, in.length, authority_[in.source].permits(in.p) ? core.decide(in.p) : core.forbid(in.p));
+        const Authority& authority = authority_[in.source];
+        const bool permitted = authority.permits(in.p);
+        if (permitted) authority.own_session(in.p, in.source);
+        carry_out(in.p, in.length, permitted ? core.decide(in.p) : core.forbid(in.p));
     }
 
     void carry_out(uint8_t* command, size_t n, const risk::Verdict& verdict) {

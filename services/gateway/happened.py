@@ -28,6 +28,7 @@ SELF_TRADES = {
     m.SelfTrade.decrement_and_cancel: "D",
 }
 UNKNOWN_TICKER = "[N/A]"
+MAX_SESSION = 0xFFFF
 _stamp = Stamp()
 
 
@@ -53,12 +54,19 @@ class Order:
     )
 
     def __init__(
-        self, command: m.NewOrder, accepted: m.OrderAccepted | None, instrument: Instrument | None, echo: str
+        self,
+        command: m.NewOrder,
+        accepted: m.OrderAccepted | None,
+        instrument: Instrument | None,
+        echo: str,
+        ours: bool,
     ) -> None:
-        """`accepted`: None of an order that was refused."""
+        """`accepted`: None of an order that was refused. `ours`: it came by this gateway."""
         self.command, self.instrument, self.echo = command, instrument, echo
         self.order_id = command.order_id
-        self.session, self.account, self.side = command.session, command.account, command.side
+        # A session of another producer may have the same number.
+        self.session = command.session & MAX_SESSION if ours else 0
+        self.account, self.side = command.account, command.side
         self.cl_ord_id = command.client_text or str(command.cl_ord_id)
         self.texts = [self.cl_ord_id]
         self.qty = command.qty

@@ -124,7 +124,7 @@ class Orders:
         assert isinstance(c, m.NewOrder), f"record {e.seq}: its command is {e.cause}"
         instrument = self.instruments.by_number[e.instrument]
         echo = self._request.echo if self._request is not None else ""
-        order = Order(c, e, instrument, echo)
+        order = Order(c, e, instrument, echo, c.source == self.source)
         self.live[e.order_id] = order
         self.live_by_session[order.session] = self.live_by_session.get(order.session, 0) + 1
         if order.session:
@@ -136,7 +136,8 @@ class Orders:
         if not isinstance(c, m.NewOrder) or c.seq != e.cause or self._repeated:
             return []  # the operator's, or a command that was put into the ring again after a restart
         instrument = self.instruments.by_number.get(c.instrument)
-        order = Order(c, None, instrument, self._request.echo if self._request is not None else "")
+        echo = self._request.echo if self._request is not None else ""
+        order = Order(c, None, instrument, echo, c.source == self.source)
         order.order_id, order.status = e.order_id, "8"
         if order.session:
             self.by_text[order.session, order.cl_ord_id] = order

@@ -1,7 +1,7 @@
 """What the parts of the router know of each other.
 
-The core sequences and keeps parents and children, algorithms say what a parent wants next, routing says where. All of it
-is pure; prices and quantities are mantissas at the exponents of the router's instrument, times UTC ns.
+The core sequences and keeps parents and children, algorithms say what a parent wants next, routing says where. All is
+pure; prices and quantities are mantissas at the exponents of the router's instrument, times UTC ns.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ connector x 3    venue -> book -> bus and ring
 flusher          rings -> tapes -> columnar files
 engine           the house market: risk, journal, matcher
 journal          the orders tape on the bus
+gateway, front   the door for FIX clients, where QuickFIX is installed
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from rich.live import Live
 
 from tapewire import messages as m
 from tapewire.config.sections import Nats
-from tapewire.demo import kill, opening, settings
+from tapewire.demo import front_door, kill, opening, settings
 from tapewire.demo.observe import Observer, Sample, summary
 from tapewire.demo.supervisor import Supervisor
 from tapewire.demo.view import Market, View
@@ -40,7 +41,10 @@ READY_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.25
 DEFAULT_RATE = 400  # house commands a second
 # Who writes ends before who reads, so that everything written is drained.
-STOP_ORDER = (("traders", *(f"connector.{venue}" for venue in VENUES)), ("simulator", "engine", "flusher", "journal"))
+STOP_ORDER = (
+    ("traders", *(f"connector.{venue}" for venue in VENUES), *front_door.PROCESSES),
+    ("simulator", "engine", "flusher", "journal"),
+)
 
 
 @dataclass
@@ -71,6 +75,7 @@ class Demo:
         self.setup_seconds = 0.0
         self.killed: dict[str, Any] = {}
         self.config = Path()
+        self.fix: settings.Fix | None = None
 
     async def run(self) -> Outcome:
         began = time.monotonic()
@@ -96,7 +101,10 @@ class Demo:
                 await transport.subscribe(f"demo.*.{kind}.*", self._take)
             await transport.subscribe("demo.house.status.*", self._take)
             await self._heard({*VENUES}, observer, supervisor, stopping, began)
-            if await self._open_house(transport, supervisor, stopping, began):
+            opens = await self._open_house(transport, supervisor, stopping, began)
+            if self.fix is not None:
+                front_door.start(supervisor, self.config)
+            if opens:
                 await self._heard({"house"}, observer, supervisor, stopping, began)
             self.setup_seconds = time.monotonic() - began
             self._say(f"a running market after {self.setup_seconds:.1f} s")
@@ -118,7 +126,8 @@ class Demo:
             *("--seed", str(options.seed), *recordings),
         )
         venues = await self._venues(ports, supervisor)
-        self.config = settings.write(self.folders.data, server.url, venues)
+        self.fix = front_door.find(self.folders.data)
+        self.config = settings.write(self.folders.data, server.url, venues, self.fix)
         at = ("--config", str(self.config))
         supervisor.start("engine", "services.engine", *at)
         supervisor.start("flusher", "services.flusher", *at)
@@ -214,10 +223,17 @@ class Demo:
             "tapewire sub 'demo.house.*.BTCUSDT'": "decoded messages, one per line (--json for machines)",
             f"tapewire tape tail orders.0{data}": "the house tape, decoded, live",
             f"tapewire operator{data} halt BTCUSDT": "stops it; then: auction BTCUSDT --resume-in 5",
+            **self._fix_hint(),
             f"tapewire verify{data}": "replays every tape, compares events and digests",
         }
         width = max(map(len, told)) + 3
         return [command.ljust(width) + what for command, what in told.items()]
+
+    def _fix_hint(self) -> dict[str, str]:
+        if self.fix is None:
+            return {}
+        data = "" if self.options.data == Options.data else f" {self.options.data}"
+        return {f"python examples/fix_order.py{data}": f"an order by FIX at 127.0.0.1:{self.fix.port}"}
 
     def _finish(self, sample: Sample) -> Outcome:
         known: dict[str, Any] = {"setup_seconds": round(self.setup_seconds, 2)}

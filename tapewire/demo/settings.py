@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 HOUSE = """\
@@ -21,6 +22,7 @@ producers = [
     {{ name = "traders" }},
     {{ name = "example" }},
     {{ name = "demo" }},
+    {{ name = "gateway" }},
 ]
 segment_bytes = {segment_bytes}
 snapshot_every = 100_000
@@ -73,12 +75,40 @@ tickers = {tickers}
 depth = {depth}
 """
 
+# Who may connect by FIX: to trade, for market data, for copies of what the first one does.
+GATEWAY = """
+[gateway]
+port = {port}
+backend_port = {backend_port}
+"""
+SESSION = """
+[[gateway.sessions]]
+name = "{name}"
+number = {number}
+kind = "{kind}"
+comp_id = "{comp_id}"
+username = "{name}"
+public_key = "{public_key}"     # of <data>/gateway/keys/demo
+accounts = {accounts}
+"""
+SESSIONS = {"demo": "orders", "demo-md": "market-data", "demo-copy": "drop-copy"}
+
 ACCOUNTS = range(1, 11)
+FIX_ACCOUNT = 10
 SEGMENT_BYTES = 16 << 20
 DEPTH = {"binance": 100, "coinbase": 100, "kraken": 25}
 
 
-def write(data: Path, nats: str, venues: Mapping[str, Mapping[str, object]]) -> Path:
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Where the front door for FIX stands, and who may come in."""
+
+    port: int
+    backend_port: int
+    public_key: str
+
+
+def write(data: Path, nats: str, venues: Mapping[str, Mapping[str, object]], fix: Fix | None) -> Path:
     """Writes the file; `venues` as the simulator announced them: `url`, `rest_url`, `tickers` (and `depth`) by name."""
     text = HOUSE.format(data=_quoted(data), nats=_quoted(nats), segment_bytes=SEGMENT_BYTES)
     text += "".join(INSTRUMENT.format(ticker=ticker, **terms) for ticker, terms in INSTRUMENTS.items())
@@ -94,6 +124,18 @@ def write(data: Path, nats: str, venues: Mapping[str, Mapping[str, object]]) -> 
             tickers=tickers,
             depth=venue.get("depth", DEPTH[name]),
         )
+    if fix is not None:
+        text += GATEWAY.format(port=fix.port, backend_port=fix.backend_port)
+        for number, (name, kind) in enumerate(SESSIONS.items(), start=1):
+            accounts = "[]" if kind == "market-data" else f"[{FIX_ACCOUNT}]"
+            text += SESSION.format(
+                name=name,
+                number=number,
+                kind=kind,
+                comp_id=name.upper(),
+                public_key=fix.public_key,
+                accounts=accounts,
+            )
     path = data / "demo.toml"
     path.write_text(text)
     return path

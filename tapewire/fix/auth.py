@@ -140,8 +140,15 @@ def new_ed25519() -> tuple[bytes, str]:
     """A private key of 32 bytes, and its public key in base64."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    private = Ed25519PrivateKey.generate()
-    return private.private_bytes_raw(), base64.b64encode(private.public_key().public_bytes_raw()).decode()
+    private = Ed25519PrivateKey.generate().private_bytes_raw()
+    return private, public_ed25519(private)
+
+
+def public_ed25519(private: bytes) -> str:
+    """The public key of a private one, in base64."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return base64.b64encode(Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()).decode()
 
 
 def read_secret(path: Path) -> bytes:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tapewire import messages as m
+from tapewire.client import OrderClient
 from tests.fix.processes import Exchange, order, skip_reason
 
 # Processes of QuickFIX, seconds each, not yet steady where the machine is busy: part of `make test-all`.
@@ -47,3 +49,13 @@ def test_two_clients_trade_and_each_is_told_its_side(exchange: Exchange) -> None
     bob.next(t35="8", t150="8", t39="8", t11="b2", t103="99")
     bob.send(order("b1", "2", "99.50"))
     bob.next(t35="8", t150="8", t11="b1", t103="6")
+
+
+def test_a_session_hears_nothing_of_another_producers_orders_that_name_the_same_number(exchange: Exchange) -> None:
+    alice = exchange.client("ALICE")
+    alice.wait_for("logon")
+    with OrderClient.open(exchange.engine.folders.data, producer="traders") as trader:
+        accepted = trader.new_order(instrument=1, side=m.Side.buy, price=9900, qty=10, account=1, session=1)
+        assert [type(one).__name__ for one in trader.answers(accepted)] == ["OrderAccepted"]
+    alice.send(order("a1", "1", "99.00"))
+    alice.next(t35="8", t150="0", t11="a1")

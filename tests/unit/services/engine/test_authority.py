@@ -125,6 +125,41 @@ def test_a_trader_who_is_bound_to_accounts_trades_for_those_only(hall: Hall) -> 
         assert [a.value for a in answers] == [T.new_order, T.replace_order, T.cancel_order, T.mass_cancel]  # type: ignore[attr-defined]
 
 
+def resting(account: int, cl_ord_id: int, session: int) -> m.NewOrder:
+    return m.NewOrder(
+        instrument=1,
+        account=account,
+        cl_ord_id=cl_ord_id,
+        session=session,
+        side=m.Side.buy,
+        ord_type=m.OrdType.limit,
+        time_in_force=m.TimeInForce.gtc,
+        price=100,
+        qty=5,
+    )
+
+
+def test_a_session_is_its_producers_own_and_is_cancelled_by_no_other(hall: Hall) -> None:
+    hall.send(TRADER, resting(1, 101, session=9))
+    hall.send(BOUND, resting(3, 102, session=9))
+    command, cancelled, done = hall.send(TRADER, m.MassCancel(cl_ord_id=103, session=9))
+    assert isinstance(command, m.MassCancel)
+    assert (command.session >> 16, command.session & 0xFFFF) == (TRADER, 9)
+    assert isinstance(cancelled, m.OrderCancelled)
+    assert isinstance(done, m.CommandCompleted)
+    assert (cancelled.account, done.count) == (1, 1)
+    # The operator names a session as it stands on the tape.
+    _, cancelled, done = hall.send(OPERATOR, m.MassCancel(cl_ord_id=104, session=BOUND << 16 | 9))
+    assert (cancelled.account, done.count) == (3, 1)  # type: ignore[attr-defined]
+
+
+def test_a_producer_cannot_name_the_session_of_another(hall: Hall) -> None:
+    for command in (resting(1, 201, session=BOUND << 16 | 9), m.MassCancel(cl_ord_id=202, session=BOUND << 16 | 9)):
+        sequenced, answer = hall.send(TRADER, command)
+        assert sequenced.decision == R.not_permitted  # type: ignore[attr-defined]
+        assert reasons([answer]) == [R.not_permitted]
+
+
 def test_what_was_not_permitted_is_no_matter_of_replay(hall: Hall) -> None:
     """The tape does not say who may send what: the decision stands on the command."""
     hall.send(TRADER, *OPERATORS_COMMANDS)
