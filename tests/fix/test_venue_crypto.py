@@ -87,7 +87,7 @@ def truth(venue: RunningVenue, desk: Desk) -> dict[int, int]:
     orders = venue.orders()
     for child in range(1, desk.children + 1):
         names[child] = 0
-        mine = {text for text in desk.names_of(child)}
+        mine = set(desk.names_of(child))
         for order in orders:
             if mine & set(order["cl_ord_ids"]):
                 names[child] += desk.to_qty(order["cum_qty"])

@@ -50,7 +50,7 @@ class Commands:
         if found is None:
             raise VenueError(
                 f"the venue's tape carries out record {seq} of {self.reader.name}, which is none of its "
-                f"commands; expected the router's tape that it was written beside. Has it lost its end, or been replaced?"
+                f"commands; expected the router's tape that it was written beside. Was it cut, or replaced?"
             )
         return found
 

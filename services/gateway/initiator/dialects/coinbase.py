@@ -1,8 +1,8 @@
 """Coinbase Exchange, order entry (FIXT 1.1 with FIX 5.0SP2 over TLS).
 
 logon        49 and 553 API key, 554 passphrase, 95/96 base64 HMAC-SHA256 with the decoded secret over 52, 35, 34, 49,
-             56, 554 joined by SOH; 1137=9, 141=Y; 52 with three places; 8013=S cancels this session's orders when it is lost,
-             N keeps them: always said, as leaving it out is taken for S by some
+             56, 554 joined by SOH; 1137=9, 141=Y; 52 with three places; 8013=S cancels this session's orders when it
+             is lost, N keeps them: always said, as leaving it out is taken for S by some
 numbers      34=1 in each Logon; nothing is sent again on order entry
 orders       D F G H; ClOrdID is a UUID. Batches (U4, U6) are not used: each order is a message of its own on the tape
 status       by H, order by order (11, and 37 once known): 150=I; an order it does not know: 39=8 with 150=I or 8

@@ -9,8 +9,8 @@ status       H wants 11 and 37; of an order whose 37 we never learnt it is asked
 types        market, limit; GTC, IOC, FOK (day is sent as GTC); 18=6
 executions   150=F; 851 where told
 limits       none published for FIX; 60 messages a second here
-refusals     j, also of cancels, amendments and status requests: 380=101 is an order that it does not know; another j or 3
-             to H leaves the order as it was, to be asked for again
+refusals     j, also of cancels, amendments and status requests: 380=101 is an order that it does not know; another j
+             or 3 to H leaves the order as it was, to be asked for again
 not known    how an iceberg is written: none is sent
 """
 

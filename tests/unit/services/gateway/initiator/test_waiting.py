@@ -40,7 +40,7 @@ def test_one_by_one_only_so_many_at_a_time_and_again_after_a_while() -> None:
 
 def test_after_so_many_questions_it_gives_up() -> None:
     for asks in ("mass", "each"):
-        going = Reconciliation(asks, {1}, 5 * S)  # type: ignore[arg-type]
+        going = Reconciliation(asks, {1}, 5 * S)
         for attempt in range(TRIES):
             assert going.next(NOW + attempt * 5 * S) is not None
             assert not going.given_up
