@@ -111,10 +111,10 @@ class VenueSession:
     def logged_out(self) -> None:
         with self.lock:
             self.on = self.numbers.logged_on = False
+            numbers, reason = self.numbers, self.leaving or self._reason or "the connection is lost"
             self.leaving = ""
             self.reconciliation = None
             self._doubtful |= self.watch.clear()
-            numbers, reason = self.numbers, self._reason or "the connection is lost"
             self.tape.session(m.FixSessionState.logged_out, numbers.next_in, numbers.next_out, reason)
             self._become(m.VenueState.down, reason)
             self._reason = ""
