@@ -6,12 +6,12 @@ import base64
 import hashlib
 import hmac
 import itertools
+import ssl
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
-from services.simulator.fix_venue.running import RunningVenue
 from tapewire.fix.client import FixClient, Login
 from tapewire.fix.message import SOH, Message
 
@@ -64,14 +64,20 @@ QUANTITIES = {"fix44": "10", "fix42": "10"}
 class Trader:
     """One client of a venue, and all that it was told of orders."""
 
-    def __init__(self, venue: RunningVenue, dialect: str, connect: Callable[[FixClient], None] | None = None) -> None:
+    def __init__(self, port: int, dialect: str, tls: ssl.SSLContext | None = None) -> None:
         self.dialect, self.symbol = dialect, SYMBOLS[dialect]
         self.price, self.qty = PRICES.get(dialect, "63000.00"), QUANTITIES.get(dialect, "0.01000")
-        self.fix = FixClient("127.0.0.1", venue.port, LOGINS[dialect])
+        self.fix = FixClient("localhost" if tls else "127.0.0.1", port, LOGINS[dialect], tls)
         self._ids = itertools.count(time.time_ns() // 1000)
 
-    def logon(self) -> Message:
-        answer = self.fix.logon()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.fix.close()
+
+    def logon(self, *, reset: bool = False) -> Message:
+        answer = self.fix.logon(reset=reset)
         assert answer.type == "A", answer
         return answer
 

@@ -58,6 +58,7 @@ class Binance(Dialect):
     name = "binance"
     comp_id = "SPOT"
     instruments = ("BTCUSDT:0.01:0.00001:64000", "ETHUSDT:0.01:0.0001:2600")
+    lots = 10_000
     requests = frozenset({"D", "F", "q", "XAK", "XCN", "XLQ"})
     times = frozenset({"1", "3", "4"})
     default_time = "1"
@@ -236,10 +237,14 @@ def stop_px_as_99(message: Message) -> Message:
 
 
 def signed(public: bytes, text: str, signature: str) -> bool:
-    """Whether base64 `signature` is that of `text` by the raw Ed25519 key."""
+    """Whether base64 `signature` is that of `text` by the Ed25519 key: its 32 bytes, or base64 of them or of their DER
+    form, also as PEM."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    if len(public) != 32:
+        lines = [line for line in public.splitlines() if not line.startswith(b"-----")]
+        public = base64.b64decode(b"".join(lines))[-32:]
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(base64.b64decode(signature, validate=True), text.encode())
     except (InvalidSignature, ValueError):

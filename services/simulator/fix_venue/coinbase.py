@@ -40,6 +40,7 @@ class Coinbase(Dialect):
     name = "coinbase"
     comp_id = "Coinbase"
     instruments = ("BTC-USD:0.01:0.00000001:64000", "ETH-USD:0.01:0.00000001:2600")
+    lots = 10_000_000
     requests = frozenset({"D", "F", "G", "H"})
     times = frozenset({"1", "3", "4", "6"})
     default_time = "1"

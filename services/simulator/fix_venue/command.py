@@ -88,7 +88,7 @@ def announce(path: Path, server: FixServer) -> None:
 )
 @click.option("--house-account", default=HOUSE_ACCOUNT, show_default=True, help="makes the opening book")
 @click.option("--levels", default=5, show_default=True, help="of the opening book, on each side")
-@click.option("--lots", default=100, show_default=True, help="on each level")
+@click.option("--lots", default=0, help="on each level; otherwise a size that is usual at the venue")
 @click.option("--rate", default=20.0, show_default=True, help="commands of other traders a second; 0: none")
 @click.option("--seed", default=1, show_default=True, help="of the other traders")
 @click.option("--certificate", type=click.Path(path_type=Path), help="TLS: a PEM certificate")

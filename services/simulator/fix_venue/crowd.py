@@ -25,7 +25,7 @@ class Crowd:
         seed: int = 1,
         rate: float = 0.0,
         levels: int = 0,
-        lots: int = 100,
+        lots: int,
     ) -> None:
         self._house, self._maker, self._accounts = house, maker, accounts
         self._seed, self._rate, self._levels, self._lots = seed, rate, levels, lots

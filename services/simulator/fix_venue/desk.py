@@ -45,6 +45,10 @@ MAX_TEXT = 39
 class House(Protocol):
     """The engine that matches, as the venue uses it."""
 
+    @property
+    def source(self) -> int:
+        """The number of the venue's producer."""
+
     def submit(self, command: m.Message) -> None:
         """As a trader."""
 
@@ -314,7 +318,7 @@ class Desk:
         if request.symbol and symbol is None:
             raise Refused(f"unknown symbol {request.symbol}", 1, tag=55)
         number = self._next(now)
-        self._orders.asked[number] = request
+        self._orders.asked[number] = (client.session, request)
         self._house.submit(
             m.MassCancel(
                 cl_ord_id=number,

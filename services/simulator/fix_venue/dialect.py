@@ -61,6 +61,8 @@ class Dialect:
     """The venue's own CompID."""
     instruments: ClassVar[tuple[str, ...]] = ("ACME:0.01:1:100",)
     """What an engine started for it lists: ticker, tick, lot, reference price."""
+    lots: ClassVar[int] = 100
+    """A typical size in lots: of each level of the opening book, and of other traders' orders."""
     requests: ClassVar[frozenset[str]] = frozenset({"D", "F", "G", "H", "q", "AF"})
     ord_types: ClassVar[frozenset[str]] = frozenset({"1", "2", "3", "4"})
     times: ClassVar[frozenset[str]] = frozenset({"0", "1", "2", "3", "4", "6", "7"})
@@ -125,7 +127,7 @@ class Dialect:
             *(message[11], message[55], one_of(message, 54, SIDES, SIDES), kind, time, message[38]),
             price=message[44] if kind in PRICED else "",
             stop_px=message[99] if kind in STOPS else "",
-            display_qty=message.get(111),
+            display_qty=message.get(1138) or message.get(111),
             min_qty=message.get(110),
             post_only=self.post_only in message.get(18).split(" "),
             expire_time=self.expire_time(message) if time is m.TimeInForce.gtd else 0,

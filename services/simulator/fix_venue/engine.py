@@ -8,14 +8,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from services.simulator.traders_market import LOTS_OF_MAX
 from tapewire import child
-from tapewire.errors import ConfigError
+from tapewire.errors import ConfigError, FixedError
+from tapewire.fixed import exponent_of, to_mantissa, to_text
 
 STOP_WAIT_S = 10.0
 
 
-def configuration(data: Path, instruments: Sequence[str], accounts: Sequence[int]) -> str:
-    """The engine's settings, as TOML. Raises ConfigError for an instrument that is not TICKER:TICK:LOT:REFERENCE."""
+def configuration(data: Path, instruments: Sequence[str], accounts: Sequence[int], lots: int) -> str:
+    """The engine's settings, as TOML; `lots`: a typical size. Raises ConfigError for an instrument that is not
+    TICKER:TICK:LOT:REFERENCE."""
     lines = [
         f'env = "fix-venue-{os.getpid()}"',
         f'data = "{data.absolute()}"',
@@ -31,7 +34,13 @@ def configuration(data: Path, instruments: Sequence[str], accounts: Sequence[int
         if len(parts) not in (3, 4) or not all(parts):
             raise ConfigError(f"--instrument {text}: expected TICKER:TICK:LOT or TICKER:TICK:LOT:REFERENCE")
         ticker, tick, lot, *reference = parts
+        try:
+            exponent = exponent_of(lot)
+            largest = to_text(to_mantissa(lot, exponent) * lots * LOTS_OF_MAX, exponent)
+        except FixedError as error:
+            raise ConfigError(f"--instrument {text}: {error}") from None
         lines += ["[[instrument]]", f'ticker = "{ticker}"', f'tick_size = "{tick}"', f'lot_size = "{lot}"']
+        lines.append(f'max_qty = "{largest}"')
         lines += [f'reference_price = "{reference[0]}"'] if reference else []
     for account in accounts:
         lines += ["[[account]]", f"account = {account}"]
@@ -41,11 +50,11 @@ def configuration(data: Path, instruments: Sequence[str], accounts: Sequence[int
 class OwnEngine:
     """`python -m services.engine` over `data`, ended with this process at the latest. A context manager."""
 
-    def __init__(self, data: Path, instruments: Sequence[str], accounts: Sequence[int]) -> None:
+    def __init__(self, data: Path, instruments: Sequence[str], accounts: Sequence[int], lots: int) -> None:
         """Raises ConfigError."""
         data.mkdir(parents=True, exist_ok=True)
         self.config = data / "engine.toml"
-        self.config.write_text(configuration(data, instruments, accounts))
+        self.config.write_text(configuration(data, instruments, accounts, lots))
         self.log = data / "engine.log"
         with self.log.open("ab") as log:
             program = [sys.executable, "-m", "services.engine", "--config", str(self.config)]

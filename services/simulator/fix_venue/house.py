@@ -26,6 +26,11 @@ class EngineHouse:
         self._reader = TapeReader(Folders(data).orders_tape(shard), limit="released")
         self._waiting: deque[m.Message] = deque()
 
+    @property
+    def source(self) -> int:
+        """The number of the producer."""
+        return self._client.source
+
     def submit(self, command: m.Message) -> None:
         """In order; what the ring does not take now, it takes later."""
         self._waiting.append(command)

@@ -42,6 +42,7 @@ class Kraken(Dialect):
     name = "kraken"
     comp_id = "KRAKEN-TRD"
     instruments = ("BTC/USD:0.1:0.00000001:64000", "ETH/USD:0.01:0.00000001:2600")
+    lots = 10_000_000
     requests = frozenset({"D", "F", "G", "H", "q"})
     times = frozenset({"1", "3", "4", "6"})
     default_time = "1"

@@ -28,6 +28,8 @@ RESTATEMENTS = {
     m.CancelReason.self_trade: 99,
 }
 EXPIRED = frozenset({m.CancelReason.expired})
+MAX_SESSION = 0xFFFF
+"""On the tape the producer's number stands above it."""
 PRICED = frozenset({m.OrdType.limit, m.OrdType.stop_limit})
 
 
@@ -77,7 +79,9 @@ class Resting:
 class Orders:
     """Feed it every record of the tape in order; `fold` returns what clients are to be told."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: int) -> None:
+        """`source`: the number of the venue's own producer. Sessions of other producers are nobody's here."""
+        self.source = source
         self.symbols: dict[int, Symbol] = {}
         self.by_name: dict[str, Symbol] = {}
         self.accounts: set[int] = set()
@@ -86,8 +90,8 @@ class Orders:
         self.by_text: dict[tuple[int, str], Order] = {}
         self.market: dict[int, Resting] = {}
         """Every live order."""
-        self.asked: dict[int, MassCancel] = {}
-        """By command number: mass cancels without an answer."""
+        self.asked: dict[int, tuple[int, MassCancel]] = {}
+        """By command number: mass cancels without an answer, and whose they are."""
         self.last_cl_ord_id: dict[int, int] = {}
         """By producer: the highest number of a command."""
         self.trades: dict[int, m.OrderExecuted] = {}
@@ -117,6 +121,11 @@ class Orders:
     def fold(self, record: m.Message) -> list[Told]:
         fold = self._folds.get(type(record))
         return fold(record) if fold is not None else []
+
+    def _session(self, command: m.NewOrder) -> int:
+        """The client's session that an order came by; 0: none of this venue's."""
+        ours = command.source == self.source and command.client_text
+        return command.session & MAX_SESSION if ours else 0
 
     def find(self, session: int, text: str) -> Order | None:
         """The order that had this ClOrdID."""
@@ -154,10 +163,10 @@ class Orders:
         c = self._command
         assert isinstance(c, m.NewOrder), f"record {e.seq}: its command is {e.cause}"
         self.market[e.order_id] = Resting(e.instrument, e.side, e.price, e.qty)
-        if not e.session or not c.client_text:
+        if not (session := self._session(c)):
             return []
         order = Order(
-            *(e.order_id, e.session, e.account, c.client_text, self.symbols[e.instrument], e.side, e.ord_type),
+            *(e.order_id, session, e.account, c.client_text, self.symbols[e.instrument], e.side, e.ord_type),
             time_in_force=e.time_in_force,
             price=e.price if e.ord_type in PRICED else 0,
             stop_px=e.stop_px,
@@ -169,12 +178,12 @@ class Orders:
         )
         order.texts.append(c.client_text)
         self.orders[e.order_id] = order
-        self.by_text[e.session, c.client_text] = order
+        self.by_text[session, c.client_text] = order
         return [self._tell(order, "0", exec_id_of(e.seq), e.ts)]
 
     def _on_rejected(self, e: m.OrderRejected) -> list[Told]:
         c = self._command
-        if not isinstance(c, m.NewOrder) or c.seq != e.cause or not c.session or not c.client_text:
+        if not isinstance(c, m.NewOrder) or c.seq != e.cause or not (session := self._session(c)):
             return []
         symbol = self.symbols.get(c.instrument)
         known = REASONS[e.reason]
@@ -190,7 +199,7 @@ class Orders:
                 c.side,
                 c.ord_type,
             ),
-            *(c.time_in_force, e.ts, c.session),
+            *(c.time_in_force, e.ts, session),
             account=c.account,
             price=c.price,
             stop_px=c.stop_px,
@@ -281,8 +290,7 @@ class Orders:
     def _on_cancel_rejected(self, e: m.CancelRejected) -> list[Told]:
         c = self._command
         if isinstance(c, m.MassCancel) and (asked := self.asked.pop(e.cl_ord_id, None)) is not None:
-            text = REASONS[e.reason].text
-            return [MassCancelled(asked.cl_ord_id, str(e.seq), asked.symbol, asked.side, 0, e.ts, c.session, text)]
+            return [_mass_cancelled(asked, e, 0, REASONS[e.reason].text)]
         if not isinstance(c, m.CancelOrder | m.ReplaceOrder) or c.seq != e.cause or not c.client_text:
             return []
         if (order := self.orders.get(c.order_id)) is None:
@@ -303,7 +311,7 @@ class Orders:
         c = self._command
         if not isinstance(c, m.MassCancel) or (asked := self.asked.pop(e.cl_ord_id, None)) is None:
             return []
-        return [MassCancelled(asked.cl_ord_id, str(e.seq), asked.symbol, asked.side, e.count, e.ts, c.session)]
+        return [_mass_cancelled(asked, e, e.count)]
 
     def _on_amended(self, e: m.TradeBusted | m.TradeCorrected) -> list[Told]:
         told: list[Told] = []
@@ -363,3 +371,10 @@ def exec_id_of(seq: int, maker: bool = True) -> str:
     """ExecID (17) of what record `seq` says of an order: a whole number, as some venues have it; of a trade both sides
     have one."""
     return str(2 * seq + (not maker))
+
+
+def _mass_cancelled(
+    asked: tuple[int, MassCancel], e: m.CommandCompleted | m.CancelRejected, count: int, refused: str = ""
+) -> MassCancelled:
+    session, request = asked
+    return MassCancelled(request.cl_ord_id, str(e.seq), request.symbol, request.side, count, e.ts, session, refused)

@@ -57,8 +57,8 @@ class Options:
     rate: float = 0.0
     """Commands a second of other traders."""
     levels: int = 0
-    lots: int = 100
-    """The opening book: levels on each side, lots on each."""
+    lots: int = 0
+    """The opening book: levels on each side, lots on each; 0: as the dialect says."""
 
 
 @asynccontextmanager
@@ -70,7 +70,8 @@ async def running(
     clients = list(options.clients) or [dialect.example_client()]
     accounts = sorted({client.account for client in clients} | {options.house_account, *options.crowd_accounts})
     instruments = options.instruments or dialect.instruments
-    own = OwnEngine(data, instruments, accounts) if options.engine else None
+    lots = options.lots or dialect.lots
+    own = OwnEngine(data, instruments, accounts, lots) if options.engine else None
     house: EngineHouse | None = None
     try:
         deadline = time.monotonic() + START_WAIT_S
@@ -83,7 +84,7 @@ async def running(
             seed=options.seed,
             rate=options.rate,
             levels=options.levels,
-            lots=options.lots,
+            lots=lots,
         )
         venue.watch = crowd.saw
         expected = len(instruments) if own is not None else 1

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
@@ -41,19 +42,24 @@ class Connection(asyncio.Protocol):
         self.link: Link | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self.link = self._server.venue.connect(time.time_ns())
         if self.link is None:
-            transport.abort()
+            self.transport.abort()
         else:
             self._server.connections[self.link] = self
 
     def data_received(self, data: bytes) -> None:
-        if self.link is not None:
-            now = time.time_ns()
+        if self.link is None:
+            return
+        now = time.time_ns()
+        try:
             self._server.venue.received(self.link, data, now)
-            self.flush(now)
+        except Exception as error:
+            # The event loop would drop the connection and go on: a bug must end the venue, as one in a step does.
+            self._server.failure = error
+            raise
+        self.flush(now)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self.link is not None:
@@ -93,6 +99,8 @@ class FixServer:
         """`also`: called with the time at each tick, for whoever else trades here."""
         self.venue, self.host, self.port, self.control_port = venue, host, port, control_port
         self.connections: dict[Link, Connection] = {}
+        self.failure: Exception | None = None
+        """Of a connection: raised by the next tick."""
         self._tls, self._also = tls, also
         self._listener: asyncio.Server | None = None
         self._control: Server | None = None
@@ -146,6 +154,8 @@ class FixServer:
 
     def step(self, now: int) -> None:
         """One tick."""
+        if self.failure is not None:
+            raise self.failure
         if self._also is not None:
             self._also(now)
         self.venue.step(now)

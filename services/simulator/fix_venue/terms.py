@@ -32,7 +32,7 @@ class Client:
     password: str = ""
     """Also the passphrase of venues that have one."""
     secret: bytes = field(default=b"", repr=False)
-    """The HMAC key, or the raw Ed25519 public key, as the dialect says."""
+    """The HMAC key in base64, or the Ed25519 public key, as the dialect says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class FixVenue:
         self.clients = {client.comp_id: client for client in clients}
         self.sessions = {client.session: Session(dialect.rules, dialect.comp_id, client.comp_id) for client in clients}
         names = {client.session: client.comp_id for client in clients}
-        self.faults, self.orders = Faults(), Orders()
+        self.faults, self.orders = Faults(), Orders(house.source)
         self.teller = Teller(dialect, self.faults, self.sessions, names)
         self.desk = Desk(dialect, self.orders, house, self.faults, self.teller, counter, self.sessions)
         self.links: list[Link] = []
