@@ -114,7 +114,7 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
     parts["instruments"] = _tables(reader, tree, "instrument", Instrument, lambda one: one.ticker)
     parts["accounts"] = _tables(reader, tree, "account", Account, lambda one: one.account)
     parts["feeds"] = _feeds(reader, tree)
-    parts["venues"] = _tables(reader, tree, "venues", Venue, lambda one: one.number)
+    parts["venues"] = _tables(reader, tree, "venues", Venue, lambda one: one.name)
     check_venues(parts["venues"])
     check_router(
         parts["router"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -145,12 +144,11 @@ _EMPTY = ("", Path())
 
 def check_venues(venues: tuple[Venue, ...]) -> None:
     """What the types alone cannot say. Raises ConfigError."""
-    seen: dict[Hashable, int] = {}
+    seen: dict[int, int] = {}
     for at, one in enumerate(venues):
         path = f"venues[{at}]"
-        for what, key in (("name", one.name), ("number", one.number)):
-            if (other := seen.setdefault((what, key), at)) != at:
-                raise ConfigError(f"{path}.{what}: is that of venues[{other}], too; expected one of its own")
+        if (other := seen.setdefault(one.number, at)) != at:
+            raise ConfigError(f"{path}.number: is that of venues[{other}], too; expected one of its own")
         _check_markets(one, path)
         if one.kind == "fix":
             _check(one, path)
