@@ -29,6 +29,7 @@ from tests.fix.processes import skip_reason
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")]
 ENV = "routside"
 A = m.Algorithm
+ENDED = (m.ParentState.filled, m.ParentState.cancelled, m.ParentState.expired)
 CONFIG = """
 env = "{env}"
 data = "{folder}/data"
@@ -100,6 +101,18 @@ class Outside:
 
     def stands(self, parent_id: int = 1) -> m.ParentChanged:
         return [r for r in self.records() if isinstance(r, m.ParentChanged) and r.parent_id == parent_id][-1]
+
+    def has(self, parent_id: int) -> bool:
+        return any(isinstance(r, m.ParentChanged) and r.parent_id == parent_id for r in self.records())
+
+    def last(self) -> dict[int, m.ParentChanged]:
+        return {r.parent_id: r for r in self.records() if isinstance(r, m.ParentChanged)}
+
+    def quiet(self) -> bool:
+        return all(one.state in ENDED and not one.open_qty for one in self.last().values())
+
+    def total(self) -> int:
+        return sum(one.cum_qty for one in self.last().values())
 
     def quote(self, *asks: tuple[int, int]) -> None:
         """What the venue's feed tells of it."""
@@ -198,3 +211,45 @@ def test_router_and_session_are_killed_in_the_middle_of_a_twap(outside: Outside)
     assert report.ok, report.problems
     names = Counter(str(one["cl_ord_id"]) for one in outside.venue.orders())
     assert set(names.values()) == {1}
+
+
+FAULTS: list[tuple[str, dict[str, object]]] = [
+    ("late_fill", {"qty": 3}),
+    ("out_of_order", {"count": 2}),
+    ("repeat", {"how": "possdup"}),
+    ("repeat", {"how": "possresend"}),
+    ("reject", {"of": "D"}),
+    ("silence", {"seconds": 2}),
+    ("lose", {}),
+    ("gap", {}),
+    ("garbled", {}),
+    ("disconnect", {"when": "mid_fill"}),
+    ("bust", {}),
+    ("wrong_cum", {}),
+]
+
+
+def test_whatever_the_broker_does_parents_end_with_what_it_has_executed(outside: Outside) -> None:
+    """(A bust of before makes an older parent work again.)"""
+    outside.quote((101_00, 500))
+    with outside.client() as client:
+        for number, (fault, how) in enumerate(FAULTS, start=1):
+            outside.venue.fault(fault, **how)
+            client.new(
+                instrument=1, side=m.Side.buy, qty=6, account=1, algorithm=A.sweep,
+                time_in_force=m.TimeInForce.day, limit_price=101_00 if fault != "late_fill" else 90_00,
+            )  # fmt: skip
+            outside.until(lambda number=number: outside.has(number))  # type: ignore[misc]
+            if fault == "late_fill":
+                outside.until(lambda number=number: outside.stands(number).open_qty == 6)  # type: ignore[misc]
+                time.sleep(0.5)
+                client.cancel(number, 1)
+            outside.until(lambda number=number: outside.stands(number).state in ENDED)  # type: ignore[misc]
+        outside.until(outside.quiet)
+    assert outside.total() == outside.truth()
+    report = verify_tape(outside.folders.router_tape(0))
+    assert report.ok, report.problems
+    kinds = {m.VenueReportKind(r.kind).name for r in outside.records() if isinstance(r, m.VenueReported)}
+    assert {"executed", "cancelled", "rejected", "unknown", "busted"} <= kinds
+    late = outside.last()[1]
+    assert (late.state, late.cum_qty) == (m.ParentState.cancelled, 3)  # executed after its cancel
