@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-import signal
+from tapewire import stopping
+
+if __name__ == "__main__":
+    stopping.hold()
+
 import threading
 import time
 from pathlib import Path
@@ -25,17 +29,21 @@ from tapewire import config as configuration
 from tapewire import lifecycle
 from tapewire import messages as m
 from tapewire.config import Config
+from tapewire.consumers import ConsumerPosition
 from tapewire.errors import ConfigError
 from tapewire.logs import Logger, configure
 from tapewire.ring import Doorbell
 from tapewire.tape import TapeWriter
 from tapewire.transports.nats import NatsTransport
 
+CONSUMER = "router"
+
 
 def recover(settings: Config, core: Core, positions: Positions, place: HousePlace | None, log: Logger) -> RouterTape:
     """The router's tape, folded and mended."""
     own, path = settings.router, settings.folders.router_tape(settings.router.number)
     writer = TapeWriter(str(path), path.name, own.segment_bytes, own.durability)
+    ConsumerPosition(path, CONSUMER).close()  # recovery folds it from its first record: retention must leave all of it
     tape = RouterTape(writer, core, configured.limits(settings), time.time_ns)
     began = time.perf_counter()
     found, missing = tape.recover([positions.fold, *([place.house.fold] if place else [])])
@@ -107,8 +115,7 @@ def main(path: Path | None) -> None:
     folders.prepare(settings.rings)
     log = configure("router")
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stopping.on_stop(stop.set)
     if not settings.venues:
         raise ConfigError('venues: none is configured; expected at least one [[venues]], such as one of kind "house"')
     with Doorbell(str(folders.router_bell(own.number))) as bell:

@@ -96,7 +96,7 @@ class Benchmarks:
         return {
             "scheduled_qty": scheduled,
             "cum_qty": self.cum_qty,
-            "market_qty": market_qty,
+            "market_qty": min(market_qty, MAX_MANTISSA),
             "participation": min(self.cum_qty * _ALL // market_qty, _MAX_PARTS) if market_qty > 0 else 0,
             "arrival": self._arrival.told(),
             "twap": twap.told(),
@@ -114,7 +114,7 @@ class Benchmarks:
         if own.weight <= 0 or other.weight <= 0 or other.sum <= 0:
             return 0
         worse = self._sign * (own.sum * other.weight - other.sum * own.weight)
-        return worse * _MILLION // (other.sum * own.weight)
+        return max(min(worse * _MILLION // (other.sum * own.weight), MAX_MANTISSA), -MAX_MANTISSA)
 
     def _look(self, view: MarketView) -> None:
         bid, ask = view.best_bid, view.best_ask

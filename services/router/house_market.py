@@ -8,11 +8,11 @@ from typing import NamedTuple
 from services.router.core import Core
 from services.router.house import House
 from services.router.house_session import HouseSession
+from tapewire import definitions
 from tapewire import messages as m
 from tapewire.config import Config, Venue
 from tapewire.errors import ConfigError, RingError
 from tapewire.ring import Doorbell, RingProducer
-from tapewire.tape import TapeReader
 
 
 class HousePlace(NamedTuple):
@@ -22,16 +22,16 @@ class HousePlace(NamedTuple):
     house: House
     source: int
     ring: str
-    definitions: dict[str, m.InstrumentDefinition]
+    listed: dict[str, m.InstrumentDefinition]
 
     def check(self, tickers: dict[str, int], core: Core) -> None:
         """Every market of ours there is one that the engine has, with the exponents the router counts in."""
         for market in self.venue.markets:
-            there = self.definitions.get(market.symbol)
+            there = self.listed.get(market.symbol)
             if there is None or market.symbol != market.ticker:
                 raise ConfigError(
                     f"venues.{self.venue.name}.markets: {market.symbol!r} is not traded on the house market under the "
-                    f"name {market.ticker!r}; there is {sorted(self.definitions) or 'nothing'}. Add an [[instrument]], "
+                    f"name {market.ticker!r}; there is {sorted(self.listed) or 'nothing'}. Add an [[instrument]], "
                     f"and start the engine"
                 )
             definition = core.state.markets.definition(tickers[market.ticker])
@@ -68,12 +68,6 @@ def find_house(settings: Config) -> HousePlace | None:
             f"Start the engine with this data folder, and name the producer in [engine] producers"
         )
     path, source = found
-    definitions: dict[str, m.InstrumentDefinition] = {}
-    with TapeReader(str(settings.folders.orders_tape(shard)), None) as reader:
-        while raws := reader.poll_type(m.MessageType.instrument_definition, 4096):
-            for definition in map(m.InstrumentDefinition.decode, raws):
-                if not definition.decision:
-                    definitions[definition.ticker] = definition
-    numbers = {ticker: one.instrument for ticker, one in definitions.items()}
-    house = House(houses[0].number, source, numbers)
-    return HousePlace(houses[0], house, source, str(path), definitions)
+    listed = definitions.by_ticker(definitions.read(settings.folders.orders_tape(shard)))
+    house = House(houses[0].number, source, {ticker: one.instrument for ticker, one in listed.items()})
+    return HousePlace(houses[0], house, source, str(path), listed)

@@ -134,7 +134,6 @@ class Markets:
         return MarketChange(record.instrument, 0)
 
     def _market(self, record: m.MarketDefinition) -> MarketChange:
-        self._markets.setdefault(record.instrument, {})[record.venue] = record
         if record.instrument not in self._views:
             return MarketChange(
                 record.instrument,
@@ -142,6 +141,7 @@ class Markets:
                 refused=f"{record.ticker} at {record.name}: instrument {record.instrument} is not defined; "
                 "its InstrumentDefinition must come before",
             )
+        self._markets.setdefault(record.instrument, {})[record.venue] = record
         self._book(record.instrument, record.venue)
         return MarketChange(record.instrument, record.venue)
 

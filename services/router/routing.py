@@ -24,6 +24,7 @@ from services.router.interfaces import MarketView, VenueBook
 from services.router.learned import ALL, Figures, Learned
 from services.router.split import Offer, split
 from tapewire import messages as m
+from tapewire.fixed import MAX_MANTISSA
 
 REJECT_COST: Final = 500  # of a venue that refuses everything: 5 basis points
 UNFILLED_COST: Final = 200
@@ -86,14 +87,14 @@ class _Candidate:
     def score(self) -> m.VenueScore:
         return m.VenueScore(
             price=self.price,
-            size=self.size,
+            size=min(self.size, MAX_MANTISSA),
             fee=self.fee,
             fill_rate=self.fill_rate,
             reject_rate=self.figures.rejects,
             venue=self.venue,
             state=m.VenueState.unspecified if self.book is None else self.book.state,
             latency=self.figures.latency,
-            score=self.cost() // 1_000,
+            score=max(min(self.cost() // 1_000, MAX_MANTISSA), -MAX_MANTISSA),
             qty=self.qty,
             unusable=self.unusable,
         )

@@ -35,10 +35,12 @@ class Report:
     """From the first record to the last."""
     seconds: float = 0.0
     cut_off: int = 0
-    """Events of the last input that a crash has cut off; the router appends them when it starts."""
+    """Events of the last input that a crash has cut off."""
     counts: dict[str, int] = field(default_factory=dict)
     """Records by type."""
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What is no problem, and yet worth knowing."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -60,6 +62,8 @@ def verify_tape(path: Path, progress: Progress = lambda *_: None, until: int = 0
                 progress(report.tape, replay.last_seq, last)
         report.records = replay.last_seq
         report.cut_off = len(replay.missing()) if not until else 0
+        if report.cut_off:
+            report.notes.append(f"{report.cut_off} events are cut off at the end; the router appends them at its start")
     except TapewireError as error:
         report.ok = False
         report.problems.append(str(error))

@@ -69,8 +69,8 @@ def replay(tape: str, data: Path, until: int, as_json: bool) -> None:
         )
         for name, count in report.counts.items():
             click.echo(f"    {name:<22} {count:>12,}")
-        if report.cut_off:
-            click.echo(f"    {report.cut_off} events are cut off at the end; the router appends them when it starts")
+        for note in report.notes:
+            click.echo(f"    {note}")
     _end(report)
 
 

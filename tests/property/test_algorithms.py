@@ -86,6 +86,17 @@ def parents(draw: st.DrawFn) -> Terms:
 @settings(max_examples=60, deadline=None)
 @given(parents(), conditions)
 def test_no_bound_is_broken_and_nothing_stands_after_the_end(parent: Terms, market: Conditions) -> None:
+    work_to_the_end(parent, market)
+
+
+@pytest.mark.slow
+@settings(max_examples=1_500, deadline=None)
+@given(parents(), conditions)
+def test_no_bound_is_broken_at_length(parent: Terms, market: Conditions) -> None:
+    work_to_the_end(parent, market)
+
+
+def work_to_the_end(parent: Terms, market: Conditions) -> None:
     day = Day(parent, market, PROFILE).run(parent.end_time + MINUTE)
     assert day.algorithm.finished
     assert day.children == {}

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from services.router.algorithms.working import Working, pulls, pulls_of
-from services.router.interfaces import Action, MarketView, Move, Progress, Rest, Take
+from services.router.interfaces import Action, MarketView, Move, Progress, Rest, Take, Terms
 
 PARTS: Final = 10
 PATIENT_PARTS: Final = 7
@@ -44,6 +44,11 @@ class Patient(Working):
     """Slice, part and how many children rested when it took last."""
     _touch = 0
     """Where its children were told to rest."""
+
+    def amend(self, terms: Terms, now: int, progress: Progress) -> None:
+        super().amend(terms, now, progress)
+        # What stands may be beyond the new limit: it is moved now, and not in the next part.
+        self._moved = (0, 0)
 
     def work_slice(
         self, now: int, market: MarketView, progress: Progress, stretch: Stretch, target: int

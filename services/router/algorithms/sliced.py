@@ -18,7 +18,8 @@ class Sliced(Patient):
 
     Amending: the slice that runs keeps its quantity and its end; the rest of the new quantity is spread over the time
     from there to the new end, by the same shape, with new draws. If less is wanted than was asked for, nothing more is
-    asked for, and what stands too much is pulled. A new limit or bound alone changes no schedule.
+    asked for, what stands too much is pulled, and the slice that runs has until the end. A new limit or bound alone
+    changes no schedule.
     """
 
     def __init__(self, terms: Terms, now: int, lot: int, shape: Shape) -> None:

@@ -163,6 +163,13 @@ def test_exponents_of_a_known_instrument_stay(markets: Markets) -> None:
     assert markets.definition(X).tick_size == 5
 
 
+def test_a_market_of_an_unknown_instrument_is_refused(markets: Markets) -> None:
+    change = markets.fold(m.MarketDefinition(instrument=5, venue=1, ticker="Y", name="v1"))
+    assert change is not None
+    assert change.refused == ("Y at v1: instrument 5 is not defined; its InstrumentDefinition must come before")
+    assert markets.markets(5) == {}
+
+
 def test_what_is_not_of_a_known_market_says_nothing(markets: Markets) -> None:
     assert markets.fold(m.Trade(instrument=99, source=1, price=1, qty=1)) is None
     assert markets.fold(m.KillSwitch()) is None
