@@ -100,11 +100,12 @@ class Orders:
         else:
             child.requests[request.name] = request
 
-    def reentered(self, name: str) -> None:
+    def reentered(self, name: str) -> Child:
         """The D is written under which an amended order stands from now on."""
         child = self.children[self._names[name]]
         child.bases[name] = child.told_cum
         child.between = False
+        return child
 
     def sent(self, seq: int, kind: str, name: str) -> None:
         """Any application message, by its number in the session."""
