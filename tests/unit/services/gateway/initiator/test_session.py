@@ -249,6 +249,29 @@ def test_an_unanswered_order_is_asked_for_and_then_the_session_begins_again(worl
     assert "tw-c1" in changed[-1].reason
 
 
+def test_after_the_venues_rollover_both_numbers_begin_at_one(tmp_path: Path) -> None:
+    world = World(tmp_path, rollover="22:00")
+    world.ready()
+    world.layer.lose()
+    assert world.session.logging_on(False) == (world.session.numbers.next_in, world.session.numbers.next_out)
+    assert world.session.numbers.next_out > 1
+    world.work(86_400)
+    assert world.session.logging_on(False) == (1, 1)
+    world.restart()
+    assert (world.session.numbers.next_in, world.session.numbers.next_out) == (1, 1)
+
+
+def test_a_redefined_market_is_written_as_it_is_now(world: World) -> None:
+    world.ready()
+    world.write(m.InstrumentDefinition, instrument=7, ticker="ACME", price_exponent=-2, qty_exponent=0, tick_size=5)
+    world.write(m.MarketDefinition, instrument=7, venue=VENUE, ticker="ACME", symbol="ACM.N")
+    world.write(m.MarketDefinition, instrument=7, venue=VENUE + 1, ticker="ACME", symbol="ELSEWHERE")
+    world.new()
+    world.work()
+    assert "\x0155=ACM.N\x01" in world.bodies("D")[0]
+    assert world.session.orders.markets.keys() == {"ACM.N"}
+
+
 def test_it_keeps_within_the_limit_and_shows_what_waits(tmp_path: Path) -> None:
     world = World(tmp_path, messages=2, interval=1.0, max_waiting=4)
     world.ready()
