@@ -37,7 +37,8 @@ class Orders:
         self.children: dict[int, Child] = {}
         self.markets: dict[str, Market] = {}
         """By the venue's symbol."""
-        self.definitions: dict[int, m.InstrumentDefinition] = {}
+        self._by_instrument: dict[int, Market] = {}
+        self._definitions: dict[int, m.InstrumentDefinition] = {}
         self._names: dict[str, int] = {}
         self._order_ids: dict[str, int] = {}
         self._finished: OrderedDict[int, None] = OrderedDict()
@@ -49,22 +50,24 @@ class Orders:
 
     def define(self, record: m.InstrumentDefinition | m.MarketDefinition) -> None:
         """How an instrument is written at this venue."""
+        number = record.instrument
         if isinstance(record, m.InstrumentDefinition):
-            self.definitions[record.instrument] = record
-            known = [one for one in self.markets.values() if one.instrument == record.instrument]
-            for one in known:
-                self.markets[one.symbol] = _market(record, one.ticker, one.symbol)
-        elif record.venue == self.dialect.venue.number and record.instrument in self.definitions:
-            self.markets = {s: one for s, one in self.markets.items() if one.instrument != record.instrument}
-            found = _market(self.definitions[record.instrument], record.ticker, record.symbol)
-            self.markets[record.symbol] = found
+            self._definitions[number] = record
+            if (known := self._by_instrument.get(number)) is not None:
+                self._trade(record, known.ticker, known.symbol)
+        elif record.venue == self.dialect.venue.number and number in self._definitions:
+            self._trade(self._definitions[number], record.ticker, record.symbol)
 
-    def market_of(self, instrument: int) -> Market | None:
-        return next((one for one in self.markets.values() if one.instrument == instrument), None)
+    def _trade(self, definition: m.InstrumentDefinition, ticker: str, symbol: str) -> None:
+        number = definition.instrument
+        if (before := self._by_instrument.get(number)) is not None:
+            self.markets.pop(before.symbol, None)
+        market = Market(number, ticker, symbol, definition.price_exponent, definition.qty_exponent)
+        self.markets[symbol] = self._by_instrument[number] = market
 
     def order_of(self, command: m.NewChild, seq: int) -> Order | None:
         """The order that a command asks for; None: nobody defined its instrument here."""
-        market = self.market_of(command.instrument)
+        market = self._by_instrument.get(command.instrument)
         if market is None:
             return None
         return Order(
@@ -100,11 +103,12 @@ class Orders:
         else:
             child.requests[request.name] = request
 
-    def reentered(self, name: str) -> None:
+    def reentered(self, name: str) -> Child:
         """The D is written under which an amended order stands from now on."""
         child = self.children[self._names[name]]
         child.bases[name] = child.told_cum
         child.between = False
+        return child
 
     def sent(self, seq: int, kind: str, name: str) -> None:
         """Any application message, by its number in the session."""
@@ -270,7 +274,3 @@ class Orders:
         told.last_price, told.last_qty = market.to_px(report.last_price), market.to_qty(report.last_qty)
         told.live = told.leaves_qty > 0
         return [told]
-
-
-def _market(definition: m.InstrumentDefinition, ticker: str, symbol: str) -> Market:
-    return Market(definition.instrument, ticker, symbol, definition.price_exponent, definition.qty_exponent)

@@ -107,7 +107,8 @@ class _Fold:
         if expected is not None:
             venue = self._session.dialect.venue.number
             made = record_of(expected, record.seq, record.ts, venue, self._received)
-            if bytes(made) == bytes(record):
+            # How somebody else's order is written down depends on the markets that were known by then.
+            if bytes(made) == bytes(record) or not (expected.child_id or record.child_id):
                 return
         raise VenueError(
             f"{self._where(record)} does not follow from record {record.received}; expected {expected}. The tape was "

@@ -243,7 +243,7 @@ class VenueSession:
         orders, name = self.orders, field_of(raw, 11)
         orders.sent(seq, kind, name)
         if carried.part:
-            orders.reentered(name)
+            self.watch.look(orders.reentered(name), self.clock())
         elif isinstance(carried.command, m.NewChild):
             orders.entered(carried.command, carried.seq)
         elif carried.command is not None:
