@@ -68,6 +68,7 @@ struct VenueReported {
   # Whether the order still stands at the venue after it.
   received @8 :UInt64;
   # Seq of the FixReceived on the venue's tape that it came in; 0: none (it follows from several, or from silence).
+  # Of the house market: seq on the router's tape of the request that it answers; 0: it answers none.
   price @9 :Int64;
   # The order's limit after it; 0: none or not said.
   qty @10 :Int64;

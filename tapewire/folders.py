@@ -1,7 +1,8 @@
 """Where things lie under a data folder.
 
 <data>/tapes/<tape>/      one folder per tape, orders.0, md.binance: segments, control page, snapshots, consumers
-<data>/rings -> /dev/shm  a link into memory: orders.<shard>.<source>.<producer>, orders.<shard>.bell, md.<feed>
+<data>/rings -> /dev/shm  a link into memory: orders.<shard>.<source>.<producer>, orders.<shard>.bell, md.<feed>,
+                          router.<number>.<source>.<client>, router.<number>.bell
 <data>/archive/           sealed market data, columnar, written by the flusher alone
 <data>/stats/             counters and histograms of running services, one page each
 <data>/nats/              JetStream's own store
@@ -20,6 +21,7 @@ from tapewire.errors import ConfigError
 
 SHARED_MEMORY = Path("/dev/shm")
 _RINGS = re.compile(r"tapewire-.+-[0-9a-f]{8}")
+_ROUTER = re.compile(r"router\.[0-9]+\.[0-9]+\.[a-z0-9][a-z0-9_-]*")
 _INBOUND = re.compile(r"orders\.[0-9]+\.[0-9]+\.[a-z0-9][a-z0-9_-]*")
 
 
@@ -67,6 +69,32 @@ class Folders:
     def inbound_rings(self, shard: int) -> list[Path]:
         """The inbound rings that are there, of whatever producers."""
         return sorted(path for path in self.rings.glob(f"orders.{shard}.*") if _INBOUND.fullmatch(path.name))
+
+    def router_tape(self, number: int) -> Path:
+        return self.tape(f"router.{number}")
+
+    def venue_tape(self, name: str) -> Path:
+        return self.tape(f"venue.{name}")
+
+    def router_ring(self, number: int, source: int, client: str) -> Path:
+        """The ring in which `client`, number `source`, hands its parent orders to router `number`."""
+        return self.ring(f"router.{number}.{source}.{client}")
+
+    def router_rings(self, number: int) -> list[Path]:
+        """The clients' rings of a router that are there."""
+        return sorted(path for path in self.rings.glob(f"router.{number}.*") if _ROUTER.fullmatch(path.name))
+
+    def find_router_ring(self, number: int, client: str) -> tuple[Path, int] | None:
+        """The ring of a client by its name, and its number; None if the router made none of that name."""
+        for path in self.router_rings(number):
+            _, _, source, name = path.name.split(".")
+            if name == client:
+                return path, int(source)
+        return None
+
+    def router_bell(self, number: int) -> Path:
+        """What wakes router `number`."""
+        return self.ring(f"router.{number}.bell")
 
     def doorbell(self, shard: int) -> Path:
         """What producers ring to wake the engine of `shard`."""

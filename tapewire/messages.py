@@ -1435,7 +1435,7 @@ class VenueReported(Message):
     live = BoolField(90, 0)
     """Whether the order still stands at the venue after it."""
     received = IntField(96, 8, False)
-    """Seq of the FixReceived on the venue's tape that it came in; 0: none (it follows from several, or from silence)."""
+    """Seq of the FixReceived on the venue's tape that it came in; 0: none (it follows from several, or from silence). Of the house market: seq on the router's tape of the request that it answers; 0: it answers none."""
     price = IntField(104, 8, True)
     """The order's limit after it; 0: none or not said."""
     qty = IntField(112, 8, True)

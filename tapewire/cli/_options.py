@@ -25,6 +25,16 @@ class Instant(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
+class Moment(Instant):
+    """A time, or one to come: +5m, +1h30m."""
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, str) and value.startswith("+"):
+            now = time.time_ns()
+            return 2 * now - super().convert(f"-{value[1:]}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _of_the_settings(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
     from tapewire.config import load
 

@@ -47,7 +47,7 @@ def _rows(loaded: Loaded) -> list[tuple[str, Any, str]]:
     """(path, plain value, origin) of every key, in the order of the sections."""
     config = loaded.config
     rows = _section_rows(config, "", loaded)
-    for name in ("nats", "engine", "flusher", "publisher", "gateway"):
+    for name in ("nats", "engine", "flusher", "publisher", "gateway", "router"):
         rows += _section_rows(getattr(config, name), name, loaded)
     for at, instrument in enumerate(config.instruments):
         rows += _section_rows(instrument, f"instrument[{at}]", loaded)

@@ -38,7 +38,8 @@ def command(tapes: tuple[str, ...], data: Path, as_json: bool) -> None:
         there = ", ".join(sorted(path.name for path in folder.glob("*"))) or "none"
         raise TapewireError(f"{folder}: no tape {', '.join(missing) or 'at all'}; there are: {there}. See --data")
     # A service is named, not imported: tapewire depends on none.
-    service = importlib.import_module("services.engine.verify")
+    engine = importlib.import_module("services.engine.verify")
+    router = importlib.import_module("services.router.verify")
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TextColumn("records"), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=as_json) as bar:
         tasks: dict[str, TaskID] = {}
@@ -48,7 +49,9 @@ def command(tapes: tuple[str, ...], data: Path, as_json: bool) -> None:
                 tasks[tape] = bar.add_task(tape)
             bar.update(tasks[tape], completed=done, total=total)
 
-        reports = [service.verify_tape(path, progress) for path in paths]
+        reports = [
+            (router if path.name.startswith("router.") else engine).verify_tape(path, progress) for path in paths
+        ]
     if as_json:
         document = {"ok": all(r.ok for r in reports), "tapes": [r.to_dict() for r in reports]}
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
@@ -66,11 +69,13 @@ def line(report: object) -> str:
     verdict = "ok    " if r["ok"] else "FAILED"
     rate = r["records"] / r["seconds"] if r["seconds"] else 0.0
     parts = [f"{verdict} {r['tape']:<16} {r['records']:>12,} records  {rate / 1e6:6.2f} M/s"]
-    if r["digest"]:
+    if r.get("inputs"):
+        parts.append(f"{r['inputs']:,} inputs  {r['events']:,} events as recorded")
+    if r.get("digest"):
         parts.append(f"{r['commands']:,} commands  {r['snapshots_equal']} snapshots equal  digest {r['digest'][:16]}…")
-    if r["begins"] > 1:
+    if r.get("begins", 1) > 1:
         before = f" ({r['checked']:,} before it by their checksums only)" if r["checked"] else ""
         parts.append(f"from record {r['begins']:,} on{before}: what came before was removed")
-    if r["redecided"]:
+    if r.get("redecided"):
         parts.append(f"today's risk rules would decide {r['redecided']:,} commands otherwise")
     return "  ".join(parts)

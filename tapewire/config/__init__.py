@@ -16,6 +16,7 @@ import msgspec
 
 from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
+from tapewire.config.router import Router, RouterAccount, RouterClient, RouterFeed, RouterInstrument, check_router
 from tapewire.config.section import Section
 from tapewire.config.sections import (
     Account,
@@ -28,6 +29,7 @@ from tapewire.config.sections import (
     Producer,
     Publisher,
 )
+from tapewire.config.venues import Market, Venue, check_venues
 from tapewire.errors import ConfigError
 from tapewire.folders import default_rings
 from tapewire.subjects import is_word
@@ -42,9 +44,16 @@ __all__ = [
     "GatewaySession",
     "Instrument",
     "Loaded",
+    "Market",
     "Nats",
     "Producer",
     "Publisher",
+    "Router",
+    "RouterAccount",
+    "RouterClient",
+    "RouterFeed",
+    "RouterInstrument",
+    "Venue",
     "load",
     "load_with_origins",
 ]
@@ -55,14 +64,16 @@ PUBLIC_URLS = {
     "coinbase": ("wss://ws-feed.exchange.coinbase.com", "https://api.exchange.coinbase.com"),
     "kraken": ("wss://ws.kraken.com/v2", "https://api.kraken.com"),
 }
-_LISTS = ("instrument", "account", "feed")
-_OWN_FEEDS = frozenset({"house", "orders", "ops"})  # second parts of subjects that our own services publish under
+_LISTS = ("instrument", "account", "feed", "venues")
+# Second parts of subjects that our own services publish under.
+_OWN_FEEDS = frozenset({"house", "orders", "ops", "router"})
 _SECTIONS: dict[str, type[Section]] = {
     "nats": Nats,
     "engine": Engine,
     "flusher": Flusher,
     "publisher": Publisher,
     "gateway": Gateway,
+    "router": Router,
 }
 _S = TypeVar("_S", bound=Section)
 
@@ -103,6 +114,14 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
     parts["instruments"] = _tables(reader, tree, "instrument", Instrument, lambda one: one.ticker)
     parts["accounts"] = _tables(reader, tree, "account", Account, lambda one: one.account)
     parts["feeds"] = _feeds(reader, tree)
+    parts["venues"] = _tables(reader, tree, "venues", Venue, lambda one: one.name)
+    check_venues(parts["venues"])
+    check_router(
+        parts["router"],
+        parts["venues"],
+        [one.account for one in parts["accounts"]],
+        [one.ticker for one in parts["instruments"]],
+    )
     for at, instrument in enumerate(parts["instruments"]):
         _check_instrument(instrument, f"instrument[{at}]")
     for at, producer in enumerate(parts["engine"].producers):
@@ -126,7 +145,7 @@ def _tables(
     if isinstance(tables, Given) or not isinstance(tables, list):
         if isinstance(tables, Given) and tables.value == []:
             return ()
-        raise ConfigError(f"{name}: expected tables [[{name}]], one per {name}, written in the file")
+        raise ConfigError(f"{name}: expected tables [[{name}]], one for each, written in the file")
     found = tuple(reader.section(cls, table, f"{name}[{at}]") for at, table in enumerate(tables))
     _refuse_twice((key(one) for one in found), name)
     return found

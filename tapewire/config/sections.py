@@ -14,7 +14,9 @@ from msgspec import Meta
 
 from tapewire import messages as m
 from tapewire.config.gateway import Gateway
+from tapewire.config.router import Router
 from tapewire.config.section import Section
+from tapewire.config.venues import Venue as OutsideVenue
 from tapewire.folders import Folders
 
 Durability = Literal["memory", "disk"]
@@ -241,6 +243,8 @@ class Config(Section, frozen=True, kw_only=True):
     flusher: Flusher = Flusher()
     publisher: Publisher = Publisher()
     gateway: Gateway = Gateway()
+    router: Router = Router()
+    venues: tuple[OutsideVenue, ...] = ()
 
     @property
     def folders(self) -> Folders:

@@ -1,0 +1,92 @@
+"""Parent orders: algorithms, smart order routing, children at venues; verify or replay what it did.
+
+Without a subcommand, the service itself.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tapewire.cli._options import data_option
+from tapewire.errors import TapewireError
+
+
+@click.group(invoke_without_command=True)
+@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
+@click.pass_context
+def command(context: click.Context, path: Path | None) -> None:
+    """Run the router; or `verify` and `replay` its tape.
+
+    \b
+    tapewire router --config tapewire.toml
+    tapewire router verify
+    tapewire router replay --json
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if context.find_root().params.get("debug"):
+        os.environ["TAPEWIRE_DEBUG"] = "1"
+    sys.argv = ["tapewire router", *(["--config", str(path)] if path else [])]
+    runpy.run_module("services.router", run_name="__main__", alter_sys=True)
+
+
+@command.command()
+@click.argument("tape", default="router.0")
+@data_option
+def verify(tape: str, data: Path) -> None:
+    """Replay TAPE (router.0) and compare every event, byte for byte. Reads only."""
+    report = _replayed(tape, data, 0)
+    verdict = "ok    " if report.ok else "FAILED"
+    click.echo(f"{verdict} {report.tape:<16} {report.inputs:,} inputs  {report.events:,} events as recorded")
+    _end(report)
+
+
+@command.command()
+@click.argument("tape", default="router.0")
+@data_option
+@click.option("--until", type=click.IntRange(min=0), default=0, help="Stop behind this record. Default: the last.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def replay(tape: str, data: Path, until: int, as_json: bool) -> None:
+    """Trade it all again from the tape's inputs alone, and see that the orders are the same."""
+    report = _replayed(tape, data, until)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        rate = report.inputs / report.seconds if report.seconds else 0.0
+        click.echo(
+            f"{report.inputs:,} inputs of {report.days * 24:,.2f} hours in {report.seconds:.2f} s ({rate:,.0f}/s): "
+            f"{report.events:,} events, {report.parents:,} parents, {report.children:,} children, all as recorded"
+            if report.ok
+            else f"{report.inputs:,} inputs in {report.seconds:.2f} s"
+        )
+        for name, count in report.counts.items():
+            click.echo(f"    {name:<22} {count:>12,}")
+        for note in report.notes:
+            click.echo(f"    {note}")
+    _end(report)
+
+
+def _replayed(tape: str, data: Path, until: int) -> Any:
+    import importlib
+
+    from tapewire.folders import Folders
+
+    path = Folders(data).tape(tape)
+    if not path.is_dir():
+        raise TapewireError(f"{path}: no such tape. See --data")
+    return importlib.import_module("services.router.verify").verify_tape(path, until=until)
+
+
+def _end(report: Any) -> None:
+    for problem in report.problems:
+        click.echo(f"    {problem}")
+    if not report.ok:
+        raise TapewireError("the tape is not what its inputs give: see above")
