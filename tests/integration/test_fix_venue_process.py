@@ -22,7 +22,7 @@ from services.simulator.fix_venue.running import RunningVenue
 from services.simulator.fix_venue.server import tls_context
 from tapewire.errors import ConfigError
 from tapewire.fix.client import Disconnected
-from tests.engine_process import ROOT
+from tests.engine_process import ACCOUNTS, INSTRUMENT, ROOT, EngineProcess
 from tests.fix_venue import LOGINS, Trader
 
 
@@ -60,6 +60,27 @@ def test_after_a_lost_connection_a_venue_without_resends_begins_anew_and_knows_i
         assert trader.quiet(0.2) == []
         status = trader.status(name)
         assert (status[150], status[39], float(status[14])) == ("I", "1", 0.004)
+
+
+def test_over_an_engine_that_runs_a_venue_started_anew_knows_its_orders(tmp_path: Path) -> None:
+    producers = 'producers = [{ name = "operator", role = "operator" }, { name = "traders" }, { name = "venue" }]'
+    accounts = ACCOUNTS + "[[account]]\naccount = 90\n"
+    engine = EngineProcess(tmp_path, engine=f'{producers}\ndurability = "memory"', more=INSTRUMENT + accounts)
+    try:
+        engine.start()
+        engine.client().close()
+        with RunningVenue(engine.folders.data, "fix44", engine=False) as venue, Trader(venue.port, "fix44") as trader:
+            trader.logon()
+            name = trader.rest()
+        with RunningVenue(engine.folders.data, "fix44", engine=False) as venue, Trader(venue.port, "fix44") as trader:
+            trader.logon()
+            assert trader.quiet(0.1) == [], "what was told before is not told again"
+            status = trader.status(name)
+            assert (status[150], status[39], status[151]) == ("I", "0", "10")
+            venue.fault("fill", cl_ord_id=name, qty=10)
+            assert trader.told(t150="F")[39] == "2"
+    finally:
+        engine.close()
 
 
 @pytest.fixture(scope="module")

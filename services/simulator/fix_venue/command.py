@@ -14,6 +14,7 @@ from services.simulator.fix_venue.running import CROWD_ACCOUNTS, HOUSE_ACCOUNT, 
 from services.simulator.fix_venue.server import FixServer, tls_context
 from services.simulator.fix_venue.terms import Client
 from tapewire import logs
+from tapewire.config import Nats
 from tapewire.errors import ConfigError
 from tapewire.lifecycle import run, stop_on_signals
 
@@ -91,6 +92,8 @@ def announce(path: Path, server: FixServer) -> None:
 @click.option("--lots", default=0, help="on each level; otherwise a size that is usual at the venue")
 @click.option("--rate", default=20.0, show_default=True, help="commands of other traders a second; 0: none")
 @click.option("--seed", default=1, show_default=True, help="of the other traders")
+@click.option("--publish", default="", metavar="ENV.FEED", help="publish its market on the bus as this feed")
+@click.option("--nats", default=Nats().url, show_default=True, help="the bus")
 @click.option("--certificate", type=click.Path(path_type=Path), help="TLS: a PEM certificate")
 @click.option("--key", type=click.Path(path_type=Path), help="its private key")
 @click.option("--sni", default="", help="the name that clients must ask for in TLS")
@@ -111,6 +114,8 @@ def command(
     lots: int,
     rate: float,
     seed: int,
+    publish: str,
+    nats: str,
     certificate: Path | None,
     key: Path | None,
     sni: str,
@@ -136,5 +141,7 @@ def command(
         rate=rate,
         levels=levels,
         lots=lots,
+        publish=publish,
+        nats=nats,
     )
     run(serve(data, options, ports_file))

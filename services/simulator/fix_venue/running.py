@@ -9,11 +9,11 @@ with RunningVenue(folder, "fix44") as venue:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -23,10 +23,13 @@ from services.simulator.fix_venue.crowd import Crowd
 from services.simulator.fix_venue.dialects import DIALECTS
 from services.simulator.fix_venue.engine import OwnEngine
 from services.simulator.fix_venue.house import EngineHouse
+from services.simulator.fix_venue.market_data import MarketData
 from services.simulator.fix_venue.server import FixServer
 from services.simulator.fix_venue.terms import Client
 from services.simulator.fix_venue.venue import FixVenue
+from tapewire.config import Nats
 from tapewire.errors import ConfigError, TapewireError
+from tapewire.transports.nats import NatsTransport
 
 HOUSE_ACCOUNT = 90
 CROWD_ACCOUNTS = (91, 92, 93, 94)
@@ -57,11 +60,15 @@ class Options:
     rate: float = 0.0
     """Commands a second of other traders."""
     levels: int = 0
+    publish: str = ""
+    """`ENV.FEED`: its market is published on the bus as this feed; empty: it is not."""
+    nats: str = Nats().url
+    """The bus."""
     lots: int = 0
     """The opening book: levels on each side, lots on each; 0: as the dialect says."""
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def running(
     data: Path, options: Options, stopped: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[FixServer]:
@@ -73,6 +80,7 @@ async def running(
     lots = options.lots or dialect.lots
     own = OwnEngine(data, instruments, accounts, lots) if options.engine else None
     house: EngineHouse | None = None
+    stack = contextlib.AsyncExitStack()
     try:
         deadline = time.monotonic() + START_WAIT_S
         house = await _house(data, options, own, deadline, stopped)
@@ -86,13 +94,16 @@ async def running(
             levels=options.levels,
             lots=lots,
         )
-        venue.watch = crowd.saw
+        market = await _market(options, venue, crowd, stack)
+        also = [crowd.on_time, *([market.on_time] if market is not None else [])]
         expected = len(instruments) if own is not None else 1
         while len(venue.orders.symbols) < expected or not venue.orders.accounts >= set(accounts if own else ()):
             venue.step(time.time_ns())
             if time.monotonic() > deadline or stopped():
                 raise ConfigError(f"{data}: the engine defines no instruments and accounts; expected them by now")
             await asyncio.sleep(0.01)
+        if market is not None:
+            market.begin()
         crowd.open(time.time_ns())
         async with FixServer(
             venue,
@@ -100,14 +111,36 @@ async def running(
             port=options.port,
             control_port=options.control_port,
             tls=options.tls,
-            also=crowd.on_time,
+            also=also,
         ) as server:
             yield server
     finally:
+        await stack.aclose()
         if house is not None:
             house.close()
         if own is not None:
             own.close()
+
+
+async def _market(
+    options: Options, venue: FixVenue, crowd: Crowd, stack: contextlib.AsyncExitStack
+) -> MarketData | None:
+    """Lets the crowd and, if it is wanted, the bus see what happens; `stack` ends the connection to it.
+
+    Raises ConfigError, TransportError.
+    """
+    venue.watch.append(crowd.saw)
+    if not options.publish:
+        return None
+    env, dot, feed = options.publish.partition(".")
+    if not (env and dot and feed) or "." in feed:
+        raise ConfigError(f"--publish {options.publish}: expected ENV.FEED, such as demo.kraken")
+    transport = NatsTransport(Nats(url=options.nats), name=f"fix venue {feed}")
+    await transport.connect()
+    stack.push_async_callback(transport.drain)
+    market = MarketData(transport, env, feed)
+    venue.watch.append(market.saw)
+    return market
 
 
 async def _house(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -94,9 +94,9 @@ class FixServer:
         port: int = 0,
         control_port: int = 0,
         tls: ssl.SSLContext | None = None,
-        also: Callable[[int], None] | None = None,
+        also: Sequence[Callable[[int], None]] = (),
     ) -> None:
-        """`also`: called with the time at each tick, for whoever else trades here."""
+        """`also`: called with the time at each tick."""
         self.venue, self.host, self.port, self.control_port = venue, host, port, control_port
         self.connections: dict[Link, Connection] = {}
         self.failure: Exception | None = None
@@ -156,8 +156,8 @@ class FixServer:
         """One tick."""
         if self.failure is not None:
             raise self.failure
-        if self._also is not None:
-            self._also(now)
+        for also in self._also:
+            also(now)
         self.venue.step(now)
         for connection in list(self.connections.values()):
             connection.flush(now)

@@ -61,8 +61,8 @@ class FixVenue:
         self.teller = Teller(dialect, self.faults, self.sessions, names)
         self.desk = Desk(dialect, self.orders, house, self.faults, self.teller, counter, self.sessions)
         self.links: list[Link] = []
-        self.watch: Callable[[m.Message], None] = lambda record: None
-        """Also sees every record of the tape: whoever else trades here."""
+        self.watch: list[Callable[[m.Message], None]] = []
+        """Also see every record of the tape: whoever else trades here, and who publishes its market."""
         self._live = False
         self._close_at = self._news_at = self._down_ns = 0
 
@@ -124,7 +124,8 @@ class FixVenue:
             records = self.house.poll(POLL_LIMIT)
             for record in records:
                 told = self.orders.fold(record)
-                self.watch(record)
+                for watch in self.watch:
+                    watch(record)
                 for one in told:
                     # What was before this process is known to the orders, and told to whoever asks.
                     if self._live and one.session in self.sessions:
