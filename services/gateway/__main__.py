@@ -14,26 +14,57 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from services.gateway.agent import GatewayAgent, fold_own
+from services.gateway.agent import GatewayAgent
+from services.gateway.fold import BATCH, Fold, restore
 from services.gateway.gateway import Gateway
-from services.gateway.orders import Orders
-from services.gateway.session import Sessions
+from services.gateway.snapshot import register
+from services.gateway.snapshotter import Snapshotter
 from services.gateway.tape import GatewayTape
 from tapewire import config as configuration
-from tapewire import lifecycle
+from tapewire import consumers, lifecycle, snapshots
 from tapewire.config import Gateway as GatewaySettings
+from tapewire.config import GatewaySession
 from tapewire.errors import RingError
 from tapewire.fix.auth import is_front, make_front_token
 from tapewire.histogram import StatsPage
-from tapewire.logs import configure
+from tapewire.logs import Logger, configure
 from tapewire.ring import Doorbell, RingProducer
 from tapewire.tape import TapeReader, TapeWriter
 
 if TYPE_CHECKING:
-    from services.gateway.quickfix_engine import FixEngine
+    from services.gateway.quickfix_engine import Acceptor
 
 FAILED = 70
 """Exit status when a callback of the session layer or the agent failed: neither may live on without the other."""
+
+
+NEWS_EVERY_S = 10.0
+LOGOUT_S = 3.0
+"""How long a Logout may stay unanswered at the end."""
+SNAPSHOT_S = 20.0
+"""How long the last snapshot may take."""
+
+
+def open_tape(tape: Path, orders_tape: Path) -> TapeWriter:
+    """The gateway's tape. What was kept of records that it lost is forgotten before others take their numbers."""
+    writer = TapeWriter(str(tape), tape.name, durability="memory")
+    last = writer.next_seq - 1
+    snapshots.remove_beyond(tape, last)
+    consumers.take_back(tape, last)
+    register(tape, orders_tape)
+    return writer
+
+
+def recovered(
+    tape: Path, orders_tape: Path, terms: tuple[GatewaySession, ...], shard: int, source: int, log: Logger
+) -> Fold:
+    """Where the gateway stands by its own tape; the orders tape is folded as far as its snapshot."""
+    fold = restore(tape, orders_tape, terms, shard, source, log)
+    with TapeReader(str(tape), fold.own.seq + 1, limit="written") as reader:
+        while raws := reader.poll(BATCH):
+            fold.fold_own(raws)
+    fold.sessions.check()
+    return fold
 
 
 class FrontBacklogs:
@@ -55,17 +86,27 @@ class FrontBacklogs:
         return {number: self._page.counter(f"backlog.{number}") for number in self._sessions}
 
 
-def drain(gateway: Gateway, agent: GatewayAgent, engine: FixEngine, own: GatewaySettings) -> None:
-    """Tells everybody, logs everybody out, and waits for it, but not for ever."""
-    gateway.announce("The gateway ends now", "Your orders stay as they are unless you asked for cancel on disconnect.")
-    agent.do_work()
-    for number, one in gateway.sessions.by_number.items():
-        if one.logged_on:
-            engine.log_out(number, "the gateway ends; log on again later, and you will have missed nothing")
-    deadline = time.monotonic() + own.drain_timeout
-    while any(one.logged_on for one in gateway.sessions.by_number.values()) and time.monotonic() < deadline:
-        if not agent.do_work():
-            agent.wait()
+def drain(gateway: Gateway, agent: GatewayAgent, engine: Acceptor, own: GatewaySettings) -> None:
+    """Tells everybody, again and again, and gives them time to log out; then logs them out, and waits for that, but not
+    for ever."""
+    gateway.ending = True
+    now = time.monotonic()
+    due, end = now, now + max(own.drain_timeout - LOGOUT_S, own.drain_timeout / 2)
+    while gateway.has_clients and (now := time.monotonic()) < end:
+        if now >= due:
+            gateway.announce("The gateway ends", "Log out now; you will have missed nothing when you log on again.")
+            due += NEWS_EVERY_S
+        work(agent)
+    for number in gateway.sessions.by_number:
+        engine.log_out(number, "the gateway ends; log on again later, and you will have missed nothing")
+    end = time.monotonic() + LOGOUT_S
+    while gateway.has_clients and time.monotonic() < end:
+        work(agent)
+
+
+def work(agent: GatewayAgent) -> None:
+    if not agent.do_work():
+        agent.wait()
 
 
 @click.command()
@@ -74,10 +115,13 @@ def drain(gateway: Gateway, agent: GatewayAgent, engine: FixEngine, own: Gateway
 def main(path: Path | None, name: str) -> None:
     """FIX sessions of clients: orders in, reports out."""
     settings = configuration.load(path)
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        # Until it listens there is nothing to be ended in order: what it knows is a fold.
+        signal.signal(ending, lambda *_: sys.exit(0))
     own, shard, folders = settings.gateway, settings.engine.shard, settings.folders
     folders.prepare(settings.rings)
     log = configure("gateway")
-    from services.gateway.quickfix_engine import FixEngine  # not before the arguments are right: it takes a while
+    from services.gateway.quickfix_engine import Acceptor  # not before the arguments are right: it takes a while
 
     found = folders.find_inbound_ring(shard, name)
     if found is None:
@@ -87,20 +131,22 @@ def main(path: Path | None, name: str) -> None:
         )
     ring_path, source = found
     tape = folders.tape(f"fix.{name}")
-    writer = TapeWriter(str(tape), tape.name, durability="memory")
-    sessions = Sessions(own.sessions)
-    with TapeReader(str(tape), limit="written") as reader:
-        fold_own(reader, sessions)
+    orders_tape = folders.orders_tape(shard)
+    writer = open_tape(tape, orders_tape)
+    fold = recovered(tape, orders_tape, own.sessions, shard, source, log)
+    snapshotting = [sys.executable, "-m", "services.gateway.snapshot", "--name", name]
+    snapshotting += ["--config", str(path)] if path is not None else []
     with (
         Doorbell(str(folders.doorbell(shard))) as bell,
         RingProducer(str(ring_path), doorbell=bell) as ring,
     ):
         gateway_tape = GatewayTape(writer, time.time_ns)
-        gateway = Gateway(sessions, Orders(shard, source), gateway_tape, ring, shard, name, log)
+        gateway = Gateway(fold.sessions, fold.orders, gateway_tape, ring, shard, name, log, fold.house)
         followed = [one.number for one in own.sessions if one.kind == "market-data"]
         backlogs = FrontBacklogs(folders.stats / "gateway.front", followed)
-        reader = TapeReader(str(folders.orders_tape(shard)))
-        agent = GatewayAgent(gateway, reader, ring, log, tape, backlogs.read)
+        snapshotter = Snapshotter(snapshotting, own.snapshot_every, fold.begun, log)
+        reader = TapeReader(str(orders_tape), fold.at.seq + 1)
+        agent = GatewayAgent(gateway, reader, ring, log, tape, snapshotter, backlogs.read)
         agent.recover()
 
         def fail(error: BaseException) -> NoReturn:
@@ -109,24 +155,25 @@ def main(path: Path | None, name: str) -> None:
             sys.stderr.flush()
             os._exit(FAILED)
 
-        engine = FixEngine(own, gateway, partial(is_front, make_front_token(folders.front_token)), fail)
-        for number, one in sessions.by_number.items():
-            engine.restore(number, one.next_in, one.next_out, one.kept)
-        gateway.sender = engine
+        engine = Acceptor(own, gateway, partial(is_front, make_front_token(folders.front_token)), fail)
+        for number, one in fold.sessions.by_number.items():
+            engine.restore(number, one.next_in, one.next_out)
+        gateway.outbox.sender = engine
         stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(ending, lambda *_: stop.set())
         engine.start()
         log.info("listening", port=own.backend_port, sessions=len(own.sessions), orders_seq=gateway.orders.seq)
         try:
             while not stop.is_set():
-                if not agent.do_work():
-                    agent.wait()
+                work(agent)
             drain(gateway, agent, engine, own)
         except BaseException as error:  # noqa: BLE001 - else the sessions would live on without reports
             fail(error)
         with gateway.lock:  # its thread cannot be stopped, see there, but it can be kept waiting
+            records = agent.records
             agent.close()
+            snapshotter.finish(records, SNAPSHOT_S)
             log.info("stopped")
             sys.stderr.flush()
             os._exit(0)

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from services.gateway.copies import Replay, all_requests, place_of
-from services.gateway.gateway import Gateway, Outgoing
-from services.gateway.orders import Orders
-from services.gateway.session import Session, Sessions
+from services.gateway.copies import place_of
+from services.gateway.fold import Fold, restore
+from services.gateway.gateway import Gateway
+from services.gateway.replay import Replay
+from services.gateway.session import Session
+from services.gateway.snapshotter import Snapshotter
 from tapewire import messages as m
+from tapewire.errors import TapeError
 from tapewire.logs import Logger
 from tapewire.ring import RingProducer
 from tapewire.tape import TapeReader
@@ -29,14 +32,6 @@ WAIT_S = 0.02
 """The longest that something is noticed late which the tape does not say."""
 
 
-def fold_own(reader: TapeReader, sessions: Sessions) -> None:
-    """Folds the gateway's own tape to its end."""
-    while raws := reader.poll(4096):
-        for raw in raws:
-            sessions.fold(m.decode(raw))
-    sessions.check()
-
-
 class GatewayAgent:
     def __init__(
         self,
@@ -45,21 +40,22 @@ class GatewayAgent:
         ring: RingProducer,
         log: Logger,
         own_tape: Path,
+        snapshotter: Snapshotter,
         backlogs: Callable[[], dict[int, int]] = dict,
     ) -> None:
-        """`backlogs`: bytes that market data clients have not read yet, by session."""
+        """`reader`: of the orders tape, where the gateway stands. `backlogs`: bytes that market data clients have not
+        read yet, by session."""
         self.gateway, self._reader, self._ring, self._log = gateway, reader, ring, log
-        self._own, self._backlogs = own_tape, backlogs
+        self._own, self._backlogs, self.snapshotter = own_tape, backlogs, snapshotter
         self._until = 0
         self._replays: dict[int, Replay] = {}
         self._slow: dict[int, int] = {}  # market data sessions that read slowly, since when (UTC ns)
         self._paced = 0
 
     def recover(self) -> None:
-        """After `fold_own`: catches up with the orders tape."""
+        """Where the fold stands, catches up with the orders tape."""
         gateway = self.gateway
         sessions, orders = gateway.sessions, gateway.orders
-        orders.requests = sessions.requests
         end = self._reader.positions.released_seq
         for number, one in sessions.by_number.items():
             if not one.known:
@@ -70,9 +66,9 @@ class GatewayAgent:
         with gateway.lock:
             sessions.last_cl_ord_id = max(sessions.last_cl_ord_id, orders.last_cl_ord_id)
             # What is still in the ring will be taken: only behind it one can tell what never got there.
-            self._until, gateway.held = self._ring.tail, True
+            self._until, gateway.submission.held = self._ring.tail, True
             for number, request in orders.requests.items():
-                gateway.expect(number, request)
+                gateway.submission.expect(number, request)
             for number, one in sessions.by_number.items():
                 if one.logged_on:
                     self._lose(number, one)
@@ -88,29 +84,25 @@ class GatewayAgent:
 
     def _release(self) -> None:
         """The engine has taken all that was in the ring, and its answers are folded."""
-        gateway = self.gateway
-        sessions, requests = gateway.sessions, gateway.orders.requests
-        with gateway.lock:
-            again = sorted((number for number in sessions.commands if number in requests), reverse=True)
-            for number in again:
-                gateway.submit_again(number)
-            sessions.commands.clear()
-            gateway.held = False
-            still_open = list(sessions.open)
-            for seq in still_open:
-                gateway.retry(seq)
-        self._log.info("recovered", submitted_again=len(again), decided_again=len(still_open))
+        with self.gateway.lock:
+            submitted, decided = self.gateway.submission.release()
+        self._log.info("recovered", submitted_again=submitted, decided_again=decided)
 
     def _replay(self) -> int:
         """A stretch of every replay that a drop copy has asked for."""
         gateway, done = self.gateway, 0
-        for number, exec_id in list(gateway.replaying.items()):
+        for number, exec_id in list(gateway.reporting.replaying.items()):
             replay = self._replays.get(number)
             if replay is None or replay.asked != exec_id:
                 self._begin_replay(number, exec_id)
                 continue
-            bodies, ended = replay.step(gateway.orders.seq)
-            gateway.outbox.extend(Outgoing(number, body, seq, part) for seq, part, body in bodies)
+            try:
+                bodies, ended = replay.step(gateway.orders.seq)
+            except TapeError as error:
+                self._refuse_replay(number, f"FromExecID (8016) {exec_id}: reports from there are not kept: {error}")
+                continue
+            for seq, part, body in bodies:
+                gateway.outbox.add(number, body, seq, part)
             done += 1
             if ended:
                 self._end_replay(number)
@@ -121,21 +113,30 @@ class GatewayAgent:
         one, orders = gateway.sessions.by_number[number], gateway.orders
         after = place_of(exec_id, orders.prefix)
         if after is None:
-            text = f"FromExecID (8016) {exec_id}: expected 0 or an ExecID of ours"
-            gateway.outbox.append(Outgoing(number, gateway.reports[number].business_reject(0, "A", 1, text)))
-            self._end_replay(number)
+            self._refuse_replay(number, f"FromExecID (8016) {exec_id}: expected 0 or an ExecID of ours")
             return
-        own = Orders(orders.shard, orders.source)
-        with TapeReader(str(self._own), limit="written") as tape:
-            own.requests = all_requests(tape, Sessions(gateway.sessions.terms))
-        reader = TapeReader(str(self._reader.path))
-        self._replays[number] = Replay(exec_id, one, after, gateway.copies, gateway.reports[number], own, reader)
+
+        def begin() -> Fold:
+            terms, before = gateway.sessions.terms, after[0] - 1
+            return restore(
+                self._own, self._reader.path, terms, orders.shard, orders.source, self._log, not_beyond=before
+            )
+
+        self._replays[number] = Replay(
+            *(exec_id, one, after, gateway.reporting.copies, gateway.reports[number]),
+            *(begin, self._own, self._reader.path),
+        )
+
+    def _refuse_replay(self, number: int, text: str) -> None:
+        gateway = self.gateway
+        gateway.outbox.add(number, gateway.reports[number].business_reject(0, "A", 1, text))
+        self._end_replay(number)
 
     def _end_replay(self, number: int) -> None:
         if (replay := self._replays.pop(number, None)) is not None:
             replay.close()
         with self.gateway.lock:
-            del self.gateway.replaying[number]
+            del self.gateway.reporting.replaying[number]
 
     def _pace(self) -> int:
         """Looks at how far market data clients are behind with reading, and makes the slow ones skip."""
@@ -147,17 +148,22 @@ class GatewayAgent:
             since = self._slow.get(number)
             with gateway.lock:
                 if waiting > SLOW_BYTES:
-                    gateway.tell(gateway.market.slow(number, True))
+                    gateway.reporting.tell(gateway.market.slow(number, True))
                     self._slow.setdefault(number, now)
                 elif since is not None and waiting < SLOW_BYTES // 4:
-                    gateway.tell(gateway.market.slow(number, False))
+                    gateway.reporting.tell(gateway.market.slow(number, False))
                     del self._slow[number]
             if since is not None and now - since > SLOW_NS:
                 gateway.leaving[number] = f"you read too slowly: {waiting} bytes wait for you"
         return 0
 
+    @property
+    def records(self) -> int:
+        """On both tapes."""
+        return self.gateway.orders.seq + self.gateway.tape.next_seq - 1
+
     def do_work(self) -> int:
-        taken = self.gateway.held and self._ring.head >= self._until  # before its answers are read
+        taken = self.gateway.submission.held and self._ring.head >= self._until  # before its answers are read
         raws = self._reader.poll(BATCH)
         if taken and not raws:
             self._release()
@@ -166,7 +172,8 @@ class GatewayAgent:
             if len(raws) < BATCH:
                 self.gateway.settle()
         done = len(raws) + self.gateway.tick() + self._replay() + self._pace()
-        self.gateway.drain()
+        self.gateway.outbox.drain()
+        self.snapshotter.poll(self.records)
         return done
 
     def wait(self) -> None:

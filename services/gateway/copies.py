@@ -1,20 +1,14 @@
-"""Drop copies: which sessions are told of the orders of which accounts, and their replay from an ExecID."""
+"""Drop copies: which sessions are told of the orders of which accounts. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from services.gateway.happened import Exec, Order, Request
-from services.gateway.orders import Orders
-from services.gateway.reports import Reports
-from services.gateway.session import Session, Sessions
-from tapewire import messages as m
-from tapewire.tape import TapeReader
+from services.gateway.happened import Order
+from services.gateway.session import Sessions
 
 OTHERS: Final = "TAPEWIRE"
 """OrigCompID of an order that came by no FIX session."""
-STRETCH: Final = 1024
-"""Records that a replay reads before others have their turn."""
 
 
 class DropCopies:
@@ -47,53 +41,3 @@ def place_of(exec_id: str, prefix: str) -> tuple[int, int] | None:
     if not exec_id.startswith(prefix) or not number.isascii() or not number.isdigit() or len(number) > 18:
         return None
     return (int(number), {"": 0, "m": 0, "t": 1}[side]) if side in ("", "m", "t") else None
-
-
-class Replay:
-    """Reports of the past for one drop copy: a second fold of the orders tape, a stretch at a time, until it has
-    caught up with the first."""
-
-    def __init__(
-        self,
-        asked: str,
-        session: Session,
-        after: tuple[int, int],
-        copies: DropCopies,
-        reports: Reports,
-        orders: Orders,
-        reader: TapeReader,
-    ) -> None:
-        """`asked`: FromExecID as it stands in the Logon. `orders`: a fold of its own, with all requests. `reader`: at
-        the tape's first record."""
-        self.asked, self.session, self._after = asked, session, after
-        self._copies, self._reports, self._orders, self._reader = copies, reports, orders, reader
-
-    def step(self, until: int) -> tuple[list[tuple[int, int, str]], bool]:
-        """Bodies with the record each reports and its place there, and whether all up to the record `until` is done."""
-        out: list[tuple[int, int, str]] = []
-        for raw in (
-            self._reader.poll(max(min(STRETCH, until - self._orders.seq), 1)) if self._orders.seq < until else ()
-        ):
-            record = m.decode(raw)
-            part = 0
-            for one in self._orders.fold(record):
-                if not isinstance(one, Exec) or one.order.account not in self.session.terms.accounts:
-                    continue
-                place = place_of(one.exec_id, self._orders.prefix)
-                if place is not None and place > self._after:
-                    out.append((record.seq, part, self._reports.execution(one, self._copies.client_of(one.order))))
-                part += 1
-        return out, self._orders.seq >= until
-
-    def close(self) -> None:
-        self._reader.close()
-
-
-def all_requests(own_tape: TapeReader, sessions: Sessions) -> dict[int, Request]:
-    """Every request of the past by its command's number. `sessions`: a fresh fold."""
-    found: dict[int, Request] = {}
-    while raws := own_tape.poll(4096):
-        for raw in raws:
-            sessions.fold(m.decode(raw))
-        found |= sessions.requests
-    return found

@@ -49,8 +49,20 @@ class Order:
     mantissas; `cost` is the sum of price x quantity of its fills."""
 
     __slots__ = (
-        *("account", "cl_ord_id", "command", "cost", "cum", "echo", "head", "instrument", "leaves", "order_id"),
-        *("price", "qty", "session", "side", "status", "stop_px", "texts", "waiting"),
+        *(
+            "account",
+            "cl_ord_id",
+            "command",
+            "cost",
+            "cum",
+            "echo",
+            "head",
+            "instrument",
+            "leaves",
+            "names",
+            "order_id",
+        ),
+        *("price", "qty", "session", "side", "status", "stop_px", "waiting"),
     )
 
     def __init__(
@@ -68,7 +80,8 @@ class Order:
         self.session = command.session & MAX_SESSION if ours else 0
         self.account, self.side = command.account, command.side
         self.cl_ord_id = command.client_text or str(command.cl_ord_id)
-        self.texts = [self.cl_ord_id]
+        self.names = [(self.session, self.cl_ord_id)]
+        """Sessions and ClOrdIDs that it was called by."""
         self.qty = command.qty
         self.price, self.stop_px = command.price, command.stop_px
         self.leaves = 0

@@ -5,6 +5,7 @@ D NewOrder   F CancelOrder   G ReplaceOrder   q MassCancel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -12,16 +13,22 @@ from typing import Final
 from services.gateway.happened import Order
 from services.gateway.instruments import Instrument
 from services.gateway.orders import Orders
-from services.gateway.session import Session
+from services.gateway.session import Session, echo_of
 from tapewire import messages as m
 from tapewire.errors import FixedError, FixError
 from tapewire.fix.message import Message, Reason
+from tapewire.fix.reasons import REASONS
 from tapewire.fix.timestamps import to_ns
 from tapewire.fixed import to_mantissa
 
 MAX_CL_ORD_ID: Final = 39
 """Bytes of a ClOrdID: what `clientText` of a command holds."""
-_S, _T, _F, _P = m.Side, m.OrdType, m.TimeInForce, m.SelfTrade
+MAX_ECHO: Final = 1024
+"""Bytes of parties that every report of an order repeats."""
+TOO_LATE: Final = 0
+"""CxlRejReason (102) of a cancel or replace of an order that is done."""
+_STRANGE: Final = re.compile(rb"[^\x01 -~]")
+_S, _T, _F, _P, _R = m.Side, m.OrdType, m.TimeInForce, m.SelfTrade, m.RejectReason
 SIDES: Final = {"1": _S.buy, "2": _S.sell}
 ORD_TYPES: Final = {"1": _T.market, "2": _T.limit, "3": _T.stop, "4": _T.stop_limit}
 TIMES_IN_FORCE: Final = {
@@ -53,9 +60,14 @@ _MASS_CANCEL = m.MassCancel.encoder(
 class Refusal(Exception):
     """The request is well formed and not acceptable: answered by 8, 9 or r, as its type has it."""
 
-    def __init__(self, text: str, ord_rej: int = 99, cxl_rej: int = 99, order: Order | None = None) -> None:
+    def __init__(
+        self, text: str, reason: m.RejectReason = _R.invalid_field, order: Order | None = None, *, late: bool = False
+    ) -> None:
+        """`late`: the order was there, and is done."""
         super().__init__(text)
-        self.text, self.ord_rej, self.cxl_rej, self.order = text, ord_rej, cxl_rej, order
+        self.text, self.reason, self.order = text, reason, order
+        self.ord_rej = REASONS[reason].ord_rej
+        self.cxl_rej = TOO_LATE if late else REASONS[reason].cxl_rej
 
 
 class MissingField(Exception):
@@ -88,6 +100,10 @@ def command(desk: Desk, session: Session, message: Message, cl_ord_id: int, now:
 
     Raises Refusal, MissingField, Waits, FixError.
     """
+    name = message[11]
+    held = desk.orders.by_text.get((session.terms.number, name))
+    if held is not None and held.order_id in desk.orders.live:  # of another day: else it would be told apart no more
+        raise Refusal(f"ClOrdID (11) {name}: is that of a live order", _R.stale_cl_ord_id)
     return _MAKERS[message.type](desk, session, message, cl_ord_id, now)
 
 
@@ -103,27 +119,37 @@ def check_name(message: Message) -> str:
     return text
 
 
+def check_text(message: Message) -> None:
+    """Raises FixError unless every value but 58 is printable ASCII: what we repeat must be readable for everybody."""
+    if _STRANGE.search(message.raw) is None:
+        return
+    for tag, value in message.pairs():
+        if tag != 58 and not (value.isascii() and value.isprintable()):
+            raise FixError(f"tag {tag}: expected printable ASCII characters", tag, Reason.INCORRECT_DATA_FORMAT)
+
+
 def _new_order(desk: Desk, session: Session, message: Message, cl_ord_id: int, now: int) -> bytes:
     f = message.fields
     account, i = _account(session, f), _instrument(desk, f)
     ord_type = ORD_TYPES[f[40]]
     time_in_force = TIMES_IN_FORCE[f.get(59, "0")]
-    qty = _amount(f, 38, i.qty_exponent, 13)
+    qty = _qty(f, 38, i)
     price = _price(f, 44, i, ord_type in PRICED, "a limit order needs a price")
     stop_px = _price(f, 99, i, ord_type in STOPS, "a stop order needs a stop price")
-    shown = f.get(1138, f.get(111))
-    display_qty = 0 if shown is None else _amount({111: shown}, 111, i.qty_exponent, 13)
+    shown = _shown(f, i)
     expire_time = 0
     if time_in_force == _F.gtd:
         if 126 not in f:
             raise MissingField(126, "a good-till-date order needs an end")
         expire_time = to_ns(f[126], 126)
     elif 126 in f:
-        raise Refusal("ExpireTime (126) belongs to good-till-date orders (59=6)", 11)
+        raise Refusal("ExpireTime (126) belongs to good-till-date orders (59=6)")
+    if (length := len(echo_of(message.raw.decode("latin-1")))) > MAX_ECHO:
+        raise Refusal(f"parties (453) of {length} bytes; every report repeats them: expected at most {MAX_ECHO}")
     return _NEW(
         *(cl_ord_id, _transacted(f), now, i.number, account, SIDES[f[54]], ord_type, time_in_force, price, qty),
-        *("6" in f.get(18, "").split(), stop_px, display_qty, _amount(f, 110, i.qty_exponent, 13), expire_time),
-        *(session.terms.number, shown is not None and not display_qty, f.get(8040) == "Y"),
+        *("6" in f.get(18, "").split(), stop_px, shown or 0, _qty(f, 110, i), expire_time),
+        *(session.terms.number, shown == 0, f.get(8040) == "Y"),
         *(SELF_TRADES.get(f.get(7928, ""), _P.unspecified), f[11]),
     )
 
@@ -145,18 +171,43 @@ def _replace(desk: Desk, session: Session, message: Message, cl_ord_id: int, now
     f, order = message.fields, _order(desk, session, message)
     i, c = order.instrument, order.command
     assert i is not None, "a live order has an instrument"
-    if ORD_TYPES[f[40]] != c.ord_type:
-        raise Refusal("OrdType (40) cannot be changed", 11, 2, order)
-    if TIMES_IN_FORCE[f.get(59, "0")] != c.time_in_force and 59 in f:
-        raise Refusal("TimeInForce (59) cannot be changed", 11, 2, order)
-    price = _price(f, 44, i, c.ord_type in PRICED, "a limit order needs a price")
-    stop_px = _price(f, 99, i, False, "")
+    try:
+        _check_unchanged(f, order, i)
+        price = _price(f, 44, i, c.ord_type in PRICED, "a limit order needs a price")
+        stop_px = _price(f, 99, i, False, "")
+        qty = _qty(f, 38, i)
+    except Refusal as refusal:
+        refusal.order = order  # its state goes into the answer
+        raise
     if stop_px == order.stop_px and not order.waiting:
         stop_px = 0  # repeated of a stop that was triggered: nothing that could be changed
-    qty = _amount(f, 38, i.qty_exponent, 13)
     return _REPLACE(
         *(cl_ord_id, _transacted(f), now, i.number, order.order_id, order.account, price, qty, stop_px, f[11])
     )
+
+
+def _check_unchanged(f: dict[int, str], order: Order, i: Instrument) -> None:
+    """What a replace repeats of an order must be as it is; what it leaves out stays."""
+    c = order.command
+    given: tuple[tuple[int, str, Callable[[], bool]], ...] = (
+        (40, "OrdType", lambda: ORD_TYPES[f[40]] == c.ord_type),
+        (59, "TimeInForce", lambda: TIMES_IN_FORCE[f[59]] == c.time_in_force),
+        (126, "ExpireTime", lambda: to_ns(f[126], 126) == c.expire_time),
+        (18, "ExecInst", lambda: c.post_only),
+        (110, "MinQty", lambda: _qty(f, 110, i) == c.min_qty),
+        (111, "MaxFloor", lambda: _shows(f, order, i)),
+        (1138, "DisplayQty", lambda: _shows(f, order, i)),
+        (7928, "SelfTradePrevention", lambda: SELF_TRADES[f[7928]] == c.self_trade),
+    )
+    for tag, name, is_same in given:
+        if tag in f and not is_same():
+            raise Refusal(f"{name} ({tag}) cannot be changed", _R.invalid_field)
+
+
+def _shows(f: dict[int, str], order: Order, i: Instrument) -> bool:
+    """Whether the order shows as much at a time as is said."""
+    shown = _shown(f, i)
+    return order.command.hidden if shown == 0 else shown == order.command.display_qty
 
 
 def _mass_cancel(desk: Desk, session: Session, message: Message, cl_ord_id: int, now: int) -> bytes:
@@ -194,13 +245,13 @@ def _account(session: Session, f: dict[int, str]) -> int:
     for account in accounts:
         if text == str(account):
             return account
-    raise Refusal(f"Account (1) {text}: not one of this session's", 15)
+    raise Refusal(f"Account (1) {text}: not one of this session's", _R.unknown_account)
 
 
 def _instrument(desk: Desk, f: dict[int, str]) -> Instrument:
     found = desk.orders.instruments.by_ticker.get(f[55])
     if found is None:
-        raise Refusal(f"Symbol (55) {f[55]}: unknown", 1)
+        raise Refusal(f"Symbol (55) {f[55]}: unknown", _R.unknown_instrument)
     return found
 
 
@@ -231,16 +282,16 @@ def find_order(desk: Desk, session: Session, message: Message) -> Order | None:
 def _order(desk: Desk, session: Session, message: Message) -> Order:
     order = find_order(desk, session, message)
     if order is None:
-        raise Refusal("no such order", 5, 1)
+        raise Refusal("no such order", _R.unknown_order)
     i, f = order.instrument, message.fields
     if order.order_id not in desk.orders.live:
-        raise Refusal("the order is done", 4, 0, order)
+        raise Refusal("the order is done", _R.unknown_order, order, late=True)
     if i is not None and f[55] != i.ticker:
-        raise Refusal(f"Symbol (55) {f[55]}: the order is in {i.ticker}", 1, 2, order)
+        raise Refusal(f"Symbol (55) {f[55]}: the order is in {i.ticker}", _R.invalid_field, order)
     if SIDES[f[54]] != order.side:
-        raise Refusal("Side (54) is not the order's", 11, 2, order)
+        raise Refusal("Side (54) is not the order's", _R.invalid_field, order)
     if 1 in f and f[1] != str(order.account):
-        raise Refusal("Account (1) is not the order's", 15, 2, order)
+        raise Refusal("Account (1) is not the order's", _R.invalid_field, order)
     return order
 
 
@@ -253,17 +304,29 @@ def _price(f: dict[int, str], tag: int, i: Instrument, needed: bool, why: str) -
         if needed:
             raise MissingField(tag, why)
         return 0
-    price = _amount(f, tag, i.price_exponent, 99)
+    price = _amount(f, tag, i.price_exponent, _R.invalid_price)
     if price and not needed and tag == 44:
-        raise Refusal("Price (44) of an order without a limit", 11, 2)
+        raise Refusal("Price (44) of an order without a limit")
     return price
 
 
-def _amount(f: dict[int, str], tag: int, exponent: int, ord_rej: int) -> int:
+def _qty(f: dict[int, str], tag: int, i: Instrument) -> int:
+    return _amount(f, tag, i.qty_exponent, _R.invalid_qty)
+
+
+def _shown(f: dict[int, str], i: Instrument) -> int | None:
+    """What an order is to show at a time, by either of its two fields; None: all of it."""
+    shown = {tag: _qty(f, tag, i) for tag in (111, 1138) if tag in f}
+    if len(set(shown.values())) > 1:
+        raise Refusal("MaxFloor (111) and DisplayQty (1138) are the same and differ here")
+    return next(iter(shown.values()), None)
+
+
+def _amount(f: dict[int, str], tag: int, exponent: int, reason: m.RejectReason) -> int:
     """A decimal as mantissa; 0 if it is not there."""
     if tag not in f:
         return 0
     try:
         return to_mantissa(f[tag], exponent)
     except FixedError as error:
-        raise Refusal(f"tag {tag}: {error}", ord_rej) from None
+        raise Refusal(f"tag {tag}: {error}", reason) from None

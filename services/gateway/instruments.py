@@ -51,12 +51,16 @@ class Instrument:
             return self.px(mantissa)
         if reason in _QUANTITIES:
             return self.qty(mantissa)
+        if reason == _R.max_notional:
+            return to_text(mantissa, self.price_exponent + self.qty_exponent)
         return str(mantissa)
 
 
 _R = m.RejectReason
 _PRICES = frozenset({_R.invalid_price, _R.off_tick, _R.price_collar, _R.would_cross, _R.price_band, _R.would_trigger})
 _QUANTITIES = frozenset({_R.invalid_qty, _R.max_order_qty, _R.max_position, _R.would_not_fill})
+COMPARED = _PRICES | _QUANTITIES | {_R.max_notional, _R.capacity}
+"""Reasons whose two numbers mean something to a client; of others they are numbers of our own schema, or none."""
 
 
 class Instruments:

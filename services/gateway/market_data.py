@@ -39,6 +39,8 @@ class Subscription:
     full: bool
     """Whole books (265=0) instead of changes."""
     types: frozenset[str]
+    old: bool
+    """FIX 4.2, whose times have three places."""
     shown: dict[str, dict[Key, Level]] = field(default_factory=dict)
     """By ticker: what the client has, by MDEntryType and price."""
     behind: set[str] = field(default_factory=set)
@@ -48,8 +50,9 @@ class Subscription:
 class MarketData:
     """Feed it every record of the orders tape."""
 
-    def __init__(self, instruments: Instruments) -> None:
-        self._house = HouseMarket("fix")
+    def __init__(self, instruments: Instruments, house: HouseMarket | None = None) -> None:
+        """`house`: the books to go on from; None: from the tape's first record."""
+        self._house = house or HouseMarket("fix")
         self._house.quiet = True
         self._instruments = instruments
         self._subscriptions: dict[tuple[int, str], Subscription] = {}
@@ -82,7 +85,7 @@ class MarketData:
         types = frozenset(value for tag, value in pairs if tag == 269)
         if (refusal := self._check(f, key, tickers, types)) is not None:
             return [refusal]
-        made = Subscription(number, name, int(f[264]), f.get(265) == "0", types)
+        made = Subscription(number, name, int(f[264]), f.get(265) == "0", types, session.terms.version == "FIX.4.2")
         if wanted == "1":
             self._house.quiet = False
             self._subscriptions[key] = made
@@ -223,7 +226,7 @@ class MarketData:
 
     def _trade(self, one: Subscription, trade: m.Trade) -> str:
         i = self._instruments.by_ticker[trade.ticker]
-        date, _, time = self._stamp.micros(trade.ts).partition("-")
+        date, _, time = (self._stamp.millis if one.old else self._stamp.micros)(trade.ts).partition("-")
         side = {m.Side.buy: "2446=1\x01", m.Side.sell: "2446=2\x01"}.get(trade.aggressor, "")
         return (
             f"35=X\x01262={one.name}\x01268=1\x01279=0\x01269=2\x01278={trade.trade_id}\x0155={trade.ticker}\x01"

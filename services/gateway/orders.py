@@ -62,7 +62,7 @@ class Orders:
         """Whose status changed with the last record, if it is one that says so."""
         self._definition: m.InstrumentDefinition | None = None
         self._asked = 0
-        self._trades = array("q")  # by match number from 1: seq, maker's and taker's order, price, qty as they stand
+        self.trades = array("q")  # by match number from 1: seq, maker's and taker's order, price, qty as they stand
         self._command: m.Message | None = None
         self._request: Request | None = None
         self._repeated = False
@@ -141,14 +141,14 @@ class Orders:
         order.order_id, order.status = e.order_id, "8"
         if order.session:
             self.by_text[order.session, order.cl_ord_id] = order
-        self._keep(order)
+        self._keep(order, order.order_id or -e.seq)  # risk refuses it before it has a number
         happened = Exec(order, "8", f"{self.prefix}{e.seq}", e.ts, order.cl_ord_id)
         happened.reason, happened.value, happened.limit = e.reason, e.value, e.limit
         return [happened]
 
     def _on_executed(self, e: m.OrderExecuted) -> list[Happened]:
-        assert len(self._trades) == TRADE * (e.match_id - 1), f"record {e.seq}: match {e.match_id} is not the next"
-        self._trades.extend((e.seq, e.maker_order_id, e.taker_order_id, e.price, e.qty))
+        assert len(self.trades) == TRADE * (e.match_id - 1), f"record {e.seq}: match {e.match_id} is not the next"
+        self.trades.extend((e.seq, e.maker_order_id, e.taker_order_id, e.price, e.qty))
         happened: list[Happened] = []
         sides = (("m", e.maker_order_id, e.maker_leaves_qty), ("t", e.taker_order_id, e.taker_leaves_qty))
         for side, order_id, leaves in sides:
@@ -194,9 +194,11 @@ class Orders:
             report.requester = self._request.session
         if text:
             report.orig, report.cl_ord_id, order.cl_ord_id = order.cl_ord_id, text, text
-            order.texts.append(text)
-            if order.session:
-                self.by_text[order.session, text] = order
+            # A name is the requester's: in the order's own session it may be that of another order.
+            key = (report.requester or order.session, text)
+            order.names.append(key)
+            if key[0]:
+                self.by_text[key] = order
 
     def _on_restated(self, e: m.OrderRestated) -> list[Happened]:
         order = self.live[e.order_id]
@@ -215,10 +217,10 @@ class Orders:
         happened: list[Happened] = []
         # Whose trade it was, and how it stood, says its record, not what the operator named: no core checks that.
         at = TRADE * (e.match_id - 1)
-        seq, maker, taker, old_price, old_qty = self._trades[at : at + TRADE]
+        seq, maker, taker, old_price, old_qty = self.trades[at : at + TRADE]
         bust = isinstance(e, m.TradeBusted)
         price, qty = (0, 0) if bust else (e.price, e.qty)
-        self._trades[at + 3], self._trades[at + 4] = price, qty
+        self.trades[at + 3], self.trades[at + 4] = price, qty
         for side, order_id in (("m", maker), ("t", taker)):
             order = self.order(order_id)
             if order is None:
@@ -261,11 +263,12 @@ class Orders:
     def _end(self, order: Order) -> None:
         del self.live[order.order_id]
         self.live_by_session[order.session] -= 1
-        self._keep(order)
+        self._keep(order, order.order_id)
 
-    def _keep(self, order: Order) -> None:
-        self.done[order.order_id] = order
+    def _keep(self, order: Order, key: int) -> None:
+        self.done[key] = order
         if len(self.done) > DONE_KEPT:
             gone = self.done.pop(next(iter(self.done)))
-            for text in gone.texts:
-                self.by_text.pop((gone.session, text), None)
+            for name in gone.names:
+                if self.by_text.get(name) is gone:  # a name may be given again on another day
+                    del self.by_text[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from services.gateway.happened import Order
@@ -12,7 +12,6 @@ from services.gateway.reports import Reports
 from services.gateway.session import Session
 from tapewire import messages as m
 from tapewire.fix.message import Message
-from tapewire.fix.timestamps import Stamp
 
 PAGE: Final = 50
 """Instruments in one SecurityList."""
@@ -28,6 +27,14 @@ HALT_REASONS: Final = {
     m.StatusReason.news: "news",
     m.StatusReason.market_wide: "market wide",
 }
+ANSWERED: Final = {
+    "orders": frozenset({"H", "AF", "x", "e", "g", "XLQ"}),
+    "market-data": frozenset({"x", "e", "g", "XLQ"}),
+    "drop-copy": frozenset({"XLQ"}),
+}
+"""What a session may ask, by its kind."""
+MAX_FOLLOWED: Final = 1024
+"""Statuses of instruments that one session follows at most, and of the market."""
 MARKET_STATES: Final = ((_S.trading, 2), (_S.opening_auction, 4), (_S.closing_auction, 5), (_S.halted, 1))
 """The first status that any instrument has says how the market stands (340); else it is closed."""
 
@@ -39,7 +46,6 @@ class Queries:
         """Who follows which instrument's status: session and SecurityStatusReqID, to the ticker."""
         self._market: dict[tuple[int, str], int] = {}
         """Who follows the market's: session and TradSesReqID, to what was last said."""
-        self._stamp = Stamp()
         self._answers: dict[str, Callable[[Session, Message, int], list[str]]] = {
             "H": self._order_status,
             "AF": self._mass_status,
@@ -52,9 +58,11 @@ class Queries:
     def answer(self, session: Session, message: Message, now: int) -> list[str]:
         """Bodies of the answers. Raises MissingField, Waits."""
         answer = self._answers.get(message.type)
+        reports, kind = self._reports[session.terms.number], session.terms.kind
         if answer is None:
-            reports = self._reports[session.terms.number]
             return [reports.business_reject(message.seq, message.type, 3, f"MsgType (35) {message.type}: not answered")]
+        if message.type not in ANSWERED[kind]:
+            return [reports.business_reject(message.seq, message.type, 6, f"not on a session of kind {kind}")]
         return answer(session, message, now)
 
     def gone(self, session: int) -> None:
@@ -66,7 +74,7 @@ class Queries:
     def changed(self, instrument: Instrument, now: int) -> list[tuple[int, str]]:
         """An instrument's status or band has changed: what those who follow it are told."""
         out = [
-            (session, self._status(instrument, f"324={name}\x01", True, now))
+            (session, self._status(session, instrument, f"324={name}\x01", True, now))
             for (session, name), ticker in self._statuses.items()
             if ticker == instrument.ticker
         ]
@@ -74,7 +82,7 @@ class Queries:
         for (session, name), said in self._market.items():
             if said != state:
                 self._market[session, name] = state
-                out.append((session, self._market_body(name, state, True, now)))
+                out.append((session, self._market_body(session, name, state, True, now)))
         return out
 
     def _order_status(self, session: Session, message: Message, now: int) -> list[str]:
@@ -135,17 +143,27 @@ class Queries:
         if i is None:
             return [f"35=f\x01{head}55={f[55]}\x01326=20\x0158=unknown symbol\x01"]
         if f[263] == "1":
+            if (refusal := self._too_many(self._statuses, key, message)) is not None:
+                return [refusal]
             self._statuses[key] = i.ticker
-        return [self._status(i, head, False, now)]
+        return [self._status(key[0], i, head, False, now)]
 
-    def _status(self, i: Instrument, head: str, unasked: bool, now: int) -> str:
+    def _too_many(
+        self, following: Mapping[tuple[int, str], object], key: tuple[int, str], message: Message
+    ) -> str | None:
+        if key in following or sum(session == key[0] for session, _ in following) < MAX_FOLLOWED:
+            return None
+        text = f"{MAX_FOLLOWED} are followed, which is the most; end one by 263=2"
+        return self._reports[key[0]].business_reject(message.seq, message.type, 8, text, key[1])
+
+    def _status(self, session: int, i: Instrument, head: str, unasked: bool, now: int) -> str:
         more = f"327={HALT_REASONS[i.reason]}\x01" if i.reason in HALT_REASONS and i.status != _S.trading else ""
         lower, upper = i.limits
         more += f"332={i.px(upper)}\x01" if upper else ""
         more += f"333={i.px(lower)}\x01" if lower else ""
         return (
             f"35=f\x01{head}55={i.ticker}\x01325={'Y' if unasked else 'N'}\x01"
-            f"326={TRADING_STATUS.get(i.status, 20)}\x01{more}60={self._stamp.micros(now)}\x01"
+            f"326={TRADING_STATUS.get(i.status, 20)}\x01{more}60={self._reports[session].stamp(now)}\x01"
         )
 
     def _market_status(self, session: Session, message: Message, now: int) -> list[str]:
@@ -158,16 +176,18 @@ class Queries:
         if f.get(336, "DAY") != "DAY":
             return [f"35=h\x01335={f[335]}\x01336={f[336]}\x01340=6\x01567=1\x0158=the only trading session is DAY\x01"]
         if f[263] == "1":
+            if (refusal := self._too_many(self._market, key, message)) is not None:
+                return [refusal]
             self._market[key] = state
-        return [self._market_body(f[335], state, False, now)]
+        return [self._market_body(key[0], f[335], state, False, now)]
 
     def _market_state(self) -> int:
         statuses = {i.status for i in self._desk.orders.instruments.by_ticker.values()}
         return next((state for status, state in MARKET_STATES if status in statuses), 3)
 
-    def _market_body(self, name: str, state: int, unasked: bool, now: int) -> str:
-        asked = "Y" if unasked else "N"
-        return f"35=h\x01335={name}\x01336=DAY\x01325={asked}\x01340={state}\x0160={self._stamp.micros(now)}\x01"
+    def _market_body(self, session: int, name: str, state: int, unasked: bool, now: int) -> str:
+        asked, time = "Y" if unasked else "N", self._reports[session].stamp(now)
+        return f"35=h\x01335={name}\x01336=DAY\x01325={asked}\x01340={state}\x0160={time}\x01"
 
     def _limits(self, session: Session, message: Message, now: int) -> list[str]:
         terms = session.terms

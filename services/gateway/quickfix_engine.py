@@ -9,19 +9,22 @@ What its Python binding does, and what is done about it here:
 - Stopping an acceptor races with its own thread (a segmentation fault in one of twenty ends): it is never stopped. Who
   wants to end logs the sessions out and then ends the process.
 - It resets SIGINT when it is imported, and binds 0.0.0.0 whatever it is told: see AllowedRemoteAddresses.
-- MemoryStore cannot be reached from Python, and never forgets what was sent in a process's life. It is filled by
-  sending, while nobody is connected, what the tape says was sent (RESEND_KEPT in session.py).
+- Its stores cannot be written in Python, and MemoryStore never forgets. So nothing is kept in one (PersistMessages=N):
+  whatever is asked for again, it answers with one gap fill, and that is replaced, while it is made, by what the handler
+  says was sent. It is under the session's lock then, so nothing else takes a number meanwhile.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn
 
-from services.gateway.session import RESEND_KEPT, field_of
+from services.gateway.resend import Piece, pieces
+from services.gateway.session import field_of
+from services.gateway.session_layer import Handler
 from tapewire.config.gateway import Gateway, GatewaySession
 from tapewire.fix.dictionary import FILES, FOLDER
 
@@ -39,38 +42,7 @@ LOGOUT_TIMEOUT_S: Final = 2
 MAX_LATENCY_S: Final = 120
 
 
-class Handler(Protocol):
-    """What the gateway does with what the session layer tells. Called on QuickFIX's thread, one call at a time, but for
-    `sending`, which comes on the thread that sends."""
-
-    def logging_on(self, session: int, raw: bytes, expected: int, begins_anew: bool) -> tuple[int, int] | None:
-        """A Logon that came by the front, where the session layer expects number `expected`. Returns both numbers if
-        the session layer has lost them."""
-
-    def kept(self, session: int) -> Iterable[tuple[int, str]]:
-        """What was sent to a session and can be asked for again."""
-
-    def logged_on(self, session: int) -> None: ...
-
-    def logged_out(self, session: int, next_in: int, next_out: int) -> None: ...
-
-    def received(self, session: int, raw: bytes) -> None:
-        """An application message in its turn."""
-
-    def administered(self, session: int, raw: bytes, next_in: int) -> None:
-        """A message of the session itself, and the number expected after it."""
-
-    def more_fields(self, session: int, kind: str) -> list[tuple[int, str]]:
-        """Fields that our Logon (A) or Logout (5) has besides those of the session layer."""
-
-    def processed(self, session: int) -> int:
-        """LastMsgSeqNumProcessed (369); 0: left out."""
-
-    def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
-        """A message that goes to the socket, or waits for the client, once this returns."""
-
-
-class _Application(fix.Application):  # type: ignore[misc]
+class _Callbacks(fix.Application):  # type: ignore[misc]
     """The callbacks. QuickFIX's threads run them; `SessionID`s are looked up by their text."""
 
     def __init__(
@@ -83,7 +55,8 @@ class _Application(fix.Application):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._dictionaries = dictionaries
-        self._restoring = ""
+        self._resending: dict[int, str] = {}
+        """Sessions to which messages go out again, and when the one at hand was sent first."""
         self._handler, self._numbers, self._admits, self._fail = handler, numbers, admits, on_failure
 
     def onCreate(self, session_id: Any) -> None:
@@ -138,7 +111,7 @@ class _Application(fix.Application):  # type: ignore[misc]
             anew = message.isSetField(141) and message.getField(141) == "Y"
             found = self._handler.logging_on(number, raw, expected, anew)
             if found is not None:
-                self.restore(session_id, *found, self._handler.kept(number))
+                put(session, *found)
             return ""
         return self._take(number, raw, expected + 1 if seq == expected else expected)
 
@@ -146,60 +119,76 @@ class _Application(fix.Application):  # type: ignore[misc]
         self._handler.administered(number, raw, next_in)
         return ""
 
-    def restore(self, session_id: Any, next_in: int, next_out: int, kept: Iterable[tuple[int, str]]) -> None:
-        """Puts a session that is not logged on where the tape says it stands. `kept`: messages by number, each byte a
-        character of latin-1."""
-        session = fix.Session.lookupSession(session_id)
-        dictionary, put = self._dictionaries[session_id.toString()], 0
-        for seq, raw in kept:
-            self._put_heartbeats(session, session_id, put + 1, seq)
-            session.setNextSenderMsgSeqNum(seq)
-            self._restoring = field_of(raw, 52)
-            text = raw.encode("latin-1").decode("utf-8", "surrogateescape")
-            fix.Session.sendToTarget(parsed(text, dictionary), session_id)
-            put = seq
-        if put:
-            self._put_heartbeats(session, session_id, put + 1, next_out)
-        self._restoring = ""
-        session.setNextSenderMsgSeqNum(next_out)
-        session.setNextTargetMsgSeqNum(next_in)
-
-    def _put_heartbeats(self, session: Any, session_id: Any, first: int, end: int) -> None:
-        """Stands in for session messages: asked for numbers from one on that the store lacks, it finds none at all."""
-        begin, first = session_id.getBeginString().getString(), max(first, end - RESEND_KEPT)
-        for seq in range(first, end):
-            session.setNextSenderMsgSeqNum(seq)
-            self._restoring = "heartbeat"
-            fix.Session.sendToTarget(fix.Message(f"8={begin}\x019=5\x0135=0\x0110=000\x01", False), session_id)
-
     def toAdmin(self, message: Any, session_id: Any) -> None:
-        if self._restoring:
-            return
         try:
             number, header = self._numbers[session_id.toString()], message.getHeader()
+            if number in self._resending:
+                self._mark(header, header.getField(52))
+                return
             kind = header.getField(35)
+            if header.isSetField(43):
+                if kind == "4":
+                    self._resend(number, message, session_id)
+                return
             if kind in "A5":
                 for tag, value in self._handler.more_fields(number, kind):
                     message.setField(fix.StringField(tag, value))
-            if not header.isSetField(43):
-                if processed := self._handler.processed(number):
-                    header.setField(fix.StringField(369, str(processed)))
-                self._handler.sending(number, _latin(message.toString()), int(header.getField(34)), kind)
+            if processed := self._handler.processed(number):
+                header.setField(fix.StringField(369, str(processed)))
+            self._handler.sending(number, _latin(message.toString()), int(header.getField(34)), kind)
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
 
     def toApp(self, message: Any, session_id: Any) -> None:
         try:
-            if self._restoring:
-                # Sent again it must say when it was sent first.
-                message.getHeader().setField(fix.StringField(52, self._restoring))
+            number = self._numbers[session_id.toString()]
+            if number in self._resending:
+                self._mark(message.getHeader(), self._resending[number])
                 return
             raw = _latin(message.toString())
-            _, _, kind, seq, rest = raw.split("\x01", 4)
-            if not rest.startswith("43=Y"):  # sent again: it is on the tape
-                self._handler.sending(self._numbers[session_id.toString()], raw, int(seq[3:]), kind[3:])
+            _, _, kind, seq, _ = raw.split("\x01", 4)
+            self._handler.sending(number, raw, int(seq[3:]), kind[3:])
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
+
+    def _resend(self, number: int, fill: Any, session_id: Any) -> None:
+        """Puts what was sent in the place of a gap fill: all but the last piece goes out now, the last is the gap
+        fill itself, made into it."""
+        header, session = fill.getHeader(), fix.Session.lookupSession(session_id)
+        begin, end, now = int(header.getField(34)), int(fill.getField(36)), header.getField(52)
+        dictionary, next_out = self._dictionaries[session_id.toString()], session.getExpectedSenderNum()
+        head = f"8={session_id.toString().partition(':')[0]}\x019=0\x01"
+        last: Piece | None = None
+        for piece in pieces(begin, end, self._handler.sent_before(number, begin, end)):
+            if last is not None:
+                self._resending[number] = field_of(last.raw, 52) if last.raw else now
+                session.setNextSenderMsgSeqNum(last.seq)
+                again = last.raw or f"{head}35=4\x0136={last.following}\x01123=Y\x0110=000\x01"
+                fix.Session.sendToTarget(parsed(_wide(again), dictionary), session_id)
+            last = piece
+        self._resending.pop(number, None)
+        session.setNextSenderMsgSeqNum(next_out)
+        if last is None:
+            return
+        if last.raw:
+            fill.setString(_wide(last.raw), False, dictionary)
+            header = fill.getHeader()
+            header.setField(fix.StringField(52, now))
+            self._mark(header, field_of(last.raw, 52))
+        else:
+            header.setField(fix.StringField(34, str(last.seq)))
+
+    @staticmethod
+    def _mark(header: Any, first_sent: str) -> None:
+        """PossDupFlag, and when it was sent first."""
+        header.setField(fix.StringField(43, "Y"))
+        header.setField(fix.StringField(122, first_sent))
+
+
+def put(session: Any, next_in: int, next_out: int) -> None:
+    """Puts a session where the tape says it stands."""
+    session.setNextSenderMsgSeqNum(next_out)
+    session.setNextTargetMsgSeqNum(next_in)
 
 
 def _latin(text: str) -> str:
@@ -207,8 +196,13 @@ def _latin(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
-class FixEngine:
-    """An acceptor with the sessions of the configuration. Numbers and messages are put into it before `start`."""
+def _wide(text: str) -> str:
+    """The way back: what the binding takes for the bytes of `text`."""
+    return text if text.isascii() else text.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+class Acceptor:
+    """The sessions of the configuration, for clients to connect to. Numbers are put into it before `start`."""
 
     def __init__(
         self,
@@ -241,13 +235,13 @@ class FixEngine:
             )
         # All three must live as long as the acceptor: it keeps plain pointers.
         self._handler = handler
-        self._application = _Application(handler, numbers, parsers, admits, on_failure)
+        self._callbacks = _Callbacks(handler, numbers, parsers, admits, on_failure)
         self._store, self._settings = fix.MemoryStoreFactory(), settings
-        self._acceptor = fix.SocketAcceptor(self._application, self._store, settings)
+        self._acceptor = fix.SocketAcceptor(self._callbacks, self._store, settings)
 
-    def restore(self, session: int, next_in: int, next_out: int, kept: Iterable[tuple[int, str]]) -> None:
-        """Puts a session where the tape says it stands. Before `start`."""
-        self._application.restore(self._ids[session], next_in, next_out, kept)
+    def restore(self, session: int, next_in: int, next_out: int) -> None:
+        """Puts a session that is not logged on where the tape says it stands."""
+        put(self._session(session), next_in, next_out)
 
     def start(self) -> None:
         self._acceptor.start()
@@ -322,7 +316,7 @@ def _session(one: GatewaySession, dictionaries: Path, more: Mapping[str, str]) -
         "ConnectionType": "acceptor",
         "HeartBtInt": "30",
         "TimestampPrecision": "3" if one.version == "FIX.4.2" else "6",
-        "PersistMessages": "N" if one.kind == "market-data" else "Y",
+        "PersistMessages": "N",
     }
     if one.version == "FIXT.1.1":
         keys |= {"TransportDataDictionary": files[0], "AppDataDictionary": files[1], "DefaultApplVerID": "FIX.5.0SP2"}

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 from services.gateway.happened import SIDES, Completed, Exec, Order, Refused
-from services.gateway.instruments import Instrument
+from services.gateway.inbound import TOO_LATE, Refusal
+from services.gateway.instruments import COMPARED, Instrument
+from services.gateway.session import echo_of
 from tapewire import messages as m
-from tapewire.fix.message import printable
+from tapewire.fix.message import Message, printable
 from tapewire.fix.reasons import REASONS
 from tapewire.fix.timestamps import Stamp
 
@@ -27,7 +29,8 @@ class Reports:
         self._old = begin == FIX42
         self._prefix = f"{shard}-"
         stamp = Stamp()
-        self._stamp = stamp.millis if self._old else stamp.micros
+        self.stamp = stamp.millis if self._old else stamp.micros
+        """UTC ns as this version writes times."""
 
     def execution(self, happened: Exec, copied_from: str = "") -> str:
         """An ExecutionReport (8). `copied_from`: CompID of the order's client, on a drop copy."""
@@ -58,7 +61,7 @@ class Reports:
         order_id = f"{self._prefix}{order.order_id}" if order.order_id else "NONE"
         return (
             f"35=8\x0137={order_id}\x0111={cl_ord_id}\x0117={exec_id}\x01150={kind}\x0139={status}\x01{order.head}"
-            f"38={qty}\x01151={leaves}\x0114={cum}\x016={average}\x0160={self._stamp(ts)}\x01{more}"
+            f"38={qty}\x01151={leaves}\x0114={cum}\x016={average}\x0160={self.stamp(ts)}\x01{more}"
         )
 
     def _fill(self, happened: Exec) -> str:
@@ -77,8 +80,10 @@ class Reports:
     def _refusal(self, i: Instrument | None, reason: m.RejectReason, value: int, limit: int, tag: int) -> str:
         """103 or 102, our own code and the two numbers, and words. `tag` 0: none of the former."""
         known = REASONS[reason]
-        texts = (i.number_text(reason, value), i.number_text(reason, limit)) if i is not None else (value, limit)
         number = f"{tag}={known.ord_rej if tag == 103 else known.cxl_rej}\x01" if tag else ""
+        if reason not in COMPARED:
+            return f"{number}58={known.text}\x018022={int(reason)}\x01"
+        texts = (i.number_text(reason, value), i.number_text(reason, limit)) if i is not None else (value, limit)
         words = known.text.format(value=texts[0], limit=texts[1])
         return f"{number}58={words}\x018022={int(reason)}\x018023={texts[0]}\x018024={texts[1]}\x01"
 
@@ -92,16 +97,32 @@ class Reports:
         name = f"11={cl_ord_id}\x01" if cl_ord_id else ""
         return (
             f"35=8\x0137={order_id or 'NONE'}\x01{name}17={STATUS_EXEC_ID}\x01{kind}\x0139=8\x0155={symbol}\x01"
-            f"54={side}\x01151=0\x0114=0\x016=0\x0160={self._stamp(ts)}\x01103=5\x0158=no such order\x01{more}"
+            f"54={side}\x01151=0\x0114=0\x016=0\x0160={self.stamp(ts)}\x01103=5\x0158=no such order\x01{more}"
         )
 
-    def refused_order(self, request: dict[int, str], exec_id: str, ts: int, ord_rej: int, text: str, more: str) -> str:
-        """The gateway's own refusal of a NewOrderSingle (150=8), made of its fields. `more`: 8022 and what follows."""
-        carried = "".join(f"{tag}={request[tag]}\x01" for tag in (1, 55, 54, 38, 40, 44, 99, 59) if tag in request)
-        old = "20=0\x01" if self._old else ""
+    def refuse(self, request: Message, refusal: Refusal, name: str, ts: int) -> str:
+        """The gateway's own refusal of a request: 8, 9 or r. `name`: of this answer, unique."""
+        f = request.fields
+        text = f"58={printable(refusal.text)}\x018022={int(refusal.reason)}\x01"
+        if request.type == "D":
+            return self._refused_order(request, name, ts, f"103={refusal.ord_rej}\x01{text}")
+        if request.type == "q":
+            return self._refused_mass_cancel(f, name, ts, refusal.reason, text)
+        order = refusal.order
+        order_id = f"{self._prefix}{order.order_id}" if order is not None else "NONE"
+        orig = f.get(41) or (order.cl_ord_id if order is not None else "NONE")
+        status = order.status if order is not None else "8"
+        account = f"1={order.account}\x01" if order is not None else ""
+        more = f"{account}102={refusal.cxl_rej}\x01{text}"
+        return self.cancel_reject(order_id, f[11], orig, status, request.type == "G", ts, more)
+
+    def _refused_order(self, request: Message, exec_id: str, ts: int, why: str) -> str:
+        """Made of the fields of the NewOrderSingle."""
+        f, old = request.fields, "20=0\x01" if self._old else ""
+        carried = "".join(f"{tag}={f[tag]}\x01" for tag in (1, 55, 54, 38, 40, 44, 99, 59) if tag in f)
         return (
-            f"35=8\x0137=NONE\x0111={request[11]}\x0117={exec_id}\x01150=8\x0139=8\x01{carried}151=0\x0114=0\x016=0\x01"
-            f"60={self._stamp(ts)}\x01103={ord_rej}\x0158={printable(text)}\x01{old}{more}"
+            f"35=8\x0137=NONE\x0111={f[11]}\x0117={exec_id}\x01150=8\x0139=8\x01{carried}151=0\x0114=0\x016=0\x01"
+            f"60={self.stamp(ts)}\x01{why}{old}{echo_of(request.raw.decode('latin-1'))}"
         )
 
     def refused_cancel(self, happened: Refused) -> str:
@@ -111,6 +132,8 @@ class Reports:
         instrument = order.instrument if order is not None else None
         order_id = f"{self._prefix}{c.order_id}" if order is not None else "NONE"
         text = self._refusal(instrument, e.reason, e.value, e.limit, 102)
+        if e.reason == m.RejectReason.unknown_order and order is not None:  # it was done before the request arrived
+            text = text.replace("102=1\x01", f"102={TOO_LATE}\x01", 1)
         return self.cancel_reject(
             order_id, c.client_text, orig, status, isinstance(c, m.ReplaceOrder), e.ts, f"1={c.account}\x01{text}"
         )
@@ -120,7 +143,7 @@ class Reports:
     ) -> str:
         return (
             f"35=9\x0137={order_id}\x0111={cl_ord_id}\x0141={orig}\x0139={status}\x01434={2 if replace else 1}\x01"
-            f"60={self._stamp(ts)}\x01{more}"
+            f"60={self.stamp(ts)}\x01{more}"
         )
 
     def mass_cancel(self, happened: Completed, instrument: Instrument | None) -> str:
@@ -129,7 +152,8 @@ class Reports:
         kind = "1" if c.instrument else "7"
         more = f"533={happened.count}\x01"
         if e is not None:
-            more = f"532=99\x01{self._refusal(instrument, e.reason, e.value, e.limit, 0)}"
+            code = 1 if e.reason == m.RejectReason.unknown_instrument else 99
+            more = f"532={code}\x01{self._refusal(instrument, e.reason, e.value, e.limit, 0)}"
         name = happened.request.text if happened.request is not None else ""
         if c.account:
             more += f"1={c.account}\x01"
@@ -140,18 +164,17 @@ class Reports:
         response = "0" if e is not None else kind
         return (
             f"35=r\x0137={self._prefix}{happened.seq}\x01{f'11={name}' + chr(1) if name else ''}530={kind}\x01"
-            f"531={response}\x01{more}60={self._stamp(happened.ts)}\x01"
+            f"531={response}\x01{more}60={self.stamp(happened.ts)}\x01"
         )
 
-    def refused_mass_cancel(self, request: dict[int, str], order_id: str, ts: int, code: str, text: str) -> str:
-        carried = "".join(f"{tag}={request[tag]}\x01" for tag in (11, 530, 1, 55, 54) if tag in request)
-        return (
-            f"35=r\x0137={order_id}\x01{carried}531=0\x01532={code}\x0158={printable(text)}\x0160={self._stamp(ts)}\x01"
-        )
+    def _refused_mass_cancel(self, f: dict[int, str], order_id: str, ts: int, reason: m.RejectReason, why: str) -> str:
+        carried = "".join(f"{tag}={f[tag]}\x01" for tag in (11, 530, 1, 55, 54) if tag in f)
+        code = 1 if reason == m.RejectReason.unknown_instrument else 99
+        return f"35=r\x0137={order_id}\x01{carried}531=0\x01532={code}\x01{why}60={self.stamp(ts)}\x01"
 
     def business_reject(self, seq: int, kind: str, reason: int, text: str, ref: str = "", more: str = "") -> str:
         """A BusinessMessageReject (j)."""
-        named = f"379={ref}\x01" if ref else ""
+        named = f"379={ref}\x01" if ref and ref.isascii() and ref.isprintable() else ""
         return f"35=j\x0145={seq}\x01372={kind}\x01{named}380={reason}\x0158={printable(text)}\x01{more}"
 
     def reject(self, seq: int, kind: str, reason: int, tag: int, text: str) -> str:

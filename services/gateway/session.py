@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.gateway.happened import Request
+from services.gateway.sent import SentIndex
 from tapewire import messages as m
 from tapewire.config.gateway import GatewaySession
 from tapewire.errors import ConfigError
 from tapewire.fix.message import SOH, fields_of
 
-RESEND_KEPT = 100_000
-"""Messages of a session that can be asked for again; of older ones a ResendRequest gets a gap fill."""
 ABUSE_FACTOR = 10
 """Times its limit in one interval: a session that sends more is logged out."""
 DAY_NS = 86_400 * 10**9
@@ -27,6 +26,12 @@ ORDER_TYPES = frozenset("DFGq")
 """Types that become commands, under a ClOrdID of the client's."""
 _ANSWERED_TYPES = frozenset({"D", "F", "G", "q", "H", "AF", "x", "XLQ"})
 """Requests that are answered even if the gateway ended in between. Subscriptions end with the connection."""
+
+
+ALL_PARTS = 1 << 16
+"""More than one record has reports to one session."""
+_CONFIRMING = {"A": 789, "5": 789, "2": 7, "0": 369, "1": 369}
+"""Session messages, and the field that says what the client has."""
 
 
 @dataclass(slots=True)
@@ -41,8 +46,14 @@ class Session:
     """Whether the tape has seen it before."""
     reported: tuple[int, int] = (0, 0)
     """How far the orders tape was reported to it: seq, and place among that record's reports."""
-    kept: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=RESEND_KEPT))
-    """Application messages that were sent, by number."""
+    reported_ns: int = 0
+    """When that was (UTC ns)."""
+    confirmed: int = 0
+    """The client has said that it has everything up to this number."""
+    begun_ns: int = 0
+    """When its numbers last began at 1 (UTC ns)."""
+    sent: SentIndex = field(default_factory=SentIndex)
+    """Where on the tape what was sent is found."""
     day: int = 0
     names: set[str] = field(default_factory=set)
     """ClOrdIDs that were taken on `day` (days since 1970, UTC)."""
@@ -54,7 +65,6 @@ class Session:
     interval_ns: int = 0
     queued: deque[int] = field(default_factory=deque)
     """Requests beyond it that wait for the next interval, by seq on the gateway's tape."""
-    logons: int = 0
 
     def take_name(self, text: str, ts: int) -> bool:
         """False if this ClOrdID was taken today already. `ts`: UTC ns."""
@@ -90,9 +100,20 @@ class Session:
         """Whether it goes on sending far beyond what it may."""
         return self.messages > ABUSE_FACTOR * self.terms.messages
 
+    def begin_anew(self, ts: int) -> None:
+        """Its numbers are 1 again. `ts`: UTC ns."""
+        self.next_in = self.next_out = 1
+        self.sent, self.confirmed, self.begun_ns = SentIndex(), 0, ts
+
+    def confirm(self, kind: str, raw: str) -> None:
+        """Takes what a message says about what its sender has of ours."""
+        tag = _CONFIRMING.get(kind)
+        if tag is not None and (text := field_of(raw, tag)).isdecimal():
+            before = 1 if tag != 369 else 0  # the others name the number that is expected next
+            self.confirmed = max(self.confirmed, min(int(text[:18]) - before, self.next_out - 1))
+
     def log_on(self, fields: dict[int, str]) -> None:
         """Takes what the client's Logon says about lost connections."""
-        self.logons += 1
         self.cancels = fields.get(8013, "Y" if self.terms.cancel_on_disconnect else "N") == "Y"
         self.grace_s = min(float(fields.get(8014, self.terms.cancel_grace)), self.terms.cancel_grace)
 
@@ -124,13 +145,15 @@ class Sessions:
         self.last_cl_ord_id = 0
         self.strangers: set[int] = set()
         """Numbers on the tape of sessions that the configuration does not name any more."""
+        self.departed: dict[int, Session] = {}
+        """Such sessions as they stood in the last snapshot, for the day they come back."""
 
     def fold(self, record: m.Message) -> None:
         """Takes the next record of the gateway's tape, at its start."""
         if isinstance(record, m.FixReceived):
             self.received(record)
         elif isinstance(record, m.FixSent):
-            self.sent(record.session, record.msg_seq_num, record.msg_type, record.raw, record.orders_seq, record.part)
+            self.sent(record.session, record.msg_seq_num, record.seq, record.orders_seq, record.part, record.ts)
             self.open.pop(record.answers, None)
             if (number := self._numbers.pop(record.answers, 0)) != 0:
                 self.commands.pop(number, None)
@@ -138,7 +161,7 @@ class Sessions:
         elif isinstance(record, m.FixSubmitted):
             self.last_cl_ord_id = record.cl_ord_id
             if (one := self.open.pop(record.received, None)) is not None:
-                self._owe(record.cl_ord_id, record.received, one)
+                self.owe(record.cl_ord_id, request_of(one.session, record.received, one.raw), one)
         elif isinstance(record, m.FixSessionChanged):
             self.changed(record)
 
@@ -146,31 +169,34 @@ class Sessions:
         session = self.by_number.get(record.session)
         if session is None:
             self.strangers.add(record.session)
+            self.departed.pop(record.session, None)
             return
         session.next_in = record.next_in
+        session.confirm(record.msg_type, record.raw)
         if record.msg_type == "A":
             session.log_on(fields_of(record.raw.encode("latin-1")).fields)
         repeated = record.msg_type in ORDER_TYPES and not session.take_name(field_of(record.raw, 11), record.ts)
         if record.cl_ord_id:
             self.last_cl_ord_id = record.cl_ord_id
-            self._owe(record.cl_ord_id, record.seq, Open(record.session, record.raw, repeated))
+            request = request_of(record.session, record.seq, record.raw)
+            self.owe(record.cl_ord_id, request, Open(record.session, record.raw, repeated))
         elif record.msg_type in _ANSWERED_TYPES:
             self.open[record.seq] = Open(record.session, record.raw, repeated)
 
-    def _owe(self, cl_ord_id: int, received: int, one: Open) -> None:
-        self.requests[cl_ord_id] = request_of(one.session, received, one.raw)
-        self.commands[cl_ord_id] = one
-        self._numbers[received] = cl_ord_id
+    def owe(self, cl_ord_id: int, request: Request, one: Open) -> None:
+        """A command that the orders tape may not show yet."""
+        self.requests[cl_ord_id], self.commands[cl_ord_id] = request, one
+        self._numbers[request.received] = cl_ord_id
 
-    def sent(self, number: int, seq: int, kind: str, raw: str, orders_seq: int, part: int) -> None:
+    def sent(self, number: int, msg_seq_num: int, seq: int, orders_seq: int, part: int, ts: int) -> None:
+        """A message went to session `number`: record `seq` of the tape. `ts`: UTC ns."""
         session = self.by_number.get(number)
         if session is None:
             return
-        session.next_out = max(session.next_out, seq + 1)
-        if orders_seq:
-            session.reported = max(session.reported, (orders_seq, part))
-        if raw and kind not in ADMIN_TYPES:
-            session.kept.append((seq, raw))
+        session.next_out = max(session.next_out, msg_seq_num + 1)
+        if orders_seq and (orders_seq, part) > session.reported:
+            session.reported, session.reported_ns = (orders_seq, part), ts
+        session.sent.add(msg_seq_num, seq)
 
     def changed(self, record: m.FixSessionChanged) -> None:
         session = self.by_number.get(record.session)
@@ -178,11 +204,15 @@ class Sessions:
             return
         session.next_in, session.next_out, session.known = record.next_in, record.next_out, True
         if record.state == m.FixSessionState.known:
-            session.reported = max(session.reported, (record.orders_seq, 1 << 16))
+            session.reported, session.reported_ns = (record.orders_seq, ALL_PARTS), record.ts
         elif record.state == m.FixSessionState.reset:
-            session.kept.clear()
+            session.begin_anew(record.ts)
         else:
             session.logged_on = record.state == m.FixSessionState.logged_on
+
+    def departed_terms(self, number: int) -> GatewaySession:
+        """What stands in for the terms of a session that the configuration does not name."""
+        return GatewaySession(name=f"departed-{number}", number=number, comp_id=f"DEPARTED-{number}", username="-")
 
     def check(self) -> None:
         """Raises ConfigError if the configuration no longer names a session that is owed something."""
@@ -195,7 +225,6 @@ class Sessions:
 
 
 _SECRETS = ("95=", "96=", "554=")
-ADMIN_TYPES = frozenset("01235A4")
 
 
 def without_secrets(raw: bytes) -> str:

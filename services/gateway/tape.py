@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from tapewire import messages as m
 from tapewire.tape import TapeWriter
@@ -25,6 +26,10 @@ class GatewayTape:
         self._writer, self._clock = writer, clock
 
     @property
+    def path(self) -> Path:
+        return self._writer.path
+
+    @property
     def next_seq(self) -> int:
         return self._writer.next_seq
 
@@ -33,10 +38,10 @@ class GatewayTape:
         self._append(_RECEIVED(number, now, now, session, seq, next_in, cl_ord_id, kind[:MSG_TYPE_BYTES], raw))
         return number
 
-    def sent(self, session: int, seq: int, orders_seq: int, answers: int, part: int, kind: str, raw: str) -> None:
-        now = self._clock()
-        kind = kind[:MSG_TYPE_BYTES]
-        self._append(_SENT(self._writer.next_seq, now, session, seq, orders_seq, answers, part, kind, raw))
+    def sent(self, session: int, seq: int, orders_seq: int, answers: int, part: int, kind: str, raw: str) -> int:
+        number, now = self._writer.next_seq, self._clock()
+        self._append(_SENT(number, now, session, seq, orders_seq, answers, part, kind[:MSG_TYPE_BYTES], raw))
+        return number
 
     def submitted(self, session: int, cl_ord_id: int, received: int) -> None:
         self._append(_SUBMITTED(self._writer.next_seq, self._clock(), session, cl_ord_id, received))

@@ -112,6 +112,9 @@ class Gateway(Section, frozen=True, kw_only=True):
     """That may wait for a client that reads slowly, before it is disconnected."""
     drain_timeout: Annotated[float, Meta(ge=0.05, le=600.0)] = 15.0
     """How long sessions may take to log out at the end."""
+    snapshot_every: Annotated[int, Meta(ge=0, le=1 << 40)] = 500_000
+    """Records of the gateway's and the orders tape from one snapshot to the next: what a start has to fold at most,
+    about. 0: only at the end."""
     sessions: Annotated[tuple[GatewaySession, ...], Meta(max_length=4096)] = ()
 
     @property

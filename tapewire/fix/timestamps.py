@@ -11,6 +11,7 @@ from tapewire.fix.message import Reason
 
 NS: Final = 10**9
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FARTHEST: Final = (1 << 63) - 1  # ns: a time is a signed 64-bit number everywhere
 
 
 class Stamp:
@@ -34,7 +35,8 @@ class Stamp:
 
 
 def to_ns(text: str, tag: int = 52) -> int:
-    """UTC ns of a UTCTimestamp with 0 to 9 places. A leap second is the second after. Raises FixError (373=6)."""
+    """UTC ns of a UTCTimestamp with 0 to 9 places. A leap second is the second after. Raises FixError (373=6, and 5
+    for a time that 64 bits do not hold)."""
     whole, dot, fraction = text.partition(".")
     shape = len(whole) == 17 and whole[8] == "-" and whole[11] == ":" == whole[14]
     digits = whole[:8] + whole[9:11] + whole[12:14] + whole[15:]
@@ -50,7 +52,14 @@ def to_ns(text: str, tag: int = 52) -> int:
                 pass
             else:
                 since = moment - _EPOCH
-                return (since.days * 86_400 + since.seconds + leap) * NS + int(fraction.ljust(9, "0") or "0")
+                ns = (since.days * 86_400 + since.seconds + leap) * NS + int(fraction.ljust(9, "0") or "0")
+                if abs(ns) > _FARTHEST:
+                    raise FixError(
+                        f"tag {tag}: {text} is out of range; expected a year from 1678 to 2261",
+                        tag,
+                        Reason.VALUE_OUT_OF_RANGE,
+                    )
+                return ns
     raise FixError(
         f"tag {tag}: {text[:40]!r} is no UTC time; expected 20261121-14:42:36 with up to nine places",
         tag,

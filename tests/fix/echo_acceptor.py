@@ -11,7 +11,8 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from services.gateway.quickfix_engine import FixEngine
+from services.gateway.quickfix_engine import Acceptor
+from services.gateway.sent import ADMIN_TYPES
 from tapewire.config import Gateway, GatewaySession
 from tapewire.fix.message import fields_of
 
@@ -22,16 +23,17 @@ DROPPED = frozenset({8, 9, 10, 34, 43, 49, 52, 56, 122})
 class Echo:
     """Says back what the scenarios expect: orders and definitions, once for each ClOrdID that may have come before."""
 
-    engine: FixEngine
+    engine: Acceptor
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
+        self.sent: list[tuple[int, str]] = []
 
     def logging_on(self, session: int, raw: bytes, expected: int, begins_anew: bool) -> None:
         self.seen.clear()
 
-    def kept(self, session: int) -> list[tuple[int, str]]:
-        return []
+    def sent_before(self, session: int, begin: int, end: int) -> list[tuple[int, str]]:
+        return [(seq, raw) for seq, raw in self.sent if begin <= seq < end]
 
     def logged_on(self, session: int) -> None:
         pass
@@ -46,7 +48,10 @@ class Echo:
         return 0
 
     def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
-        pass
+        if seq == 1:
+            self.sent.clear()
+        if kind not in ADMIN_TYPES:
+            self.sent.append((seq, raw))
 
     def administered(self, session: int, raw: bytes, next_in: int) -> None:
         pass
@@ -76,7 +81,7 @@ def main() -> None:
     gateway = Gateway(comp_id="ISLD", backend_port=int(port), sessions=(session,))
     echo = Echo()
     more = {"ResetOnDisconnect": "Y", "TimestampPrecision": "3"}
-    echo.engine = FixEngine(gateway, echo, lambda given: True, fail, dictionaries=Path(dictionaries), more=more)
+    echo.engine = Acceptor(gateway, echo, lambda given: True, fail, dictionaries=Path(dictionaries), more=more)
     echo.engine.start()
     print("ready", flush=True)
     sys.stdin.read()

@@ -54,7 +54,7 @@ class Exchange:
 
     def __init__(self, folder: Path, *, sessions: str = SESSIONS, more: str = INSTRUMENT + ACCOUNTS) -> None:
         self.folder, self.port = folder, free_port()
-        gateway = f"[gateway]\nbackend_port = {self.port}\n{sessions}\n"
+        gateway = f"[gateway]\nbackend_port = {self.port}\ndrain_timeout = 1.0\n{sessions}\n"
         self.engine = EngineProcess(folder, engine=f'{PRODUCERS}\ndurability = "memory"', more=more + gateway)
         self.log = folder / "gateway.log"
         self.process: subprocess.Popen[bytes] | None = None

@@ -1,0 +1,130 @@
+"""Snapshots of the state that a tape determines, kept beside the tape.
+
+    <tape>/snapshots/<seq, 20 digits>.snap
+
+    byte 0   "TWSNAP01"
+         8   u64 seq: the last record folded into the state
+        16   u64 length of the state
+        24   32 bytes: SHA-256 of the state, which is also its digest
+        56   the state
+
+A snapshot only saves time: any of them, or all, can be deleted. One that does not check is passed over with its reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MAGIC = b"TWSNAP01"
+HEAD = struct.Struct("<8sQQ32s")
+KEEP = 3  # older ones are deleted after a new one is durable
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    seq: int
+    state: bytes
+
+    @property
+    def digest(self) -> str:
+        return digest(self.state)
+
+
+def digest(state: bytes) -> str:
+    """What two states are compared by: the SHA-256 of their canonical bytes, in hex."""
+    return hashlib.sha256(state).hexdigest()
+
+
+def folder(tape: Path) -> Path:
+    return tape / "snapshots"
+
+
+def save(tape: Path, snapshot: Snapshot) -> Path:
+    """Writes it durably, then deletes all but the newest KEEP. Raises OSError (disk full) with nothing half-written."""
+    target = folder(tape)
+    target.mkdir(exist_ok=True)
+    path = target / f"{snapshot.seq:020d}.snap"
+    for left_behind in target.glob("*.tmp"):  # by a process that was killed here
+        left_behind.unlink()
+    temporary = path.with_suffix(".tmp")
+    head = HEAD.pack(MAGIC, snapshot.seq, len(snapshot.state), hashlib.sha256(snapshot.state).digest())
+    try:
+        with temporary.open("wb") as file:
+            file.write(head)
+            file.write(snapshot.state)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(target)
+    ours = sorted(path for path in target.glob("*.snap") if _seq(path) >= 0)
+    for old in ours[:-KEEP]:
+        old.unlink()
+    return path
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _seq(path: Path) -> int:
+    """What its name says; -1: a file of another name is none of ours."""
+    return int(path.stem) if path.stem.isdigit() else -1
+
+
+def load(path: Path) -> Snapshot:
+    """Raises ValueError saying what does not hold."""
+    raw = path.read_bytes()
+    if len(raw) < HEAD.size:
+        raise ValueError(f"{path}: {len(raw)} bytes, a snapshot's head has {HEAD.size}")
+    magic, seq, length, checksum = HEAD.unpack_from(raw)
+    state = raw[HEAD.size :]
+    if magic != MAGIC:
+        raise ValueError(f"{path}: begins with {magic!r}, expected {MAGIC!r}")
+    if path.stem != f"{seq:020d}":
+        raise ValueError(f"{path}: its head says it was taken at record {seq}")
+    if len(state) != length:
+        raise ValueError(f"{path}: {len(state)} bytes of state, its head says {length}")
+    if hashlib.sha256(state).digest() != checksum:
+        raise ValueError(f"{path}: the state's SHA-256 does not match its head")
+    return Snapshot(seq, state)
+
+
+def remove_beyond(tape: Path, last_seq: int) -> list[Path]:
+    """Removes, durably, what was taken behind record `last_seq`; returns it. Raises OSError."""
+    removed = [path for path in folder(tape).glob("*.snap") if _seq(path) > last_seq]
+    for path in removed:
+        path.unlink()
+    if removed:
+        _sync(folder(tape))
+    return removed
+
+
+def oldest(tape: Path) -> int:
+    """The record of the oldest that is kept; 0 if there is none."""
+    return min((seq for path in folder(tape).glob("*.snap") if (seq := _seq(path)) >= 0), default=0)
+
+
+def newest(tape: Path, up_to: int) -> Iterator[Snapshot | ValueError]:
+    """Candidates from the newest down, none beyond record `up_to`; a damaged one comes as the ValueError it raises."""
+    for path in sorted(folder(tape).glob("*.snap"), reverse=True):
+        if not 0 <= _seq(path) <= up_to:
+            continue
+        try:
+            yield load(path)
+        except ValueError as error:
+            yield error
+        except FileNotFoundError:
+            continue  # a newer one has taken its place since
+        except OSError as error:
+            yield ValueError(f"{path}: cannot be read: {error.strerror}")
