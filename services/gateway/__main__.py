@@ -19,6 +19,7 @@ from services.gateway.fold import BATCH, Fold, restore
 from services.gateway.gateway import Gateway
 from services.gateway.snapshot import register
 from services.gateway.snapshotter import Snapshotter
+from services.gateway.syncer import Syncer
 from services.gateway.tape import GatewayTape
 from tapewire import config as configuration
 from tapewire import consumers, lifecycle, snapshots
@@ -140,13 +141,15 @@ def main(path: Path | None, name: str) -> None:
         Doorbell(str(folders.doorbell(shard))) as bell,
         RingProducer(str(ring_path), doorbell=bell) as ring,
     ):
-        gateway_tape = GatewayTape(writer, time.time_ns)
+        gateway_tape = GatewayTape(writer, time.time_ns, durable=settings.engine.durability == "disk")
+        gateway_tape.secure()
         gateway = Gateway(fold.sessions, fold.orders, gateway_tape, ring, shard, name, log, fold.house)
         followed = [one.number for one in own.sessions if one.kind == "market-data"]
         backlogs = FrontBacklogs(folders.stats / "gateway.front", followed)
         snapshotter = Snapshotter(snapshotting, own.snapshot_every, fold.begun, log)
         reader = TapeReader(str(orders_tape), fold.at.seq + 1)
         agent = GatewayAgent(gateway, reader, ring, log, tape, snapshotter, backlogs.read)
+        gateway.keep_hours(gateway.clock())
         agent.recover()
 
         def fail(error: BaseException) -> NoReturn:
@@ -162,6 +165,8 @@ def main(path: Path | None, name: str) -> None:
         stop = threading.Event()
         for ending in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ending, lambda *_: stop.set())
+        if gateway_tape.durable:
+            Syncer(gateway).start(fail)
         engine.start()
         log.info("listening", port=own.backend_port, sessions=len(own.sessions), orders_seq=gateway.orders.seq)
         try:
@@ -173,7 +178,7 @@ def main(path: Path | None, name: str) -> None:
         with gateway.lock:  # its thread cannot be stopped, see there, but it can be kept waiting
             records = agent.records
             agent.close()
-            snapshotter.finish(records, SNAPSHOT_S)
+            snapshotter.finish(records, agent.settled, SNAPSHOT_S)
             log.info("stopped")
             sys.stderr.flush()
             os._exit(0)

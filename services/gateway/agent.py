@@ -14,7 +14,7 @@ from services.gateway.copies import place_of
 from services.gateway.fold import Fold, restore
 from services.gateway.gateway import Gateway
 from services.gateway.replay import Replay
-from services.gateway.session import Session
+from services.gateway.session import ALL_PARTS, Session
 from services.gateway.snapshotter import Snapshotter
 from tapewire import messages as m
 from tapewire.errors import TapeError
@@ -47,6 +47,8 @@ class GatewayAgent:
         read yet, by session."""
         self.gateway, self._reader, self._ring, self._log = gateway, reader, ring, log
         self._own, self._backlogs, self.snapshotter = own_tape, backlogs, snapshotter
+        self.settled = 0
+        """What the orders tape reports up to this record, the last of a command, is all on the gateway's tape."""
         self._until = 0
         self._replays: dict[int, Replay] = {}
         self._slow: dict[int, int] = {}  # market data sessions that read slowly, since when (UTC ns)
@@ -60,7 +62,7 @@ class GatewayAgent:
         for number, one in sessions.by_number.items():
             if not one.known:
                 gateway.tape.changed(number, m.FixSessionState.known, one.next_in, one.next_out, end)
-                one.known, one.reported = True, (end, 1 << 16)
+                one.known, one.reported, one.reported_ns = True, (end, ALL_PARTS), gateway.clock()
         while orders.seq < end and (raws := self._reader.poll(BATCH)):
             gateway.fold(raws)
         with gateway.lock:
@@ -173,7 +175,9 @@ class GatewayAgent:
                 self.gateway.settle()
         done = len(raws) + self.gateway.tick() + self._replay() + self._pace()
         self.gateway.outbox.drain()
-        self.snapshotter.poll(self.records)
+        if len(raws) < BATCH and self.gateway.outbox.is_idle and not self.gateway.reporting.replaying:
+            self.settled = self.gateway.orders.seq
+        self.snapshotter.poll(self.records, self.settled)
         return done
 
     def wait(self) -> None:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from services.gateway.decisions import Decisions
+from services.gateway.hours import is_open, opened_at
 from services.gateway.inbound import Desk
 from services.gateway.market_data import MarketData
 from services.gateway.orders import Orders
-from services.gateway.outbox import Outbox
+from services.gateway.outbox import Outbox, Outgoing
 from services.gateway.queries import Queries
 from services.gateway.reporting import Reporting
 from services.gateway.reports import FIX42, Reports
@@ -31,6 +32,9 @@ from tapewire.fix.message import fields_of
 from tapewire.house import HouseMarket
 from tapewire.logs import Logger
 from tapewire.ring import RingProducer
+
+GROUP = 256
+"""Messages that are made durable together at most."""
 
 
 class Gateway:
@@ -51,7 +55,7 @@ class Gateway:
         """`house`: books that stand where `orders` does."""
         self.lock = threading.Lock()
         self.sessions, self.orders, self.tape, self.log, self.clock = sessions, orders, tape, log, clock
-        self.outbox = Outbox()
+        self.outbox = Outbox(GROUP if tape.durable else 1)
         self.reports = {number: Reports(one.terms.version, shard) for number, one in sessions.by_number.items()}
         follows = any(one.terms.kind == "market-data" for one in sessions.by_number.values())
         self.market = MarketData(orders.instruments, house) if follows else None
@@ -70,6 +74,8 @@ class Gateway:
         self.ending = False
         """Whoever is gone need not come back."""
         self._gone: set[int] = set()
+        self._scheduled = {number: one for number, one in sessions.by_number.items() if one.terms.hours}
+        self._told: set[int] = set()
 
     # What the session layer tells.
 
@@ -132,15 +138,17 @@ class Gateway:
     def processed(self, session: int) -> int:
         return self.sessions.by_number[session].next_in - 1
 
-    def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
-        out = self.outbox.on_its_way(kind)
-        orders_seq, part, answers = (out.orders_seq, out.part, out.answers) if out is not None else (0, 0, 0)
+    def sending(self, session: int, messages: Sequence[tuple[int, str, str]]) -> None:
+        outs = self.outbox.on_its_way(messages[0][1]) or [Outgoing(session, "")]
         with self.lock:
-            one = self.sessions.by_number[session]
-            kept = "" if one.terms.kind == "market-data" and kind in "WX" else raw
-            at = self.tape.sent(session, seq, orders_seq, answers, part, kind, kept)
-            self.sessions.sent(session, seq, at, orders_seq, part, self.clock())
-            self.sessions.open.pop(answers, None)
+            now = self.clock()
+            is_data = self.sessions.by_number[session].terms.kind == "market-data"
+            for (seq, kind, raw), out in zip(messages, outs, strict=True):
+                kept = "" if is_data and kind in "WX" else raw
+                at = self.tape.sent(session, seq, out.orders_seq, out.answers, out.part, kind, kept)
+                self.sessions.sent(session, seq, at, out.orders_seq, out.part, now)
+                self.sessions.open.pop(out.answers, None)
+        self.tape.secure()
 
     def administered(self, session: int, raw: bytes, next_in: int) -> None:
         message = fields_of(raw)
@@ -199,12 +207,35 @@ class Gateway:
                 self.submission.cancel_session(session, now)
                 done += 1
             done += self.submission.retry_queued(now)
+        self.keep_hours(now)
         if (sender := self.outbox.sender) is not None:
             while self.leaving:
                 sender.log_out(*self.leaving.popitem())
             while self._gone and not self.ending:
                 sender.allow_logon(self._gone.pop())
         return done
+
+    def keep_hours(self, now: int) -> None:
+        """Logs out who is on beyond its hours, and lets numbers begin at 1 with each opening. What happens while a
+        session is closed it is told under its new numbers: under the old ones nobody would ask for it again."""
+        for number, one in self._scheduled.items():
+            hours = one.terms.hours
+            is_closed = not is_open(hours, now)
+            if one.logged_on:
+                if (is_closed or one.begun_ns < opened_at(hours, now)) and number not in self._told:
+                    self._told.add(number)
+                    self.leaving[number] = f"this session is open {hours} UTC"
+                continue
+            self._told.discard(number)
+            if is_closed:
+                self.outbox.hold(number)
+            elif one.begun_ns < opened_at(hours, now):
+                with self.lock:
+                    self.tape.changed(number, m.FixSessionState.reset, 1, 1, reason=f"open {hours} UTC")
+                    one.begin_anew(now)
+                if self.outbox.sender is not None:
+                    self.outbox.sender.restore(number, 1, 1)
+                self.outbox.release(number)
 
     @property
     def has_clients(self) -> bool:

@@ -24,26 +24,42 @@ class Outgoing:
 
 
 class Outbox:
-    def __init__(self) -> None:
+    def __init__(self, group: int = 1) -> None:
+        """`group`: bodies that leave together at most, where making them durable one by one would take too long."""
+        self._group = group
         self.sender: Sender | None = None
         """Until there is one, everything waits."""
         self._waiting: deque[Outgoing] = deque()
+        self._held: dict[int, list[Outgoing]] = {}
         self._sending = threading.Lock()
         self._thread = 0
-        self._current: Outgoing | None = None
+        self._current: list[Outgoing] = []
 
-    def __len__(self) -> int:
-        return len(self._waiting)
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything has been sent."""
+        return not self._sending.locked() and not self._waiting and not any(self._held.values())
 
     def add(self, session: int, body: str, orders_seq: int = 0, part: int = 0, answers: int = 0) -> None:
-        self._waiting.append(Outgoing(session, body, orders_seq, part, answers))
+        out = Outgoing(session, body, orders_seq, part, answers)
+        if (held := self._held.get(session)) is not None:
+            held.append(out)
+        else:
+            self._waiting.append(out)
 
-    def on_its_way(self, kind: str) -> Outgoing | None:
-        """What this thread is sending, if it is of that type; else the message is the session layer's own."""
-        out = self._current
-        if out is None or self._thread != threading.get_ident() or not out.body.startswith(f"35={kind}\x01"):
-            return None
-        return out
+    def hold(self, session: int) -> None:
+        """What is for this session is kept until `release`."""
+        self._held.setdefault(session, [])
+
+    def release(self, session: int) -> None:
+        self._waiting.extend(self._held.pop(session, ()))
+
+    def on_its_way(self, kind: str) -> list[Outgoing]:
+        """What this thread is sending, if it begins with that type; else the message is the session layer's own."""
+        outs = self._current
+        if not outs or self._thread != threading.get_ident() or not outs[0].body.startswith(f"35={kind}\x01"):
+            return []
+        return outs
 
     def drain(self) -> None:
         """Sends all there is, unless another thread is at it: that one then sends this, too. Hold no lock."""
@@ -52,8 +68,21 @@ class Outbox:
             try:
                 self._thread = threading.get_ident()
                 while waiting:
-                    out = self._current = waiting.popleft()
-                    sender.send(out.session, out.body)
+                    for session, outs in self._next().items():
+                        self._current = outs
+                        sender.send(session, [out.body for out in outs])
             finally:
-                self._current = None
+                self._current = []
                 self._sending.release()
+
+    def _next(self) -> dict[int, list[Outgoing]]:
+        """What leaves next, by session."""
+        waiting = self._waiting
+        if self._group == 1:
+            out = waiting.popleft()
+            return {out.session: [out]}
+        found: dict[int, list[Outgoing]] = {}
+        for _ in range(min(len(waiting), self._group)):
+            out = waiting.popleft()
+            found.setdefault(out.session, []).append(out)
+        return found

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -55,6 +55,10 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._dictionaries = dictionaries
+        self.following: dict[int, list[str]] = {}
+        """Bodies that are to leave together with the next message to a session."""
+        self._together: dict[int, str] = {}
+        """Sessions to which a group goes out that the handler knows already, and its SendingTime."""
         self._resending: dict[int, str] = {}
         """Sessions to which messages go out again, and when the one at hand was sent first."""
         self._handler, self._numbers, self._admits, self._fail = handler, numbers, admits, on_failure
@@ -135,7 +139,7 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
                     message.setField(fix.StringField(tag, value))
             if processed := self._handler.processed(number):
                 header.setField(fix.StringField(369, str(processed)))
-            self._handler.sending(number, _latin(message.toString()), int(header.getField(34)), kind)
+            self._handler.sending(number, ((int(header.getField(34)), kind, _latin(message.toString())),))
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
 
@@ -145,11 +149,35 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
             if number in self._resending:
                 self._mark(message.getHeader(), self._resending[number])
                 return
+            if number in self._together:
+                message.getHeader().setField(fix.StringField(52, self._together[number]))
+                return
+            if (bodies := self.following.pop(number, None)) is not None:
+                self._send_together(number, message, session_id, bodies)
+                return
             raw = _latin(message.toString())
             _, _, kind, seq, _ = raw.split("\x01", 4)
-            self._handler.sending(number, raw, int(seq[3:]), kind[3:])
+            self._handler.sending(number, ((int(seq[3:]), kind[3:], raw),))
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
+
+    def _send_together(self, number: int, last: Any, session_id: Any, bodies: list[str]) -> None:
+        """The handler is told of a whole group before any of it goes out. `last` is the first of them: it gives the
+        fields that all have in common, is sent with the others, and then becomes the last."""
+        header, dictionary = last.getHeader(), self._dictionaries[session_id.toString()]
+        seq, now, begin = int(header.getField(34)), header.getField(52), session_id.toString().partition(":")[0]
+        common = f"49={header.getField(49)}\x0152={now}\x0156={header.getField(56)}\x01"
+        group = [_latin(last.toString())]
+        for at, body in enumerate(bodies, start=1):
+            kind, _, rest = body.partition("\x01")
+            text = f"8={begin}\x019=0\x01{kind}\x0134={seq + at}\x01{common}{rest}10=000\x01"
+            group.append(_latin(parsed(text, dictionary).toString()))
+        self._handler.sending(number, [(seq + at, raw.split("\x01", 3)[2][3:], raw) for at, raw in enumerate(group)])
+        self._together[number] = now
+        for raw in group[:-1]:
+            fix.Session.sendToTarget(parsed(_wide(raw), dictionary), session_id)
+        del self._together[number]
+        last.setString(_wide(group[-1]), False, dictionary)
 
     def _resend(self, number: int, fill: Any, session_id: Any) -> None:
         """Puts what was sent in the place of a gap fill: all but the last piece goes out now, the last is the gap
@@ -246,11 +274,14 @@ class Acceptor:
     def start(self) -> None:
         self._acceptor.start()
 
-    def send(self, session: int, body: str) -> None:
-        """Sends `35=…␁…`; if the client is not there, it gets it by resend. `Handler.sending` is called within."""
-        kind, _, rest = body.partition("\x01")
+    def send(self, session: int, bodies: Sequence[str]) -> None:
+        """Sends `35=…␁…`; if the client is not there, it gets it by resend. `Handler.sending` is called within, once
+        for all of them."""
         processed = self._handler.processed(session)
         last = f"369={processed}\x01" if processed else ""
+        if len(bodies) > 1:
+            self._callbacks.following[session] = [body.replace("\x01", f"\x01{last}", 1) for body in bodies[1:]]
+        kind, _, rest = bodies[0].partition("\x01")
         text = f"{self._heads[session]}{kind}\x01{last}{rest}10=000\x01"
         fix.Session.sendToTarget(parsed(text, self._dictionaries[session]), self._ids[session])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 
@@ -34,18 +34,22 @@ class Handler(Protocol):
     def processed(self, session: int) -> int:
         """LastMsgSeqNumProcessed (369); 0: left out."""
 
-    def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
-        """A message that goes to the socket, or waits for the client, once this returns."""
+    def sending(self, session: int, messages: Sequence[tuple[int, str, str]]) -> None:
+        """Messages that go to the socket, or wait for the client, once this returns: MsgSeqNum, MsgType, all of it."""
 
 
 class Sender(Protocol):
     """What the session layer does for the gateway."""
 
-    def send(self, session: int, body: str) -> None:
-        """Sends `35=…␁…`; if the client is not there, it gets it by resend. `Handler.sending` is called within."""
+    def send(self, session: int, bodies: Sequence[str]) -> None:
+        """Sends `35=…␁…`; if the client is not there, it gets it by resend. `Handler.sending` is called within, once
+        for all of them."""
 
     def log_out(self, session: int, reason: str) -> None:
         """Sends a Logout that says why."""
 
     def allow_logon(self, session: int) -> None:
         """After `log_out`: the client may come back."""
+
+    def restore(self, session: int, next_in: int, next_out: int) -> None:
+        """Puts a session that is not logged on at these numbers."""

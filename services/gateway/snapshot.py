@@ -1,4 +1,4 @@
-"""`python -m services.gateway.snapshot`: takes a snapshot of a gateway's fold, in a process of its own.
+"""`python -m services.gateway.snapshot SETTLED`: takes a snapshot of a gateway's fold, in a process of its own.
 
 The gateway starts it now and then, and at its end. It goes on from the newest snapshot, folds what is behind it on both
 tapes, and so stands beside the gateway's own threads in nothing. What it writes is the place a restart begins at; both
@@ -39,17 +39,23 @@ def register(own_tape: Path, orders_tape: Path) -> None:
 
 
 def advance(
-    own_tape: Path, orders_tape: Path, terms: tuple[GatewaySession, ...], shard: int, source: int, log: Logger
+    own_tape: Path,
+    orders_tape: Path,
+    terms: tuple[GatewaySession, ...],
+    shard: int,
+    source: int,
+    log: Logger,
+    settled: int,
 ) -> Fold:
-    """Folds both tapes to their ends from the newest snapshot on, and takes one there. Raises TapeError."""
+    """Folds both tapes from the newest snapshot on, and takes one there: the gateway's to its end, the orders tape to
+    the record `settled`. What is reported up to there is on the gateway's tape; what is behind it, a start still has to
+    report. Raises TapeError."""
     fold = restore(own_tape, orders_tape, terms, shard, source, log)
     with TapeReader(str(orders_tape), fold.at.seq + 1) as orders:
-        # The gateway's tape is read later, so that it has the request of every command that is folded.
-        end = orders.positions.released_seq
         with TapeReader(str(own_tape), fold.own.seq + 1, limit="written") as own:
             while raws := own.poll(BATCH):
                 fold.fold_own(raws)
-        while fold.at.seq < end and (raws := orders.poll(min(BATCH, end - fold.at.seq))):
+        while fold.at.seq < settled and (raws := orders.poll(min(BATCH, settled - fold.at.seq))):
             fold.fold_orders(raws)
     try:
         snapshots.save(own_tape, Snapshot(fold.own.seq, fold.state()))
@@ -84,8 +90,9 @@ def _oldest(own_tape: Path) -> tuple[int, int]:
 @click.command()
 @click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
 @click.option("--name", default="gateway", show_default=True, help="Of the gateway.")
-def main(path: Path | None, name: str) -> None:
-    """Takes a snapshot of a FIX gateway's fold."""
+@click.argument("settled", type=int)
+def main(path: Path | None, name: str, settled: int) -> None:
+    """Takes a snapshot of a FIX gateway's fold. SETTLED: the record of the orders tape up to which all is reported."""
     settings = configuration.load(path)
     log, folders, shard = configure("gateway.snapshot"), settings.folders, settings.engine.shard
     found = folders.find_inbound_ring(shard, name)
@@ -95,7 +102,7 @@ def main(path: Path | None, name: str) -> None:
         )
     os.nice(NICENESS)
     own_tape = folders.tape(f"fix.{name}")
-    fold = advance(own_tape, folders.orders_tape(shard), settings.gateway.sessions, shard, found[1], log)
+    fold = advance(own_tape, folders.orders_tape(shard), settings.gateway.sessions, shard, found[1], log, settled)
     log.info("snapshot_taken", seq=fold.own.seq, orders_seq=fold.at.seq)
 
 

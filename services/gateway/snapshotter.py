@@ -16,23 +16,24 @@ class Snapshotter:
         self._last = records
         self._process: subprocess.Popen[bytes] | None = None
 
-    def poll(self, records: int) -> None:
-        """Starts one if so many records make it due. `records`: on both tapes by now."""
+    def poll(self, records: int, settled: int) -> None:
+        """Starts one if so many records make it due. `records`: on both tapes by now; `settled`: the record of the
+        orders tape up to which all is reported."""
         if self._process is not None:
             self._look()
         elif self._every and records - self._last >= self._every:
-            self._start(records)
+            self._start(records, settled)
 
-    def finish(self, records: int, timeout_s: float) -> None:
+    def finish(self, records: int, settled: int, timeout_s: float) -> None:
         """The last one, which the next start begins at; given up after `timeout_s`: that start then takes longer."""
         self._wait(timeout_s)
         if records > self._last:
-            self._start(records)
+            self._start(records, settled)
             self._wait(timeout_s)
 
-    def _start(self, records: int) -> None:
+    def _start(self, records: int, settled: int) -> None:
         self._last = records
-        self._process = subprocess.Popen(self._command)
+        self._process = subprocess.Popen([*self._command, str(settled)])
 
     def _look(self) -> None:
         assert self._process is not None

@@ -7,6 +7,7 @@ taken ──▶ gateway tape ──▶ ring                    a command at once
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -43,6 +44,9 @@ class Submission:
         self._sessions, self._desk, self._decisions, self._tape = sessions, desk, decisions, tape
         self._ring, self._outbox, self._clock = ring, outbox, clock
         self._backlog: deque[bytes] = deque()
+        self._unsecured: deque[bytes] = deque()
+        self.unsecured = threading.Event()
+        """Set when commands wait for their records to be durable: see `secured`."""
         self._waiting: dict[tuple[int, str], list[int]] = {}
         self._pending: dict[int, tuple[int, str]] = {}
 
@@ -153,6 +157,23 @@ class Submission:
         self._sessions.last_cl_ord_id = number
         self._desk.orders.requests[number] = request
         self.expect(number, request)
+        if self._tape.durable:
+            self._unsecured.append(command)
+            self.unsecured.set()
+        else:
+            self._enter(command)
+
+    def count_unsecured(self) -> int:
+        """Commands whose records are on the tape, but may not be durable."""
+        self.unsecured.clear()
+        return len(self._unsecured)
+
+    def secured(self, count: int) -> None:
+        """The records of so many of them are."""
+        for _ in range(count):
+            self._enter(self._unsecured.popleft())
+
+    def _enter(self, command: bytes) -> None:
         if self.held or self._backlog or not self._ring.write(command):
             self._backlog.append(command)
 

@@ -20,10 +20,17 @@ MSG_TYPE_BYTES = 7
 
 
 class GatewayTape:
-    """Appends. Not for several threads at once: the gateway's lock is held."""
+    """Appends. Not for several threads at once: the gateway's lock is held, but for `secure`."""
 
-    def __init__(self, writer: TapeWriter, clock: Callable[[], int]) -> None:
-        self._writer, self._clock = writer, clock
+    def __init__(self, writer: TapeWriter, clock: Callable[[], int], *, durable: bool = False) -> None:
+        """`writer`: with durability memory, whatever `durable` is: records are made durable in groups, not one by
+        one."""
+        self._writer, self._clock, self.durable = writer, clock, durable
+
+    def secure(self) -> None:
+        """If the tape is to be durable, makes everything so that was appended; from any thread. Raises TapeError."""
+        if self.durable:
+            self._writer.sync()
 
     @property
     def path(self) -> Path:

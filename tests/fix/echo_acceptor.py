@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -47,11 +48,12 @@ class Echo:
     def processed(self, session: int) -> int:
         return 0
 
-    def sending(self, session: int, raw: str, seq: int, kind: str) -> None:
-        if seq == 1:
-            self.sent.clear()
-        if kind not in ADMIN_TYPES:
-            self.sent.append((seq, raw))
+    def sending(self, session: int, messages: Sequence[tuple[int, str, str]]) -> None:
+        for seq, kind, raw in messages:
+            if seq == 1:
+                self.sent.clear()
+            if kind not in ADMIN_TYPES:
+                self.sent.append((seq, raw))
 
     def administered(self, session: int, raw: bytes, next_in: int) -> None:
         pass
@@ -60,14 +62,14 @@ class Echo:
         message = fields_of(raw)
         if message.type not in ECHOED:
             body = f"35=j\x0145={message.seq}\x0158=Unsupported Message Type\x01372={message.type}\x01380=3\x01"
-            self.engine.send(session, body)
+            self.engine.send(session, [body])
             return
         name = message.get(11)
         if message.get(97) == "Y" and name in self.seen:
             return
         self.seen.add(name)
         kept = "".join(f"{tag}={value}\x01" for tag, value in message.pairs() if tag not in DROPPED and tag != 35)
-        self.engine.send(session, f"35={message.type}\x01{kept}")
+        self.engine.send(session, [f"35={message.type}\x01{kept}"])
 
 
 def fail(error: BaseException) -> NoReturn:

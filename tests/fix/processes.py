@@ -52,10 +52,19 @@ def free_port() -> int:
 class Exchange:
     """An engine and a gateway over one data folder."""
 
-    def __init__(self, folder: Path, *, sessions: str = SESSIONS, more: str = INSTRUMENT + ACCOUNTS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        sessions: str = SESSIONS,
+        more: str = INSTRUMENT + ACCOUNTS,
+        gateway: str = "",
+        durability: str = "memory",
+    ) -> None:
+        """`gateway`: more lines for the section of that name."""
         self.folder, self.port = folder, free_port()
-        gateway = f"[gateway]\nbackend_port = {self.port}\ndrain_timeout = 1.0\n{sessions}\n"
-        self.engine = EngineProcess(folder, engine=f'{PRODUCERS}\ndurability = "memory"', more=more + gateway)
+        gateway = f"[gateway]\nbackend_port = {self.port}\ndrain_timeout = 1.0\n{gateway}\n{sessions}\n"
+        self.engine = EngineProcess(folder, engine=f'{PRODUCERS}\ndurability = "{durability}"', more=more + gateway)
         self.log = folder / "gateway.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._clients: list[Client] = []
@@ -87,6 +96,10 @@ class Exchange:
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(PATIENCE_S)
+
+    def says(self, event: str) -> bool:
+        """Whether a gateway has said so."""
+        return f'"{event}"' in self.log.read_text()
 
     def order_ids(self, match_id: int) -> tuple[int, int]:
         """Maker's and taker's order of a match, from the tape."""

@@ -18,13 +18,12 @@ from tests.engine_process import PATIENCE_S
 from tests.fix.processes import Client, Exchange, order, skip_reason
 from tests.fix.scenarios import Wire, filled
 
-# Processes of QuickFIX, seconds each, not yet steady where the machine is busy: part of `make test-all`.
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")]
+pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")
 
 
 @pytest.fixture
 def exchange(tmp_path: Path) -> Iterator[Exchange]:
-    made = Exchange(tmp_path)
+    made = Exchange(tmp_path, gateway="snapshot_every = 500")
     try:
         made.start()
         yield made
@@ -67,7 +66,7 @@ def check(client: Client, names: list[str]) -> None:
             assert int(message[14]) == cum[message[11]], "a fill is missing or came twice"
 
 
-def trade(exchange: Exchange, kills: int, seed: int) -> None:
+def trade(exchange: Exchange, kills: int, seed: int) -> tuple[Client, Client]:
     rng = random.Random(seed)
     alice, bob = exchange.client("ALICE"), exchange.client("BOB")
     alice.wait_for("logon")
@@ -105,15 +104,31 @@ def trade(exchange: Exchange, kills: int, seed: int) -> None:
         check(client, names[client])
     assert {1: position(alice), 2: position(bob)} == positions_on_tape(exchange.engine.tape)
     assert position(alice) == -position(bob) != 0
+    assert not exchange.says("snapshot_passed_over")
+    return alice, bob
 
 
 def test_a_gateway_that_is_killed_loses_nothing_and_repeats_nothing(exchange: Exchange) -> None:
     trade(exchange, kills=1, seed=4)
 
 
-@pytest.mark.slow
+def test_records_that_are_made_durable_in_groups_come_as_they_should(tmp_path: Path) -> None:
+    exchange = Exchange(tmp_path, durability="disk")
+    try:
+        exchange.start()
+        alice, _ = trade(exchange, kills=1, seed=5)
+        for at in range(200):
+            alice.send(order(f"g{at}", "1", "10.00", more="453=1|448=DESK|447=D|452=24|"))
+        for at in range(200):
+            alice.next(t150="0", t11=f"g{at}", t448="DESK")
+        assert [one[35] for one in alice.admin].count("2") <= 1, "no number was missing but by the kill"
+    finally:
+        exchange.close()
+
+
 def test_ten_kills(exchange: Exchange) -> None:
     trade(exchange, kills=10, seed=11)
+    assert exchange.says("snapshot_taken"), "the starts have folded from the first record each time"
 
 
 def test_reports_of_a_gateway_that_was_killed_reach_a_client_that_was_away(exchange: Exchange) -> None:

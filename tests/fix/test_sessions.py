@@ -10,8 +10,7 @@ import pytest
 
 from tests.fix.processes import SESSIONS, Client, Exchange, order, skip_reason
 
-# Processes of QuickFIX, seconds each, not yet steady where the machine is busy: part of `make test-all`.
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")]
+pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")
 TERMS = SESSIONS.replace(
     'comp_id = "ALICE"', 'comp_id = "ALICE"\ncancel_on_disconnect = true\ncancel_grace = 0.5'
 ).replace('comp_id = "BOB"', 'comp_id = "BOB"\nmessages = 2\ninterval = 0.5\non_excess = "queue"')

@@ -11,8 +11,7 @@ from tapewire import messages as m
 from tapewire.client import OrderClient
 from tests.fix.processes import Exchange, order, skip_reason
 
-# Processes of QuickFIX, seconds each, not yet steady where the machine is busy: part of `make test-all`.
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")]
+pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")
 
 
 @pytest.fixture

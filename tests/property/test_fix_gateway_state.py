@@ -187,6 +187,11 @@ def tapes(folder: Path, seed: int = 7) -> tuple[Path, Path, History]:
     return own, orders, history
 
 
+def last(tape: Path) -> int:
+    with TapeReader(str(tape)) as reader:
+        return reader.positions.released_seq
+
+
 def all_of(tape: Path) -> list[bytes]:
     return list(TapeReader(str(tape), limit="written"))
 
@@ -195,7 +200,7 @@ def test_a_start_goes_on_from_the_newest_snapshot_that_fits(tmp_path: Path, log:
     own, orders, _ = tapes(tmp_path)
     register(own, orders)
     assert consumers.positions(own) == {consumer_of(own): 0}
-    taken = advance(own, orders, TERMS, 0, 0, log)
+    taken = advance(own, orders, TERMS, 0, 0, log, last(orders))
     found = restore(own, orders, TERMS, 0, 0, log)
     assert (found.own, found.at) == (taken.own, taken.at)
     assert found.state() == taken.state()
@@ -210,7 +215,7 @@ def test_a_start_goes_on_from_the_newest_snapshot_that_fits(tmp_path: Path, log:
 
 def test_a_snapshot_of_records_that_were_lost_is_passed_over(tmp_path: Path, log: Logger) -> None:
     own, orders, _ = tapes(tmp_path)
-    advance(own, orders, TERMS, 0, 0, log)
+    advance(own, orders, TERMS, 0, 0, log, last(orders))
     other = tmp_path / "other"
     records = all_of(orders)
     write(other, [*records[:-1], bytes(m.AdvanceClock(up_to=1))])  # the last number again, for another record
@@ -230,11 +235,11 @@ def test_what_a_client_may_still_ask_for_is_kept(tmp_path: Path, log: Logger) ->
     sent = [bytes(m.FixSent(session=1, msg_seq_num=number, msg_type="8", raw="8=x")) for number in range(1, 301)]
     write(own, sent)
     register(own, orders)
-    advance(own, orders, TERMS, 0, 0, log)
+    advance(own, orders, TERMS, 0, 0, log, last(orders))
     assert (consumers.positions(own), consumers.positions(orders)) == ({consumer_of(own): 0}, {consumer_of(own): 4})
     asked = "8=FIX.4.4\x0135=2\x017=200\x0116=0\x01"
     write(own, [*sent, bytes(m.FixReceived(session=1, msg_seq_num=1, next_in=2, msg_type="2", raw=asked))])
-    advance(own, orders, TERMS, 0, 0, log)
+    advance(own, orders, TERMS, 0, 0, log, last(orders))
     (held,) = consumers.positions(own).values()
     assert 200 - 64 <= held < 200
 

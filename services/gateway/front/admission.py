@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final, NamedTuple
 
 from services.gateway.front.throttle import Throttle
+from services.gateway.hours import is_open
 from tapewire.config import Gateway, GatewaySession
 from tapewire.errors import FixError
 from tapewire.fix.auth import (
@@ -176,7 +177,7 @@ class Admission:
         # From here on it is known to be the client: what else there is to say may be said.
         if connection not in self.half_open:
             return self._refusal("left", "Logon refused: it came too late")
-        if session.hours and not _is_open(session.hours, now):
+        if not is_open(session.hours, now):
             return self._refusal("out_of_hours", f"Logon refused: this session is open {session.hours} UTC")
         if session.name in self.live:
             return self._refusal("already_on", "Logon refused: this session is logged on already")
@@ -239,9 +240,3 @@ def _within(address: str, networks: tuple[_Network, ...]) -> bool:
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
     return any(found in network for network in networks)
-
-
-def _is_open(hours: str, now: int) -> bool:
-    minute = now % DAY_NS // (60 * NS)
-    begin, end = (int(text[:2]) * 60 + int(text[3:]) for text in hours.split("-"))
-    return begin <= minute < end if begin < end else minute >= begin or minute < end
