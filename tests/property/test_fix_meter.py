@@ -15,7 +15,7 @@ SMALL = st.integers(1, 200).map(lambda n: build("FIX.4.4", [(35, "B"), (58, "x" 
 def passes(stream: bytes, sizes: list[int]) -> bool:
     meter = Meter(BOUND)
     for size in [*sizes, len(stream)]:
-        if not meter.within(stream[:size]):
+        if meter.follow(stream[:size]) is None:
             return False
         stream = stream[size:]
     return True
@@ -35,10 +35,10 @@ def test_a_message_that_says_it_is_longer_ends_it(messages: list[bytes], length:
 def test_no_more_than_the_bound_and_a_head_passes_without_being_a_message(
     messages: list[bytes], junk: bytes, sizes: list[int]
 ) -> None:
-    meter, stream = Meter(BOUND), b"".join(messages) + junk.replace(b"8=FIX", b"") + b"x" * 1000
+    meter, stream = Meter(BOUND), b"".join(messages) + junk.replace(b"8=", b"") + b"x" * 1000
     cut = [*sizes, *[100] * (len(stream) // 100 + 1)]
     ended = False
     for size in cut:
-        ended = ended or not meter.within(stream[:size])
+        ended = ended or meter.follow(stream[:size]) is None
         stream = stream[size:]
     assert ended

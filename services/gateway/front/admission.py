@@ -40,9 +40,10 @@ COUNTERS: Final = (
     "connected", "refused_address", "refused_connections", "refused_half_open", "evicted", "timed_out", "tls_failed",
     "not_a_logon", "garbled", "oversize", "throttled_address", "throttled_session", "busy", "invalid_logon",
     "clock_skew", "out_of_hours", "already_on", "wrong", "replayed", "backend_down", "draining", "left", "logged_on",
-    "slow_reader",
+    "slow_reader", "too_far_ahead", "paced",
 )  # fmt: skip
-"""What is counted, one for each way a connection can go; and of those that logged on, what ended them by force."""
+"""What is counted, one for each way a connection can go; of those that logged on, what ended them by force; and how
+often one was read more slowly."""
 
 
 class Refusal(NamedTuple):

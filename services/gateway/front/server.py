@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.gateway.front.admission import NS, Admission, Candidate, Refusal
+from services.gateway.front.flow import Flow
 from services.gateway.front.pipe import Backend, Client, tls_context
 from tapewire.clock import Clock
 from tapewire.config import Gateway, GatewaySession
@@ -199,7 +200,7 @@ class Front:
         self._log.info("logged on", session=session.name, address=client.address)
         if (backlog := self._backlog) is not None:
             client.report_backlog = lambda waiting: backlog(session, waiting)
-        client.join(backend, passed)
+        client.join(backend, passed, Flow(self.gateway, session))
 
     def _refuse(self, client: Client, logon: Message, refusal: Refusal, arrived: float) -> None:
         """A Logout with the reason, at the same time after the Logon whatever the reason was."""
