@@ -64,8 +64,9 @@ class Candidate:
 class Admission:
     """State: connections that have not logged on, sessions that are on, recent attempts, accepted Logons."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        """Reads secret files. Raises CredentialError naming what is wrong with one."""
+    def __init__(self, gateway: Gateway, replays: Replays | None = None) -> None:
+        """Reads secret files. `replays`: Logons that were accepted before. Raises CredentialError naming what is wrong
+        with a secret."""
         self.gateway = gateway
         self.counts: Counter[str] = Counter()
         self.half_open: OrderedDict[int, str] = OrderedDict()
@@ -80,7 +81,7 @@ class Admission:
         self._attempts = Throttle(gateway.logon_attempts, interval)
         self._failures = Throttle(gateway.logon_attempts, interval)
         self._known: dict[str, str] = {}
-        self._replays = Replays()
+        self._replays = Replays() if replays is None else replays
         self._stamp = Stamp()
         self._next = 0
         self._sessions: dict[tuple[str, str, str], GatewaySession] = {
