@@ -95,6 +95,7 @@ class Front:
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            await asyncio.sleep(0)  # taking one that waits does not yield: a flood would be all there is
             try:
                 sock, peer = await loop.sock_accept(listener)
             except OSError as error:  # out of files, or gone before it was taken
