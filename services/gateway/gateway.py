@@ -167,7 +167,8 @@ class Gateway:
             text = raw.decode("latin-1")
             repeated = message.type in ORDER_TYPES and not one.take_name(field_of(text, 11), now)
             asked = Open(session, text, repeated)
-            if message.type == "XLQ" or one.within_limit(now):
+            is_within = message.type == "XLQ" or one.within_limit(now)
+            if is_within and (message.type in ORDER_TYPES or one.may_ask(now)):
                 self.submission.take(one, message, asked, next_in, now)
             else:
                 self.submission.take_beyond_limit(one, message, asked, next_in, now)
