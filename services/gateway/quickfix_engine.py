@@ -186,6 +186,9 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
         fill itself, made into it."""
         header, session = fill.getHeader(), fix.Session.lookupSession(session_id)
         begin, end, now = int(header.getField(34)), int(fill.getField(36)), header.getField(52)
+        if not self._handler.may_resend(number, begin, end):
+            fill.setField(fix.StringField(36, str(begin)))  # fills nothing; what is missing stays missing
+            return
         dictionary, next_out = self._dictionaries[session_id.toString()], session.getExpectedSenderNum()
         head = f"8={session_id.toString().partition(':')[0]}\x019=0\x01"
         last: Piece | None = None

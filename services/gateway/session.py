@@ -28,6 +28,9 @@ _ANSWERED_TYPES = frozenset({"D", "F", "G", "q", "H", "AF", "x", "XLQ"})
 """Requests that are answered even if the gateway ended in between. Subscriptions end with the connection."""
 
 
+RESEND_NS = 60 * 10**9
+RESENDS = 2
+"""Times the largest ResendRequest, that a session is sent again in RESEND_NS."""
 MIN_ANSWERS = 1_000
 """What a session is answered in an interval, however few messages it may send."""
 ANSWER_BYTES = 1_024
@@ -69,6 +72,9 @@ class Session:
     interval_ns: int = 0
     answers: int = 0
     """What its requests have cost in that interval, in messages sent."""
+    resent: int = 0
+    """Numbers that were gone through for ResendRequests since `resent_ns` (UTC ns)."""
+    resent_ns: int = 0
     queued: deque[int] = field(default_factory=deque)
     """Requests beyond it that wait for the next interval, by seq on the gateway's tape."""
 
@@ -94,6 +100,15 @@ class Session:
         about: a client that has asked too much can still cancel. `ts`: UTC ns."""
         self._begin_interval(ts)
         return self.answers < max(self.terms.messages, MIN_ANSWERS)
+
+    def may_resend(self, count: int, most: int, ts: int) -> bool:
+        """Counts messages that are to be sent again; False if they are too many at once, or of late. `ts`: UTC ns."""
+        if ts - self.resent_ns >= RESEND_NS:
+            self.resent, self.resent_ns = 0, ts
+        if count > most or self.resent + count > RESENDS * most:
+            return False
+        self.resent += count
+        return True
 
     def charge(self, cost: int) -> None:
         """An answer has cost as much as that many messages."""

@@ -125,6 +125,12 @@ class Stack:
         assert answer.type == "A", answer.get(58)
         return client
 
+    def restart_front(self) -> None:
+        """After its end."""
+        self.front = self._process(
+            "services.gateway.front", '"listening"', self.log.read_text().count('"listening"') + 1
+        )
+
     def stop_gateway(self) -> None:
         """As for maintenance: its clients are told."""
         assert self.gateway is not None

@@ -15,6 +15,8 @@ from tapewire.config import Gateway, GatewaySession
 
 FACTOR: Final = 2
 """Times its own limit of application messages: what a session may send of all kinds."""
+MAX_PAUSE_S: Final = 2.0
+"""While a client is not read its end is not noticed either."""
 _SHIFT: Final = 10
 """Bytes are counted for stretches of 1,024 numbers."""
 _PROCESSED: Final = b"\x01369="
@@ -26,8 +28,7 @@ class Flow:
     def __init__(self, gateway: Gateway, session: GatewaySession) -> None:
         self._max_ahead = gateway.max_ahead_bytes
         self._rate = max(gateway.max_message_rate, FACTOR * session.messages / session.interval)
-        self._burst = max(self._rate, session.messages)
-        self._room, self._at = self._burst, 0.0
+        self._room, self._at = self._rate, 0.0
         self._processed = 0
         self._ahead: dict[int, int] = {}  # by stretch of numbers, bytes that are not known to be processed
         self._total = 0
@@ -62,6 +63,6 @@ class Flow:
 
     def pause(self, count: int, now: float) -> float:
         """Seconds to read no further, `count` messages having come. `now`: seconds of any steady clock."""
-        self._room = min(self._room + (now - self._at) * self._rate, self._burst) - count
-        self._at = now
+        room = min(self._room + (now - self._at) * self._rate, self._rate) - count
+        self._room, self._at = max(room, -MAX_PAUSE_S * self._rate), now
         return max(-self._room, 0.0) / self._rate

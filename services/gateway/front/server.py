@@ -24,6 +24,7 @@ from tapewire.logs import Logger
 LOGS_A_SECOND: Final = 10  # refusals that get a line; the others are counted only
 MOST_CHECKING: Final = 16  # passwords that wait to be hashed, at 50 ms of CPU each
 LISTEN_BACKLOG: Final = 4096
+RECEIVE_BYTES: Final = 1 << 16  # that the kernel keeps of a client, about
 OUT_OF_FILES_PAUSE_S: Final = 0.1
 LINGER_S: Final = 2.0  # for a Logout to reach a client that reads slowly
 
@@ -69,6 +70,8 @@ class Front:
         infos = socket.getaddrinfo(self.gateway.host, self.gateway.port, type=socket.SOCK_STREAM)
         listener = socket.socket(infos[0][0], socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # What is read slowly waits in the kernel, megabytes of it for everybody if that is left to itself.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         listener.setblocking(False)
         listener.bind(infos[0][4])
         listener.listen(LISTEN_BACKLOG)
