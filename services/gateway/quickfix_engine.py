@@ -39,6 +39,12 @@ if threading.current_thread() is threading.main_thread():
 NO_SETTINGS: Final[Mapping[str, str]] = {}
 GROUPS: Final = ("\x01453=", "\x01268=", "\x01146=", "\x0133=", "\x018031=")
 """Count fields of the groups we send: such a message is taken apart by the dictionary."""
+ALWAYS_OPEN: Final[Mapping[str, str]] = (
+    {"NonStopSession": "Y"}
+    if hasattr(fix, "NON_STOP_SESSION")
+    # Such a build (quickfix-py 0.0.3) forgets its numbers once a week instead: see `Handler.logging_on`.
+    else {"StartDay": "sunday", "StartTime": "00:00:00", "EndDay": "sunday", "EndTime": "00:00:00"}
+)
 LOGON_TIMEOUT_S: Final = 10
 LOGOUT_TIMEOUT_S: Final = 2
 MAX_LATENCY_S: Final = 120
@@ -327,12 +333,7 @@ def _defaults(gateway: Gateway) -> Any:
         "SocketAcceptPort": str(gateway.backend_port),
         "SocketReuseAddress": "Y",
         "SocketNodelay": "Y",
-        # Not known to every build: without it numbers are forgotten once a week, see `Handler.logging_on`.
-        "NonStopSession": "Y",
-        "StartDay": "sunday",
-        "StartTime": "00:00:00",
-        "EndDay": "sunday",
-        "EndTime": "00:00:00",
+        **ALWAYS_OPEN,
         "LogonTimeout": str(LOGON_TIMEOUT_S),
         "LogoutTimeout": str(LOGOUT_TIMEOUT_S),
         "MaxLatency": str(MAX_LATENCY_S),
