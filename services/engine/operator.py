@@ -77,7 +77,10 @@ class Operator:
         self.close()
 
     def send(self, command: m.Message, timeout_s: float = ANSWER_WAIT_S) -> Answer:
-        """Raises TapewireError when no engine listens, or none has answered by then."""
+        """Raises TapewireError when no engine listens, or none has answered by then; and, before anything is sent, for
+        a bust or correction of a trade that does not stand as the command says: no core keeps what its matches were."""
+        if isinstance(command, m.BustTrade | m.CorrectTrade):
+            self._check_trade(command)
         self._reader.seek_seq(self._reader.positions.released_seq + 1)
         return self._answer(self._write(command), timeout_s)
 
@@ -136,6 +139,14 @@ class Operator:
         if found is None:
             raise TapewireError(f"{self.tape}: no trade has the match id {match_id}")
         return found
+
+    def _check_trade(self, command: m.BustTrade | m.CorrectTrade) -> None:
+        """Raises TapewireError naming each field that is not the trade's."""
+        stands = _as_it_stands(self.trade(command.match_id))
+        wrong = {name: getattr(command, name) for name, value in stands.items() if getattr(command, name) != value}
+        if wrong:
+            differs = ", ".join(f"{name} {int(value)} instead of {int(stands[name])}" for name, value in wrong.items())
+            raise TapewireError(f"trade {command.match_id} does not stand so: {differs}; nothing was sent")
 
     def _trades(self, match_id: int) -> Iterator[m.OrderExecuted | m.TradeCorrected | m.TradeBusted]:
         """Its execution, then what was said of it later."""

@@ -35,7 +35,7 @@ class Decisions:
         record on the gateway's tape."""
         reports, kind, seq = self._reports[one.terms.number], message.type, message.seq
         try:
-            inbound.check_text(message)
+            inbound.check_content(one, message)
             if kind == "V":
                 return Decision(replies=self._market_data(one, message))
             if kind not in ORDER_TYPES:
@@ -50,6 +50,7 @@ class Decisions:
         except Waits as waits:
             return Decision(waits_for=waits.orig)
         except Refusal as refusal:
+            inbound.add_order(self._desk, one, message, refusal)
             return Decision(replies=(reports.refuse(message, refusal, f"{self._name}-{received}", now),))
         except MissingField as missing:
             return Decision(replies=(reports.business_reject(seq, kind, 5, str(missing), message.get(11)),))

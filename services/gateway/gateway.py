@@ -29,7 +29,7 @@ from services.gateway.submission import Submission
 from services.gateway.tape import GatewayTape
 from tapewire import messages as m
 from tapewire.config.gateway import Gateway as GatewaySettings
-from tapewire.fix.message import fields_of
+from tapewire.fix.message import readable
 from tapewire.house import HouseMarket
 from tapewire.logs import Logger
 from tapewire.ring import RingProducer
@@ -94,7 +94,7 @@ class Gateway:
                 expected = 1
             elif expected < one.next_in:
                 expected, lost = one.next_in, (one.next_in, one.next_out)
-            message = fields_of(raw)
+            message = readable(raw)
             one.log_on(message.fields)
             if one.terms.kind == "drop-copy" and 8016 in message:
                 self.reporting.replaying[session] = message[8016]
@@ -127,7 +127,9 @@ class Gateway:
         with self.lock:
             one = self.sessions.by_number[session]
             one.logged_on = True
-            self.lost.pop(session, None)
+            now = self.clock()
+            if self.lost.pop(session, now + 1) <= now:  # back too late, and before the agent noticed
+                self.submission.cancel_session(session, now)
             self.tape.changed(session, m.FixSessionState.logged_on, one.next_in, one.next_out)
         self.log.info("logged on", session=one.terms.name)
 
@@ -167,7 +169,7 @@ class Gateway:
         self.tape.secure()
 
     def administered(self, session: int, raw: bytes, next_in: int) -> None:
-        message = fields_of(raw)
+        message = readable(raw)
         with self.lock:
             self.sessions.by_number[session].next_in = next_in
             text = raw.decode("latin-1")
@@ -175,7 +177,7 @@ class Gateway:
 
     def received(self, session: int, raw: bytes) -> None:
         now = self.clock()
-        message = fields_of(raw)
+        message = readable(raw)
         next_in = message.seq + 1
         with self.lock:
             one = self.sessions.by_number[session]

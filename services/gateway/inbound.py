@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,7 @@ from services.gateway.orders import Orders
 from services.gateway.session import Session, echo_of
 from tapewire import messages as m
 from tapewire.errors import FixedError, FixError
+from tapewire.fix.dictionary import load
 from tapewire.fix.message import Message, Reason
 from tapewire.fix.reasons import REASONS
 from tapewire.fix.timestamps import to_ns
@@ -27,6 +29,7 @@ MAX_ECHO: Final = 1024
 """Bytes of parties that every report of an order repeats."""
 TOO_LATE: Final = 0
 """CxlRejReason (102) of a cancel or replace of an order that is done."""
+_GROUPS: Final = frozenset({146, 267, 453})
 _STRANGE: Final = re.compile(rb"[^\x01 -~]")
 _S, _T, _F, _P, _R = m.Side, m.OrdType, m.TimeInForce, m.SelfTrade, m.RejectReason
 SIDES: Final = {"1": _S.buy, "2": _S.sell}
@@ -60,12 +63,13 @@ _MASS_CANCEL = m.MassCancel.encoder(
 class Refusal(Exception):
     """The request is well formed and not acceptable: answered by 8, 9 or r, as its type has it."""
 
-    def __init__(
-        self, text: str, reason: m.RejectReason = _R.invalid_field, order: Order | None = None, *, late: bool = False
-    ) -> None:
+    order: Order | None = None
+    """That a cancel or replace means: see `add_order`."""
+
+    def __init__(self, text: str, reason: m.RejectReason = _R.invalid_field, *, late: bool = False) -> None:
         """`late`: the order was there, and is done."""
         super().__init__(text)
-        self.text, self.reason, self.order = text, reason, order
+        self.text, self.reason = text, reason
         self.ord_rej = REASONS[reason].ord_rej
         self.cxl_rej = TOO_LATE if late else REASONS[reason].cxl_rej
 
@@ -119,8 +123,13 @@ def check_name(message: Message) -> str:
     return text
 
 
-def check_text(message: Message) -> None:
-    """Raises FixError unless every value but 58 is printable ASCII: what we repeat must be readable for everybody."""
+def check_content(session: Session, message: Message) -> None:
+    """What the session layer lets pass. Raises FixError: a field of a group without a value; a group in a group that is
+    not as the dictionary says; a value but 58 that is not printable ASCII, as what we repeat must be readable."""
+    if b"=\x01" in message.raw:
+        message.pairs()
+    if not _GROUPS.isdisjoint(message.fields):
+        load(session.terms.version).check(message)
     if _STRANGE.search(message.raw) is None:
         return
     for tag, value in message.pairs():
@@ -171,14 +180,10 @@ def _replace(desk: Desk, session: Session, message: Message, cl_ord_id: int, now
     f, order = message.fields, _order(desk, session, message)
     i, c = order.instrument, order.command
     assert i is not None, "a live order has an instrument"
-    try:
-        _check_unchanged(f, order, i)
-        price = _price(f, 44, i, c.ord_type in PRICED, "a limit order needs a price")
-        stop_px = _price(f, 99, i, False, "")
-        qty = _qty(f, 38, i)
-    except Refusal as refusal:
-        refusal.order = order  # its state goes into the answer
-        raise
+    _check_unchanged(f, order, i)
+    price = _price(f, 44, i, c.ord_type in PRICED, "a limit order needs a price")
+    stop_px = _price(f, 99, i, False, "")
+    qty = _qty(f, 38, i)
     if stop_px == order.stop_px and not order.waiting:
         stop_px = 0  # repeated of a stop that was triggered: nothing that could be changed
     return _REPLACE(
@@ -201,7 +206,7 @@ def _check_unchanged(f: dict[int, str], order: Order, i: Instrument) -> None:
     )
     for tag, name, is_same in given:
         if tag in f and not is_same():
-            raise Refusal(f"{name} ({tag}) cannot be changed", _R.invalid_field)
+            raise Refusal(f"{name} ({tag}) cannot be changed")
 
 
 def _shows(f: dict[int, str], order: Order, i: Instrument) -> bool:
@@ -279,19 +284,26 @@ def find_order(desk: Desk, session: Session, message: Message) -> Order | None:
     return order
 
 
+def add_order(desk: Desk, session: Session, message: Message, refusal: Refusal) -> None:
+    """Finds the order that a refused cancel or replace means: the answer says how it stands, whatever was wrong."""
+    if refusal.order is None and message.type in ("F", "G"):
+        with suppress(Waits, MissingField):
+            refusal.order = find_order(desk, session, message)
+
+
 def _order(desk: Desk, session: Session, message: Message) -> Order:
     order = find_order(desk, session, message)
     if order is None:
         raise Refusal("no such order", _R.unknown_order)
     i, f = order.instrument, message.fields
     if order.order_id not in desk.orders.live:
-        raise Refusal("the order is done", _R.unknown_order, order, late=True)
+        raise Refusal("the order is done", _R.unknown_order, late=True)
     if i is not None and f[55] != i.ticker:
-        raise Refusal(f"Symbol (55) {f[55]}: the order is in {i.ticker}", _R.invalid_field, order)
+        raise Refusal(f"Symbol (55) {f[55]}: the order is in {i.ticker}")
     if SIDES[f[54]] != order.side:
-        raise Refusal("Side (54) is not the order's", _R.invalid_field, order)
+        raise Refusal("Side (54) is not the order's")
     if 1 in f and f[1] != str(order.account):
-        raise Refusal("Account (1) is not the order's", _R.invalid_field, order)
+        raise Refusal("Account (1) is not the order's")
     return order
 
 
@@ -329,4 +341,6 @@ def _amount(f: dict[int, str], tag: int, exponent: int, reason: m.RejectReason) 
     try:
         return to_mantissa(f[tag], exponent)
     except FixedError as error:
-        raise Refusal(f"tag {tag}: {error}", reason) from None
+        places = max(-exponent, 0)
+        text = f"tag {tag}: {f[tag][:24]} is not possible here; expected at most {places} decimal places and 64 bits"
+        raise Refusal(text, reason) from error

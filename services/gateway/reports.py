@@ -12,6 +12,7 @@ from services.gateway.inbound import TOO_LATE, Refusal
 from services.gateway.instruments import COMPARED, Instrument
 from services.gateway.session import echo_of
 from tapewire import messages as m
+from tapewire.fix.dictionary import is_decimal
 from tapewire.fix.message import Message, printable
 from tapewire.fix.reasons import REASONS
 from tapewire.fix.timestamps import Stamp
@@ -119,7 +120,9 @@ class Reports:
     def _refused_order(self, request: Message, exec_id: str, ts: int, why: str) -> str:
         """Made of the fields of the NewOrderSingle."""
         f, old = request.fields, "20=0\x01" if self._old else ""
-        carried = "".join(f"{tag}={f[tag]}\x01" for tag in (1, 55, 54, 38, 40, 44, 99, 59) if tag in f)
+        wrong = {tag for tag in (38, 44, 99) if tag in f and not is_decimal(f[tag])}  # those cannot be repeated
+        tags = [tag for tag in (1, 55, 54, 38, 40, 44, 99, 59) if tag in f and tag not in wrong]
+        carried = "".join(f"{tag}={f[tag]}\x01" for tag in tags)
         return (
             f"35=8\x0137=NONE\x0111={f[11]}\x0117={exec_id}\x01150=8\x0139=8\x01{carried}151=0\x0114=0\x016=0\x01"
             f"60={self.stamp(ts)}\x01{why}{old}{echo_of(request.raw.decode('latin-1'))}"

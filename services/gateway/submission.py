@@ -19,7 +19,7 @@ from services.gateway.inbound import Desk
 from services.gateway.outbox import Outbox
 from services.gateway.session import ANSWER_BYTES, Open, Session, Sessions, request_of
 from services.gateway.tape import GatewayTape
-from tapewire.fix.message import Message, fields_of
+from tapewire.fix.message import Message, readable
 from tapewire.ring import RingProducer
 
 MAX_WAITING: Final = 10_000
@@ -73,7 +73,7 @@ class Submission:
     def retry(self, seq: int) -> None:
         """Decides again about a request that waited, or that was open when the gateway ended."""
         asked = self._sessions.open[seq]
-        one, message = self._sessions.by_number[asked.session], fields_of(asked.raw.encode("latin-1"))
+        one, message = self._sessions.by_number[asked.session], readable(asked.raw.encode("latin-1"))
         number = self._sessions.last_cl_ord_id + 1
         decision = self._decisions.decide(one, message, number, self._clock(), asked.repeated, seq)
         if decision.command:
@@ -132,7 +132,7 @@ class Submission:
     def _submit_again(self, number: int) -> None:
         """From its request, under its number. Nothing else is in the ring with a higher one yet."""
         asked, request = self._sessions.commands[number], self._desk.orders.requests[number]
-        one, message = self._sessions.by_number[asked.session], fields_of(asked.raw.encode("latin-1"))
+        one, message = self._sessions.by_number[asked.session], readable(asked.raw.encode("latin-1"))
         # Under its own name it would wait for itself.
         self._desk.pending.pop((asked.session, request.text), None)
         decision = self._decisions.decide(one, message, number, self._clock(), False, request.received)

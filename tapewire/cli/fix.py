@@ -76,6 +76,7 @@ def key(name: str, kind: str, data: Path) -> None:
 @click.option("--tls/--no-tls", default=False, help="Connect by TLS, and check the certificate.")
 @click.option("--ca", type=click.Path(path_type=Path, exists=True), help="PEM of who signed the certificate.")
 @click.option("--drop-copy", metavar="COMPID=SECRETFILE", help="A drop copy session of the same account.")
+@click.option("--market-data", metavar="COMPID=SECRETFILE", help="A session for books, where orders have another.")
 @click.option("--slow", is_flag=True, help="Also what takes a while, as waiting for heartbeats.")
 @json_option
 def selftest(
@@ -94,6 +95,7 @@ def selftest(
     tls: bool,
     ca: Path | None,
     drop_copy: str | None,
+    market_data: str | None,
     slow: bool,
     as_json: bool,
 ) -> None:
@@ -111,10 +113,14 @@ def selftest(
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit():
         raise click.BadParameter(f"{address!r}: expected HOST:PORT", param_hint="HOST:PORT")
-    copies = None
-    if drop_copy is not None:
-        name, _, path = drop_copy.partition("=")
-        copies = _login(name, target, name, auth, Path(path), begin)
+
+    def beside(text: str | None) -> Login | None:
+        """The login of a session besides that of the orders."""
+        if text is None:
+            return None
+        name, _, path = text.partition("=")
+        return _login(name, target, name, auth, Path(path), begin)
+
     wanted = Target(
         host=host.strip("[]"),
         port=int(port),
@@ -125,7 +131,8 @@ def selftest(
         half=half,
         account=account,
         tls=ssl.create_default_context(cafile=str(ca) if ca else None) if tls or ca else None,
-        drop_copy=copies,
+        drop_copy=beside(drop_copy),
+        market_data=beside(market_data),
         slow=slow,
     )
     try:
@@ -153,29 +160,39 @@ def _login(sender: str, target: str, username: str, auth: str, path: Path | None
 def _print_json(report: Report) -> None:
     import msgspec
 
+    head = {"target": report.target, "begin": report.begin, "ok": report.ok, "seconds": round(report.seconds, 3)}
+    traffic = {"sent": dict(report.sent), "received": dict(report.received), "not_seen": report.not_seen()}
     results = [msgspec.to_builtins(one) for one in report.results]
-    click.echo(json.dumps({"target": report.target, "ok": report.ok, "results": results}, indent=2))
+    click.echo(json.dumps({**head, **traffic, "results": results}, indent=2))
 
 
 def _print_table(report: Report) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    styles = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
-    table = Table(title=f"FIX certification of {report.target}", title_justify="left")
-    for column in ("section", "check", "", "detail"):
-        table.add_column(column, overflow="fold")
+    marks = {"passed": ("✓", "green"), "failed": ("✗ failed", "bold red"), "skipped": ("– skipped", "yellow")}
+    table = Table(title=f"{report.begin} certification of {report.target}", title_justify="left", box=box.SIMPLE_HEAD)
+    for column, ratio in (("", 2), ("check", 9), ("result", 2), ("what came", 10)):
+        table.add_column(column, ratio=ratio, overflow="fold")
     section = ""
     for one in report.results:
-        table.add_row(
-            one.section if one.section != section else "",
-            one.name,
-            Text(one.outcome, styles[one.outcome]),
-            Text(one.detail),
-            end_section=False,
-        )
+        if section not in ("", one.section):
+            table.add_section()
+        shown = Text(one.section if one.section != section else "", "bold")
+        mark, style = marks[one.outcome]
+        detail_style = "dim" if one.outcome == "passed" else style
+        table.add_row(shown, one.name, Text(mark, style), Text(one.detail, detail_style))
         section = one.section
     console = Console()
     console.print(table)
-    console.print(*(f"{report.count(outcome)} {outcome}" for outcome in ("passed", "failed", "skipped")), sep=", ")
+    for way, counts in (("sent", report.sent), ("received", report.received)):
+        types = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda one: -one[1]))
+        console.print(f"{way}: {types}", style="dim", highlight=False)
+    if missing := report.not_seen():
+        names = ", ".join(f"{kind} {name}" for kind, name in missing.items())
+        console.print(f"not seen: {names}", style="dim", highlight=False)
+    counts_ = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in ("passed", "failed", "skipped"))
+    verdict, style = ("PASSED", "bold green") if report.ok else ("FAILED", "bold red")
+    console.print(Text.assemble((verdict, style), f"  {counts_}, {report.seconds:.1f} s"))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
-from tapewire.fix.selftest import TIMEOUT_S, Check, Walk, expect, expect_field, shown
+from tapewire.fix.client import FixClient
+from tapewire.fix.message import Message, fields_of
+from tapewire.fix.selftest import TIMEOUT_S, Check, Skip, Walk, expect, expect_field, number, shown
+
+MOST_BETWEEN: Final = 8
+"""Messages among which an answer may lie that came before another one."""
 
 
 def security_list(walk: Walk) -> str:
@@ -13,7 +19,9 @@ def security_list(walk: Walk) -> str:
     while True:
         answer = walk.client.expect("y", timeout=TIMEOUT_S, where=[(320, request)])
         expect_field(answer, 560, "0")
-        symbols |= {entry.get(55) for entry in walk.dictionary.check(answer).group(146)}
+        entries = walk.dictionary.check(answer).group(146)
+        symbols |= {entry.get(55) for entry in entries}
+        walk.tick = next((one.get(969) for one in entries if one.get(55) == walk.target.symbol), walk.tick)
         if answer.get(893, "Y") == "Y":
             break
     expect(walk.target.symbol in symbols, f"expected {walk.target.symbol}; there came {sorted(symbols)[:9]}")
@@ -35,40 +43,58 @@ def session_status(walk: Walk) -> str:
     return f"340={answer.get(340)}"
 
 
+def _whole(client: FixClient, request: str) -> Message:
+    """The W that answers a V."""
+    answer = client.expect("W", "Y", timeout=TIMEOUT_S, where=[(262, request)])
+    if answer.type == "Y" and answer.get(281) == "3":
+        raise Skip("books are told on a session of their own here: --market-data")
+    expect(answer.type == "W", f"expected a W; {shown(answer)}")
+    return answer
+
+
 def snapshot(walk: Walk) -> str:
-    request = walk.id()
-    walk.on().send("V", _request(walk, request, 0))
-    answer = walk.client.expect("W", timeout=TIMEOUT_S, where=[(262, request)])
+    request, client = walk.id(), walk.data()
+    client.send("V", _request(walk, request, 0))
+    answer = _whole(client, request)
     expect_field(answer, 55, walk.target.symbol)
     return f"{answer.get(268, '0')} entries"
 
 
 def follow(walk: Walk) -> str:
-    request = walk.id()
-    walk.on().send("V", _request(walk, request, 1))
-    walk.client.expect("W", timeout=TIMEOUT_S, where=[(262, request)])
-    order = walk.order()
-    walk.client.send("D", order.items())
-    reported, found = False, ""
-    for message in walk.client.messages(TIMEOUT_S):
-        reported = reported or (message.type == "8" and message.get(11) == order[11])
-        if message.type in ("X", "W") and message.get(262, request) == request:
-            levels = {(e.get(269), e.get(270)) for e in walk.dictionary.check(message).group(268)}
-            found = message.type if ("0", walk.target.price) in levels else found
-        if reported and found:
-            break
+    request, client = walk.id(), walk.data()
+    client.send("V", _request(walk, request, 1))
+    _whole(client, request)
+    order, _ = walk.opened()
+    # The book may be told before the order is reported, and on one session with it: then it has come by already.
+    found = _shows(
+        walk, [fields_of(line.raw) for line in client.transcript[-MOST_BETWEEN:] if not line.outgoing], request
+    )
+    if not found:
+        found = _shows(walk, client.messages(TIMEOUT_S), request)
     expect(bool(found), f"expected a bid at {walk.target.price} in X or W")
     walk.cancelled(order)
-    walk.client.send("V", _request(walk, request, 2))
+    client.send("V", _request(walk, request, 2))
     walk.alive()
     return f"by {found}"
 
 
+def _shows(walk: Walk, messages: Iterable[Message], request: str) -> str:
+    """The type of the first X or W after the request's first W that has our bid; empty if there is none."""
+    for message in messages:
+        if message.type in ("X", "W") and message.get(262, request) == request:
+            levels = [(one.get(269), one.get(270)) for one in walk.dictionary.check(message).group(268)]
+            if any(kind == "0" and price and number(price) == number(walk.target.price) for kind, price in levels):
+                return message.type
+    return ""
+
+
 def unknown_symbol(walk: Walk) -> str:
-    request = walk.id()
+    request, client = walk.id(), walk.data()
     fields = [(tag, "NO-SUCH-SYMBOL" if tag == 55 else value) for tag, value in _request(walk, request, 1)]
-    walk.on().send("V", fields)
-    answer = walk.client.expect("Y", timeout=TIMEOUT_S, where=[(262, request)])
+    client.send("V", fields)
+    answer = client.expect("Y", timeout=TIMEOUT_S, where=[(262, request)])
+    if answer.get(281) == "3" and walk.target.market_data is None:
+        raise Skip("books are told on a session of their own here: --market-data")
     expect_field(answer, 281, "0")
     return answer.get(58)
 

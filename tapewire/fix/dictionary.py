@@ -166,8 +166,13 @@ def _boolean(value: str, tag: int) -> None:
         raise FixError(f"tag {tag}: {value[:24]!r} is neither Y nor N", tag, Reason.INCORRECT_DATA_FORMAT)
 
 
+def is_decimal(value: str) -> bool:
+    """Whether a price or quantity may be written so."""
+    return value.isascii() and _DECIMAL.fullmatch(value) is not None
+
+
 def _decimal(value: str, tag: int) -> None:
-    if not _DECIMAL.fullmatch(value) or not value.isascii():
+    if not is_decimal(value):
         raise FixError(f"tag {tag}: {value[:24]!r} is no decimal number", tag, Reason.INCORRECT_DATA_FORMAT)
 
 

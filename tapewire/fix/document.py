@@ -100,6 +100,13 @@ def _reasons(rules: Rules) -> str:
     return "\n".join(["| 373 | |", "|---|---|", *rows])
 
 
+def _changes(rules: Rules) -> str:
+    rows = [f"| {version} | {text} |" for version, text in reversed(rules.changes.items())]
+    return "\n".join(
+        [f"These rules are version {rules.version}.", "", "| version | what changed |", "|---|---|", *rows]
+    )
+
+
 _TABLES: Final[dict[str, Callable[[Rules], str]]] = {
     "overview": _overview,
     "around": _around,
@@ -109,4 +116,5 @@ _TABLES: Final[dict[str, Callable[[Rules], str]]] = {
     "own": _own,
     "codes": _codes,
     "reasons": _reasons,
+    "changes": _changes,
 }

@@ -128,6 +128,16 @@ def _fields_slowly(raw: bytes) -> Message:
     return Message(raw, fields, count != len(fields))
 
 
+def readable(raw: bytes) -> Message:
+    """As `fields_of`; of a message with a field that breaks the rules only type and number, whose `pairs()` raise."""
+    try:
+        return fields_of(raw)
+    except FixError:
+        text = raw.decode("latin-1")
+        found = {tag: text.partition(f"\x01{tag}=")[2].partition(SOH)[0] for tag in (34, 35)}
+        return Message(raw, found, True)
+
+
 def _pairs(text: str) -> Iterator[tuple[int, str]]:
     at, end, data = 0, len(text), (0, 0)
     while at < end:

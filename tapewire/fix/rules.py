@@ -72,6 +72,8 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Rules:
     version: str
+    changes: dict[str, str]
+    """What changed with each version; the last one is `version`."""
     header: tuple[Use, ...]
     trailer: tuple[Use, ...]
     fields: dict[int, Field]
@@ -91,7 +93,9 @@ def read(path: Path = FOLDER / "rules.toml") -> Rules:
         kind: Rule(kind, one["name"], one["way"], one["doc"], uses(one["fields"]))
         for kind, one in data["messages"].items()
     }
-    rules = Rules(data["version"], uses(data["header"]), uses(data["trailer"]), fields, messages)
+    if list(data["changes"])[-1] != data["version"]:
+        raise ValueError(f"{path}: version {data['version']} is not the last one in [changes]")
+    rules = Rules(data["version"], data["changes"], uses(data["header"]), uses(data["trailer"]), fields, messages)
     used = _used((*rules.header, *rules.trailer, *(use for one in messages.values() for use in one.uses)))
     if used != set(fields):
         raise ValueError(f"{path}: fields not defined, or defined and not used: {sorted(used ^ set(fields))}")

@@ -13,15 +13,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final, Literal
 
 from tapewire.errors import FixError
-from tapewire.fix.client import Disconnected, Fields, FixClient, Login
-from tapewire.fix.dictionary import load
-from tapewire.fix.message import Message, fields_of
+from tapewire.fix.client import Disconnected, Fields, FixClient, Login, Sent
+from tapewire.fix.dictionary import is_decimal, load
+from tapewire.fix.message import Message, fields_of, readable
 from tapewire.fix.timestamps import Stamp
 
 TIMEOUT_S: Final = 5.0
+MOST_GAPS: Final = 3
 
 Outcome = Literal["passed", "failed", "skipped"]
 
@@ -42,6 +44,8 @@ class Target:
     account: str = ""
     tls: ssl.SSLContext | None = None
     drop_copy: Login | None = None
+    market_data: Login | None = None
+    """Where books are told on a session of their own."""
     heartbeat: int = 5
     slow: bool = False
     """Whether to wait for heartbeats and the like, which takes half a minute."""
@@ -67,15 +71,29 @@ class Result:
 @dataclass(slots=True)
 class Report:
     target: str
+    begin: str = ""
+    """BeginString."""
     results: list[Result] = field(default_factory=list)
+    sent: Counter[str] = field(default_factory=Counter)
+    """Messages by type, of all connections."""
+    received: Counter[str] = field(default_factory=Counter)
 
     @property
     def ok(self) -> bool:
         """Nothing failed, and something was tried."""
         return bool(self.results) and not any(one.outcome == "failed" for one in self.results)
 
+    @property
+    def seconds(self) -> float:
+        return sum(one.seconds for one in self.results)
+
     def count(self, outcome: Outcome) -> int:
         return sum(one.outcome == outcome for one in self.results)
+
+    def not_seen(self) -> dict[str, str]:
+        """Messages of the dictionary that came up in neither direction, with their names."""
+        shapes = load(self.begin).messages.values()
+        return {one.type: one.name for one in shapes if not self.sent[one.type] + self.received[one.type]}
 
 
 class Walk:
@@ -89,6 +107,11 @@ class Walk:
         self._run = time.time_ns() // 1_000_000 % 10**9
         self._stamp = Stamp()
         self._clients = [self.client]
+        self._data: FixClient | None = None
+        self.tick = ""
+        """Of the instrument, as the other side lists it."""
+        self.unclean = False
+        """Whether a check that failed may have left orders behind."""
 
     def new_client(self, login: Login) -> FixClient:
         target = self.target
@@ -105,7 +128,32 @@ class Walk:
         if not self.client.connected:
             answer = self.client.logon(timeout=TIMEOUT_S)
             expect(answer.type == "A", f"cannot log on: {answer.get(58)}")
+        if self.unclean:
+            self.unclean = False
+            self.cancel_all()
         return self.client
+
+    def data(self) -> FixClient:
+        """The client for market data, logged on: that of the orders if none was given."""
+        if self.target.market_data is None:
+            return self.on()
+        if self._data is None or not self._data.connected:
+            self._data = self.other_client(self.target.market_data)
+            answer = self._data.logon(reset=True, timeout=TIMEOUT_S)
+            expect(answer.type == "A", f"cannot log on for market data: {answer.get(58)}")
+        return self._data
+
+    def cancel_all(self) -> Message:
+        """Cancels every order of the account; the answer."""
+        account = [(1, self.target.account)] if self.target.account else []
+        request = self.id()
+        for _ in range(MOST_GAPS):
+            self.client.send("q", [(11, request), (530, "7"), *account, (60, self.now())])
+            answer = self.client.expect("r", "j", "3", "2", timeout=TIMEOUT_S)
+            if answer.type != "2":
+                break  # else the request fell into a gap that was filled
+            request = self.id()
+        return answer
 
     def id(self) -> str:
         """A new ClOrdID or request id."""
@@ -115,7 +163,7 @@ class Walk:
     def now(self) -> str:
         return self._stamp.millis(time.time_ns())
 
-    def order(self, side: str = "1", **changes: object) -> dict[int, object]:
+    def order(self, side: object = "1", **changes: object) -> dict[int, object]:
         """Fields of a limit order; `t40="1"` sets tag 40, `t44=""` leaves tag 44 out."""
         target = self.target
         fields: dict[int, object] = {
@@ -133,7 +181,7 @@ class Walk:
     def report(self, cl_ord_id: object, where: Fields = ()) -> Message:
         return self.client.expect("8", timeout=TIMEOUT_S, where=[(11, cl_ord_id), *where])
 
-    def opened(self, side: str = "1", **changes: object) -> tuple[dict[int, object], Message]:
+    def opened(self, side: object = "1", **changes: object) -> tuple[dict[int, object], Message]:
         """A new order that rests, and its report."""
         fields = self.order(side, **changes)
         report = self.enter(fields)
@@ -152,9 +200,13 @@ class Walk:
         self.on().send("1", [(112, text)])
         self.client.expect("0", timeout=TIMEOUT_S, where=[(112, text)])
 
+    def transcript(self) -> Iterable[Sent]:
+        """Every message so far, on all connections."""
+        return (line for client in self._clients for line in client.transcript)
+
     def received(self) -> Iterable[Message]:
-        """Every message that came so far, on all connections."""
-        return (fields_of(line.raw) for client in self._clients for line in client.transcript if not line.outgoing)
+        """Those that came."""
+        return (fields_of(line.raw) for line in self.transcript() if not line.outgoing)
 
     def close(self) -> None:
         for client in self._clients:
@@ -176,6 +228,18 @@ def expect_field(message: Message, tag: int, *allowed: str) -> None:
         raise Failure(f"expected {tag}={' or '.join(allowed)}; {shown(message)}")
 
 
+def expect_number(message: Message, tag: int, value: object) -> None:
+    """A field must be this decimal, with as many zeros behind it as the other side likes."""
+    if tag not in message or number(message[tag]) != number(str(value)):
+        raise Failure(f"expected {tag}={value}; {shown(message)}")
+
+
+def number(text: str) -> Decimal:
+    """A price or quantity as it can be compared. Raises Failure."""
+    expect(is_decimal(text), f"expected a decimal number; there came {text!r}")
+    return Decimal(text)
+
+
 def shown(message: Message) -> str:
     """A message in a failure's text."""
     body = [f"{tag}={value}" for tag, value in message.pairs() if tag not in (8, 9, 10, 49, 52, 56)]
@@ -186,7 +250,7 @@ def run(target: Target, progress: Callable[[Result], object] = lambda _: None) -
     """Makes all checks in their order. Raises OSError if nobody listens at the target."""
     from tapewire.fix.checks import CHECKS
 
-    report = Report(f"{target.host}:{target.port}")
+    report = Report(f"{target.host}:{target.port}", target.login.begin)
     walk = Walk(target)
     walk.client.connect(TIMEOUT_S)
     walk.client.close()
@@ -199,6 +263,8 @@ def run(target: Target, progress: Callable[[Result], object] = lambda _: None) -
             progress(result)
     finally:
         walk.close()
+    for outgoing, raw in walk.transcript():
+        (report.sent if outgoing else report.received)[readable(raw).type] += 1
     return report
 
 
@@ -210,6 +276,7 @@ def _outcome(check: Check, walk: Walk) -> tuple[Outcome, str]:
     except (Failure, FixError, TimeoutError, OSError) as error:
         # What a broken check leaves behind must not break the next: it begins with a new connection.
         walk.client.close()
+        walk.unclean = True
         why = "the connection was closed: " if isinstance(error, Disconnected) else ""
         return "failed", f"{why}{error}"
 

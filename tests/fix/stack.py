@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from tapewire.fix.auth import write_secret
@@ -117,40 +115,46 @@ class Stack:
     def login(self, comp_id: str) -> Login:
         return Login(comp_id, "TAPEWIRE", comp_id, "hmac", SECRET, BEGINS[comp_id.partition("-")[2]])
 
-    def client(self, comp_id: str, heartbeat: int = 30, *, logon: Iterable[tuple[int, object]] = ()) -> FixClient:
-        """A client that is logged on."""
-        client = FixClient("127.0.0.1", self.port, self.login(comp_id), heartbeat=heartbeat)
+    def client(self, comp_id: str, *, reset: bool = False) -> FixClient:
+        """A client that is logged on; `reset`: with numbers from 1 on, whatever was before."""
+        client = FixClient("127.0.0.1", self.port, self.login(comp_id))
         self._clients.append(client)
-        answer = client.logon(logon, timeout=PATIENCE_S)
+        answer = client.logon(reset=reset, timeout=PATIENCE_S)
         assert answer.type == "A", answer.get(58)
         return client
 
     def restart_front(self) -> None:
         """After its end."""
-        self.front = self._process(
-            "services.gateway.front", '"listening"', self.log.read_text().count('"listening"') + 1
-        )
+        listening = self.log.read_text().count('"listening"')
+        self.front = self._process("services.gateway.front", '"listening"', listening + 1)
+
+    def kill_gateway(self) -> None:
+        """And starts the next one over the same tapes."""
+        assert self.gateway is not None
+        self.gateway.kill()
+        self.gateway.wait()
+        self.gateway = self._process("services.gateway", '"listening"', self.log.read_text().count('"listening"') + 1)
 
     def stop_gateway(self) -> None:
         """As for maintenance: its clients are told."""
         assert self.gateway is not None
         self.gateway.send_signal(signal.SIGTERM)
 
-    def rss(self) -> dict[str, int]:
-        """Bytes of memory that each process holds."""
+    def memory(self) -> dict[str, int]:
+        """Bytes of its own that each process holds; pages of tapes and rings are files and not among them."""
         processes = {"gateway": self.gateway, "front": self.front, "engine": self.engine.process}
-        page = os.sysconf("SC_PAGESIZE")
-        return {
-            name: int(Path(f"/proc/{one.pid}/statm").read_text().split()[1]) * page
-            for name, one in processes.items()
-            if one is not None
-        }
+        found = {}
+        for name, one in processes.items():
+            assert one is not None
+            status = Path(f"/proc/{one.pid}/status").read_text()
+            found[name] = 1024 * int(status.partition("RssAnon:")[2].split()[0])
+        return found
 
     def check(self) -> None:
         """Raises AssertionError with its log if a process has ended."""
         for one in (self.gateway, self.front, self.engine.process):
             assert one is not None
-            assert one.poll() is None, f"{one.args} ended with {one.returncode}\n{self.log.read_text()[-6000:]}"
+            assert one.poll() is None, f"{one.args!r} ended with {one.returncode}\n{self.log.read_text()[-6000:]}"
 
     def close(self) -> None:
         for client in self._clients:

@@ -138,8 +138,8 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.front.lost(self)
-        if self.backend is not None and self.backend.transport is not None:
-            self.backend.transport.close()
+        if self.backend is not None:
+            self.backend.leave()
 
     def cut(self) -> None:
         """Ends both sides, whatever waits."""
@@ -165,17 +165,26 @@ class Backend(asyncio.Protocol):
     def __init__(self, client: Client) -> None:
         self.client = client
         self.transport: asyncio.Transport | None = None
+        self.ended = asyncio.Event()
+        """Set once the session layer, too, has ended this connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
+
+    def leave(self) -> None:
+        """The client is gone. The session layer is told, and closes when it has taken notice: a second connection of
+        the session before that would be closed by it without a word."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write_eof()
 
     def write(self, data: bytes) -> None:
         if self.transport is not None:
             self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
-        self.client.write(data)
+        if self.client.transport is not None and not self.client.transport.is_closing():
+            self.client.write(data)
 
     def pause_writing(self) -> None:
         self.client.hold("behind")
@@ -184,6 +193,7 @@ class Backend(asyncio.Protocol):
         self.client.release("behind")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.ended.set()
         if self.client.transport is not None:
             self.client.transport.close()
 

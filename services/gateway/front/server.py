@@ -26,6 +26,7 @@ MOST_CHECKING: Final = 16  # passwords that wait to be hashed, at 50 ms of CPU e
 LISTEN_BACKLOG: Final = 4096
 RECEIVE_BYTES: Final = 1 << 16  # that the kernel keeps of a client, about
 OUT_OF_FILES_PAUSE_S: Final = 0.1
+BACKEND_ENDS_S: Final = 2.0  # for the session layer to end a connection whose client is gone
 LINGER_S: Final = 2.0  # for a Logout to reach a client that reads slowly
 
 
@@ -45,6 +46,7 @@ class Front:
         self.gateway, self.admission = gateway, admission
         self._token, self._clock, self._log, self._backlog = token, clock, log, backlog
         self._clients: dict[int, Client] = {}
+        self._backends: dict[int, Backend] = {}  # by session: the last connection to the session layer
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slow = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scrypt")
@@ -186,6 +188,7 @@ class Front:
 
     async def _join(self, client: Client, logon: Message, session: GatewaySession, arrived: float) -> None:
         loop = asyncio.get_running_loop()
+        await self._await_end(session.number)
         try:
             passed = for_the_backend(logon, front_token(self._token))
             async with asyncio.timeout(self.gateway.logon_timeout):
@@ -201,10 +204,22 @@ class Front:
             assert backend.transport is not None
             backend.transport.close()
             return
+        self._backends[session.number] = backend
         self._log.info("logged on", session=session.name, address=client.address)
         if (backlog := self._backlog) is not None:
             client.report_backlog = lambda waiting: backlog(session, waiting)
         client.join(backend, passed, Flow(self.gateway, session))
+
+    async def _await_end(self, session: int) -> None:
+        """Until the session layer has ended the connection of this session before, but not for long."""
+        before = self._backends.get(session)
+        if before is None or before.transport is None:
+            return
+        try:
+            async with asyncio.timeout(BACKEND_ENDS_S):
+                await before.ended.wait()
+        except TimeoutError:
+            before.transport.abort()
 
     def _refuse(self, client: Client, logon: Message, refusal: Refusal, arrived: float) -> None:
         """A Logout with the reason, at the same time after the Logon whatever the reason was."""

@@ -147,6 +147,23 @@ def test_a_trade_is_corrected_then_busted_as_it_stands(process: EngineProcess, c
     assert verify_tape(process.tape).ok
 
 
+def test_a_trade_is_not_amended_as_if_it_had_been_another(process: EngineProcess, client: OrderClient) -> None:
+    trade = traded(client)
+    names = ("instrument", "match_id", "maker_order_id", "taker_order_id", "price", "qty", "maker_account")
+    fields = {name: getattr(trade, name) for name in (*names, "taker_account", "taker_side")}
+    with Operator(process.folders.data) as operator:
+        with pytest.raises(TapewireError, match="qty 4 instead of 5; nothing was sent"):
+            operator.send(m.BustTrade(**{**fields, "qty": 4}))
+        with pytest.raises(TapewireError, match="price 99 instead of 100, maker_account 1 instead of 2; nothing"):
+            operator.send(m.CorrectTrade(**{**fields, "price": 99, "maker_account": 1, "new_price": 98, "new_qty": 5}))
+        with pytest.raises(TapewireError, match="no trade has the match id 2"):
+            operator.send(m.BustTrade(**{**fields, "match_id": 2}))
+        assert operator.send(m.CorrectTrade(**fields, new_price=98, new_qty=3)).completed.count == 0
+        with pytest.raises(TapewireError, match="price 100 instead of 98, qty 5 instead of 3"):
+            operator.send(m.BustTrade(**fields))
+        assert operator.send(m.BustTrade(**{**fields, "price": 98, "qty": 3})).refusal is None
+
+
 def test_operators_take_turns_at_the_ring(process: EngineProcess) -> None:
     with Operator(process.folders.data) as operator, Operator(process.folders.data) as other:
         assert [one.kill().completed.count for one in (operator, other, operator)] == [0, 0, 0]
