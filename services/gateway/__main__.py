@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -42,6 +43,8 @@ FAILED = 70
 NEWS_EVERY_S = 10.0
 LOGOUT_S = 3.0
 """How long a Logout may stay unanswered at the end."""
+COLLECT_AFTER = (100_000, 50, 1000)
+"""Objects, and collections of the younger ones, between two collections: of the oldest in effect never."""
 SNAPSHOT_S = 20.0
 """How long the last snapshot may take."""
 
@@ -119,6 +122,7 @@ def main(path: Path | None, name: str) -> None:
     for ending in (signal.SIGTERM, signal.SIGINT):
         # Until it listens there is nothing to be ended in order: what it knows is a fold.
         signal.signal(ending, lambda *_: sys.exit(0))
+    gc.disable()  # what is folded stays: to look for cycles in it again and again takes three quarters of the time
     own, shard, folders = settings.gateway, settings.engine.shard, settings.folders
     folders.prepare(settings.rings)
     log = configure("gateway")
@@ -169,6 +173,10 @@ def main(path: Path | None, name: str) -> None:
             signal.signal(ending, lambda *_: stop.set())
         if gateway_tape.durable:
             Syncer(gateway).start(fail)
+        # What was folded is never looked at again, and what comes makes no cycles: all would stop for nothing.
+        gc.freeze()
+        gc.enable()
+        gc.set_threshold(*COLLECT_AFTER)
         engine.start()
         log.info("listening", port=own.backend_port, sessions=len(own.sessions), orders_seq=gateway.orders.seq)
         try:

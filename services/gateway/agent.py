@@ -28,6 +28,8 @@ SLOW_BYTES = 256 * 1024
 """Not read yet by a market data client: it gets whole books once it has caught up, and nothing until then."""
 SLOW_NS = 30 * 10**9
 """So long behind, and it is logged out."""
+TICK_NS = 2_000_000
+"""Between two looks at what is due by the clock: they would stand between one report and the next order."""
 WAIT_S = 0.02
 """The longest that something is noticed late which the tape does not say."""
 
@@ -52,7 +54,7 @@ class GatewayAgent:
         self._until = 0
         self._replays: dict[int, Replay] = {}
         self._slow: dict[int, int] = {}  # market data sessions that read slowly, since when (UTC ns)
-        self._paced = 0
+        self._paced = self._ticked = 0
 
     def recover(self) -> None:
         """Where the fold stands, catches up with the orders tape."""
@@ -173,11 +175,16 @@ class GatewayAgent:
             self.gateway.fold(raws)
             if len(raws) < BATCH:
                 self.gateway.settle()
-        done = len(raws) + self.gateway.tick() + self._replay() + self._pace()
+        done = len(raws)
         self.gateway.outbox.drain()
-        if len(raws) < BATCH and self.gateway.outbox.is_idle and not self.gateway.reporting.replaying:
-            self.settled = self.gateway.orders.seq
-        self.snapshotter.poll(self.records, self.settled)
+        now = self.gateway.clock()
+        if now >= self._ticked + TICK_NS or self.gateway.reporting.replaying:
+            self._ticked = now
+            done += self.gateway.tick() + self._replay() + self._pace()
+            self.gateway.outbox.drain()
+            if len(raws) < BATCH and self.gateway.outbox.is_idle and not self.gateway.reporting.replaying:
+                self.settled = self.gateway.orders.seq
+            self.snapshotter.poll(self.records, self.settled)
         return done
 
     def wait(self) -> None:

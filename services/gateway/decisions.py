@@ -33,7 +33,7 @@ class Decisions:
     def decide(self, one: Session, message: Message, number: int, now: int, repeated: bool, received: int) -> Decision:
         """`number`: of the command that it may become; `repeated`: its ClOrdID was taken before; `received`: seq of its
         record on the gateway's tape."""
-        reports, kind, seq = self._reports[one.terms.number], message.type, message.seq
+        reports, kind = self._reports[one.terms.number], message.type
         try:
             inbound.check_content(one, message)
             if kind == "V":
@@ -42,7 +42,7 @@ class Decisions:
                 return Decision(replies=self._queries.answer(one, message, now))
             if one.terms.kind != "orders":
                 text = f"not on a session of kind {one.terms.kind}"
-                return Decision(replies=(reports.business_reject(seq, kind, 6, text),))
+                return Decision(replies=(reports.business_reject(message.seq, kind, 6, text),))
             inbound.check_name(message)
             if repeated:
                 raise Refusal("ClOrdID (11) was used today", m.RejectReason.stale_cl_ord_id)
@@ -53,9 +53,9 @@ class Decisions:
             inbound.add_order(self._desk, one, message, refusal)
             return Decision(replies=(reports.refuse(message, refusal, f"{self._name}-{received}", now),))
         except MissingField as missing:
-            return Decision(replies=(reports.business_reject(seq, kind, 5, str(missing), message.get(11)),))
+            return Decision(replies=(reports.business_reject(message.seq, kind, 5, str(missing), message.get(11)),))
         except FixError as error:
-            return Decision(replies=(reports.reject(seq, kind, error.reason, error.tag, str(error)),))
+            return Decision(replies=(reports.reject(message.seq, kind, error.reason, error.tag, str(error)),))
 
     def beyond_limit(self, one: Session, message: Message) -> str:
         """The answer to a message more than the session may send in its interval."""

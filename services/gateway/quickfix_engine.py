@@ -70,6 +70,12 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
         self._resending: dict[int, str] = {}
         """Sessions to which messages go out again, and when the one at hand was sent first."""
         self._handler, self._numbers, self._admits, self._fail = handler, numbers, admits, on_failure
+        self._by_ids: dict[tuple[str, str, str], int] = {}
+        """Sessions by 8, 49 and 56, as either side writes them."""
+        for text, number in numbers.items():
+            begin, _, ids = text.partition(":")
+            ours, _, theirs = ids.partition("->")
+            self._by_ids[begin, ours, theirs] = self._by_ids[begin, theirs, ours] = number
 
     def onCreate(self, session_id: Any) -> None:
         pass
@@ -90,9 +96,8 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
 
     def fromApp(self, message: Any, session_id: Any) -> None:
         try:
-            raw = message.toString().encode("utf-8", "surrogateescape")
-            number = self._numbers[session_id.toString()]
-            self._handler.received(number, raw)
+            text = message.toString()
+            self._handler.received(self._session_of(text), text.encode("utf-8", "surrogateescape"))
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
 
@@ -153,7 +158,8 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
 
     def toApp(self, message: Any, session_id: Any) -> None:
         try:
-            number = self._numbers[session_id.toString()]
+            raw = _latin(message.toString())
+            number = self._session_of(raw)
             if number in self._resending:
                 self._mark(message.getHeader(), self._resending[number])
                 return
@@ -163,11 +169,17 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
             if (bodies := self.following.pop(number, None)) is not None:
                 self._send_together(number, message, session_id, bodies)
                 return
-            raw = _latin(message.toString())
             _, _, kind, seq, _ = raw.split("\x01", 4)
             self._handler.sending(number, ((int(seq[3:]), kind[3:], raw),))
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
+
+    def _session_of(self, raw: str) -> int:
+        """By the message itself: to ask the binding for the SessionID would take and give back Python's lock."""
+        sender, target = raw.index("\x0149=") + 4, raw.index("\x0156=") + 4
+        begin = raw[2 : raw.index("\x01")]
+        ids = raw[sender : raw.index("\x01", sender)], raw[target : raw.index("\x01", target)]
+        return self._by_ids[begin, *ids]
 
     def _send_together(self, number: int, last: Any, session_id: Any, bodies: list[str]) -> None:
         """The handler is told of a whole group before any of it goes out. `last` is the first of them: it gives the
@@ -273,6 +285,7 @@ class Acceptor:
             parsers[session_id.toString()] = self._dictionaries[one.number] = fix.DataDictionary(
                 str(dictionaries / FILES[one.version][-1])
             )
+        self._message = fix.Message()
         # All three must live as long as the acceptor: it keeps plain pointers.
         self._handler = handler
         self._callbacks = _Callbacks(handler, numbers, parsers, admits, on_failure)
@@ -290,14 +303,19 @@ class Acceptor:
 
     def send(self, session: int, bodies: Sequence[str]) -> None:
         """Sends `35=…␁…`; if the client is not there, it gets it by resend. `Handler.sending` is called within, once
-        for all of them."""
+        for all of them. By one thread at a time."""
         processed = self._handler.processed(session)
         last = f"369={processed}\x01" if processed else ""
         if len(bodies) > 1:
             self._callbacks.following[session] = [body.replace("\x01", f"\x01{last}", 1) for body in bodies[1:]]
         kind, _, rest = bodies[0].partition("\x01")
         text = f"{self._heads[session]}{kind}\x01{last}{rest}10=000\x01"
-        fix.Session.sendToTarget(parsed(text, self._dictionaries[session]), self._ids[session])
+        # One message is filled again and again: to make and to free one takes Python's lock twice more.
+        if has_groups(text):
+            self._message.setString(text, False, self._dictionaries[session])
+        else:
+            self._message.setString(text, False)
+        fix.Session.sendToTarget(self._message, self._ids[session])
 
     def is_logged_on(self, session: int) -> bool:
         return bool(self._session(session).isLoggedOn())
@@ -319,9 +337,13 @@ class Acceptor:
         return fix.Session.lookupSession(self._ids[session])
 
 
+def has_groups(text: str) -> bool:
+    return any(map(text.__contains__, GROUPS))
+
+
 def parsed(text: str, dictionary: Any) -> Any:
     """A message out of its text; groups stay groups."""
-    if any(group in text for group in GROUPS):
+    if has_groups(text):
         return fix.Message(text, dictionary, False)
     return fix.Message(text, False)
 

@@ -7,6 +7,7 @@ tapes are kept from the oldest snapshot on, and the gateway's also from the firs
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -101,6 +102,7 @@ def main(path: Path | None, name: str, settled: int) -> None:
             f"{folders.rings}: no inbound ring of a producer {name!r} for shard {shard}; expected the engine's"
         )
     os.nice(NICENESS)
+    gc.disable()
     own_tape = folders.tape(f"fix.{name}")
     fold = advance(own_tape, folders.orders_tape(shard), settings.gateway.sessions, shard, found[1], log, settled)
     log.info("snapshot_taken", seq=fold.own.seq, orders_seq=fold.at.seq)

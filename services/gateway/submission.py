@@ -55,7 +55,7 @@ class Submission:
         number = self._sessions.last_cl_ord_id + 1
         decision = self._decisions.decide(one, message, number, now, asked.repeated, self._tape.next_seq)
         cl_ord_id = number if decision.command else 0
-        seq = self._tape.received(asked.session, message.seq, next_in, cl_ord_id, message.type, asked.raw, now)
+        seq = self._tape.received(asked.session, next_in - 1, next_in, cl_ord_id, message.type, asked.raw, now)
         if decision.command:
             self._submit(number, request_of(asked.session, seq, asked.raw), decision.command)
         else:
