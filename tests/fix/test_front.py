@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -314,7 +315,10 @@ def test_at_the_end_sessions_may_log_out_and_the_rest_is_closed(tmp_path: Path, 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
     cert, key = folder / "cert.pem", folder / "key.pem"
     command = [
         "openssl",
@@ -375,6 +379,43 @@ def test_who_asks_for_another_name_or_does_not_speak_tls_gets_nowhere(
             assert select.select([silent], [], [], 5)[0]
             assert time.monotonic() - began < 2
         until(lambda: front.admission.connections == 0)
+
+
+def test_a_renewed_certificate_is_used_without_a_restart_and_a_broken_one_is_not(tmp_path: Path) -> None:
+    cert, key = make_certificate(tmp_path)
+
+    def shown(front: FrontInAThread) -> str:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with front.socket() as sock, context.wrap_socket(sock) as secure:
+            found = secure.getpeercert(binary_form=True)
+            assert found is not None
+            return ssl.DER_cert_to_PEM_cert(found)
+
+    with FrontInAThread(tmp_path, certificate=cert, private_key=key) as front:
+        first = cert.read_text()
+        assert shown(front) == first
+        cert.write_text("half of one")
+        time.sleep(1.1)
+        assert shown(front) == first
+        make_certificate(tmp_path)
+        assert cert.read_text() != first
+        time.sleep(1.1)
+        assert shown(front) == cert.read_text()
+
+
+@pytest.mark.parametrize("most", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_tls_before_1_2_is_refused(tmp_path: Path, certificate: tuple[Path, Path], most: ssl.TLSVersion) -> None:
+    cert, key = certificate
+    with FrontInAThread(tmp_path, certificate=cert, private_key=key) as front:
+        context = ssl.create_default_context(cafile=str(cert))
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = most
+        with front.socket() as sock, pytest.raises(ssl.SSLError, match=r"(?i)version|protocol"):
+            context.wrap_socket(sock, server_hostname="fix.example")
+        until(lambda: front.counts == {"tls_failed": 1})
 
 
 def test_a_client_knows_when_the_other_side_is_gone(tmp_path: Path, client_of: ClientOf) -> None:

@@ -60,6 +60,7 @@ async def serve(settings: Config) -> None:
     log = configure("gateway-front")
     gateway, folders = settings.gateway, settings.folders
     raise_file_limit(gateway.max_connections)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # secrets of all clients would be in it
     folders.prepare(settings.rings)
     stop = stop_on_signals()
     with create_page(settings) as page:

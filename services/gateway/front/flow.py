@@ -17,8 +17,8 @@ FACTOR: Final = 2
 """Times its own limit of application messages: what a session may send of all kinds."""
 MAX_PAUSE_S: Final = 2.0
 """While a client is not read its end is not noticed either."""
-_SHIFT: Final = 10
-"""Bytes are counted for stretches of 1,024 numbers."""
+_SHIFT: Final = 3
+"""Bytes are counted for stretches of 8 numbers, and are forgotten when all of them were processed."""
 _PROCESSED: Final = b"\x01369="
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
@@ -196,17 +195,3 @@ class Backend(asyncio.Protocol):
         self.ended.set()
         if self.client.transport is not None:
             self.client.transport.close()
-
-
-def tls_context(certificate: str, private_key: str, server_name: str) -> ssl.SSLContext:
-    """TLS 1.2 or later with our certificate; with `server_name`, for clients only that ask for it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, private_key)
-    if server_name:
-
-        def named(_: ssl.SSLObject | ssl.SSLSocket, name: str | None, __: ssl.SSLContext) -> int | None:
-            return None if name == server_name else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-
-        context.sni_callback = named
-    return context

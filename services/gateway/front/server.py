@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from services.gateway.front.admission import NS, Admission, Candidate, Refusal
 from services.gateway.front.flow import Flow
-from services.gateway.front.pipe import Backend, Client, tls_context
+from services.gateway.front.pipe import Backend, Client
+from services.gateway.front.tls import Certificate
 from tapewire.clock import Clock
 from tapewire.config import Gateway, GatewaySession
 from tapewire.errors import CredentialError
@@ -50,7 +51,7 @@ class Front:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slow = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scrypt")
-        self._context: ssl.SSLContext | None = None
+        self._certificate: Certificate | None = None
         self._listener: socket.socket | None = None
         self._stamp = Stamp()
         self._logged: tuple[int, int] = (0, 0)
@@ -67,8 +68,7 @@ class Front:
     async def start(self) -> None:
         """Listens. Raises OSError if the address cannot be bound, or the certificate cannot be read."""
         if self.gateway.tls:
-            certificate, key = str(self.gateway.certificate), str(self.gateway.private_key)
-            self._context = tls_context(certificate, key, self.gateway.server_name)
+            self._certificate = Certificate(self.gateway, self._log)
         infos = socket.getaddrinfo(self.gateway.host, self.gateway.port, type=socket.SOCK_STREAM)
         listener = socket.socket(infos[0][0], socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -121,11 +121,11 @@ class Front:
             self._spawn(self._welcome(client, sock))
 
     async def _welcome(self, client: Client, sock: socket.socket) -> None:
-        timeout = self.gateway.logon_timeout if self._context else None
+        loop = asyncio.get_running_loop()
+        context = self._certificate.context(loop.time()) if self._certificate else None
+        timeout = self.gateway.logon_timeout if context else None
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: client, sock, ssl=self._context, ssl_handshake_timeout=timeout
-            )
+            await loop.connect_accepted_socket(lambda: client, sock, ssl=context, ssl_handshake_timeout=timeout)
         except (TimeoutError, OSError, ssl.SSLError):
             sock.close()
             if self.holds(client):
