@@ -136,7 +136,11 @@ class Gateway:
     def logged_out(self, session: int, next_in: int, next_out: int) -> None:
         with self.lock:
             one = self.sessions.by_number[session]
-            one.logged_on, one.next_in, one.next_out = False, next_in, next_out
+            one.logged_on = False
+            # A Logon with 141=Y sets the session layer's numbers to 1 before anybody has looked at it, also one that is
+            # then refused: without a reset of ours they only rise, and the next Logon puts them right.
+            one.next_in = next_in = max(one.next_in, next_in)
+            one.next_out = next_out = max(one.next_out, next_out)
             self._queries.gone(session)
             if self.market is not None:
                 self.market.gone(session)

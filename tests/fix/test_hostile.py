@@ -218,6 +218,21 @@ def test_what_one_session_follows_has_a_bound(stack: Stack, hostile: Callable[[s
     assert ask("again").type == "W"
 
 
+def test_a_logon_in_the_middle_of_a_session_ends_it_and_its_numbers_go_on(
+    stack: Stack, hostile: Callable[[str], FixClient]
+) -> None:
+    bad = hostile("OTHER-44")
+    name = order(bad)[11]
+    numbers = bad.next_out, bad.next_in
+    bad.send_raw(bad.login.logon(1, time.time_ns(), extra=[(141, "Y")]))
+    assert bad.is_closed(PATIENCE_S)
+    bad.close()
+    bad.next_out, bad.next_in = numbers
+    assert bad.logon().type == "A"
+    bad.send("H", [(11, name), (55, "BTCUSDT"), (54, 1)])
+    assert bad.expect("8", where=[(150, "I")])[11] == name
+
+
 def test_the_session_layer_is_reached_from_loopback_alone(stack: Stack) -> None:
     backend = int(stack.engine.config.read_text().split("backend_port = ")[1].split()[0])
     with pytest.raises(TimeoutError), socket.create_connection(("127.0.0.2", backend), 0.5):

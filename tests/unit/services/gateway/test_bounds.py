@@ -90,3 +90,16 @@ def test_one_replay_of_a_session_is_prepared_at_a_time(agent: GatewayAgent, tmp_
     second = agent._replays[1]
     assert second.asked == "0-2"
     second.close()
+
+
+def test_a_logon_that_was_refused_has_not_set_the_numbers_back(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.logon(1)
+    for seq in range(1, 6):
+        world.report(1, seq)
+    before = world.numbers(1)
+    world.gateway.logged_out(1, 1, 2)
+    assert world.numbers(1) == before
+    left = world.tape()[-1]
+    assert (left.next_in, left.next_out) == before  # type: ignore[attr-defined]
+    world.end()
