@@ -22,8 +22,8 @@ from bench.harness import Row, median
 from bench.probes import Probes
 from services.engine import Audit, Engine, InboundRing
 from services.engine.agent import SLICE_SECONDS
-from services.journal import snapshots
 from tapewire import messages as m
+from tapewire import snapshots
 from tapewire.client import OrderClient
 from tapewire.histogram import Histogram
 from tapewire.ring import RingProducer

@@ -14,6 +14,7 @@ from pathlib import Path
 from time import time_ns
 from typing import TypedDict, Unpack
 
+from tapewire import definitions
 from tapewire import messages as m
 from tapewire.errors import RingError, TapewireError
 from tapewire.folders import Folders
@@ -220,15 +221,8 @@ class OrderClient:
             self.wait(min(left, 0.1))
 
     def instruments(self) -> dict[str, m.InstrumentDefinition]:
-        """The instruments as the tape defines them so far, by ticker."""
-        reader = TapeReader(str(self._reader.path), limit="released")
-        found: dict[str, m.InstrumentDefinition] = {}
-        while batch := reader.poll_type(m.MessageType.instrument_definition, 4096):
-            for raw in batch:
-                definition = m.InstrumentDefinition.decode(raw)
-                if not definition.decision:
-                    found[definition.ticker] = definition
-        return found
+        """The instruments as they stand on the tape by now, by ticker; those that were delisted included."""
+        return definitions.by_ticker(definitions.read(self._reader.path))
 
     @property
     def lag(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from tapewire import stopping
 from tapewire.errors import TapewireError
 from tapewire.interfaces import Transport
 
@@ -29,8 +29,10 @@ def stop_on_signals() -> asyncio.Event:
     """An event that SIGTERM and SIGINT set. Call it inside the loop; a second signal changes nothing."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stopping.SIGNALS:
         loop.add_signal_handler(number, stop.set)
+    if stopping.asked():  # while it started
+        stop.set()
     return stop
 
 
@@ -46,7 +48,10 @@ async def draining(transport: Transport) -> AsyncIterator[asyncio.Event]:
 
 
 def main(command: click.Command, name: str) -> NoReturn:
-    """What a service's `__main__` ends with: runs its command; an error of ours is one line and exit status 1."""
+    """What a service's `__main__` ends with: runs its command; an error of ours is one line and exit status 1.
+
+    Its first lines hold signals (`tapewire.stopping`); the command asks for them by `stop_on_signals` or `on_stop`.
+    """
     try:
         command.main(prog_name=name, standalone_mode=False)
     except click.exceptions.Abort:

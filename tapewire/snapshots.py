@@ -8,7 +8,8 @@
         24   32 bytes: SHA-256 of the state, which is also its digest
         56   the state
 
-A snapshot only saves time: any of them, or all, can be deleted. One that does not check is passed over with its reason.
+While the tape still has its first record, a snapshot only saves time: any of them, or all, can be deleted. A tape whose
+beginning was removed is folded from them. One that does not check is passed over with its reason.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def save(tape: Path, snapshot: Snapshot) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     _sync(target)
-    ours = sorted(path for path in target.glob("*.snap") if _seq(path) >= 0)
+    ours = sorted(path for path in target.glob("*.snap") if seq_of(path) >= 0)
     for old in ours[:-KEEP]:
         old.unlink()
     return path
@@ -77,7 +78,7 @@ def _sync(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _seq(path: Path) -> int:
+def seq_of(path: Path) -> int:
     """What its name says; -1: a file of another name is none of ours."""
     return int(path.stem) if path.stem.isdigit() else -1
 
@@ -102,7 +103,7 @@ def load(path: Path) -> Snapshot:
 
 def remove_beyond(tape: Path, last_seq: int) -> list[Path]:
     """Removes, durably, what was taken behind record `last_seq`; returns it. Raises OSError."""
-    removed = [path for path in folder(tape).glob("*.snap") if _seq(path) > last_seq]
+    removed = [path for path in folder(tape).glob("*.snap") if seq_of(path) > last_seq]
     for path in removed:
         path.unlink()
     if removed:
@@ -112,13 +113,13 @@ def remove_beyond(tape: Path, last_seq: int) -> list[Path]:
 
 def oldest(tape: Path) -> int:
     """The record of the oldest that is kept; 0 if there is none."""
-    return min((seq for path in folder(tape).glob("*.snap") if (seq := _seq(path)) >= 0), default=0)
+    return min((seq for path in folder(tape).glob("*.snap") if (seq := seq_of(path)) >= 0), default=0)
 
 
 def newest(tape: Path, up_to: int) -> Iterator[Snapshot | ValueError]:
     """Candidates from the newest down, none beyond record `up_to`; a damaged one comes as the ValueError it raises."""
     for path in sorted(folder(tape).glob("*.snap"), reverse=True):
-        if not 0 <= _seq(path) <= up_to:
+        if not 0 <= seq_of(path) <= up_to:
             continue
         try:
             yield load(path)

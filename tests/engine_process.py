@@ -25,13 +25,21 @@ ACCOUNTS = "[[account]]\naccount = 1\n[[account]]\naccount = 2\n"
 class EngineProcess:
     """`python -m services.engine` over the folder `folder`; its log is read as it was written, all starts together."""
 
-    def __init__(self, folder: Path, *, engine: str = "", more: str = INSTRUMENT + ACCOUNTS, top: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        engine: str = "",
+        more: str = INSTRUMENT + ACCOUNTS,
+        top: str = "",
+        segment_bytes: int = 1 << 20,
+    ) -> None:
         self.folder, self.log = folder, folder / "log"
         self.folders = Folders(folder / "data")
         self.config = folder / "tapewire.toml"
         self.config.write_text(
             f'env = "t{os.getpid()}"\ndata = "{folder}/data"\nrings = "{folder}/rings"\n{top}\n'
-            f"[engine]\nring_bytes = 65536\nsegment_bytes = 1048576\n{engine}\n{more}"
+            f"[engine]\nring_bytes = 65536\nsegment_bytes = {segment_bytes}\n{engine}\n{more}"
         )
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from tapewire import stopping
+
+if __name__ == "__main__":
+    stopping.hold()
+
 import asyncio
 import gc
 from collections.abc import Callable, Sequence
@@ -16,7 +21,7 @@ from services.connector.coinbase import CoinbaseSession
 from services.connector.kraken import KrakenSession
 from services.connector.publisher import Publisher
 from services.connector.reporter import STATS_EVERY_S, Reporter, create_page
-from services.connector.sequence import next_seq
+from services.connector.sequence import first_seq
 from services.connector.session import VenueSession
 from services.connector.shell import Shell
 from tapewire import config as configuration
@@ -24,7 +29,7 @@ from tapewire import lifecycle
 from tapewire.clock import SystemClock
 from tapewire.config import Config, Feed
 from tapewire.errors import ConfigError
-from tapewire.lifecycle import draining, run
+from tapewire.lifecycle import draining, run, stop_on_signals
 from tapewire.logs import configure
 from tapewire.ring import RingProducer, create_ring
 from tapewire.transports.nats import NatsTransport
@@ -65,6 +70,9 @@ async def serve(settings: Config, name: str, seed: int | None) -> None:
     session = SESSIONS[feed.venue](feed.tickers, feed.depth, random)
     bus = NatsTransport(settings.nats, name=f"connector-{name}")
     with RingProducer(path) as ring, create_page(folders.stats / f"connector.{name}") as page:
+        seq = await first_seq(path, folders.md_tape(name), log, stop_on_signals())
+        if seq is None:
+            return
         publisher = Publisher(
             env=settings.env,
             feed=name,
@@ -72,7 +80,7 @@ async def serve(settings: Config, name: str, seed: int | None) -> None:
             tickers=feed.tickers,
             ring=ring,
             bus=bus,
-            next_seq=next_seq(path, folders.md_tape(name)),
+            next_seq=seq,
             clock=clock,
             snapshot=session.snapshot,
             processing=page.histogram("decode_ns"),

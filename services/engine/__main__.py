@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-import signal
+from tapewire import stopping
+
+if __name__ == "__main__":
+    stopping.hold()
+
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,7 +23,7 @@ from tapewire.logs import configure
 from tapewire.process import pin
 from tapewire.ring import Doorbell
 
-CONSUMER = "engine"
+CONSUMER = "engine"  # a restart needs the records behind its position
 
 
 @click.command()
@@ -64,8 +68,6 @@ def main(path: Path | None) -> None:
         seconds=round(found.seconds, 4),
         digest=engine.digest(),
     )
-    # Instruments and accounts are looked up on the tape from its first record: retention must leave all of it.
-    ConsumerPosition(tape, CONSUMER).close()
     for refused in found.refused_snapshots:
         log.warning("snapshot passed over", reason=refused)
     agent = EngineAgent(
@@ -74,14 +76,14 @@ def main(path: Path | None) -> None:
         snapshot_every=own.snapshot_every,
         background_sync=own.durability == "memory",
         log=log,
+        restart=ConsumerPosition(tape, CONSUMER),
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: agent.stop())
+    stopping.on_stop(agent.stop)
     with (
         Doorbell(folders.doorbell(own.shard)) as bell,
         take_ring(operators[0].path, bell) as ring,
     ):
-        commands = [bytes(c) for c in configured.pending(settings.instruments, settings.accounts, tape)]
+        commands = [bytes(c) for c in configured.pending(settings.instruments, settings.accounts, engine.definitions())]
         if (sent := ring.write_many(commands)) < len(commands):
             raise ConfigError(
                 f"engine.ring_bytes: {operators[0].path} took {sent} of the operator's {len(commands)} commands. "

@@ -12,9 +12,11 @@ from libcpp cimport bool as cbool
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
-from services.journal import snapshots
+from tapewire import snapshots
 from services.journal.checkpoint import forget_beyond
-from tapewire.errors import EngineStopped, RingError, TapeDamaged, TapeError, TapeFenced, TapeFull, TapewireError
+from tapewire.definitions import Definitions
+from tapewire.errors import EngineStopped, RingError, TapeDamaged, TapeError, TapeFenced, TapeFull, TapeGone, TapewireError
+from tapewire.tape import inspect
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
     cdef enum class Durability(uint32_t):
@@ -75,7 +77,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
         Mismatch mismatch
         cbool open_tape(const char*, const Options&)
         Writer& tape()
-        cbool restore(const uint8_t*, size_t)
+        cbool restore(const uint8_t*, size_t, uint64_t)
         cbool recover()
         cbool start_epoch(int64_t, const char*)
         cbool add_ring(const char*, uint64_t, uint16_t, Authority)
@@ -101,7 +103,7 @@ cdef extern from "services/engine/audit.hpp" namespace "tapewire::engine" nogil:
         uint64_t mismatch_seq
         Replay replay
         cbool open(const char*)
-        cbool restore(const uint8_t*, size_t)
+        cbool restore(const uint8_t*, size_t, uint64_t)
         size_t run(uint64_t, uint64_t)
         uint64_t seq()
         uint64_t pending()
@@ -119,6 +121,22 @@ MISMATCHES = {
 }
 
 IDLES = {"spin": Idle.spin, "yield": Idle.yield_thread, "futex": Idle.futex}
+
+
+def not_ours(snapshot):
+    """Why a snapshot whose checksum holds cannot be taken up."""
+    magic = snapshot.state[:8]
+    if magic == b"TWSTATE2":
+        return f"snapshot of record {snapshot.seq}: not a state of this version of the core, or not of that record"
+    if magic[:3] != b"TWS":
+        return f"snapshot of record {snapshot.seq}: of the first format, which holds no definitions; the tape is replayed instead"
+    return f"snapshot of record {snapshot.seq}: of the format {magic.decode('ascii', 'replace')}; expected TWSTATE2"
+
+
+def tape_begins_with(tape):
+    """The first record that retention has left."""
+    found = inspect.segments(Path(tape))
+    return found[0].first_seq if found else 1
 
 
 cdef int _raise_tape(const Failure& failure) except -1:
@@ -208,10 +226,17 @@ cdef class Engine:
                 found.refused_snapshots.append(str(candidate))
                 continue
             state = candidate.state
-            if self.host.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state)):
+            if self.host.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state), candidate.seq):
                 found.snapshot_seq = candidate.seq
                 break
-            found.refused_snapshots.append(f"snapshot of record {candidate.seq}: written by another version of the core")
+            found.refused_snapshots.append(not_ours(candidate))
+        first = tape_begins_with(self.tape_path)
+        if found.snapshot_seq + 1 < first:
+            raise TapeGone(
+                f"{self.tape_path}: begins with record {first}: retention removed what came before, and no snapshot of that "
+                f"or later can be taken up ({'; '.join(found.refused_snapshots) or 'there is none'}). Nothing was changed; "
+                f"put one of a backup into {snapshots.folder(self.tape_path)}"
+            )
         cdef cbool done
         with nogil:
             done = self.host.recover()
@@ -318,7 +343,7 @@ cdef class Engine:
         return dict(self._live().engine().counters)
 
     def snapshot(self):
-        """The state after the last record, as canonical bytes: services/journal/snapshots.py keeps them."""
+        """The state after the last record, as canonical bytes: tapewire/snapshots.py keeps them."""
         cdef vector[uint8_t] out
         cdef Host* host = self._live()
         with nogil:
@@ -328,6 +353,10 @@ cdef class Engine:
     def digest(self):
         """SHA-256 of the state's canonical bytes: equal live, replayed and recovered."""
         return self.snapshot().digest
+
+    def definitions(self):
+        """What stands defined after the last record."""
+        return Definitions.of_state(self.snapshot().state)
 
     def close(self):
         """Closes tape and rings. What is in the rings stays there for the next engine."""
@@ -353,68 +382,4 @@ cdef class Engine:
         return bool(self._live().engine().blocked())
 
 
-cdef class Audit:
-    """Folds a tape from its first record (or a snapshot) and compares every event with what its command gives here.
-
-    Needs no lock: it reads. See services/engine/verify.py for the whole report.
-    """
-
-    cdef CAudit* audit
-    cdef object path
-
-    def __cinit__(self, tape, snapshot=None):
-        self.audit = new CAudit()
-        self.path = Path(tape)
-        cdef bytes path = os.fsencode(tape), state
-        if snapshot is not None:
-            state = snapshot.state
-            if not self.audit.restore(<const uint8_t*>PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state)):
-                raise ValueError(f"{tape}: the snapshot of record {snapshot.seq} was written by another version of the core")
-        if not self.audit.open(path):
-            _raise_tape(self.audit.failure)
-
-    def __dealloc__(self):
-        if self.audit is not NULL:
-            del self.audit
-
-    def run(self, uint64_t up_to=0, uint64_t limit=1 << 20):
-        """Folds up to `limit` records, none beyond `up_to` (0: all there are); returns how many. Raises EngineStopped
-        naming the record that does not replay, TapeDamaged for one that does not check."""
-        cdef size_t folded
-        with nogil:
-            folded = self.audit.run(up_to, limit)
-        if self.audit.mismatch != Mismatch.none:
-            raise EngineStopped(
-                f"{self.path}: record {self.audit.mismatch_seq} does not replay: {MISMATCHES[self.audit.mismatch]}"
-            )
-        if self.audit.failure.status != Status.ok:
-            _raise_tape(self.audit.failure)
-        return folded
-
-    @property
-    def seq(self):
-        """The last record folded, events due but not yet on the tape included."""
-        return self.audit.seq()
-
-    @property
-    def pending_events(self):
-        """Events that the last command derives and the tape does not hold yet (a writer is at it, or was killed)."""
-        return self.audit.pending()
-
-    @property
-    def commands(self):
-        return self.audit.replay.commands()
-
-    @property
-    def redecided(self):
-        """(how many commands today's risk rules decide otherwise, seq of the last one)."""
-        return self.audit.replay.redecided(), self.audit.replay.redecided_seq()
-
-    def snapshot(self):
-        cdef vector[uint8_t] out
-        with nogil:
-            self.audit.snapshot(out)
-        return snapshots.Snapshot(self.seq, PyBytes_FromStringAndSize(<const char*>out.data(), out.size()))
-
-    def digest(self):
-        return self.snapshot().digest
+include "audit.pxi"

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable
 
 from services.engine import Engine
-from services.journal import snapshots
-from services.journal.snapshots import Snapshot
+from tapewire import snapshots
+from tapewire.consumers import ConsumerPosition
+from tapewire.errors import TapeError
 from tapewire.logs import Logger
+from tapewire.snapshots import Snapshot
 
 SLICE_SECONDS = 0.05  # between two looks at what is not on the hot path
 PENDING_SNAPSHOTS = 2  # taken but not yet written
@@ -18,9 +20,21 @@ PENDING_SNAPSHOTS = 2  # taken but not yet written
 class EngineAgent:
     """Runs an engine on a thread of its own and writes its snapshots from the thread that called `watch`."""
 
-    def __init__(self, engine: Engine, *, idle: str, snapshot_every: int, background_sync: bool, log: Logger) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        idle: str,
+        snapshot_every: int,
+        background_sync: bool,
+        log: Logger,
+        restart: ConsumerPosition | None = None,
+    ) -> None:
+        """`restart`: where a restart would read on from, for the tape's retention; it is closed with the agent."""
         self.engine, self.idle, self.snapshot_every = engine, idle, snapshot_every
-        self.background_sync, self.log = background_sync, log
+        self.background_sync, self.log, self._restart = background_sync, log, restart
+        self._good = [engine.recovery.snapshot_seq] if engine.recovery.snapshot_seq else []
+        """Records of snapshots that a restart can begin with: taken up or written by this build."""
         self._taken: queue.Queue[Snapshot] = queue.Queue(PENDING_SNAPSHOTS)
         self._last_snapshot = engine.recovery.snapshot_seq
         self._damaged_said = 0
@@ -60,6 +74,8 @@ class EngineAgent:
         if not self.engine.sync_tape():
             self.log.error("tape not synced", durable="up to what an earlier sync reached")
         self._save(self.engine.snapshot())
+        if self._restart is not None:
+            self._restart.close()
 
     def _run(self) -> None:
         try:
@@ -101,8 +117,24 @@ class EngineAgent:
         self._save(snapshot)
 
     def _save(self, snapshot: Snapshot) -> None:
+        # A tape may lose what is not durable yet, and a snapshot of it with it; yet older ones make way for this one.
+        if self.background_sync and not self.engine.sync_tape():
+            self.log.error("snapshot not written", seq=snapshot.seq, error="the tape could not be made durable")
+            return
         try:
             snapshots.save(self.engine.tape_path, snapshot)
         except OSError as error:
             # The tape holds everything: without this snapshot a restart only takes longer.
             self.log.error("snapshot not written", seq=snapshot.seq, error=str(error))
+            return
+        self._good = sorted({*self._good, snapshot.seq})[-snapshots.KEEP :]
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Retention may remove what lies before the oldest snapshot that a restart could have to begin with."""
+        if self._restart is None:
+            return
+        try:
+            self._restart.store(self._good[0])
+        except TapeError as error:
+            self.log.error("position not stored", error=str(error), kept=f"all behind record {self._restart.seq}")

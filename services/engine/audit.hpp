@@ -13,7 +13,7 @@ class Audit {
     Core core;
     Replay replay{core};
 
-    bool restore(const uint8_t* p, size_t n) { return core.restore(p, n); }
+    bool restore(const uint8_t* p, size_t n, uint64_t last_seq) { return core.restore(p, n, last_seq); }
 
     bool open(const char* dir) {
         if (reader_.open(dir) != tape::Status::ok) return refuse();

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tapewire import messages as m
 from tapewire.config import Account, Instrument
+from tapewire.definitions import Definitions, bearer
 from tapewire.logs import Logger
 from tapewire.ring import ring_state
 from tapewire.tape import TapeReader
@@ -15,31 +16,19 @@ from tapewire.tape import TapeReader
 HEADER = ("seq", "cause", "ts", "ts_event", "ts_recv", "origin_seq", "source")
 
 
-def pending(instruments: Iterable[Instrument], accounts: Iterable[Account], tape: Path) -> Iterator[m.Message]:
-    """The definitions and limits that differ from the last accepted ones on the tape, accounts first.
+def pending(instruments: Iterable[Instrument], accounts: Iterable[Account], stands: Definitions) -> Iterator[m.Message]:
+    """The definitions and limits that differ from what `stands` on the tape, accounts first.
 
     Instruments get dense ids in the order they were first defined on the tape; new ones follow.
     """
-    limits: dict[int, m.AccountLimits] = {}
-    definitions: dict[str, m.InstrumentDefinition] = {}  # as they stand: a reference price of 0 keeps the one before
-    for raw in records(tape, m.MessageType.account_limits):
-        limit = m.AccountLimits.decode(raw)
-        if not limit.decision:
-            limits[limit.account] = limit
-    for raw in records(tape, m.MessageType.instrument_definition):
-        definition = m.InstrumentDefinition.decode(raw)
-        if not definition.decision:
-            before = definitions.get(definition.ticker, definition)
-            definitions[definition.ticker] = definition.replace(
-                reference_price=definition.reference_price or before.reference_price
-            )
+    limits = stands.accounts
     for account in accounts:
         wanted = account.limits()
         if not same(limits.get(account.account), wanted):
             yield wanted
-    next_id = max((d.instrument for d in definitions.values()), default=0) + 1
+    next_id = max(stands.instruments, default=0) + 1
     for instrument in instruments:
-        known = definitions.get(instrument.ticker)
+        known = bearer(stands, instrument.ticker, instrument.price_exponent, instrument.qty_exponent)
         if known is None:
             yield instrument.definition(next_id)
             next_id += 1
@@ -47,12 +36,6 @@ def pending(instruments: Iterable[Instrument], accounts: Iterable[Account], tape
             # Status and price go on from where the market is, not from where it once began.
             kept = asked.reference_price == known.reference_price
             yield asked.replace(reference_price=0) if kept else asked
-
-
-def records(tape: Path, kind: m.MessageType) -> Iterator[bytes]:
-    with TapeReader(str(tape), limit="written") as reader:
-        while batch := reader.poll_type(kind, 4096):
-            yield from batch
 
 
 def same(known: m.Message | None, wanted: m.Message) -> bool:

@@ -1,4 +1,4 @@
-// Everything that must come out the same wherever the same tape is folded: sequencer, risk, matcher, in that order.
+// Everything that must come out the same wherever the same tape is folded: sequencer, risk, definitions, matcher.
 //
 //   decide(command)          asks risk, writes the decision (and the order id) into the stamped command
 //   forbid(command)          refuses it unasked: its producer may not send such a command
@@ -13,6 +13,7 @@
 #include "services/journal/sequencer.hpp"
 #include "services/matcher/matcher.hpp"
 #include "services/risk/risk.hpp"
+#include "tapewire/definitions/definitions.hpp"
 
 namespace tapewire::engine {
 
@@ -53,6 +54,7 @@ class Core {
     void fold(const uint8_t* record) {
         sequencer_.fold(record);
         risk_.fold(record);
+        if (Definitions::concerns(wire::header(record).type)) [[unlikely]] definitions_.fold(record);
     }
 
     template <class Out>
@@ -87,24 +89,32 @@ class Core {
     }
     TAPEWIRE_PREFETCHES void finish(const Trail& t) const { t.order.around(matcher_); }
 
-    // Sections, each an 8-byte length and its bytes: sequencer, risk, matcher. Equal states give equal bytes.
+    // "TWSTATE2", then sections, each an 8-byte length and its bytes: definitions, sequencer, risk, matcher. Equal states
+    // give equal bytes. States of the first version began with the sequencer's section and had no definitions: the tape
+    // they were taken of still has all its records, so it is replayed instead.
     void snapshot(std::vector<uint8_t>& out) const {
+        wire::WordWriter(out).put(definitions::STATE_MAGIC);
+        section(out, [&] { definitions_.snapshot(out); });
         section(out, [&] { sequencer_.snapshot(out); });
         section(out, [&] { risk_.snapshot(out); });
         section(out, [&] { matcher_.snapshot(out); });
     }
 
-    bool restore(const uint8_t* p, size_t n) {
-        size_t at = 0;
-        auto next = [&](auto&& part) {
+    // False: not the state after record `last_seq`, which the caller knows from the tape. Whatever in the bytes makes room
+    // for something is bounded by that, or by a constant: damage must not ask for all of the memory.
+    bool restore(const uint8_t* p, size_t n, uint64_t last_seq) {
+        if (n < 8 || wire::load64(p) != definitions::STATE_MAGIC) return false;
+        size_t at = 8;
+        auto next = [&](auto&& part, auto... known) {
             if (n - at < 8) return false;
             uint64_t length = wire::load64(p + at);
             at += 8;
-            if (length > n - at || !part.restore(p + at, length)) return false;
+            if (length > n - at || !part.restore(p + at, length, known...)) return false;
             at += length;
             return true;
         };
-        return next(sequencer_) && next(risk_) && next(matcher_) && at == n;
+        return next(definitions_) && next(sequencer_) && sequencer_.next_seq() == last_seq + 1 && next(risk_, sequencer_.next_order_id()) &&
+               next(matcher_) && matcher_.last_order_id() < sequencer_.next_order_id() && at == n;
     }
 
     // Back to the empty state.
@@ -115,9 +125,12 @@ class Core {
 
     const journal::Sequencer& sequencer() const { return sequencer_; }
     const risk::Risk& risk() const { return risk_; }
+    const definitions::Definitions& definitions() const { return definitions_; }
     const matcher::Matcher& matcher() const { return matcher_; }
 
   private:
+    using Definitions = definitions::Definitions;
+
     // What the matcher writes its events through: header filled, seq given, folded, appended.
     template <class Out>
     struct Events {
@@ -166,7 +179,9 @@ class Core {
         const risk::Verdict verdict = risk_.check(command);
         if (type != MessageType::instrument_definition || verdict.reason != wire::RejectReason::unspecified) return verdict;
         // A definition has no event of its own: whoever reads it looks at its decision, so that must be the last word.
-        const auto refusal = matcher_.refuses(*reinterpret_cast<const wire::InstrumentDefinition*>(command));
+        const auto& definition = *reinterpret_cast<const wire::InstrumentDefinition*>(command);
+        if (const auto clash = definitions_.clash(definition)) return {wire::RejectReason::instrument_exists, clash.asked, clash.stands};
+        const auto refusal = matcher_.refuses(definition);
         return {refusal.reason, refusal.value, refusal.limit};
     }
 
@@ -195,6 +210,7 @@ class Core {
 
     journal::Sequencer sequencer_;
     risk::Risk risk_;
+    Definitions definitions_;
     matcher::Matcher matcher_;
 };
 

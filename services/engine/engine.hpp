@@ -196,13 +196,13 @@ class Engine {
         if (now < due || now - advanced_at_ < CLOCK_STEP_NS) return 0;
         now_ = advanced_at_ = now;
         if (batch_recv_.empty()) began_ = now;
-        alignas(8) uint8_t record[sizeof(wire::AdvanceClock)];
+        alignas(8) uint8_t record[MAX_EVENT];  // of any: g++ warns where a fold that goes by the type could read more
         auto* clock = wire::make<wire::AdvanceClock>(record);
         core.sequencer().stamp(clock->header, now, 0, 0);
         clock->up_to = clock->header.ts;
         batch_recv_.push_back(0);
         ++counters.commands;
-        carry_out(record, sizeof record, core.decide(record));
+        carry_out(record, sizeof(wire::AdvanceClock), core.decide(record));
         return 1;
     }
 

@@ -41,9 +41,9 @@ class Host {
 
     tape::Writer& tape() { return tape_; }
 
-    // The state a snapshot holds; false leaves the empty state.
-    bool restore(const uint8_t* p, size_t n) {
-        if (engine_.core.restore(p, n)) return true;
+    // The state that a snapshot of record `last_seq` holds; false leaves the empty state.
+    bool restore(const uint8_t* p, size_t n, uint64_t last_seq) {
+        if (engine_.core.restore(p, n, last_seq)) return true;
         engine_.core.clear();
         return false;
     }

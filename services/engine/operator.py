@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from services.engine.configured import records
 from services.engine.producers import take_ring
+from tapewire import definitions
 from tapewire import messages as m
 from tapewire.errors import RingError, TapewireError
 from tapewire.folders import Folders
@@ -112,13 +112,8 @@ class Operator:
     # What there is
 
     def instruments(self) -> dict[str, m.InstrumentDefinition]:
-        """By ticker, as last defined. A reference price of 0 kept the one before, and so did a status of 0."""
-        found: dict[str, m.InstrumentDefinition] = {}
-        for raw in records(self.tape, m.MessageType.instrument_definition):
-            definition = m.InstrumentDefinition.decode(raw)
-            if not definition.decision:
-                found[definition.ticker] = definition
-        return found
+        """By ticker, as they stand: defined last, in the status of now; those that were delisted included."""
+        return definitions.by_ticker(definitions.read(self.tape, "written"))
 
     def instrument(self, ticker: str) -> m.InstrumentDefinition:
         """Raises TapewireError naming those there are."""
@@ -137,7 +132,9 @@ class Operator:
                 raise TapewireError(f"{self.tape}: trade {match_id} was busted by record {event.cause}")
             found = event
         if found is None:
-            raise TapewireError(f"{self.tape}: no trade has the match id {match_id}")
+            begins = self._reader.first_seq
+            gone = f"; it may be of before record {begins}, with which the tape begins" if begins > 1 else ""
+            raise TapewireError(f"{self.tape}: no trade has the match id {match_id}{gone}")
         return found
 
     def _check_trade(self, command: m.BustTrade | m.CorrectTrade) -> None:
@@ -156,9 +153,9 @@ class Operator:
             (m.MessageType.trade_busted, m.TradeBusted),
         )
         for kind, cls in kinds:
-            for raw in records(self.tape, kind):
-                if (event := cls.decode(raw)).match_id == match_id:
-                    yield event
+            with TapeReader(self.tape, from_seq=None, limit="written") as reader:
+                while batch := reader.poll_type(kind, 4096):
+                    yield from (event for raw in batch if (event := cls.decode(raw)).match_id == match_id)
 
     # What is commanded
 
@@ -183,23 +180,23 @@ class Operator:
 
         A new one needs tick_size, lot_size and exponents; it opens in status trading unless `status` says otherwise.
         """
-        there = self.instruments()
-        if ticker in there:
+        stands = definitions.read(self.tape, "written")
+        known = definitions.by_ticker(stands).get(ticker)
+        if known is not None:
+            exponents = [terms.get(name, getattr(known, name)) for name in ("price_exponent", "qty_exponent")]
+            known = definitions.bearer(stands, ticker, *exponents)
+        if known is not None:
             # Left as they are where the market is now, not where they once were.
-            kept = there[ticker].replace(reference_price=0, status=0)
+            kept = known.replace(reference_price=0, status=0)
             return self.send(kept.replace(**terms))
-        number = max((d.instrument for d in there.values()), default=0) + 1
+        number = max(stands.instruments, default=0) + 1
         return self.send(
             m.InstrumentDefinition(instrument=number, ticker=ticker, **{"status": m.InstrumentStatus.trading, **terms})
         )
 
     def limits(self, account: int, **limits: int) -> Answer:
         """Opens an account or changes its limits (fields of AccountLimits); those not named stay."""
-        known = m.AccountLimits(account=account)
-        for raw in records(self.tape, m.MessageType.account_limits):
-            said = m.AccountLimits.decode(raw)
-            if said.account == account and not said.decision:
-                known = said
+        known = definitions.read(self.tape, "written").accounts.get(account, m.AccountLimits(account=account))
         return self.send(known.replace(**limits))
 
     def kill(self, account: int = 0, *, cancel_open: bool = True) -> Answer:

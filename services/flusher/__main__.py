@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from tapewire import stopping
+
+if __name__ == "__main__":
+    stopping.hold()
+
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -78,8 +82,7 @@ def main(path: Path | None, only: tuple[str, ...]) -> None:
     config.folders.prepare(config.rings)
     sys.setswitchinterval(SWITCH_S)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stopping.on_stop(stop.set)
     feeds = [feed_flusher(config, feed, log) for feed in only or config.feeds]
     rings = AgentRunner(CompositeAgent("rings", feeds), idle_of(config), on_error=lambda *_: stop.set())
     archive = AgentRunner(

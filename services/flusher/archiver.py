@@ -17,14 +17,14 @@ import msgspec
 
 from services.flusher.flusher import seq_of
 from tapewire.consumers import ConsumerPosition
-from tapewire.errors import StoreError
+from tapewire.errors import StoreError, TapeGone
 from tapewire.store import checkpoint as checkpoints
 from tapewire.store import layout
 from tapewire.store.checkpoint import Checkpoint
 from tapewire.store.columns import convert
 from tapewire.store.disk import Disk
 from tapewire.store.write import ROW_GROUP_ROWS, split_days, write_piece
-from tapewire.tape import TapeReader
+from tapewire.tape import TapeReader, crc32c
 
 CONSUMER: Final = "archive"
 POLL_RECORDS: Final = 8_192  # short, so that the thread of the rings gets its turn between two
@@ -86,10 +86,30 @@ class Archiver:
     def _open(self) -> TapeReader:
         if self._reader is None:
             self._reader = TapeReader(self._path, from_seq=self.checkpoint.archived + 1, limit="durable")
+            self._check_last(self._reader)
             # Registered with the tape, so that its retention keeps what is not archived.
             self._position = ConsumerPosition(self._path, CONSUMER)
             self._position.store(self.checkpoint.archived)
         return self._reader
+
+    def _check_last(self, reader: TapeReader) -> None:
+        """Raises StoreError if the record archived last is another one by now. Leaves the reader behind it."""
+        archived, crc = self.checkpoint.archived, self.checkpoint.last_crc
+        if crc is None or not archived or reader.positions.durable_seq < archived:
+            return
+        try:
+            reader.seek_seq(archived)
+        except TapeGone:
+            reader.seek_seq(archived + 1)
+            return
+        (raw,) = reader.poll(1)
+        if crc32c(raw) != crc:
+            self.close()
+            raise StoreError(
+                f"tape {self._path}: record {archived} is not the one that was archived: the tape was cut or replaced, "
+                f"and has grown past it again. Nothing was changed. To archive it anew, remove its archived files "
+                f"together with {checkpoints.path_of(self._data, self.tape)}."
+            )
 
     def _save(self, checkpoint: Checkpoint) -> None:
         checkpoints.write(self._data, checkpoint, self._disk)
@@ -111,13 +131,19 @@ class Archiver:
         before = self.checkpoint
         instruments = dict(before.instruments)
         rows = dict(before.rows)
-        for part in convert(self._records(before.archived, before.planned), instruments):
+        records = self._records(before.archived, before.planned)
+        for part in convert(records, instruments):
             rows[part.kind.name] = rows.get(part.kind.name, 0) + part.table.num_rows
             for partition, piece in split_days(part, self._feed):
                 write_piece(self._data, partition, self.tape, piece, self._disk, self._limits.row_group_rows)
         self._save(
             Checkpoint(
-                tape=self.tape, archived=before.planned, planned=before.planned, instruments=instruments, rows=rows
+                tape=self.tape,
+                archived=before.planned,
+                planned=before.planned,
+                instruments=instruments,
+                rows=rows,
+                last_crc=crc32c(records[-1]),
             )
         )
         if self._position is not None:

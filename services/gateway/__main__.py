@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from tapewire import stopping
+
+if __name__ == "__main__":
+    stopping.hold()
+
 import gc
 import os
-import signal
 import sys
 import threading
 import time
@@ -38,8 +42,6 @@ if TYPE_CHECKING:
 
 FAILED = 70
 """Exit status when a callback of the session layer or the agent failed: neither may live on without the other."""
-
-
 NEWS_EVERY_S = 10.0
 LOGOUT_S = 3.0
 """How long a Logout may stay unanswered at the end."""
@@ -66,6 +68,8 @@ def recovered(
     fold = restore(tape, orders_tape, terms, shard, source, log)
     with TapeReader(str(tape), fold.own.seq + 1, limit="written") as reader:
         while raws := reader.poll(BATCH):
+            if stopping.asked():
+                sys.exit(0)  # nothing was begun yet
             fold.fold_own(raws)
     fold.sessions.check()
     return fold
@@ -119,9 +123,6 @@ def work(agent: GatewayAgent) -> None:
 def main(path: Path | None, name: str) -> None:
     """FIX sessions of clients: orders in, reports out."""
     settings = configuration.load(path)
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        # Until it listens there is nothing to be ended in order: what it knows is a fold.
-        signal.signal(ending, lambda *_: sys.exit(0))
     gc.disable()  # what is folded stays: to look for cycles in it again and again takes three quarters of the time
     own, shard, folders = settings.gateway, settings.engine.shard, settings.folders
     folders.prepare(settings.rings)
@@ -169,14 +170,13 @@ def main(path: Path | None, name: str) -> None:
             engine.restore(number, one.next_in, one.next_out)
         gateway.outbox.sender = engine
         stop = threading.Event()
-        for ending in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(ending, lambda *_: stop.set())
-        if gateway_tape.durable:
-            Syncer(gateway).start(fail)
+        stopping.on_stop(stop.set)
         # What was folded is never looked at again, and what comes makes no cycles: all would stop for nothing.
         gc.freeze()
         gc.enable()
         gc.set_threshold(*COLLECT_AFTER)
+        if gateway_tape.durable:
+            Syncer(gateway).start(fail)
         engine.start()
         log.info("listening", port=own.backend_port, sessions=len(own.sessions), orders_seq=gateway.orders.seq)
         try:

@@ -38,7 +38,8 @@ class Outbox:
     @property
     def is_idle(self) -> bool:
         """Whether everything has been sent."""
-        return not self._sending.locked() and not self._waiting and not any(self._held.values())
+        # In this order: what another thread has taken out meanwhile, it sends under its lock.
+        return not self._waiting and not any(self._held.values()) and not self._sending.locked()
 
     def add(self, session: int, body: str, orders_seq: int = 0, part: int = 0, answers: int = 0) -> None:
         out = Outgoing(session, body, orders_seq, part, answers)

@@ -83,6 +83,7 @@ class _Order(_Struct):
     names: list[tuple[int, str]]
     ours: list[bool]
     """Of each name, whether it still leads to this order."""
+    session: int
     numbers: tuple[int, int, int, int, int, int, int, int]
     """order_id, price, qty, stop_px, leaves, cum, and cost in two parts of 62 bits."""
     waiting: bool
@@ -211,7 +212,7 @@ def _order_of(given: _Order, instruments: list[Instrument]) -> Order:
     instrument = instruments[given.instrument] if given.instrument >= 0 else None
     order = Order.__new__(Order)
     order.command, order.instrument, order.echo = m.NewOrder.decode(given.command), instrument, given.echo
-    order.session, order.account, order.side = order.command.session, order.command.account, order.command.side
+    order.session, order.account, order.side = given.session, order.command.account, order.command.side
     order.cl_ord_id, order.names, order.head = given.cl_ord_id, given.names, given.head
     order.order_id, order.price, order.qty, order.stop_px, order.leaves, order.cum, high, low = given.numbers
     order.cost, order.waiting, order.status = (high << 62) + low, given.waiting, given.status
@@ -227,6 +228,7 @@ def _order(order: Order, key: int, orders: Orders, table: dict[int, int], instru
         order.cl_ord_id,
         order.names,
         [orders.by_text.get(name) is order for name in order.names],
+        order.session,
         (*numbers, order.cost >> 62, order.cost & _LOW),
         order.waiting,
         order.status,

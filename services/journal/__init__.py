@@ -1,1 +1,1 @@
-"""The journal: gives records their place on the tape, keeps snapshots, republishes what is durable."""
+"""The journal: gives records their place on the tape, republishes what is durable."""

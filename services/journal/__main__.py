@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from tapewire import stopping
+
+if __name__ == "__main__":
+    stopping.hold()
+
 import asyncio
 import time
 from pathlib import Path

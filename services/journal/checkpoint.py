@@ -2,7 +2,7 @@
 
     consumers/journal.publisher           everything up to this record, of this epoch, has reached the bus
     consumers/journal.publisher.restart   a restart needs the records behind this one: the newest snapshot's
-    publisher/snapshots/<seq>.snap        the fold's state there, in the format of services/journal/snapshots.py
+    publisher/snapshots/<seq>.snap        the fold's state there, in the format of tapewire/snapshots.py
 
 Both are consumers of the tape, so that retention keeps what a restart would read.
 
@@ -14,17 +14,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.journal import snapshots
-from services.journal.snapshots import Snapshot
-from tapewire import consumers
+from tapewire import consumers, snapshots
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import TapeError, WireError
 from tapewire.house import HouseMarket
 from tapewire.logs import Logger
+from tapewire.snapshots import Snapshot
+from tapewire.tape import inspect
 
 CONSUMER = "journal.publisher"
 RESTART = "journal.publisher.restart"
 FOLDER = "publisher"
+ANY = (1 << 64) - 1  # beyond every record
 
 
 def forget_beyond(tape: Path, last_seq: int) -> list[Path]:
@@ -55,10 +56,15 @@ class Checkpoint:
             raise TapeError(f"{self._folder}: cannot be created: {error.strerror}") from error
 
     def restore(self, env: str) -> HouseMarket:
-        """The fold as of the newest good snapshot that lies within what was published; a new one if there is none."""
+        """The fold as of the newest good snapshot that lies within what was published; a new one if there is none.
+
+        Of a tape without its beginning, as of the newest good one: its position may have been moved aside by a cut.
+        """
         if not snapshots.folder(self._folder).exists():
             return HouseMarket(env)
-        for candidate in snapshots.newest(self._folder, self.published.seq):
+        segments = inspect.segments(self._folder.parent)
+        pruned = bool(segments) and segments[0].first_seq > 1
+        for candidate in snapshots.newest(self._folder, ANY if pruned else self.published.seq):
             try:
                 if isinstance(candidate, ValueError):
                     raise WireError(str(candidate))
@@ -68,12 +74,12 @@ class Checkpoint:
                 self._log.warning("snapshot_passed_over", reason=str(error))
         return HouseMarket(env)
 
-    def save(self, market: HouseMarket) -> None:
-        """Keeps the state of a fold that stands between two commands. A full disk is logged: it delays a restart."""
+    def save(self, snapshot: Snapshot) -> None:
+        """Keeps a fold's state, of durable records. A full disk is logged: it delays a restart."""
         try:
-            snapshots.save(self._folder, Snapshot(market.seq, market.state()))
+            snapshots.save(self._folder, snapshot)
         except OSError as error:
-            self._log.error("snapshot_not_written", seq=market.seq, error=str(error))
+            self._log.error("snapshot_not_written", seq=snapshot.seq, error=str(error))
             return
         self._restart.store(snapshots.oldest(self._folder))
 

@@ -26,6 +26,7 @@ from tapewire.errors import SubjectError, TapeDamaged, TapeError, TapeGone, Tran
 from tapewire.house import FEED, HouseMarket
 from tapewire.interfaces import Received, Transport
 from tapewire.logs import Logger
+from tapewire.snapshots import Snapshot
 from tapewire.subjects import subject
 
 SERVICE = "journal"
@@ -36,6 +37,8 @@ BEHIND = 100_000  # records; further behind than that is reported as degraded
 class ReleasedPositions(Protocol):
     @property
     def released_seq(self) -> int: ...
+    @property
+    def durable_seq(self) -> int: ...
 
 
 class Records(Protocol):
@@ -87,6 +90,8 @@ class Publisher:
         self._writer_epoch = tape.epoch
         """The epoch whose writer was last seen to have the tape."""
         self._last_snapshot = 0
+        self._taken: Snapshot | None = None
+        """A snapshot that waits for its records to be durable."""
         self._tape_subject = subject(env, "orders", "tape", shard)
         self._health_subject = subject(env, "ops", "health", SERVICE)
         self._state = m.HealthState.starting
@@ -129,7 +134,14 @@ class Publisher:
             return
         self._writer_epoch = self._tape.epoch
         self._last = self._record(market.seq)
-        self._tape.seek_seq(market.seq + 1)
+        try:
+            self._tape.seek_seq(market.seq + 1)
+        except TapeGone as error:
+            raise TapeGone(
+                f"{error}. The journal builds the books from the first record on, or from the newest of its own "
+                f"snapshots that lies within what it has published, and has none here: put those of a backup, with its "
+                f"consumers' positions, below the tape's folder"
+            ) from error
         market.quiet = True
         while market.seq < published and not stop.is_set():
             records = self._tape.poll(min(self._settings.max_batch, published - market.seq))
@@ -240,13 +252,18 @@ class Publisher:
 
     async def _snapshot_if_due(self) -> None:
         every, market = self._settings.snapshot_every, self._market
+        durable = self._tape.positions.durable_seq
+        if self._taken is not None and durable >= self._taken.seq and not self._check_past():
+            # Not before: a tape that loses its tail loses the snapshots of it, and older ones have made way for them.
+            self._checkpoint.save(self._taken)
+            self._taken = None
         if not every or market.seq - self._last_snapshot < every or not market.between_commands:
             return
         # Published first, stored as such, and only then a place to restart from.
         await self._report()
         if self._position.seq == market.seq and not self._check_past():
             self._last_snapshot = market.seq
-            self._checkpoint.save(market)
+            self._taken = Snapshot(market.seq, market.state())
 
     async def _report_if_due(self) -> None:
         if self._now() >= self._next_report:

@@ -49,13 +49,15 @@ class Sequencer {
         out.insert(out.end(), p, p + sizeof words);
     }
 
+    // False: not a snapshot of this version, or of what cannot be.
     bool restore(const uint8_t* p, size_t n) {
         if (n != 8 * (4 + MAX_SOURCES) || wire::load64(p) != SNAPSHOT_MAGIC) return false;
         next_seq_ = wire::load64(p + 8);
         last_ts_ = int64_t(wire::load64(p + 16));
         next_order_id_ = wire::load64(p + 24);
         for (size_t i = 0; i < MAX_SOURCES; ++i) taken_[i] = wire::load64(p + 32 + 8 * i);
-        return true;
+        // An order's id is given by a record of its own.
+        return next_order_id_ != 0 && next_order_id_ <= next_seq_;
     }
 
   private:

@@ -3,7 +3,7 @@
 """The Python face of risk.hpp: for tests, tools, and what will run risk as a service of its own."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
@@ -29,7 +29,7 @@ cdef extern from "services/risk/risk.hpp" namespace "tapewire::risk" nogil:
         cbool killed()
         int64_t reference_price(uint32_t)
         void snapshot(vector[uint8_t]&)
-        cbool restore(const uint8_t*, size_t)
+        cbool restore(const uint8_t*, size_t, uint64_t)
 
 cdef extern from *:
     """
@@ -87,9 +87,10 @@ cdef class Risk:
         return PyBytes_FromStringAndSize(<const char*>out.data(), out.size())
 
     @staticmethod
-    def restore(bytes snapshot):
-        """The Risk whose snapshot() this is. Raises ValueError for anything else."""
+    def restore(bytes snapshot, *, uint64_t next_order_id):
+        """The Risk whose snapshot() this is, `next_order_id` being the first id that no order had yet. Raises ValueError
+        for anything else, orders that were never given included."""
         cdef Risk risk = Risk()
-        if not risk.core.restore(<const uint8_t*>PyBytes_AS_STRING(snapshot), PyBytes_GET_SIZE(snapshot)):
+        if not risk.core.restore(<const uint8_t*>PyBytes_AS_STRING(snapshot), PyBytes_GET_SIZE(snapshot), next_order_id):
             raise ValueError(f"not a snapshot of risk: {len(snapshot)} bytes, beginning {snapshot[:8]!r}")
         return risk

@@ -8,6 +8,7 @@
 #pragma once
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -120,7 +121,7 @@ class Risk {
 
     // Canonical: equal states give equal bytes. Layout: see write() calls, in order; version first.
     void snapshot(std::vector<uint8_t>& out) const;
-    bool restore(const uint8_t* p, size_t n);
+    bool restore(const uint8_t* p, size_t n, uint64_t next_order_id);
 
   private:
     using Reason = wire::RejectReason;
@@ -283,8 +284,9 @@ class Risk {
     template <class Command>
     void fold_client(const uint8_t* record) {
         const Command& c = *reinterpret_cast<const Command*>(record);
-        // A refused duplicate must not lower the mark, and what came from an unknown account must not make one.
-        if (c.account && !account(c.account)) return;
+        // A refused duplicate must not lower the mark, and what came from an unknown account must not make one. Nobody is
+        // account 0, only a mass cancel means all by it: a stray order must not make those stale.
+        if (!account(c.account) && !(std::is_same_v<Command, wire::MassCancel> && c.account == 0)) return;
         uint64_t& last = last_cl_ord_[pair(c.header.source + 1u, c.account)];
         last = std::max(last, c.cl_ord_id);
     }

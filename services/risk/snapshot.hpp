@@ -38,8 +38,9 @@ inline void Risk::snapshot(std::vector<uint8_t>& out) const {
     orders_.each([&](uint64_t id, const OpenOrder& o) { w.put(id, o.leaves, o.cum, pair(o.account, o.instrument), pair(o.ord_type, o.buy), o.stop_px); });
 }
 
-// False: not a snapshot of this version, or cut short; the state is then empty.
-inline bool Risk::restore(const uint8_t* p, size_t n) {
+// False: not a snapshot of this version, cut short, or of what cannot be; the state is then empty. `next_order_id` is the
+// sequencer's: ids from there on were never given, and risk's table of orders is as long as the greatest one says.
+inline bool Risk::restore(const uint8_t* p, size_t n, uint64_t next_order_id) {
     *this = Risk{};
     wire::WordReader r(p, n);
     if (r.get() != SNAPSHOT_MAGIC) return false;
@@ -79,13 +80,15 @@ inline bool Risk::restore(const uint8_t* p, size_t n) {
         if (key == 0) return *this = Risk{}, false;
         last_cl_ord_[key] = r.get();
     }
+    uint64_t last_id = 0;
     for (size_t left = r.count(6); left; --left) {
-        uint64_t id = r.get();
+        const uint64_t id = r.get();
         int64_t leaves = int64_t(r.get()), cum = int64_t(r.get());
         const uint64_t owner = r.get(), kind = r.get();
         const int64_t stop_px = int64_t(r.get());
-        // An id far beyond what was ever given would make the page table as long as it says.
-        if (leaves <= 0 || id >> 40 || owner >> 32 >= MAX_ACCOUNTS || uint32_t(owner) >= instruments_.size()) return *this = Risk{}, false;
+        if (id <= last_id || id >= next_order_id || leaves <= 0) return *this = Risk{}, false;
+        if (owner >> 32 >= MAX_ACCOUNTS || uint32_t(owner) >= instruments_.size()) return *this = Risk{}, false;
+        last_id = id;
         if (uint32_t(kind) > 1 || kind >> 32 > uint64_t(wire::OrdType::stop_limit) || stop_px < 0 || stop_px > MAX_PRICE)
             return *this = Risk{}, false;
         OpenOrder& order = orders_.add(id);

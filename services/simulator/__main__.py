@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from tapewire import stopping
+
+if __name__ == "__main__":
+    stopping.hold()
+
 import asyncio
 import os
-import signal
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -149,15 +154,14 @@ def traders(data: Path, rate: float, producer: str, shard: int, seed: int, accou
     from services.simulator import trading
     from tapewire.client import RingFull
 
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda signum, _: stopping.append(signum))
+    stop = threading.Event()
+    stopping.on_stop(stop.set)
     log.info("waiting for the engine", data=str(data), producer=producer, seconds=wait)
-    orders = trading.open_orders(data, shard, producer, wait, lambda: bool(stopping))
+    orders = trading.open_orders(data, shard, producer, wait, stop.is_set)
     if orders is None:
         return
     try:
-        model = trading.trade(orders, seed, numbers, rate, lambda: bool(stopping), RingFull)
+        model = trading.trade(orders, seed, numbers, rate, stop.is_set, RingFull)
     finally:
         orders.close()
     log.info("stopped", sent=dict(model.sent), seen=dict(model.seen), refused=dict(model.refused))

@@ -8,13 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+from tapewire import definitions
 from tapewire import messages as m
 from tapewire.client import OrderClient
 from tapewire.errors import TapewireError
 from tapewire.folders import Folders
 from tapewire.tape import TapeReader
-
-BATCH = 4096
 
 
 class Floor:
@@ -48,26 +47,6 @@ class Floor:
         self._reader.close()
 
     def _listed(self) -> list[m.InstrumentDefinition]:
-        """Each listed instrument as defined last, in the status that it has now."""
-        definitions: dict[int, m.InstrumentDefinition] = {}
-        statuses: dict[int, m.InstrumentStatus] = {}
-        for record in sorted(self._records_of_instruments(), key=lambda record: record.seq):
-            if isinstance(record, m.InstrumentDefinition):
-                if record.decision:
-                    continue
-                definitions[record.instrument] = record
-            if record.status:  # a definition that says none leaves it as it is
-                statuses[record.instrument] = record.status
-        return [
-            definition.replace(status=statuses[number])
-            for number, definition in sorted(definitions.items())
-            if statuses.get(number, m.InstrumentStatus.delisted) != m.InstrumentStatus.delisted
-        ]
-
-    def _records_of_instruments(self) -> list[m.InstrumentDefinition | m.InstrumentStatusChanged]:
-        found: list[m.InstrumentDefinition | m.InstrumentStatusChanged] = []
-        for cls in (m.InstrumentDefinition, m.InstrumentStatusChanged):
-            with TapeReader(self._tape, limit="released") as reader:
-                while batch := reader.poll_type(cls.TYPE, BATCH):
-                    found += [cls.decode(raw) for raw in batch]
-        return found
+        """Each listed instrument as it stands."""
+        there = definitions.read(self._tape).instruments.values()
+        return [one for one in there if one.status != m.InstrumentStatus.delisted]

@@ -107,14 +107,17 @@ def tail(
 
 
 def _learn_exponents(path: Path, name: str, renderer: Renderer) -> None:
-    """Orders carry mantissas only: how many places they have, the definitions before them say."""
-    from tapewire.messages import InstrumentDefinition, MessageType
-    from tapewire.tape import TapeReader
+    """Orders carry mantissas only: how many places they have, the definitions say."""
+    from tapewire import definitions
+    from tapewire.errors import TapeGone
 
-    with TapeReader(path, None, "written") as definitions:
-        while raws := definitions.poll_type(MessageType.instrument_definition, POLL):
-            for raw in raws:
-                renderer.line(name, InstrumentDefinition.decode(raw))
+    try:
+        instruments = definitions.read(path, "written").instruments
+    except TapeGone as error:
+        click.echo(f"prices and quantities are shown without their decimal places: {error}", err=True)
+        return
+    for definition in instruments.values():
+        renderer.line(name, definition)
 
 
 def _batches(reader: TapeReader, follow: bool) -> Iterator[list[bytes]]:
@@ -187,7 +190,8 @@ def check(ctx: click.Context, names: tuple[str, ...], data: Path, as_json: bool)
 def cut(name: str, seq: int, yes: bool, data: Path, as_json: bool) -> None:
     """End the tape NAME before a record, after damage. What is taken off is kept in a folder beside it.
 
-    No writer may have the tape open. Snapshots and consumers that are ahead of the cut are moved aside, too.
+    No writer may have the tape open. Snapshots and consumers that are ahead of the cut are moved aside, too. A tape
+    whose beginning was removed is not cut before its oldest snapshot.
     """
     import orjson
 
@@ -229,7 +233,8 @@ def retain(
 ) -> None:
     """Delete old segments of the tapes NAMES (all by default), never ahead of a consumer.
 
-    Shows what goes, then asks.
+    Shows what goes, then asks. The platform may run meanwhile. Of an orders tape everything stays from the oldest
+    snapshot on that a restart can begin with: docs/tapes.md.
     """
     import orjson
 

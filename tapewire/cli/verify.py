@@ -16,7 +16,8 @@ from tapewire.errors import TapewireError
 @click.option("--json", "as_json", is_flag=True, help="One JSON document with a report per tape.")
 def command(tapes: tuple[str, ...], data: Path, as_json: bool) -> None:
     """Replay TAPES (all by default) and compare: every checksum and sequence number, every event byte by byte with what
-    its command gives, the digest of every snapshot. Reads only; a running writer is not disturbed.
+    its command gives, the digest of every snapshot; where retention removed the beginning of a tape, from its oldest
+    snapshot on. Reads only; a running writer is not disturbed.
 
     \b
     tapewire verify
@@ -54,8 +55,8 @@ def command(tapes: tuple[str, ...], data: Path, as_json: bool) -> None:
     else:
         for report in reports:
             click.echo(line(report))
-            for problem in report.problems:
-                click.echo(f"    {problem}")
+            for said in (*report.problems, *report.notes):
+                click.echo(f"    {said}")
     if not all(report.ok for report in reports):
         raise TapewireError("not every tape holds: see above")
 
@@ -67,6 +68,9 @@ def line(report: object) -> str:
     parts = [f"{verdict} {r['tape']:<16} {r['records']:>12,} records  {rate / 1e6:6.2f} M/s"]
     if r["digest"]:
         parts.append(f"{r['commands']:,} commands  {r['snapshots_equal']} snapshots equal  digest {r['digest'][:16]}…")
+    if r["begins"] > 1:
+        before = f" ({r['checked']:,} before it by their checksums only)" if r["checked"] else ""
+        parts.append(f"from record {r['begins']:,} on{before}: what came before was removed")
     if r["redecided"]:
         parts.append(f"today's risk rules would decide {r['redecided']:,} commands otherwise")
     return "  ".join(parts)

@@ -72,8 +72,8 @@ class GatewaySession(Section, frozen=True, kw_only=True):
     on_excess: Literal["reject", "queue"] = "reject"
     """What happens to messages beyond that: refused (j, 380=8), or made to wait."""
     hours: Hours = ""
-    """When it may be logged on, UTC; its numbers then begin at 1 with each opening, and what happens while it is closed it
-    is told at the next. Empty: always, and they go on."""
+    """When it may be logged on, UTC; its numbers then begin at 1 with each opening, and what happens while it is closed
+    it is told at the next. Empty: always, and they go on."""
 
 
 class Gateway(Section, frozen=True, kw_only=True):

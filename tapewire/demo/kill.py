@@ -1,7 +1,7 @@
 """`tapewire demo --kill`: SIGKILL to the engine in mid-flow, and what recovery gives back, compared with three things.
 
 acknowledged   every answer a client could read before the kill stands on the tape afterwards, byte for byte
-digest         the state the engine recovered equals an uninterrupted fold of the tape from its first record
+digest         the state the engine recovered equals an uninterrupted fold of the tape from its beginning
 time           from the kill to the recovered engine, and to the first answer after it
 """
 
@@ -36,8 +36,9 @@ def kill_and_recover(supervisor: Supervisor, folders: Folders, config: Path) -> 
     recovered = wait_for_recovery(child.log, killed)
     first_answer = wait_for_record(tape, int(recovered["next_seq"]), killed)
     found = read_records(tape, min(acknowledged, default=1), last_released)
-    audit = importlib.import_module("services.engine").Audit(tape)
-    while audit.run(int(recovered["next_seq"]) - 1):
+    last = int(recovered["next_seq"]) - 1
+    audit, _, _ = importlib.import_module("services.engine.verify").begin(tape, last)
+    while audit.run(last):
         pass
     return {
         "acknowledged": len(acknowledged),

@@ -17,17 +17,23 @@ from typing import Final
 
 import msgspec
 
+from tapewire import definitions
 from tapewire.errors import StoreError
 from tapewire.store import layout
 from tapewire.store.columns import Instrument
 from tapewire.store.disk import Disk
+from tapewire.tape import inspect
 
 VERSION: Final = 1
+ORDERS: Final = "orders."  # how the names of orders tapes begin
 
 
 class Checkpoint(msgspec.Struct, kw_only=True, frozen=True):
-    """`archived` and `planned` are seqs, both inclusive; equal when nothing is under way. `instruments` is what the
-    definitions up to `archived` say (orders tapes only). `rows` counts all rows in files for good, by kind.
+    """How far a tape is archived: `archived` and `planned` are seqs, both inclusive; equal when nothing is under way.
+
+    `instruments` is what the definitions up to `archived` say (orders tapes only). `rows` counts all rows in files for
+    good, by kind. `last_crc` is the CRC-32C of record `archived` (None: not kept): a tape that was cut and has grown
+    again has another one of that number.
     """
 
     tape: str
@@ -36,19 +42,37 @@ class Checkpoint(msgspec.Struct, kw_only=True, frozen=True):
     planned: int = 0
     instruments: dict[int, Instrument] = {}
     rows: dict[str, int] = {}
+    last_crc: int | None = None
 
 
 def path_of(data: Path, tape: str) -> Path:
     return layout.archive(data) / "_checkpoints" / f"{tape}.json"
 
 
+def beginning(data: Path, tape: str) -> Checkpoint:
+    """Of a tape that was never archived: blank. An orders tape without its beginning counts as archived up to there.
+
+    What its instruments are called then comes from its definitions; an id keeps its ticker and exponents for ever.
+    """
+    path = layout.tape(data, tape)
+    found = inspect.segments(path) if tape.startswith(ORDERS) else ()
+    if not found or found[0].first_seq == 1:
+        return Checkpoint(tape=tape)
+    before = found[0].first_seq - 1
+    instruments = {
+        number: Instrument(one.ticker, one.price_exponent, one.qty_exponent)
+        for number, one in definitions.read(path, "durable").instruments.items()
+    }
+    return Checkpoint(tape=tape, archived=before, planned=before, instruments=instruments)
+
+
 def read(data: Path, tape: str) -> Checkpoint:
-    """The checkpoint of a tape; a blank one if it was never archived. StoreError: the file is no checkpoint."""
+    """The checkpoint of a tape; if it was never archived, a blank one (`beginning`). StoreError: the file is none."""
     path = path_of(data, tape)
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return Checkpoint(tape=tape)
+        return beginning(data, tape)
     try:
         found = msgspec.json.decode(content, type=Checkpoint)
     except msgspec.DecodeError as error:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ from tapewire.folders import Folders
 
 NS_PER_DAY: Final = 86_400 * 10**9
 HOUSE: Final = "house"
+_PIECE: Final = re.compile(r"(.+)\.(\d{20})-(\d{20})\.parquet")
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 EMPTY: Final = "__HIVE_DEFAULT_PARTITION__"  # the convention for no value: a feed's own status has no ticker
 
 
@@ -90,18 +93,22 @@ def pieces(
     first_day: date | None = None,
     last_day: date | None = None,
 ) -> Iterator[Piece]:
-    """Every file that may hold rows of that kind, feed, ticker and days (both inclusive); ordered by path."""
+    """Every file that may hold rows of that kind, feed, ticker and days (both inclusive); ordered by path.
+
+    Whatever else somebody has put there is none of ours.
+    """
     for feed_folder in _children(archive(data) / kind, "feed", feed):
         for day_folder in _children(feed_folder, "date", None):
+            if not _DAY.fullmatch(day_folder.name[5:]):
+                continue
             day = date.fromisoformat(day_folder.name[5:])
             if (first_day and day < first_day) or (last_day and day > last_day):
                 continue
             for ticker_folder in _children(day_folder, "ticker", ticker):
                 partition = Partition(kind, unescape(feed_folder.name[5:]), day, unescape(ticker_folder.name[7:]))
                 for path in sorted(ticker_folder.glob("[!.]*.parquet")):
-                    tape_name, _, seqs = path.stem.rpartition(".")
-                    first, _, last = seqs.partition("-")
-                    yield Piece(path, partition, tape_name, int(first), int(last))
+                    if name := _PIECE.fullmatch(path.name):
+                        yield Piece(path, partition, name[1], int(name[2]), int(name[3]))
 
 
 def _children(parent: Path, key: str, only: str | None) -> list[Path]:

@@ -171,6 +171,11 @@ class TapeReader:
     @property
     def name(self) -> str: ...
     @property
+    def settled(self) -> bool:
+        """Whether it is known where the tape ends. False after a power loss or a reboot, until a writer has opened it:
+        what it holds past the durable records is not shown, and may still be there."""
+
+    @property
     def epoch(self) -> int: ...
     @property
     def durability(self) -> str: ...

@@ -110,11 +110,13 @@ cdef extern from "tapewire/tape/tape.hpp" namespace "tapewire::tape" nogil:
 cdef extern from *:
     """
     #include "tapewire/tape/tape.hpp"
+    static inline bool reader_settled(const tapewire::tape::Reader& r) { return r.settled(); }
     static inline uint64_t reader_epoch(const tapewire::tape::Reader& r) { return r.control().epoch.load(); }
     static inline uint32_t reader_durability(const tapewire::tape::Reader& r) { return r.control().durability.load(); }
     static inline uint32_t reader_pid(const tapewire::tape::Reader& r) { return r.control().pid.load(); }
     static inline const char* reader_name(const tapewire::tape::Reader& r) { return r.control().identity.name; }
     """
+    cbool reader_settled(const CReader&) nogil
     uint64_t reader_epoch(const CReader&) nogil
     uint32_t reader_durability(const CReader&) nogil
     uint32_t reader_pid(const CReader&) nogil

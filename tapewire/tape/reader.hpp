@@ -148,6 +148,13 @@ class Reader {
 
     bool is_open() const { return control_.is_open(); }
     bool writer_alive() const { return control_.writer_alive(); }
+
+    // Whether it is known where this tape ends: a writer has had it since the host was started, or the last one closed it.
+    // Otherwise records past the durable ones may still be there, or not: the next writer finds out.
+    bool settled() const {
+        const ControlPage& page = *control_.page;
+        return page.boot == boot_ || page.pid.load(std::memory_order_relaxed) == 0;
+    }
     uint64_t next_seq() const { return next_seq_; }
     uint64_t position() const { return position_; }
     const ControlPage& control() const { return *control_.page; }

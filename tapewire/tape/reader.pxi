@@ -175,6 +175,11 @@ cdef class TapeReader:
         return reader_epoch(self.tape)
 
     @property
+    def settled(self):
+        self.live()
+        return bool(reader_settled(self.tape))
+
+    @property
     def durability(self):
         self.live()
         return "disk" if reader_durability(self.tape) else "memory"

@@ -178,7 +178,10 @@ class Commands {
         d.reference_price = in_.one_in(2) ? 0 : price();
         d.static_band_bps = in_.any(BPS), d.dynamic_band_bps = in_.any(BPS);
         d.limit_state_ms = in_.any(TIMES), d.pause_ms = in_.any(TIMES);
-        wire::set_text(d.ticker_pointer, d.ticker, "FUZZ", in_.rarely() ? in_.below(5) : 4);
+        // Mostly its own, as an id keeps it; else cut short, or another's.
+        const uint32_t whose = in_.rarely() ? in_.below(8) : d.header.instrument % 8;
+        const char ticker[] = {'F', 'U', 'Z', 'Z', char('0' + whose)};
+        wire::set_text(d.ticker_pointer, d.ticker, ticker, in_.rarely() ? in_.below(5) : sizeof ticker);
     }
 
     void define() {
@@ -190,7 +193,7 @@ class Commands {
         if (in_.one_in(9)) d.static_band_bps = uint32_t(in_.extreme()), d.limit_state_ms = uint32_t(in_.extreme()), d.pause_ms = uint32_t(in_.extreme());
         if (in_.one_in(9)) d.reference_price = in_.extreme(), d.collar_bps = uint32_t(in_.extreme());
         d.status = in_.one_in(5) ? in_.some<wire::InstrumentStatus>(0, 7) : wire::InstrumentStatus(in_.below(2));
-        d.price_exponent = int8_t(in_.byte());
+        if (in_.rarely()) d.price_exponent = int8_t(in_.byte());
     }
 
     void mass_cancel() {

@@ -103,8 +103,9 @@ class Run {
         std::vector<uint8_t> hurt = here;
         if (in_.one_in(2)) wire::store64(hurt.data() + 8 * in_.below(uint32_t(hurt.size() / 8)), uint64_t(in_.extreme()));
         else hurt.resize(in_.below(uint32_t(hurt.size())));
-        if (!other->restore(hurt.data(), hurt.size())) other->clear();
-        if (!other->restore(here.data(), here.size())) fail("a snapshot is refused");
+        const uint64_t last = core_->sequencer().next_seq() - 1;
+        if (!other->restore(hurt.data(), hurt.size(), last)) other->clear();
+        if (!other->restore(here.data(), here.size(), last)) fail("a snapshot is refused");
         if (here != bytes(*other)) fail("a restored core writes another snapshot");
         core_ = std::move(other);  // goes on from there: what is restored must behave as what was saved
     }

@@ -6,16 +6,15 @@ import asyncio
 import os
 import random
 import signal
-import struct
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from services.journal import snapshots
 from services.matcher import Matcher
 from tapewire import messages as m
+from tapewire import snapshots
 from tapewire.client import OrderClient
 from tapewire.config import Nats
 from tapewire.interfaces import Received
@@ -24,6 +23,7 @@ from tapewire.tape import TapeReader
 from tapewire.transports.nats import NatsTransport
 from tests.engine_process import ACCOUNTS, INSTRUMENT, ROOT, EngineProcess, order
 from tests.integration.test_transport_contract import until
+from tests.sections import sections
 
 START_S = 20.0
 Levels = dict[tuple[m.Side, int], tuple[int, int]]
@@ -71,15 +71,10 @@ def rebuilt(deltas: Iterable[m.Message]) -> Levels:
 
 
 def of_matcher(tape: Path) -> Levels:
-    """The book in the engine's last snapshot: its third section is the matcher's."""
+    """The book in the engine's last snapshot."""
     (newest, *_) = snapshots.newest(tape, 1 << 62)
     assert isinstance(newest, snapshots.Snapshot)
-    at, sections = 0, []
-    while at < len(newest.state):
-        (length,) = struct.unpack_from("<Q", newest.state, at)
-        sections.append(newest.state[at + 8 : at + 8 + length])
-        at += 8 + length
-    matcher = Matcher.restore(sections[2])
+    matcher = Matcher.restore(sections(newest.state).matcher)
     sides = (m.Side.buy, m.Side.sell)
     return {(side, price): (qty, n) for side in sides for price, qty, n in matcher.depth(1, side, 1000)}
 

@@ -14,7 +14,7 @@ import pytest
 
 from services.journal.checkpoint import RESTART, Checkpoint
 from services.journal.publisher import Publisher
-from tapewire import logs
+from tapewire import logs, snapshots
 from tapewire import messages as m
 from tapewire.config import Nats
 from tapewire.config import Publisher as Settings
@@ -23,6 +23,7 @@ from tapewire.errors import TapeError
 from tapewire.house import HouseMarket, Publication
 from tapewire.interfaces import Received, Transport
 from tapewire.nats_server import NatsServer
+from tapewire.snapshots import Snapshot
 from tapewire.transports.memory import MemoryBus, MemoryTransport
 from tapewire.transports.nats import NatsTransport
 from tests.integration.test_transport_contract import until
@@ -34,6 +35,7 @@ class ListTape:
 
     def __init__(self, records: list[bytes]) -> None:
         self.records, self.released, self.at, self.epoch = records, 0, 0, 1
+        self.durable: int | None = None  # all that is released
 
     @property
     def positions(self) -> ListTape:
@@ -42,6 +44,10 @@ class ListTape:
     @property
     def released_seq(self) -> int:
         return self.released
+
+    @property
+    def durable_seq(self) -> int:
+        return self.released if self.durable is None else self.durable
 
     def poll(self, limit: int) -> list[bytes]:
         found = self.records[self.at : min(self.at + limit, self.released)]
@@ -347,6 +353,56 @@ async def test_a_restart_from_a_snapshot_needs_no_older_records_and_goes_on_with
     await transport.drain()
 
 
+async def test_a_snapshot_is_kept_once_its_records_are_durable(market: NaiveMarket, tmp_path: Path) -> None:
+    """A tape that loses its tail loses the snapshots of it, and retention may have removed what came before them."""
+    stop, transport = asyncio.Event(), MemoryTransport(MemoryBus())
+    await transport.connect()
+    tape = ListTape(market.records)
+    tape.released, tape.durable = len(market.records), 10
+    kept = tmp_path / "publisher" / "snapshots"
+    with checkpoint_of(tmp_path) as checkpoint:
+        publisher = publisher_on(tape, checkpoint, transport, "demo", every=50)
+        running = asyncio.create_task(publisher.run(stop))
+        await until(lambda: checkpoint.published.seq == tape.released)
+        await asyncio.sleep(0.1)
+        assert (list(kept.glob("*.snap")), positions(tmp_path)[RESTART]) == ([], 0)
+        tape.durable = tape.released
+        await until(lambda: positions(tmp_path)[RESTART] > 0)
+        stop.set()
+        await running
+    await transport.drain()
+
+
+async def test_on_a_pruned_tape_it_goes_on_from_its_snapshot_though_a_cut_has_moved_its_position_aside(
+    market: NaiveMarket, tmp_path: Path
+) -> None:
+    transport = MemoryTransport(MemoryBus())
+    await transport.connect()
+    tape = ListTape(market.records)
+    tape.released = len(market.records)
+
+    async def publish_all() -> None:
+        stop = asyncio.Event()
+        with checkpoint_of(tmp_path) as checkpoint:
+            running = asyncio.create_task(publisher_on(tape, checkpoint, transport, "demo", every=50).run(stop))
+            await until(lambda: checkpoint.published.seq == tape.released)
+            stop.set()
+            await running
+
+    await publish_all()
+    (newest, *_) = snapshots.newest(tmp_path / "publisher", tape.released)
+    assert isinstance(newest, Snapshot)
+    (tmp_path / "consumers" / "journal.publisher").unlink()
+    (tmp_path / f"{newest.seq:020d}.seg").touch()
+    tape.records[: newest.seq - 1] = [b"gone"] * (newest.seq - 1)
+    got: list[Publication] = []
+    await transport.subscribe("demo.house.>", lambda message: got.append((message.subject, message.data)))
+    await publish_all()
+    assert got
+    assert got == expected(again(7, 300), "demo")[-len(got) :]
+    await transport.drain()
+
+
 async def test_a_damaged_snapshot_is_passed_over(market: NaiveMarket, tmp_path: Path) -> None:
     house = HouseMarket("demo")
     for raw in market.records:
@@ -354,7 +410,7 @@ async def test_a_damaged_snapshot_is_passed_over(market: NaiveMarket, tmp_path: 
     house.settle()
     with checkpoint_of(tmp_path) as checkpoint:
         checkpoint.published.store(house.seq)
-        checkpoint.save(house)
+        checkpoint.save(Snapshot(house.seq, house.state()))
         assert checkpoint.restore("demo").state() == house.state()
         (snapshot,) = (tmp_path / "publisher" / "snapshots").iterdir()
         snapshot.write_bytes(snapshot.read_bytes()[:-1])

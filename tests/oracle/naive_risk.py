@@ -262,7 +262,7 @@ class NaiveRisk:
 
     def fold(self, r: m.Message) -> None:
         if isinstance(r, m.NewOrder | m.CancelOrder | m.ReplaceOrder | m.MassCancel):
-            if r.account == 0 or r.account in self.limits:
+            if (r.account == 0 and isinstance(r, m.MassCancel)) or r.account in self.limits:
                 key = (r.source, r.account)
                 self.last_cl_ord_id[key] = max(self.last_cl_ord_id.get(key, 0), r.cl_ord_id)
             if isinstance(r, m.ReplaceOrder):

@@ -220,7 +220,7 @@ def test_any_stream_is_decided_as_the_oracle_decides_it(seed: int) -> None:
         for instrument in INSTRUMENTS:
             assert world.risk.exposure(account, instrument) == world.oracle.exposure(account, instrument)
     assert world.risk.live_orders == len(world.oracle.orders)
-    again = Risk.restore(world.risk.snapshot())
+    again = Risk.restore(world.risk.snapshot(), next_order_id=world.next_order)
     assert again.snapshot() == world.risk.snapshot()
     for account in ACCOUNTS:
         assert again.exposure(account, 1) == world.oracle.exposure(account, 1)
@@ -238,10 +238,41 @@ def test_a_damaged_snapshot_is_refused_or_harmless(cut: int, flip: int, bit: int
     snapshot = bytearray(world.risk.snapshot())
     if cut < len(snapshot):
         with pytest.raises(ValueError, match="not a snapshot of risk"):
-            Risk.restore(bytes(snapshot[:cut]))
+            Risk.restore(bytes(snapshot[:cut]), next_order_id=2)
     snapshot[flip % len(snapshot)] ^= 1 << bit
     try:
-        restored = Risk.restore(bytes(snapshot))
+        restored = Risk.restore(bytes(snapshot), next_order_id=2)
     except ValueError:
         return
     assert len(restored.snapshot()) % 8 == 0
+
+
+def test_a_snapshot_of_orders_that_were_never_given_is_refused() -> None:
+    """Risk's table of orders is as long as the greatest id: a damaged one must not ask for gigabytes."""
+    world = World(1)
+    world.command(m.AccountLimits(account=1))
+    world.command(m.InstrumentDefinition(instrument=1, ticker="A", tick_size=1, lot_size=1, status=1))
+    for cl_ord_id in (1, 2):
+        order = m.NewOrder(
+            account=1, instrument=1, cl_ord_id=cl_ord_id, source=1, side=1, ord_type=1, time_in_force=2, price=5, qty=5
+        )
+        world.command(order)
+    good = world.risk.snapshot()
+    assert Risk.restore(good, next_order_id=3).live_orders == 2
+    with pytest.raises(ValueError, match="not a snapshot of risk"):
+        Risk.restore(good, next_order_id=2)
+    first, second = len(good) - 2 * 48, len(good) - 48
+    assert [int.from_bytes(good[at : at + 8], "little") for at in (first, second)] == [1, 2]
+    for at, damaged in ((second, 2**40 - 1), (second, 3), (second, 1), (first, 2), (first, 0), (first, 2**63)):
+        bad = good[:at] + damaged.to_bytes(8, "little") + good[at + 8 :]
+        with pytest.raises(ValueError, match="not a snapshot of risk"):
+            Risk.restore(bad, next_order_id=3)
+
+
+@pytest.mark.parametrize("stray", [m.NewOrder, m.CancelOrder, m.ReplaceOrder])
+def test_a_stray_command_of_no_account_does_not_make_mass_cancels_of_all_stale(stray: type[m.Message]) -> None:
+    world = World(1)
+    world.command(m.MassCancel(source=1, cl_ord_id=5))
+    world.command(stray(source=1, cl_ord_id=2**64 - 1))
+    assert world.risk.check(bytes(m.MassCancel(source=1, cl_ord_id=6)))[0] == m.RejectReason.unspecified
+    assert world.risk.check(bytes(m.MassCancel(source=1, cl_ord_id=5)))[0] == m.RejectReason.stale_cl_ord_id

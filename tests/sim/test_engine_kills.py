@@ -23,8 +23,8 @@ from pathlib import Path
 import pytest
 
 from services.engine import Audit, Engine, InboundRing
-from services.journal import snapshots
 from tapewire import messages as m
+from tapewire import snapshots
 from tapewire.ring import RingProducer
 from tapewire.tape import TapeReader
 from tapewire.testing.disk import lose_power
@@ -176,7 +176,7 @@ class World:
         terms = {"tick_size": pick.choice([1, 1, 1, 2]), "lot_size": 1, "reference_price": pick.choice([100, 0])}
         bands = pick.choice([{}, BANDS])
         return m.InstrumentDefinition(
-            instrument=instrument, ticker="X", **terms, **bands, collar_bps=2000, status=status
+            instrument=instrument, ticker=f"X{instrument}", **terms, **bands, collar_bps=2000, status=status
         )
 
     def operators_command(self) -> m.Message:

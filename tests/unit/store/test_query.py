@@ -11,13 +11,16 @@ import pytest
 
 from services.flusher.archiver import Archiver, Limits
 from tapewire import messages as m
+from tapewire import snapshots
 from tapewire.errors import StoreError
 from tapewire.store import checkpoint, layout
 from tapewire.store.query import Store
 from tapewire.store.sql import sql
-from tapewire.tape import TapeWriter
+from tapewire.tape import TapeWriter, inspect, retention
+from tapewire.tape.cutting import cut_tape
 from tests.oracle.market import DAY, NOON, house, market_data
 from tests.oracle.slow_rows import exact, rows_of
+from tests.unit.services.engine.conftest import Market
 
 SECOND = 10**9
 
@@ -258,3 +261,58 @@ def test_what_could_not_be_read_once_is_not_left_out_the_next_time(tmp_path: Pat
         with pytest.raises(StoreError, match="record 3: an execution of instrument 7"):
             store.query("trades", "BTCUSDT")
         append(tmp_path, "orders.0", [executed(seq, 1)])
+
+
+def test_what_else_somebody_has_put_into_the_archive_is_none_of_ours(store: Store) -> None:
+    (piece,) = layout.pieces(store.data, "trades")
+    shutil.copy(piece.path, piece.path.with_name("my copy.parquet"))
+    shutil.copy(piece.path, piece.path.with_name("md.binance.backup-of.parquet"))
+    (piece.path.parents[1].with_name("date=old") / "ticker=BTCUSDT").mkdir(parents=True)
+    assert seconds(Store(store.data).query("trades", "BTCUSDT", raw=True)) == list(range(1, 11))
+    again = Archiver(store.data, "md.binance", Limits(records=4, wait_ns=0))
+    assert again.do_work(0) == 4
+    again.close()
+
+
+def test_a_tape_that_was_cut_and_has_grown_again_is_not_archived_on(store: Store) -> None:
+    """Its numbers go on as if nothing had happened."""
+    tape = layout.tape(store.data, "md.binance")
+    cut_tape(tape, 5, 7)
+    append(store.data, "md.binance", trades(8, first=5, qty=99))
+    archiver = Archiver(store.data, "md.binance", Limits(records=4, wait_ns=0))
+    with pytest.raises(StoreError, match=r"record 6 is not the one that was archived: the tape was cut or replaced"):
+        archiver.do_work(0)
+    assert checkpoint.read(store.data, "md.binance").archived == 6
+
+
+def test_an_archive_goes_on_where_retention_has_removed_what_it_has(tmp_path: Path) -> None:
+    records = trades(900)
+    append(tmp_path, "md.binance", records)
+    archive(tmp_path, "md.binance", 600)
+    tape = layout.tape(tmp_path, "md.binance")
+    retention.carry_out(retention.plan(tape, retention.Policy(max_bytes=0), 0))
+    assert 1 < inspect.segments(tape)[0].first_seq <= 601
+    archive(tmp_path, "md.binance", 300)
+    assert seconds(Store(tmp_path).query("trades", "BTCUSDT", raw=True)) == list(range(1, 901))
+
+
+def test_a_pruned_orders_tape_is_asked_and_archived_from_its_first_record_on(tmp_path: Path) -> None:
+    """What its instruments are called, the definitions of a snapshot say."""
+    folder = tmp_path / "tapes"
+    folder.mkdir()
+    market = Market(folder)
+    market.send(market.account(), market.account(2), market.instrument(ticker="ACME", price_exponent=-2))
+    while len(inspect.segments(market.tape)) < 3:
+        market.send(market.order(1, 100, 5), market.order(2, 100, 5, account=2))
+    snapshots.save(market.tape, market.engine.snapshot())
+    whole = Store(tmp_path).query("executions", "ACME", raw=True)["seq"].to_pylist()
+    retention.carry_out(retention.plan(market.tape, retention.Policy(max_bytes=0), 0))
+    first = inspect.segments(market.tape)[0].first_seq
+    left = [seq for seq in whole if seq >= first]
+    assert 0 < len(left) < len(whole)
+    assert Store(tmp_path).query("executions", "ACME", raw=True)["seq"].to_pylist() == left
+    archiver = Archiver(tmp_path, "orders.0", Limits(records=market.engine.next_seq - first, wait_ns=0))
+    assert archiver.do_work(0) == market.engine.next_seq - first
+    archiver.close()
+    assert Store(tmp_path).query("executions", "ACME", raw=True)["seq"].to_pylist() == left
+    market.kill()

@@ -100,3 +100,24 @@ def test_a_cut_is_refused_while_a_writer_runs_or_where_it_makes_no_sense(tape: P
         cut_tape(tape, 1, 7)
     with pytest.raises(TapeError, match="record 122 is not on the tape, which ends with record 120"):
         cut_tape(tape, 122, 7)
+
+
+def test_files_of_other_names_are_left_where_they_are(tape: Path) -> None:
+    (tape / "snapshots").mkdir()
+    for name in (f"{90:020d}.snap", "before-upgrade.snap"):
+        (tape / "snapshots" / name).write_text("state")
+    cut_tape(tape, 80, 7)
+    assert [path.name for path in (tape / "snapshots").iterdir()] == ["before-upgrade.snap"]
+
+
+def test_a_tape_without_its_beginning_is_not_cut_before_the_snapshots_it_is_folded_from(tape: Path) -> None:
+    (tape / "snapshots").mkdir()
+    for seq in (80, 110):
+        (tape / "snapshots" / f"{seq:020d}.snap").write_text("state")
+    for path in segments(tape)[:2]:
+        path.unlink()
+    before = sorted(path.name for path in tape.rglob("*"))
+    with pytest.raises(TapeError, match=r"none of its snapshots \(of records \[80, 110\]\) is of before record 75"):
+        cut_tape(tape, 75, 7)
+    assert sorted(path.name for path in tape.rglob("*")) == before
+    assert cut_tape(tape, 81, 7)[0].last_seq == 80

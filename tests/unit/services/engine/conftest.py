@@ -54,7 +54,8 @@ class Market:
         return m.AccountLimits(account=account, **limits)
 
     def instrument(self, instrument: int = 1, **fields: object) -> m.InstrumentDefinition:
-        given = {"ticker": "X", "tick_size": 1, "lot_size": 1, "status": 1, **fields}
+        ticker = "X" if instrument == 1 else f"X{instrument}"
+        given = {"ticker": ticker, "tick_size": 1, "lot_size": 1, "status": 1, **fields}
         return m.InstrumentDefinition(instrument=instrument, **given)
 
     def order(self, side: int, price: int, qty: int, **fields: object) -> m.NewOrder:

@@ -11,9 +11,10 @@ import pytest
 import structlog
 
 from services.engine.agent import EngineAgent
-from services.journal import snapshots
-from tapewire import logs
+from tapewire import logs, snapshots
+from tapewire.consumers import ConsumerPosition, positions
 from tapewire.errors import EngineStopped
+from tapewire.snapshots import Snapshot
 from tests.unit.services.engine.conftest import Market
 from tests.unit.services.engine.test_full_disk import SEGMENT_BYTES, no_room_for_a_segment
 
@@ -28,9 +29,14 @@ def market(tmp_path: Path) -> Iterator[Market]:
     market.kill()
 
 
-def agent_of(market: Market, snapshot_every: int = 0) -> EngineAgent:
+def agent_of(market: Market, snapshot_every: int = 0, restart: ConsumerPosition | None = None) -> EngineAgent:
     return EngineAgent(
-        market.engine, idle="yield", snapshot_every=snapshot_every, background_sync=False, log=logs.get("engine")
+        market.engine,
+        idle="yield",
+        snapshot_every=snapshot_every,
+        background_sync=False,
+        log=logs.get("engine"),
+        restart=restart,
     )
 
 
@@ -67,6 +73,31 @@ def test_snapshots_are_taken_while_the_market_never_rests(market: Market) -> Non
     (newest, *_) = snapshots.newest(market.tape, last)
     assert isinstance(newest, snapshots.Snapshot)
     assert (newest.seq, newest.digest) == (last, digest)
+
+
+def test_retention_may_have_what_lies_before_the_oldest_snapshot_that_a_restart_can_begin_with(market: Market) -> None:
+    """One of another format is none, however many there are."""
+    for seq in (1, 2):
+        snapshots.save(market.tape, Snapshot(seq, b"of another version"))
+    stood: list[int] = []
+
+    def trade(agent: EngineAgent) -> bool:
+        market.producer.write(bytes(market.order(1, 100, 5)))
+        stood.append(positions(market.tape)["engine"])
+        return len(set(stood)) == 4
+
+    before = 0
+    for _ in range(2):
+        agent = agent_of(market, 50, ConsumerPosition(market.tape, "engine"))
+        stood.clear()
+        run_until(agent, lambda agent=agent: trade(agent))  # type: ignore[misc]
+        assert stood[0] == before
+        kept = [s.seq for s in snapshots.newest(market.tape, 1 << 62) if isinstance(s, Snapshot)]
+        before = positions(market.tape)["engine"]
+        assert before == kept[-1]
+        assert 2 not in kept
+        market.reopen()
+        assert market.engine.recovery.snapshot_seq == kept[0]
 
 
 def test_a_snapshot_that_cannot_be_written_is_said_and_harms_nothing(market: Market) -> None:

@@ -33,7 +33,7 @@ def instrument(ticker: str, **fields: Any) -> Instrument:
 
 
 def pending(market: Market, instruments: list[Instrument], accounts: list[Account]) -> list[m.Message]:
-    return list(configured.pending(instruments, accounts, market.tape))
+    return list(configured.pending(instruments, accounts, market.engine.definitions()))
 
 
 def test_a_new_market_gets_accounts_then_instruments_with_dense_ids(market: Market) -> None:

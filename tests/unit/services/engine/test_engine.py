@@ -11,8 +11,8 @@ import pytest
 
 from services.engine import Audit, Engine
 from services.engine.verify import verify_tape
-from services.journal import snapshots
 from tapewire import messages as m
+from tapewire import snapshots
 from tapewire.errors import EngineStopped, TapeFenced
 from tapewire.house import HouseMarket
 from tapewire.tape import TapeReader, TapeWriter

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ CHANGED = '[{ name = "traders" }, { name = "operator", role = "operator" }]'
 
 
 @contextmanager
-def engine(folder: Path, **options: str) -> Iterator[EngineProcess]:
+def engine(folder: Path, **options: Any) -> Iterator[EngineProcess]:
     process = EngineProcess(folder, **options)
     try:
         yield process
@@ -86,6 +87,17 @@ def test_a_signal_at_any_moment_of_the_start_ends_it_and_harms_nothing(tmp_path:
             assert list(client.instruments()) == ["ACME"]
         assert process.end() == 0
         assert verify_tape(process.tape).ok
+
+
+def test_a_signal_while_it_recovers_ends_it_in_order_once_it_has(tmp_path: Path) -> None:
+    """Held from the first line of its program on: from when the log speaks, there is no moment without a handler."""
+    with engine(tmp_path) as process:
+        for start in (1, 2, 3):
+            process.begin()
+            while len(process.lines("recovered")) < start:  # no wait: the signal is to come as early as it can
+                pass
+            assert process.end() == 0
+        assert len(process.lines("stopped")) == 3
 
 
 @pytest.mark.parametrize(

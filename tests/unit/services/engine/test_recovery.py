@@ -10,8 +10,8 @@ import pytest
 from services.engine import Audit, Engine
 from services.engine.configured import HEADER
 from services.engine.verify import verify_tape
-from services.journal import snapshots
 from tapewire import messages as m
+from tapewire import snapshots
 from tapewire.consumers import ConsumerPosition, positions
 from tapewire.errors import EngineStopped
 from tapewire.tape import TapeReader, TapeWriter
@@ -200,3 +200,14 @@ def with_last_record(segment: bytes, raw: bytes) -> bytes:
     crc = crc32c(len(raw).to_bytes(4, "little") + rest)
     frame = len(raw).to_bytes(4, "little") + crc.to_bytes(4, "little") + rest
     return segment[:at] + frame + bytes(len(segment) - at - len(frame))
+
+
+def test_a_snapshot_that_says_it_is_of_another_record_is_refused(market: Market) -> None:
+    """What it holds sizes tables by the records there were: that number must not be its own word alone."""
+    market.send(market.order(1, 90, 5))
+    kept = market.engine.snapshot()
+    market.send(market.order(1, 91, 5))
+    snapshots.save(market.tape, snapshots.Snapshot(kept.seq + 1, kept.state))
+    market.reopen()
+    assert market.engine.recovery.snapshot_seq == 0
+    assert any(f"record {kept.seq + 1}" in why for why in market.engine.recovery.refused_snapshots)

@@ -7,6 +7,7 @@ import pytest
 from services.engine import Audit
 from services.risk import Risk
 from tapewire import messages as m
+from tests.sections import sections
 from tests.unit.services.engine.conftest import Market
 
 R, OrdType = m.RejectReason, m.OrdType
@@ -158,13 +159,13 @@ def test_no_amendment_moves_a_position_beyond_the_platforms_bound() -> None:
 
 def test_a_definition_the_matcher_refuses_says_so_itself_and_changes_nothing(market: Market) -> None:
     market.send(market.order(1, 100, 5))
-    before = market.engine.snapshot().state[8 + 68 * 8 :]
+    before = sections(market.engine.snapshot().state)._replace(sequencer=b"")
     for terms, reason in (({"tick_size": 5}, R.instrument_exists), ({"status": 2}, R.invalid_field)):
         command, answer = market.send(market.instrument(**{"status": 0, **terms}))
         assert isinstance(command, m.InstrumentDefinition)
         assert isinstance(answer, m.OrderRejected)
         assert (command.decision, answer.reason) == (reason, reason)
-    assert market.engine.snapshot().state[8 + 68 * 8 :] == before
+    assert sections(market.engine.snapshot().state)._replace(sequencer=b"") == before
     market.send(m.CancelOrder(account=1, order_id=1, cl_ord_id=50))
     assert isinstance(last(market.send(market.instrument(status=0, tick_size=5))), m.CommandCompleted)
     answer = last(market.send(market.order(1, 101, 5, cl_ord_id=60)))

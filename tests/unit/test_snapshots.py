@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.journal import snapshots
-from services.journal.snapshots import Snapshot
+from tapewire import snapshots
+from tapewire.snapshots import Snapshot
 
 
 def test_a_saved_snapshot_loads_as_it_was(tmp_path: Path) -> None:
