@@ -68,6 +68,9 @@ sanitize: build ## the compiled core under AddressSanitizer and UndefinedBehavio
 fuzz: build ## arbitrary bytes into decoder, engine core and matcher for SECONDS (600), from SEED (1)
 	@$(PY) -m tools.fuzz --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
+fuzz-fix: build ## a hundred thousand mutated messages into a real FIX acceptor, from SEED (1)
+	@$(PY) -m tools.fuzz_fix --seed $(SEED) $(ARGS)
+
 bench: build ## measure everything, write bench/results/<machine>.json
 	@$(PY) -m bench all $(ARGS)
 
@@ -83,4 +86,4 @@ clean: ## remove what was built, and empty rings in memory (not the data in .tap
 	@rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
-.PHONY: help setup build abi generate check test test-all sanitize fuzz bench demo lock clean
+.PHONY: help setup build abi generate check test test-all sanitize fuzz fuzz-fix bench demo lock clean

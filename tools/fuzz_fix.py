@@ -23,7 +23,7 @@ def main(messages: int, seed: int, refused: bool) -> None:
     began = time.monotonic()
 
     def progress(figures: Figures) -> None:
-        if figures.messages // 10_000 > (figures.messages - 500) // 10_000:
+        if len(figures.memory) % 25 == 0:
             grown = ", ".join(f"{name} {used >> 20} MiB" for name, used in figures.memory[-1][1].items())
             print(f"{figures.messages:,} messages, {time.monotonic() - began:.0f} s; {grown}", flush=True)
 

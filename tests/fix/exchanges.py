@@ -145,6 +145,10 @@ def data(notes: Notes, stack: Stack) -> None:
     one.say("Instruments", "`x`, `y`", "35=x|320=x1|559=4|", until=("y",))
     one.say("Status of an instrument and of the market", "`e`, `f`; `g`, `h`", "35=e|324=e1|55=BTCUSDT|263=0|",
             "35=g|335=g1|263=0|", until=("f", "h"))  # fmt: skip
+    resting = Speaker(notes, trader)
+    resting.send(f"35=D|11=d0|55=BTCUSDT|54=1|60={T}|38=1.5|40=2|44=99.00|", "8")
+    best = "35=V|262=v0|263=0|264=1|266=Y|267=1|269=0|146=1|55=BTCUSDT|"
+    one.say("A book, once", "`V` with 263=0, `W`: the best bid.", best, until=("W",))
     mark = len(one.client.transcript)
     one.send("35=V|262=v1|263=1|264=0|265=1|267=3|269=0|269=1|269=2|146=1|55=BTCUSDT|", "W")
     for side, name in (("1", "d1"), ("2", "d2")):

@@ -379,6 +379,8 @@ def test_who_asks_for_another_name_or_does_not_speak_tls_gets_nowhere(
             assert select.select([silent], [], [], 5)[0]
             assert time.monotonic() - began < 2
         until(lambda: front.admission.connections == 0)
+        counts = front.admission.counts  # of the silent one either timer may be the first
+        assert (counts["tls_failed"] + counts["timed_out"], counts["tls_failed"] >= 2) == (3, True)
 
 
 def test_a_renewed_certificate_is_used_without_a_restart_and_a_broken_one_is_not(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tapewire import messages as m
+from tapewire.fix.rules import Use, read
+from tests.fix.exchanges import DOCUMENT
 from tests.fix.paper_venue import PaperVenue
 
 FOLDER = Path(__file__).with_name("talks")
@@ -71,6 +73,28 @@ def test_what_is_sent_is_answered_so(version: str, talk: Talk) -> None:
     venue = PaperVenue(version)
     for line, expected in talk:
         assert said(venue, line) == expected, line
+
+
+ELSEWHERE = {"A": {141, 383, 464, 554, 8015, 8016}, "5": {1409}, "r": {8023, 8024}}
+"""Fields that the tests of the front, of sessions and of refusals (test_reports.py) are about."""
+
+
+def test_every_field_of_the_rules_is_in_a_talk_or_in_an_example_of_the_document() -> None:
+    seen: dict[str, set[int]] = {}
+    lines = [line.partition(" ")[2] for path in FOLDER.glob("*.txt") for line in path.read_text("utf-8").splitlines()]
+    lines += [line[2:] for line in DOCUMENT.read_text("utf-8").splitlines() if line[:4] in ("> 8=", "< 8=")]
+    for line in lines:
+        fields = dict(part.partition("=")[::2] for part in line.split("|") if part[:1].isdigit())
+        seen.setdefault(fields.get("35", ""), set()).update(map(int, fields))
+    for kind, rule in read().messages.items():
+        missing = set(tags(rule.uses)) - seen[kind] - ELSEWHERE.get(kind, set())
+        assert not missing, f"{kind} {rule.name}: no test has {sorted(missing)}"
+
+
+def tags(uses: Iterable[Use]) -> Iterator[int]:
+    for use in uses:
+        yield use.tag
+        yield from tags(use.members)
 
 
 def write(version: str, source: str) -> str:
