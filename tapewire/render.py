@@ -21,6 +21,7 @@ _PRICES = frozenset(
     {
         *("price", "old_price", "new_price", "bid_price", "ask_price", "stop_px", "last_px", "auction_price"),
         *("min_price", "max_price", "lower_price", "upper_price", "reference_price", "tick_size"),
+        *("limit_price", "last_price"),
     }
 )
 _QTYS = frozenset(
@@ -28,9 +29,10 @@ _QTYS = frozenset(
         *("qty", "old_qty", "new_qty", "bid_qty", "ask_qty", "max_qty", "min_qty", "lot_size", "cancelled_qty"),
         *("cum_qty", "leaves_qty", "old_leaves_qty", "maker_leaves_qty", "taker_leaves_qty"),
         *("display_qty", "displayed_qty", "auction_qty", "imbalance_qty"),
+        *("open_qty", "last_qty", "scheduled_qty", "market_qty", "total_qty", "size", "unrouted"),
     }
 )
-_TIMES = frozenset({"expire_time", "resume_time", "up_to"})
+_TIMES = frozenset({"expire_time", "resume_time", "up_to", "start_time", "end_time", "due"})
 _SIDES = {m.Side.buy: "bid", m.Side.sell: "ask"}
 
 
@@ -64,39 +66,47 @@ class Renderer:
                 or (isinstance(value, int) and getattr(value, "name", "") == "unspecified")
             ):
                 continue
-            if isinstance(value, tuple):
-                shown.append(_levels(value, price_exponent, qty_exponent))
-            elif name in _PRICES:
-                shown.append(f"{name}={to_text(value, price_exponent)}")
-            elif name in _QTYS:
-                shown.append(f"{name}={to_text(value, qty_exponent)}")
-            elif name in _TIMES:
-                shown.append(f"{name}={times.show(value)}")
-            else:
-                shown.append(f"{name}={getattr(value, 'name', value)}")
+            shown.append(_shown(name, value, price_exponent, qty_exponent))
         return " ".join(shown)
 
     def _terms_of(self, message: m.Message, feed: str) -> tuple[str, int, int]:
         """Ticker and exponents; those of its instrument where the message says none, as all that is of orders."""
-        found: tuple[str, int, int] = (
-            *(getattr(message, "ticker", ""), getattr(message, "price_exponent", 0)),
-            getattr(message, "qty_exponent", 0),
-        )
-        if not any(found):
-            return self._terms.get((feed, message.instrument), ("", 0, 0))
+        known = self._terms.get((feed, message.instrument), ("", 0, 0))
+        ticker = getattr(message, "ticker", "")
+        found = (ticker, getattr(message, "price_exponent", 0), getattr(message, "qty_exponent", 0))
+        if "price_exponent" not in type(message).FIELDS or not any(found):
+            return (ticker or known[0], *known[1:])
         if message.instrument and len(self._terms) < MAX_INSTRUMENTS:
             self._terms[feed, message.instrument] = found
         return found
 
 
-def _levels(levels: tuple[m.BookLevel, ...], price_exponent: int, qty_exponent: int) -> str:
-    """The first few levels: `bid 64000.10x1.5`."""
-    shown = [
-        f"{_SIDES.get(one.side, '?')} {to_text(one.price, price_exponent)}x{to_text(one.qty, qty_exponent)}"
-        for one in levels[:LEVELS_SHOWN]
-    ]
-    if len(levels) > LEVELS_SHOWN:
-        shown.append(f"(+{len(levels) - LEVELS_SHOWN} levels)")
+def _shown(name: str, value: Any, price_exponent: int, qty_exponent: int) -> str:
+    """One field: `price=64000.10`."""
+    if isinstance(value, tuple):
+        return _levels(value, price_exponent, qty_exponent)
+    if name in _PRICES:
+        return f"{name}={to_text(value, price_exponent)}"
+    if name in _QTYS:
+        return f"{name}={to_text(value, qty_exponent)}"
+    if name in _TIMES:
+        return f"{name}={times.show(value)}"
+    return f"{name}={getattr(value, 'name', value)}"
+
+
+def _levels(elements: tuple[Any, ...], price_exponent: int, qty_exponent: int) -> str:
+    """The first few elements of a list: levels as `bid 64000.10x1.5`, others as `(venue=2 price=64000.10 qty=1.5)`."""
+    shown = []
+    for one in elements[:LEVELS_SHOWN]:
+        if isinstance(one, m.BookLevel):
+            price, qty = to_text(one.price, price_exponent), to_text(one.qty, qty_exponent)
+            shown.append(f"{_SIDES.get(one.side, '?')} {price}x{qty}")
+        else:
+            said = ((name, value) for name, value in one._asdict().items() if value)
+            shown.append(f"({' '.join(_shown(*field, price_exponent, qty_exponent) for field in said)})")
+    if len(elements) > LEVELS_SHOWN:
+        noun = "levels" if isinstance(elements[0], m.BookLevel) else "more"
+        shown.append(f"(+{len(elements) - LEVELS_SHOWN} {noun})")
     return " ".join(shown)
 
 

@@ -50,7 +50,14 @@ class MarketView(Protocol):
 
     @property
     def volume(self) -> int:
-        """Traded by everybody since the router's tape began, at all of its venues."""
+        """Traded by everybody since the router's tape began, at all of its venues, our own trades included once."""
+
+    @property
+    def tick(self) -> int:
+        """Of the router's definition; a venue's own may be coarser."""
+
+    @property
+    def lot(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,10 @@ class Algorithm(Protocol):
 
     @property
     def follows_market(self) -> bool: ...
+
+    @property
+    def finished(self) -> bool:
+        """It wants nothing more: what is left is cancelled once its children are done."""
 
     @property
     def scheduled(self) -> int:

@@ -66,6 +66,19 @@ def test_a_status_or_indication_on_a_tape_is_shown_by_the_terms_of_its_instrumen
     )
 
 
+def test_why_a_venue_got_what_it_got_is_shown_with_its_places() -> None:
+    renderer = Renderer()
+    renderer.fields(m.InstrumentDefinition(instrument=1, ticker="X", price_exponent=-2, qty_exponent=-3))
+    scores = [
+        m.VenueScore(venue=1, price=1000, size=5000, qty=2000, state=m.VenueState.ready),
+        m.VenueScore(venue=2, state=m.VenueState.down, unusable=m.Unusable.down),
+    ]
+    assert renderer.fields(m.RouteDecided(instrument=1, parent_id=7, qty=2500, unrouted=500, venues=scores)) == (
+        "route_decided instrument=X parent_id=7 qty=2.500 unrouted=0.500 "
+        "(price=10.00 size=5.000 venue=1 state=ready qty=2.000) (venue=2 state=down unusable=down)"
+    )
+
+
 @pytest.mark.parametrize("cls", [cls for cls in vars(m).values() if isinstance(cls, type) and hasattr(cls, "FIELDS")])
 def test_every_price_and_quantity_of_every_message_is_shown_with_its_places(cls: type[m.Message]) -> None:
     """A field added to a schema must not be shown as a bare mantissa."""
