@@ -221,7 +221,7 @@ def test_what_one_session_follows_has_a_bound(stack: Stack, hostile: Callable[[s
 def test_a_logon_in_the_middle_of_a_session_ends_it_and_its_numbers_go_on(
     stack: Stack, hostile: Callable[[str], FixClient]
 ) -> None:
-    bad = hostile("OTHER-44")
+    bad = hostile("OTHER-50")
     name = order(bad)[11]
     numbers = bad.next_out, bad.next_in
     bad.send_raw(bad.login.logon(1, time.time_ns(), extra=[(141, "Y")]))
