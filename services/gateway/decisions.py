@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from services.gateway import inbound
-from services.gateway.inbound import Desk, MissingField, Refusal, Waits
+from services.gateway.inbound import Desk, Waits
 from services.gateway.market_data import MarketData
 from services.gateway.queries import Queries
 from services.gateway.reports import Reports
 from services.gateway.session import ORDER_TYPES, Session
+from services.gateway.values import MissingField, Refusal, check_content, check_name
 from tapewire import messages as m
 from tapewire.errors import FixError
 from tapewire.fix.message import Message
@@ -35,7 +36,7 @@ class Decisions:
         record on the gateway's tape."""
         reports, kind = self._reports[one.terms.number], message.type
         try:
-            inbound.check_content(one, message)
+            check_content(one, message)
             if kind == "V":
                 return Decision(replies=self._market_data(one, message))
             if kind not in ORDER_TYPES:
@@ -43,7 +44,7 @@ class Decisions:
             if one.terms.kind != "orders":
                 text = f"not on a session of kind {one.terms.kind}"
                 return Decision(replies=(reports.business_reject(message.seq, kind, 6, text),))
-            inbound.check_name(message)
+            check_name(message)
             if repeated:
                 raise Refusal("ClOrdID (11) was used today", m.RejectReason.stale_cl_ord_id)
             return Decision(inbound.command(self._desk, one, message, number, now))

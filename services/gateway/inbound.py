@@ -5,7 +5,6 @@ D NewOrder   F CancelOrder   G ReplaceOrder   q MassCancel
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,31 +14,25 @@ from services.gateway.happened import Order
 from services.gateway.instruments import Instrument
 from services.gateway.orders import Orders
 from services.gateway.session import Session, echo_of
+from services.gateway.values import (
+    ORD_TYPES,
+    SELF_TRADES,
+    SIDES,
+    TIMES_IN_FORCE,
+    MissingField,
+    Refusal,
+    price_of,
+    qty_of,
+    shown_of,
+    transacted_at,
+)
 from tapewire import messages as m
-from tapewire.errors import FixedError, FixError
-from tapewire.fix.dictionary import load
-from tapewire.fix.message import Message, Reason
-from tapewire.fix.reasons import REASONS
+from tapewire.fix.message import Message
 from tapewire.fix.timestamps import to_ns
-from tapewire.fixed import to_mantissa
 
-MAX_CL_ORD_ID: Final = 39
-"""Bytes of a ClOrdID: what `clientText` of a command holds."""
+_T, _R = m.OrdType, m.RejectReason
 MAX_ECHO: Final = 1024
 """Bytes of parties that every report of an order repeats."""
-TOO_LATE: Final = 0
-"""CxlRejReason (102) of a cancel or replace of an order that is done."""
-_GROUPS: Final = frozenset({146, 267, 453})
-_STRANGE: Final = re.compile(rb"[^\x01 -~]")
-_S, _T, _F, _P, _R = m.Side, m.OrdType, m.TimeInForce, m.SelfTrade, m.RejectReason
-SIDES: Final = {"1": _S.buy, "2": _S.sell}
-ORD_TYPES: Final = {"1": _T.market, "2": _T.limit, "3": _T.stop, "4": _T.stop_limit}
-TIMES_IN_FORCE: Final = {
-    "0": _F.day, "1": _F.gtc, "2": _F.at_open, "3": _F.ioc, "4": _F.fok, "6": _F.gtd, "7": _F.at_close,
-}  # fmt: skip
-SELF_TRADES: Final = {
-    "A": _P.allow, "N": _P.cancel_newest, "O": _P.cancel_oldest, "B": _P.cancel_both, "D": _P.decrement_and_cancel,
-}  # fmt: skip
 PRICED: Final = frozenset({_T.limit, _T.stop_limit})
 STOPS: Final = frozenset({_T.stop, _T.stop_limit})
 
@@ -58,28 +51,6 @@ _REPLACE = m.ReplaceOrder.encoder(
 _MASS_CANCEL = m.MassCancel.encoder(
     *("cl_ord_id", "ts_event", "ts_recv", "instrument", "account", "side", "session", "reason")
 )
-
-
-class Refusal(Exception):
-    """The request is well formed and not acceptable: answered by 8, 9 or r, as its type has it."""
-
-    order: Order | None = None
-    """That a cancel or replace means: see `add_order`."""
-
-    def __init__(self, text: str, reason: m.RejectReason = _R.invalid_field, *, late: bool = False) -> None:
-        """`late`: the order was there, and is done."""
-        super().__init__(text)
-        self.text, self.reason = text, reason
-        self.ord_rej = REASONS[reason].ord_rej
-        self.cxl_rej = TOO_LATE if late else REASONS[reason].cxl_rej
-
-
-class MissingField(Exception):
-    """A field that this very request needs (j, 380=5)."""
-
-    def __init__(self, tag: int, why: str) -> None:
-        super().__init__(f"tag {tag} is missing: {why}")
-        self.tag = tag
 
 
 class Waits(Exception):
@@ -111,43 +82,17 @@ def command(desk: Desk, session: Session, message: Message, cl_ord_id: int, now:
     return _MAKERS[message.type](desk, session, message, cl_ord_id, now)
 
 
-def check_name(message: Message) -> str:
-    """The ClOrdID. Raises FixError if it is too long or not plain text: it could not be carried."""
-    text = message[11]
-    if len(text) > MAX_CL_ORD_ID or not text.isascii() or not text.isprintable():
-        raise FixError(
-            f"ClOrdID (11) of {len(text)} characters: expected 1 to {MAX_CL_ORD_ID} printable ASCII characters",
-            11,
-            Reason.VALUE_OUT_OF_RANGE,
-        )
-    return text
-
-
-def check_content(session: Session, message: Message) -> None:
-    """What the session layer lets pass. Raises FixError: a field of a group without a value; a group in a group that is
-    not as the dictionary says; a value but 58 that is not printable ASCII, as what we repeat must be readable."""
-    if b"=\x01" in message.raw:
-        message.pairs()
-    if not _GROUPS.isdisjoint(message.fields):
-        load(session.terms.version).check(message)
-    if _STRANGE.search(message.raw) is None:
-        return
-    for tag, value in message.pairs():
-        if tag != 58 and not (value.isascii() and value.isprintable()):
-            raise FixError(f"tag {tag}: expected printable ASCII characters", tag, Reason.INCORRECT_DATA_FORMAT)
-
-
 def _new_order(desk: Desk, session: Session, message: Message, cl_ord_id: int, now: int) -> bytes:
     f = message.fields
     account, i = _account(session, f), _instrument(desk, f)
     ord_type = ORD_TYPES[f[40]]
     time_in_force = TIMES_IN_FORCE[f.get(59, "0")]
-    qty = _qty(f, 38, i)
-    price = _price(f, 44, i, ord_type in PRICED, "a limit order needs a price")
-    stop_px = _price(f, 99, i, ord_type in STOPS, "a stop order needs a stop price")
-    shown = _shown(f, i)
+    qty = qty_of(f, 38, i)
+    price = price_of(f, 44, i, ord_type in PRICED, "a limit order needs a price")
+    stop_px = price_of(f, 99, i, ord_type in STOPS, "a stop order needs a stop price")
+    shown = shown_of(f, i)
     expire_time = 0
-    if time_in_force == _F.gtd:
+    if time_in_force == m.TimeInForce.gtd:
         if 126 not in f:
             raise MissingField(126, "a good-till-date order needs an end")
         expire_time = to_ns(f[126], 126)
@@ -156,10 +101,10 @@ def _new_order(desk: Desk, session: Session, message: Message, cl_ord_id: int, n
     if (length := len(echo_of(message.raw.decode("latin-1")))) > MAX_ECHO:
         raise Refusal(f"parties (453) of {length} bytes; every report repeats them: expected at most {MAX_ECHO}")
     return _NEW(
-        *(cl_ord_id, _transacted(f), now, i.number, account, SIDES[f[54]], ord_type, time_in_force, price, qty),
-        *("6" in f.get(18, "").split(), stop_px, shown or 0, _qty(f, 110, i), expire_time),
+        *(cl_ord_id, transacted_at(f), now, i.number, account, SIDES[f[54]], ord_type, time_in_force, price, qty),
+        *("6" in f.get(18, "").split(), stop_px, shown or 0, qty_of(f, 110, i), expire_time),
         *(session.terms.number, shown == 0, f.get(8040) == "Y"),
-        *(SELF_TRADES.get(f.get(7928, ""), _P.unspecified), f[11]),
+        *(SELF_TRADES.get(f.get(7928, ""), m.SelfTrade.unspecified), f[11]),
     )
 
 
@@ -167,7 +112,7 @@ def _cancel(desk: Desk, session: Session, message: Message, cl_ord_id: int, now:
     order = _order(desk, session, message)
     return _CANCEL(
         cl_ord_id,
-        _transacted(message.fields),
+        transacted_at(message.fields),
         now,
         order.command.instrument,
         order.order_id,
@@ -181,13 +126,13 @@ def _replace(desk: Desk, session: Session, message: Message, cl_ord_id: int, now
     i, c = order.instrument, order.command
     assert i is not None, "a live order has an instrument"
     _check_unchanged(f, order, i)
-    price = _price(f, 44, i, c.ord_type in PRICED, "a limit order needs a price")
-    stop_px = _price(f, 99, i, False, "")
-    qty = _qty(f, 38, i)
+    price = price_of(f, 44, i, c.ord_type in PRICED, "a limit order needs a price")
+    stop_px = price_of(f, 99, i, False, "")
+    qty = qty_of(f, 38, i)
     if stop_px == order.stop_px and not order.waiting:
         stop_px = 0  # repeated of a stop that was triggered: nothing that could be changed
     return _REPLACE(
-        *(cl_ord_id, _transacted(f), now, i.number, order.order_id, order.account, price, qty, stop_px, f[11])
+        *(cl_ord_id, transacted_at(f), now, i.number, order.order_id, order.account, price, qty, stop_px, f[11])
     )
 
 
@@ -199,7 +144,7 @@ def _check_unchanged(f: dict[int, str], order: Order, i: Instrument) -> None:
         (59, "TimeInForce", lambda: TIMES_IN_FORCE[f[59]] == c.time_in_force),
         (126, "ExpireTime", lambda: to_ns(f[126], 126) == c.expire_time),
         (18, "ExecInst", lambda: c.post_only),
-        (110, "MinQty", lambda: _qty(f, 110, i) == c.min_qty),
+        (110, "MinQty", lambda: qty_of(f, 110, i) == c.min_qty),
         (111, "MaxFloor", lambda: _shows(f, order, i)),
         (1138, "DisplayQty", lambda: _shows(f, order, i)),
         (7928, "SelfTradePrevention", lambda: SELF_TRADES[f[7928]] == c.self_trade),
@@ -211,7 +156,7 @@ def _check_unchanged(f: dict[int, str], order: Order, i: Instrument) -> None:
 
 def _shows(f: dict[int, str], order: Order, i: Instrument) -> bool:
     """Whether the order shows as much at a time as is said."""
-    shown = _shown(f, i)
+    shown = shown_of(f, i)
     return order.command.hidden if shown == 0 else shown == order.command.display_qty
 
 
@@ -225,13 +170,15 @@ def _mass_cancel(desk: Desk, session: Session, message: Message, cl_ord_id: int,
         instrument = _instrument(desk, f).number
     elif 55 in f:
         raise Refusal("Symbol (55) belongs to 530=1")
-    side = SIDES[f[54]] if 54 in f else _S.unspecified
-    return _MASS_CANCEL(cl_ord_id, _transacted(f), now, instrument, account, side, 0, m.CancelReason.mass_cancel)
+    side = SIDES[f[54]] if 54 in f else m.Side.unspecified
+    return _MASS_CANCEL(cl_ord_id, transacted_at(f), now, instrument, account, side, 0, m.CancelReason.mass_cancel)
 
 
 def cancel_session(session: Session, cl_ord_id: int, now: int) -> bytes:
     """The gateway's own command when a session was lost: cancels what came by it."""
-    return _MASS_CANCEL(cl_ord_id, now, now, 0, 0, _S.unspecified, session.terms.number, m.CancelReason.disconnected)
+    return _MASS_CANCEL(
+        cl_ord_id, now, now, 0, 0, m.Side.unspecified, session.terms.number, m.CancelReason.disconnected
+    )
 
 
 _MAKERS: Final[dict[str, Callable[[Desk, Session, Message, int, int], bytes]]] = {
@@ -305,42 +252,3 @@ def _order(desk: Desk, session: Session, message: Message) -> Order:
     if 1 in f and f[1] != str(order.account):
         raise Refusal("Account (1) is not the order's")
     return order
-
-
-def _transacted(f: dict[int, str]) -> int:
-    return to_ns(f[60], 60) if 60 in f else 0
-
-
-def _price(f: dict[int, str], tag: int, i: Instrument, needed: bool, why: str) -> int:
-    if tag not in f:
-        if needed:
-            raise MissingField(tag, why)
-        return 0
-    price = _amount(f, tag, i.price_exponent, _R.invalid_price)
-    if price and not needed and tag == 44:
-        raise Refusal("Price (44) of an order without a limit")
-    return price
-
-
-def _qty(f: dict[int, str], tag: int, i: Instrument) -> int:
-    return _amount(f, tag, i.qty_exponent, _R.invalid_qty)
-
-
-def _shown(f: dict[int, str], i: Instrument) -> int | None:
-    """What an order is to show at a time, by either of its two fields; None: all of it."""
-    shown = {tag: _qty(f, tag, i) for tag in (111, 1138) if tag in f}
-    if len(set(shown.values())) > 1:
-        raise Refusal("MaxFloor (111) and DisplayQty (1138) are the same and differ here")
-    return next(iter(shown.values()), None)
-
-
-def _amount(f: dict[int, str], tag: int, exponent: int, reason: m.RejectReason) -> int:
-    """A decimal as mantissa; 0 if it is not there."""
-    if tag not in f:
-        return 0
-    try:
-        return to_mantissa(f[tag], exponent)
-    except FixedError as error:
-        places = max(-exponent, 0)
-        text = f"tag {tag}: {f[tag][:24]} is not possible here; expected at most {places} decimal places and 64 bits"
-        raise Refusal(text, reason) from error

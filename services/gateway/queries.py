@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from services.gateway.happened import Order
-from services.gateway.inbound import SIDES, Desk, MissingField, find_order
+from services.gateway.inbound import Desk, find_order
 from services.gateway.instruments import Instrument
 from services.gateway.reports import Reports
 from services.gateway.session import Session
+from services.gateway.values import SIDES, MissingField
 from tapewire import messages as m
 from tapewire.fix.message import Message
 

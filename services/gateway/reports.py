@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from services.gateway.happened import SIDES, Completed, Exec, Order, Refused
-from services.gateway.inbound import TOO_LATE, Refusal
 from services.gateway.instruments import COMPARED, Instrument
 from services.gateway.session import echo_of
+from services.gateway.values import TOO_LATE, Refusal
 from tapewire import messages as m
 from tapewire.fix.dictionary import is_decimal
 from tapewire.fix.message import Message, printable

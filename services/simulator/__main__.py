@@ -1,4 +1,4 @@
-"""Runs the simulated venues, or (`traders`) the simulated traders of the house market."""
+"""Runs the simulated venues, (`fix`) one that speaks FIX, or (`traders`) the simulated traders of the house market."""
 
 from __future__ import annotations
 
@@ -132,6 +132,16 @@ def main(
             *(ports_file, data is not None),
         )
     )
+
+
+@main.command(add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.pass_context
+def fix(ctx: click.Context) -> None:
+    """An outside venue that speaks FIX; --help says more."""
+    # Imported here: the WebSocket venues run where no core is compiled.
+    from services.simulator.fix_venue.command import command
+
+    command.main(ctx.args, prog_name="tapewire simulator fix", standalone_mode=False)
 
 
 @main.command()

@@ -10,6 +10,7 @@ from services.gateway import inbound
 from services.gateway.inbound import Desk, Waits
 from services.gateway.orders import Orders
 from services.gateway.session import Sessions
+from services.gateway.values import Refusal
 from tapewire import messages as m
 from tapewire.config import GatewaySession
 from tapewire.errors import FixError
@@ -188,5 +189,5 @@ def test_a_time_that_no_field_of_ours_holds_is_refused_and_ends_nothing(tag: int
 
 def test_parties_have_a_bound_as_every_report_repeats_them() -> None:
     parties = "453=16|" + 16 * f"448={'P' * 60}|447=D|452=24|"
-    with pytest.raises(inbound.Refusal, match=r"parties \(453\) of 1255 bytes"):
+    with pytest.raises(Refusal, match=r"parties \(453\) of 1255 bytes"):
         made("FIX.4.4", LIMIT.replace("11=a|", "11=a|" + parties))
