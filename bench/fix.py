@@ -65,6 +65,8 @@ account = 7
 port = {port}
 backend_port = {backend}
 logon_attempts = 1000
+max_message_rate = 1000000
+max_ahead_bytes = 1000000000
 [[gateway.sessions]]
 name = "acme"
 number = 1

@@ -36,6 +36,7 @@ class Folders:
         self.nats = data / "nats"
         self.stats = data / "stats"
         self.front_token = data / "gateway" / "front.token"
+        self.front_logons = data / "gateway" / "front.logons"
 
     def tape(self, name: str) -> Path:
         """The folder of a tape, such as `orders.0` or `md.binance`."""

@@ -148,7 +148,9 @@ def main(path: Path | None, name: str) -> None:
     ):
         gateway_tape = GatewayTape(writer, time.time_ns, durable=settings.engine.durability == "disk")
         gateway_tape.secure()
-        gateway = Gateway(fold.sessions, fold.orders, gateway_tape, ring, shard, name, log, fold.house)
+        gateway = Gateway(
+            *(fold.sessions, fold.orders, gateway_tape, ring, shard, name, log, fold.house), max_resend=own.max_resend
+        )
         followed = [one.number for one in own.sessions if one.kind == "market-data"]
         backlogs = FrontBacklogs(folders.stats / "gateway.front", followed)
         snapshotter = Snapshotter(snapshotting, own.snapshot_every, fold.begun, log)

@@ -97,7 +97,12 @@ class GatewayAgent:
         gateway, done = self.gateway, 0
         for number, exec_id in list(gateway.reporting.replaying.items()):
             replay = self._replays.get(number)
-            if replay is None or replay.asked != exec_id:
+            if replay is not None and replay.asked != exec_id:
+                if replay.is_preparing:
+                    continue  # one of a session at a time: each folds both tapes
+                self._replays.pop(number).close()
+                replay = None
+            if replay is None:
                 self._begin_replay(number, exec_id)
                 continue
             try:

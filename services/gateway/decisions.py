@@ -60,7 +60,7 @@ class Decisions:
 
     def beyond_limit(self, one: Session, message: Message) -> str:
         """The answer to a message more than the session may send in its interval."""
-        text = f"more than {one.terms.messages} messages in {one.terms.interval} s"
+        text = f"more than {one.terms.messages} messages, or answers, in {one.terms.interval} s"
         ref = message.get(11) or message.get(262) or message.get(320)
         return self._reports[one.terms.number].business_reject(message.seq, message.type, 8, text, ref)
 

@@ -24,10 +24,11 @@ from services.gateway.queries import Queries
 from services.gateway.reporting import Reporting
 from services.gateway.reports import FIX42, Reports
 from services.gateway.sent import read_sent
-from services.gateway.session import ALL_PARTS, ORDER_TYPES, Open, Sessions, field_of, without_secrets
+from services.gateway.session import ALL_PARTS, ORDER_TYPES, RESENDS, Open, Sessions, field_of, without_secrets
 from services.gateway.submission import Submission
 from services.gateway.tape import GatewayTape
 from tapewire import messages as m
+from tapewire.config.gateway import Gateway as GatewaySettings
 from tapewire.fix.message import readable
 from tapewire.house import HouseMarket
 from tapewire.logs import Logger
@@ -35,6 +36,7 @@ from tapewire.ring import RingProducer
 
 GROUP = 256
 """Messages that are made durable together at most."""
+MAX_RESEND = GatewaySettings().max_resend
 
 
 class Gateway:
@@ -51,8 +53,10 @@ class Gateway:
         log: Logger,
         house: HouseMarket | None = None,
         clock: Callable[[], int] = time.time_ns,
+        max_resend: int = MAX_RESEND,
     ) -> None:
-        """`house`: books that stand where `orders` does."""
+        """`house`: books that stand where `orders` does. `max_resend`: as in the configuration."""
+        self.max_resend = max_resend
         self.lock = threading.Lock()
         self.sessions, self.orders, self.tape, self.log, self.clock = sessions, orders, tape, log, clock
         self.outbox = Outbox(GROUP if tape.durable else 1)
@@ -99,6 +103,18 @@ class Gateway:
             self.tape.received(session, message.seq, one.next_in, 0, "A", without_secrets(raw), now)
         return lost
 
+    def may_resend(self, session: int, begin: int, end: int) -> bool:
+        most, count = self.max_resend, end - begin
+        with self.lock:
+            one = self.sessions.by_number[session]
+            if one.terms.kind == "market-data" or one.may_resend(count, most, self.clock()):
+                return True
+        self.leaving[session] = (
+            f"{count} messages are asked for again; expected at most {most} at a time and {RESENDS * most} a minute. "
+            f"Ask for less (7, 16), or begin anew (141=Y)"
+        )
+        return False
+
     def sent_before(self, session: int, begin: int, end: int) -> Iterable[tuple[int, str]]:
         with self.lock:
             one = self.sessions.by_number[session]
@@ -120,7 +136,11 @@ class Gateway:
     def logged_out(self, session: int, next_in: int, next_out: int) -> None:
         with self.lock:
             one = self.sessions.by_number[session]
-            one.logged_on, one.next_in, one.next_out = False, next_in, next_out
+            one.logged_on = False
+            # A Logon with 141=Y sets the session layer's numbers to 1 before anybody has looked at it, also one that is
+            # then refused: without a reset of ours they only rise, and the next Logon puts them right.
+            one.next_in = next_in = max(one.next_in, next_in)
+            one.next_out = next_out = max(one.next_out, next_out)
             self._queries.gone(session)
             if self.market is not None:
                 self.market.gone(session)
@@ -169,7 +189,8 @@ class Gateway:
             text = raw.decode("latin-1")
             repeated = message.type in ORDER_TYPES and not one.take_name(field_of(text, 11), now)
             asked = Open(session, text, repeated)
-            if message.type == "XLQ" or one.within_limit(now):
+            is_within = message.type == "XLQ" or one.within_limit(now)
+            if is_within and (message.type in ORDER_TYPES or one.may_ask(now)):
                 self.submission.take(one, message, asked, next_in, now)
             else:
                 self.submission.take_beyond_limit(one, message, asked, next_in, now)

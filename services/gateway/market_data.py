@@ -22,6 +22,11 @@ MAX_DEPTH: Final = 1000
 """Levels of a side that a message shows at most, whatever depth was asked for."""
 MAX_SUBSCRIPTIONS: Final = 256
 """Of one session."""
+MAX_OF_ONE_BOOK: Final = 4
+"""Subscriptions of one session to the same instrument: each of its changes is told so often."""
+MAX_LEVELS: Final = 1 << 20
+"""Levels of a side that all subscriptions of one session may show, the depth of each counted for each instrument: what
+is shown is remembered."""
 Key = tuple[str, int]
 Level = tuple[int, int]
 Bodies = list[tuple[int, str]]
@@ -30,7 +35,7 @@ _SIDES: Final = {m.Side.buy: "0", m.Side.sell: "1"}
 _TYPES: Final = frozenset("012")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Subscription:
     session: int
     name: str
@@ -41,10 +46,16 @@ class Subscription:
     types: frozenset[str]
     old: bool
     """FIX 4.2, whose times have three places."""
+    tickers: tuple[str, ...] = ()
     shown: dict[str, dict[Key, Level]] = field(default_factory=dict)
     """By ticker: what the client has, by MDEntryType and price."""
     behind: set[str] = field(default_factory=set)
     """Tickers that changed while the client read slowly."""
+
+    @property
+    def levels(self) -> int:
+        """Of a side, that it may have to show."""
+        return shown_at_most(self.depth) * len(self.tickers)
 
 
 class MarketData:
@@ -56,7 +67,8 @@ class MarketData:
         self._house.quiet = True
         self._instruments = instruments
         self._subscriptions: dict[tuple[int, str], Subscription] = {}
-        self._by_ticker: dict[str, list[Subscription]] = {}
+        self._mine: dict[int, dict[str, Subscription]] = {}  # by session and MDReqID: the same
+        self._by_ticker: dict[str, dict[Subscription, None]] = {}
         self._slow: set[int] = set()
         self._stamp = Stamp()
 
@@ -76,29 +88,31 @@ class MarketData:
             return [_refusal(name, "3", "not a market data session")]
         key = (number, name)
         if wanted == "2":
-            if (gone := self._subscriptions.pop(key, None)) is None:
+            if key not in self._subscriptions:
                 return [_refusal(name, "1", "no such subscription")]
-            self._forget([gone])
+            self._forget([key])
             return []
         pairs = message.pairs()
         tickers = list(dict.fromkeys(value for tag, value in pairs if tag == 55))
         types = frozenset(value for tag, value in pairs if tag == 269)
-        if (refusal := self._check(f, key, tickers, types)) is not None:
+        refusal = self._check(f, key, tickers, types)
+        if refusal is None and wanted == "1":
+            refusal = self._too_many(key, tickers, int(f[264]))
+        if refusal is not None:
             return [refusal]
-        made = Subscription(number, name, int(f[264]), f.get(265) == "0", types, session.terms.version == "FIX.4.2")
+        is_old = session.terms.version == "FIX.4.2"
+        made = Subscription(number, name, int(f[264]), f.get(265) == "0", types, is_old, tuple(tickers))
         if wanted == "1":
             self._house.quiet = False
-            self._subscriptions[key] = made
+            self._subscriptions[key] = self._mine.setdefault(number, {})[name] = made
             for ticker in tickers:
-                self._by_ticker.setdefault(ticker, []).append(made)
+                self._by_ticker.setdefault(ticker, {})[made] = None
         return [self._whole(made, ticker) for ticker in tickers]
 
     def _check(self, f: dict[int, str], key: tuple[int, str], tickers: list[str], types: frozenset[str]) -> str | None:
-        name, mine = key[1], sum(1 for number, _ in self._subscriptions if number == key[0])
+        name = key[1]
         if key in self._subscriptions:
             return _refusal(name, "1", "MDReqID (262) is in use")
-        if mine >= MAX_SUBSCRIPTIONS:
-            return _refusal(name, "2", f"{mine} subscriptions; expected at most {MAX_SUBSCRIPTIONS}")
         if f.get(266) == "N":
             return _refusal(name, "7", "only one entry per price")
         if int(f[264]) < 0:
@@ -110,10 +124,25 @@ class MarketData:
                 return _refusal(name, "0", f"Symbol (55) {ticker}: unknown")
         return None
 
+    def _too_many(self, key: tuple[int, str], tickers: list[str], depth: int) -> str | None:
+        """What one client follows costs all others: a refusal if it is more than its share."""
+        number, name = key
+        mine = self._mine.get(number, {})
+        if len(mine) >= MAX_SUBSCRIPTIONS:
+            return _refusal(name, "2", f"{len(mine)} subscriptions; expected at most {MAX_SUBSCRIPTIONS}")
+        levels = sum(one.levels for one in mine.values()) + shown_at_most(depth) * len(tickers)
+        if levels > MAX_LEVELS:
+            return _refusal(name, "2", f"{levels} levels of a side in all; expected at most {MAX_LEVELS}")
+        for ticker in tickers:
+            same = sum(one.session == number for one in self._by_ticker.get(ticker, ()))
+            if same >= MAX_OF_ONE_BOOK:
+                return _refusal(name, "2", f"{ticker} is followed {same} times; expected at most {MAX_OF_ONE_BOOK}")
+        return None
+
     def gone(self, session: int) -> None:
         """The session was lost, and its subscriptions with it."""
         self._slow.discard(session)
-        self._forget([self._subscriptions.pop(key) for key in list(self._subscriptions) if key[0] == session])
+        self._forget([(session, name) for name in self._mine.get(session, ())])
 
     def slow(self, session: int, is_slow: bool) -> Bodies:
         """Whether its client is behind with reading; once it no longer is, the books that changed meanwhile."""
@@ -130,13 +159,15 @@ class MarketData:
                 one.behind.clear()
         return out
 
-    def _forget(self, gone: list[Subscription]) -> None:
-        for ticker, subscribers in list(self._by_ticker.items()):
-            kept = [one for one in subscribers if one not in gone]
-            if kept:
-                self._by_ticker[ticker] = kept
-            else:
-                del self._by_ticker[ticker]
+    def _forget(self, keys: list[tuple[int, str]]) -> None:
+        for key in keys:
+            gone = self._subscriptions.pop(key)
+            del self._mine[key[0]][key[1]]
+            for ticker in gone.tickers:
+                followers = self._by_ticker[ticker]
+                del followers[gone]
+                if not followers:
+                    del self._by_ticker[ticker]
         self._house.quiet = not self._subscriptions
 
     def _tell(self, publications: Iterable[tuple[str, bytes]]) -> Bodies:
@@ -167,7 +198,7 @@ class MarketData:
         """What the subscription sees of a book: by entry type and price, from the best of each side."""
         if book is None:
             return {}
-        depth = min(one.depth or MAX_DEPTH, MAX_DEPTH)
+        depth = shown_at_most(one.depth)
         found: dict[Key, Level] = {}
         for kind, levels in (("0", book.bids), ("1", book.asks)):
             if kind in one.types:
@@ -232,6 +263,11 @@ class MarketData:
             f"35=X\x01262={one.name}\x01268=1\x01279=0\x01269=2\x01278={trade.trade_id}\x0155={trade.ticker}\x01"
             f"270={i.px(trade.price)}\x01271={i.qty(trade.qty)}\x01272={date}\x01273={time}\x01{side}"
         )
+
+
+def shown_at_most(depth: int) -> int:
+    """Levels of a side for a MarketDepth (264), of which 0 means all."""
+    return min(depth or MAX_DEPTH, MAX_DEPTH)
 
 
 def _refusal(name: str, reason: str, text: str) -> str:

@@ -36,6 +36,8 @@ ANSWERED: Final = {
 """What a session may ask, by its kind."""
 MAX_FOLLOWED: Final = 1024
 """Statuses of instruments that one session follows at most, and of the market."""
+LOOKED_AT: Final = 256
+"""Orders or instruments that are looked at for an answer cost as much as sending one message."""
 MARKET_STATES: Final = ((_S.trading, 2), (_S.opening_auction, 4), (_S.closing_auction, 5), (_S.halted, 1))
 """The first status that any instrument has says how the market stands (340); else it is closed."""
 
@@ -43,10 +45,10 @@ MARKET_STATES: Final = ((_S.trading, 2), (_S.opening_auction, 4), (_S.closing_au
 class Queries:
     def __init__(self, desk: Desk, reports: dict[int, Reports]) -> None:
         self._desk, self._reports = desk, reports
-        self._statuses: dict[tuple[int, str], str] = {}
-        """Who follows which instrument's status: session and SecurityStatusReqID, to the ticker."""
-        self._market: dict[tuple[int, str], int] = {}
-        """Who follows the market's: session and TradSesReqID, to what was last said."""
+        self._statuses: dict[int, dict[str, str]] = {}
+        """Who follows which instrument's status: by session, SecurityStatusReqID to the ticker."""
+        self._market: dict[int, dict[str, int]] = {}
+        """Who follows the market's: by session, TradSesReqID to what was last said."""
         self._answers: dict[str, Callable[[Session, Message, int], list[str]]] = {
             "H": self._order_status,
             "AF": self._mass_status,
@@ -68,21 +70,21 @@ class Queries:
 
     def gone(self, session: int) -> None:
         """The session was lost: it follows nothing any more."""
-        for following in (self._statuses, self._market):
-            for key in [key for key in following if key[0] == session]:
-                del following[key]
+        self._statuses.pop(session, None)
+        self._market.pop(session, None)
 
     def changed(self, instrument: Instrument, now: int) -> list[tuple[int, str]]:
         """An instrument's status or band has changed: what those who follow it are told."""
         out = [
             (session, self._status(session, instrument, f"324={name}\x01", True, now))
-            for (session, name), ticker in self._statuses.items()
+            for session, following in self._statuses.items()
+            for name, ticker in following.items()
             if ticker == instrument.ticker
         ]
-        state = self._market_state()
-        for (session, name), said in self._market.items():
-            if said != state:
-                self._market[session, name] = state
+        state = self._market_state() if self._market else 0
+        for session, said in self._market.items():
+            for name in [name for name, before in said.items() if before != state]:
+                said[name] = state
                 out.append((session, self._market_body(session, name, state, True, now)))
         return out
 
@@ -98,6 +100,7 @@ class Queries:
         f, reports = message.fields, self._reports[session.terms.number]
         if f[585] == "1" and 55 not in f:
             raise MissingField(55, "585=1 asks about one instrument")
+        session.charge(len(self._desk.orders.live) // LOOKED_AT)
         accounts = session.terms.accounts if 1 not in f else [a for a in session.terms.accounts if str(a) == f[1]]
 
         def meant(order: Order) -> bool:
@@ -136,26 +139,27 @@ class Queries:
 
     def _security_status(self, session: Session, message: Message, now: int) -> list[str]:
         f = message.fields
-        key, head = (session.terms.number, f[324]), f"324={f[324]}\x01"
+        number, head = session.terms.number, f"324={f[324]}\x01"
         if f[263] == "2":
-            self._statuses.pop(key, None)
+            self._statuses.get(number, {}).pop(f[324], None)
             return []
         i = self._desk.orders.instruments.by_ticker.get(f[55])
         if i is None:
             return [f"35=f\x01{head}55={f[55]}\x01326=20\x0158=unknown symbol\x01"]
         if f[263] == "1":
-            if (refusal := self._too_many(self._statuses, key, message)) is not None:
+            if (refusal := self._too_many(self._statuses, number, f[324], message)) is not None:
                 return [refusal]
-            self._statuses[key] = i.ticker
-        return [self._status(key[0], i, head, False, now)]
+            self._statuses.setdefault(number, {})[f[324]] = i.ticker
+        return [self._status(number, i, head, False, now)]
 
     def _too_many(
-        self, following: Mapping[tuple[int, str], object], key: tuple[int, str], message: Message
+        self, following: Mapping[int, Mapping[str, object]], number: int, name: str, message: Message
     ) -> str | None:
-        if key in following or sum(session == key[0] for session, _ in following) < MAX_FOLLOWED:
+        mine = following.get(number, {})
+        if name in mine or len(mine) < MAX_FOLLOWED:
             return None
         text = f"{MAX_FOLLOWED} are followed, which is the most; end one by 263=2"
-        return self._reports[key[0]].business_reject(message.seq, message.type, 8, text, key[1])
+        return self._reports[number].business_reject(message.seq, message.type, 8, text, name)
 
     def _status(self, session: int, i: Instrument, head: str, unasked: bool, now: int) -> str:
         more = f"327={HALT_REASONS[i.reason]}\x01" if i.reason in HALT_REASONS and i.status != _S.trading else ""
@@ -169,18 +173,19 @@ class Queries:
 
     def _market_status(self, session: Session, message: Message, now: int) -> list[str]:
         f = message.fields
-        key = (session.terms.number, f[335])
+        number, name = session.terms.number, f[335]
         if f[263] == "2":
-            self._market.pop(key, None)
+            self._market.get(number, {}).pop(name, None)
             return []
+        session.charge(len(self._desk.orders.instruments.by_ticker) // LOOKED_AT)
         state = self._market_state()
         if f.get(336, "DAY") != "DAY":
             return [f"35=h\x01335={f[335]}\x01336={f[336]}\x01340=6\x01567=1\x0158=the only trading session is DAY\x01"]
         if f[263] == "1":
-            if (refusal := self._too_many(self._market, key, message)) is not None:
+            if (refusal := self._too_many(self._market, number, name, message)) is not None:
                 return [refusal]
-            self._market[key] = state
-        return [self._market_body(key[0], f[335], state, False, now)]
+            self._market.setdefault(number, {})[name] = state
+        return [self._market_body(number, name, state, False, now)]
 
     def _market_state(self) -> int:
         statuses = {i.status for i in self._desk.orders.instruments.by_ticker.values()}

@@ -8,7 +8,8 @@ What its Python binding does, and what is done about it here:
   come by the front.
 - Stopping an acceptor races with its own thread (a segmentation fault in one of twenty ends): it is never stopped. Who
   wants to end logs the sessions out and then ends the process.
-- It resets SIGINT when it is imported, and binds 0.0.0.0 whatever it is told: see AllowedRemoteAddresses.
+- It resets SIGINT when it is imported, and binds 0.0.0.0 whatever it is told, where it keeps whatever anybody sends for
+  as long as a message may still come of it: `loopback_only` lets nobody else in.
 - Its stores cannot be written in Python, and MemoryStore never forgets. So nothing is kept in one (PersistMessages=N):
   whatever is asked for again, it answers with one gap fill, and that is replaced, while it is made, by what the handler
   says was sent. It is under the session's lock then, so nothing else takes a number meanwhile.
@@ -22,6 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from services.gateway.loopback_only import keep_to_loopback
 from services.gateway.resend import Piece, pieces
 from services.gateway.session import field_of
 from services.gateway.session_layer import Handler
@@ -202,6 +204,9 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
         fill itself, made into it."""
         header, session = fill.getHeader(), fix.Session.lookupSession(session_id)
         begin, end, now = int(header.getField(34)), int(fill.getField(36)), header.getField(52)
+        if not self._handler.may_resend(number, begin, end):
+            fill.setField(fix.StringField(36, str(begin)))  # fills nothing; what is missing stays missing
+            return
         dictionary, next_out = self._dictionaries[session_id.toString()], session.getExpectedSenderNum()
         head = f"8={session_id.toString().partition(':')[0]}\x019=0\x01"
         last: Piece | None = None
@@ -268,6 +273,7 @@ class Acceptor:
         self._ids: dict[int, Any] = {}
         self._dictionaries: dict[int, Any] = {}
         self._heads: dict[int, str] = {}
+        self._port = gateway.backend_port
         parsers: dict[str, Any] = {}
         for one in gateway.sessions:
             target = gateway.target_of(one)
@@ -291,7 +297,9 @@ class Acceptor:
         put(self._session(session), next_in, next_out)
 
     def start(self) -> None:
+        """Listens. Raises OSError if the port cannot be kept to loopback."""
         self._acceptor.start()
+        keep_to_loopback(self._port)
 
     def send(self, session: int, bodies: Sequence[str]) -> None:
         """Sends `35=…␁…`; if the client is not there, it gets it by resend. `Handler.sending` is called within, once

@@ -57,10 +57,15 @@ class Replay:
         while raws := self._readers[0].poll(BATCH):
             self._fold.fold_own(raws)
 
+    @property
+    def is_preparing(self) -> bool:
+        """Whether it still folds what lies before."""
+        return self._thread.is_alive()
+
     def step(self, until: int) -> tuple[list[tuple[int, int, str]], bool]:
         """Bodies with the record each reports and its place there, and whether all up to the record `until` is done.
         Raises TapeError, for one if the records are gone."""
-        if self._thread.is_alive():
+        if self.is_preparing:
             return [], False
         if self._failure is not None:
             raise self._failure

@@ -28,6 +28,13 @@ _ANSWERED_TYPES = frozenset({"D", "F", "G", "q", "H", "AF", "x", "XLQ"})
 """Requests that are answered even if the gateway ended in between. Subscriptions end with the connection."""
 
 
+RESEND_NS = 60 * 10**9
+RESENDS = 2
+"""Times the largest ResendRequest, that a session is sent again in RESEND_NS."""
+MIN_ANSWERS = 1_000
+"""What a session is answered in an interval, however few messages it may send."""
+ANSWER_BYTES = 1_024
+"""Of an answer that count as one more message."""
 ALL_PARTS = 1 << 16
 """More than one record has reports to one session."""
 _CONFIRMING = {"A": 789, "5": 789, "2": 7, "0": 369, "1": 369}
@@ -63,6 +70,11 @@ class Session:
     messages: int = 0
     """In the current interval of its throttle, which began at `interval_ns`."""
     interval_ns: int = 0
+    answers: int = 0
+    """What its requests have cost in that interval, in messages sent."""
+    resent: int = 0
+    """Numbers that were gone through for ResendRequests since `resent_ns` (UTC ns)."""
+    resent_ns: int = 0
     queued: deque[int] = field(default_factory=deque)
     """Requests beyond it that wait for the next interval, by seq on the gateway's tape."""
 
@@ -79,18 +91,40 @@ class Session:
 
     def within_limit(self, ts: int) -> bool:
         """Counts an application message; False if it is one too many in this interval, or others wait before it."""
-        if ts - self.interval_ns >= self.terms.interval * 1e9:
-            self.interval_ns, self.messages = ts, len(self.queued)
+        self._begin_interval(ts)
         self.messages += 1
         return self.messages <= self.terms.messages and not self.queued
+
+    def may_ask(self, ts: int) -> bool:
+        """False if what it asked for in this interval was answered by as much as it may have. Orders are not asked
+        about: a client that has asked too much can still cancel. `ts`: UTC ns."""
+        self._begin_interval(ts)
+        return self.answers < max(self.terms.messages, MIN_ANSWERS)
+
+    def may_resend(self, count: int, most: int, ts: int) -> bool:
+        """Counts messages that are to be sent again; False if they are too many at once, or of late. `ts`: UTC ns."""
+        if ts - self.resent_ns >= RESEND_NS:
+            self.resent, self.resent_ns = 0, ts
+        if count > most or self.resent + count > RESENDS * most:
+            return False
+        self.resent += count
+        return True
+
+    def charge(self, cost: int) -> None:
+        """An answer has cost as much as that many messages."""
+        self.answers += cost
+
+    def _begin_interval(self, ts: int) -> None:
+        if ts - self.interval_ns >= self.terms.interval * 1e9:
+            self.interval_ns, self.messages, self.answers = ts, len(self.queued), 0
 
     def next_queued(self, ts: int) -> int:
         """The request whose turn has come; 0: none. `ts`: UTC ns."""
         if not self.queued:
             return 0
         if ts - self.interval_ns >= self.terms.interval * 1e9:
-            self.interval_ns, self.messages = ts, 0
-        if self.messages >= self.terms.messages:
+            self.interval_ns, self.messages, self.answers = ts, 0, 0
+        if self.messages >= self.terms.messages or not self.may_ask(ts):
             return 0
         self.messages += 1
         return self.queued.popleft()

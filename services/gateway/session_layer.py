@@ -14,6 +14,10 @@ class Handler(Protocol):
         """A Logon that came by the front, where the session layer expects number `expected`. Returns both numbers if
         the session layer has lost them."""
 
+    def may_resend(self, session: int, begin: int, end: int) -> bool:
+        """Whether messages numbered `begin` to `end`, without the latter, are sent again. If not, the session will be
+        logged out: it would keep all others waiting for too long."""
+
     def sent_before(self, session: int, begin: int, end: int) -> Iterable[tuple[int, str]]:
         """Of the messages numbered `begin` to `end`, without the latter, those that are worth sending again: number
         and message, each byte a character of latin-1."""

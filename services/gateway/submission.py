@@ -17,7 +17,7 @@ from services.gateway.decisions import Decision, Decisions
 from services.gateway.happened import Request
 from services.gateway.inbound import Desk
 from services.gateway.outbox import Outbox
-from services.gateway.session import Open, Session, Sessions, request_of
+from services.gateway.session import ANSWER_BYTES, Open, Session, Sessions, request_of
 from services.gateway.tape import GatewayTape
 from tapewire.fix.message import Message, readable
 from tapewire.ring import RingProducer
@@ -181,6 +181,7 @@ class Submission:
         if decision.waits_for:
             self._sessions.open[seq] = asked
             self._waiting.setdefault((asked.session, decision.waits_for), []).append(seq)
+        self._sessions.by_number[asked.session].charge(sum(1 + len(body) // ANSWER_BYTES for body in decision.replies))
         last = len(decision.replies)
         for at, body in enumerate(decision.replies, start=1):
             self._outbox.add(asked.session, body, answers=seq if at == last else 0)

@@ -109,6 +109,15 @@ class Gateway(Section, frozen=True, kw_only=True):
     """From a Logon to its refusal, whatever the reason was."""
     max_message_bytes: Annotated[int, Meta(ge=1024, le=1 << 20)] = 16_384
     """Of one message a client sends."""
+    max_message_rate: Annotated[int, Meta(ge=1, le=1_000_000)] = 2_000
+    """Messages of any kind that are read of one client in a second, or twice its own limit if that is more; what is
+    beyond waits in its socket."""
+    max_resend: Annotated[int, Meta(ge=1, le=1 << 30)] = 50_000
+    """Messages that one ResendRequest, or Logon with 789, is answered by at most, and twice as many in a minute; all
+    others wait meanwhile, two seconds for so many. Beyond it is a Logout."""
+    max_ahead_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 30)] = 4 << 20
+    """That one client may send ahead of what was processed of it, for one of messages behind a number that is missing;
+    beyond it is disconnected."""
     max_backlog_bytes: Annotated[int, Meta(ge=1 << 16, le=1 << 30)] = 8 << 20
     """That may wait for a client that reads slowly, before it is disconnected."""
     drain_timeout: Annotated[float, Meta(ge=0.05, le=600.0)] = 15.0

@@ -234,12 +234,55 @@ class Replays:
         """False: this Logon was accepted before, or there is no room. `now`: UTC ns, as of the window's check."""
         while self._until and next(iter(self._until.values())) <= now:
             self._until.popitem(last=False)
-        text = signed_text(logon)
-        if text in self._until or len(self._until) >= self._most:
+        name = hashlib.sha256(signed_text(logon).encode("latin-1")).hexdigest()
+        if name in self._until or len(self._until) >= self._most:
             return False
         # SendingTime may lie a window ahead of us, and hold for a window behind: twice the largest covers all.
-        self._until[text] = now + 2 * MAX_WINDOW_MS * MS
+        until = now + 2 * MAX_WINDOW_MS * MS
+        self._keep(name, until)
+        self._until[name] = until
         return True
+
+    def _keep(self, name: str, until: int) -> None:
+        """Before it counts as accepted."""
+
+
+class KeptReplays(Replays):
+    """The same, in a file besides: a Logon is worth nothing after a restart either. One line each, the SHA-256 of what
+    was signed and until when (UTC ns) it is kept. Not forced to the disk: a machine takes longer than the window to
+    come back."""
+
+    def __init__(self, path: Path, now: int, most: int = 65_536) -> None:
+        """`now`: UTC ns. Raises OSError."""
+        super().__init__(most)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path, self._lines = path, 0
+        if path.exists():
+            for line in path.read_text("ascii", "replace").splitlines():
+                name, _, until = line.partition(" ")
+                if until.isdecimal() and int(until) > now:  # the last line may be torn; it was not accepted then
+                    self._until[name] = int(until)
+        self._file = self._rewritten()
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _keep(self, name: str, until: int) -> None:
+        if self._lines > 2 * self._most:
+            self.close()
+            self._file = self._rewritten()
+        os.write(self._file, f"{name} {until}\n".encode())
+        self._lines += 1
+
+    def _rewritten(self) -> int:
+        """A file of what still counts, in place of the one that is there; open for more."""
+        part = self._path.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write("".join(f"{name} {until}\n" for name, until in self._until.items()).encode())
+        part.replace(self._path)
+        self._lines = len(self._until)
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
 
 def _scrypt(password: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:

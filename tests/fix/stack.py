@@ -123,6 +123,11 @@ class Stack:
         assert answer.type == "A", answer.get(58)
         return client
 
+    def restart_front(self) -> None:
+        """After its end."""
+        listening = self.log.read_text().count('"listening"')
+        self.front = self._process("services.gateway.front", '"listening"', listening + 1)
+
     def kill_gateway(self) -> None:
         """And starts the next one over the same tapes."""
         assert self.gateway is not None

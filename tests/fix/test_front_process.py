@@ -47,7 +47,8 @@ secret_file = "{folder}/secret"
 @contextmanager
 def front(folder: Path, more: str = "") -> Iterator[tuple[subprocess.Popen[str], int, socket.socket]]:
     """The process, its port, and a listening socket in place of the session layer."""
-    write_secret(folder / "secret", SECRET)
+    if not (folder / "secret").exists():
+        write_secret(folder / "secret", SECRET)
     make_front_token(folder / "data" / "gateway" / "front.token")
     with ExitStack() as stack:
         backend = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -98,6 +99,28 @@ def test_a_session_goes_through_it_and_sigterm_waits_for_its_logout(tmp_path: Pa
         lines = process.stderr.read()
         assert SECRET.hex() not in lines
         assert '"event":"logged on"' in lines
+
+
+def test_a_recorded_logon_is_worth_nothing_behind_a_front_that_was_killed_and_started_again(tmp_path: Path) -> None:
+    login = Login("ACME", "TAPEWIRE", "acme", "hmac", SECRET)
+    recorded = login.logon(1, time.time_ns())
+
+    def answered(port: int, logon: bytes) -> str:
+        with socket.create_connection(("127.0.0.1", port), 5) as sock:
+            sock.sendall(logon)
+            return fields_of(sock.recv(4096)).get(58)
+
+    with front(tmp_path) as (process, port, backend), socket.create_connection(("127.0.0.1", port), 5) as sock:
+        sock.sendall(recorded)
+        behind, _ = backend.accept()
+        behind.close()
+        process.send_signal(signal.SIGKILL)
+        process.wait(5)
+    kept = tmp_path / "data" / "gateway" / "front.logons"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with front(tmp_path) as (_, port, _):
+        assert answered(port, recorded) == "Logon refused: the same Logon was used before; sign a new one"
+    assert len(kept.read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])

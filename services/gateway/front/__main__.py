@@ -15,6 +15,7 @@ from tapewire import lifecycle
 from tapewire.clock import SystemClock
 from tapewire.config import Config, GatewaySession
 from tapewire.errors import ConfigError
+from tapewire.fix.auth import KeptReplays
 from tapewire.histogram import StatsPage
 from tapewire.lifecycle import stop_on_signals
 from tapewire.logs import configure
@@ -59,17 +60,19 @@ async def serve(settings: Config) -> None:
     log = configure("gateway-front")
     gateway, folders = settings.gateway, settings.folders
     raise_file_limit(gateway.max_connections)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # secrets of all clients would be in it
     folders.prepare(settings.rings)
     stop = stop_on_signals()
     with create_page(settings) as page:
-        admission = Admission(gateway)
+        clock = SystemClock()
+        admission = Admission(gateway, KeptReplays(folders.front_logons, clock.now()))
         followed = {one.number for one in gateway.sessions if one.kind == "market-data"}
 
         def backlog(session: GatewaySession, waiting: int) -> None:
             if session.number in followed:
                 page.set(backlog_counter(session), waiting)
 
-        front = Front(gateway, admission, folders.front_token, SystemClock(), log, backlog)
+        front = Front(gateway, admission, folders.front_token, clock, log, backlog)
         asyncio.get_running_loop().set_exception_handler(front.on_loop_error)
         await front.start()
         log.info("listening", host=gateway.host, port=front.port, tls=gateway.tls, sessions=len(gateway.sessions))

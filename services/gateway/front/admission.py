@@ -33,6 +33,8 @@ from tapewire.fix.timestamps import Stamp, to_ns
 
 NS: Final = 10**9
 DAY_NS: Final = 86_400 * NS
+MOST_KEPT: Final = 64
+"""Characters of a name that somebody claims."""
 MIN_HEARTBEAT: Final = 5
 MAX_HEARTBEAT: Final = 60
 WRONG: Final = "Logon refused: CompIDs, Username or credentials are not right"
@@ -40,9 +42,10 @@ COUNTERS: Final = (
     "connected", "refused_address", "refused_connections", "refused_half_open", "evicted", "timed_out", "tls_failed",
     "not_a_logon", "garbled", "oversize", "throttled_address", "throttled_session", "busy", "invalid_logon",
     "clock_skew", "out_of_hours", "already_on", "wrong", "replayed", "backend_down", "draining", "left", "logged_on",
-    "slow_reader",
+    "slow_reader", "too_far_ahead", "paced",
 )  # fmt: skip
-"""What is counted, one for each way a connection can go; and of those that logged on, what ended them by force."""
+"""What is counted, one for each way a connection can go; of those that logged on, what ended them by force; and how
+often one was read more slowly."""
 
 
 class Refusal(NamedTuple):
@@ -63,23 +66,29 @@ class Candidate:
 class Admission:
     """State: connections that have not logged on, sessions that are on, recent attempts, accepted Logons."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        """Reads secret files. Raises CredentialError naming what is wrong with one."""
+    def __init__(self, gateway: Gateway, replays: Replays | None = None) -> None:
+        """Reads secret files. `replays`: Logons that were accepted before. Raises CredentialError naming what is wrong
+        with a secret."""
         self.gateway = gateway
         self.counts: Counter[str] = Counter()
         self.half_open: OrderedDict[int, str] = OrderedDict()
-        """Connection to its address, the oldest first."""
+        """Connection to where it comes from (`origin_of`), the oldest first."""
         self.live: dict[str, int] = {}
         """Name of a session that is on, to its connection."""
         self.connections = 0
         self.draining = False
         self._allowed = _networks(gateway.allow)
         self._per_address: Counter[str] = Counter()
+        self._strangers: OrderedDict[int, None] = OrderedDict()
+        """Of the half-open ones those from where nobody has logged on yet."""
         interval = int(gateway.logon_interval * NS)
         self._attempts = Throttle(gateway.logon_attempts, interval)
         self._failures = Throttle(gateway.logon_attempts, interval)
+        self._phantoms = Throttle(gateway.logon_attempts, interval)
+        """Failures for sessions that there are not, so that they look like those that there are."""
         self._known: dict[str, str] = {}
-        self._replays = Replays()
+        """Name of a session to where it logged on from last."""
+        self._replays = Replays() if replays is None else replays
         self._stamp = Stamp()
         self._next = 0
         self._sessions: dict[tuple[str, str, str], GatewaySession] = {
@@ -98,26 +107,30 @@ class Admission:
             return self._refused("draining")
         if self.connections >= self.gateway.max_connections and len(self.half_open) == 0:
             return self._refused("refused_connections")
-        if self._per_address[address] >= self.gateway.max_half_open_per_address:
+        origin = origin_of(address)
+        if self._per_address[origin] >= self.gateway.max_half_open_per_address:
             return self._refused("refused_half_open")
         oldest = 0
         full = self.connections >= self.gateway.max_connections
         if full or len(self.half_open) >= self.gateway.max_half_open:
-            # The oldest has had the longest time to log on: who floods us loses to who means it.
-            oldest = next(iter(self.half_open))
+            # The oldest has had the longest time to log on: who floods us loses to who means it. Where a session has
+            # come from before is not where a flood comes from: those stay, however long TLS takes them.
+            oldest = next(iter(self._strangers or self.half_open))
             self.counts["evicted"] += 1
             self.close(oldest)
         self._next += 1
         self.connections += 1
         self.counts["connected"] += 1
-        self.half_open[self._next] = address
-        self._per_address[address] += 1
+        self.half_open[self._next] = origin
+        if origin not in self._known.values():
+            self._strangers[self._next] = None
+        self._per_address[origin] += 1
         return self._next, oldest
 
     def close(self, connection: int) -> None:
         """The connection is gone, or is being closed. Harmless if it was told before."""
-        if (address := self.half_open.pop(connection, None)) is not None:
-            self._leave(address)
+        if connection in self.half_open:
+            self._leave(connection)
             self.connections -= 1
             return
         for name, live in self.live.items():
@@ -130,8 +143,9 @@ class Admission:
 
     def attempt(self, logon: Message, address: str, now: int) -> Candidate | Refusal:
         """What a Logon is for. Everything is checked here that needs no secret, cheapest first."""
-        wait = self._attempts.wait(address, now)
-        self._attempts.count(address, now)
+        origin = origin_of(address)
+        wait = self._attempts.wait(origin, now)
+        self._attempts.count(origin, now)
         if wait:
             return self._too_many("throttled_address", wait)
         if self.draining:
@@ -161,8 +175,12 @@ class Admission:
             return self._refusal("clock_skew", text)
         session = self._sessions.get((logon[8], logon[49], logon[56]))
         if session is None or session.username != logon.get(553) or not _within(address, self._networks[session.name]):
+            claimed = (logon[8], logon[49][:MOST_KEPT], logon[56][:MOST_KEPT], logon.get(553)[:MOST_KEPT])
+            if wait := self._phantoms.wait(claimed, now):
+                return self._too_many("throttled_session", wait)
+            self._phantoms.count(claimed, now)
             return self._refusal("wrong", WRONG)
-        if self._known.get(session.name) != address and (wait := self._failures.wait(session.name, now)):
+        if self._known.get(session.name) != origin and (wait := self._failures.wait(session.name, now)):
             return self._too_many("throttled_session", wait)
         return Candidate(session, self._credentials[session.name])
 
@@ -183,8 +201,8 @@ class Admission:
             return self._refusal("already_on", "Logon refused: this session is logged on already")
         if not self._replays.take(logon, now):
             return self._refusal("replayed", "Logon refused: the same Logon was used before; sign a new one")
-        self._known[session.name] = address
-        self._leave(self.half_open.pop(connection))
+        self._known[session.name] = origin_of(address)
+        self._leave(connection)
         self.live[session.name] = connection
         self.counts["logged_on"] += 1
         return None
@@ -208,10 +226,21 @@ class Admission:
         text = f"Logon refused: more than {most} in {interval:g} s; try again in {-(-wait // NS)} s"
         return self._refusal(counter, text)
 
-    def _leave(self, address: str) -> None:
-        self._per_address[address] -= 1
-        if not self._per_address[address]:
-            del self._per_address[address]
+    def _leave(self, connection: int) -> None:
+        """It is no longer half-open."""
+        origin = self.half_open.pop(connection)
+        self._strangers.pop(connection, None)
+        self._per_address[origin] -= 1
+        if not self._per_address[origin]:
+            del self._per_address[origin]
+
+
+def origin_of(address: str) -> str:
+    """Who is counted as one: an IPv4 address, also within IPv6, or a /64, which one customer is given all of."""
+    found = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ip_network((int(found) >> 64 << 64, 64)))
 
 
 def credential_of(session: GatewaySession) -> Credential:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
+from services.gateway.front.flow import Flow
 from services.gateway.front.meter import Meter
 from tapewire.errors import FixError
 from tapewire.fix.framing import Framer
@@ -30,6 +30,8 @@ class Client(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.backend: Backend | None = None
         self.report_backlog: Callable[[int], None] | None = None
+        self._held: set[str] = set()  # why it is not read
+        self._flow: Flow | None = None
         self._framer = Framer(MAX_LOGON)
         self._meter = Meter(front.gateway.max_message_bytes)
         self._asked = False
@@ -42,10 +44,7 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.backend is not None:
-            if self._meter.within(data):
-                self.backend.write(data)
-            else:
-                self.front.end(self, "oversize")
+            self._pass_on(self.backend, data)
             return
         if self._asked:
             self._early(data)
@@ -81,21 +80,47 @@ class Client(asyncio.Protocol):
         if len(self._rest) > HIGH_WATER:
             self.front.end(self, "oversize")
 
-    def join(self, backend: Backend, logon: bytes) -> None:
+    def join(self, backend: Backend, logon: bytes, flow: Flow) -> None:
         """From now on bytes go through, the Logon first, then what waited."""
         assert self.transport is not None
-        self.backend, rest = backend, self._rest
+        self.backend, self._flow, rest = backend, flow, self._rest
         backend.write(logon)
-        if rest and not self._meter.within(rest):
-            self.front.end(self, "oversize")
-            return
         if rest:
-            backend.write(rest)
-        self.transport.resume_reading()
+            self._pass_on(backend, rest)
+        if self.front.holds(self) and not self._held:
+            self.transport.resume_reading()
+
+    def _pass_on(self, backend: Backend, data: bytes) -> None:
+        assert self._flow is not None
+        passed = self._meter.follow(data)
+        if passed is None:
+            self.front.end(self, "oversize")
+        elif not self._flow.take(passed):
+            self.front.end(self, "too_far_ahead")
+        else:
+            backend.write(data)
+            loop = asyncio.get_running_loop()
+            if passed and (pause := self._flow.pause(len(passed), loop.time())) > 0:
+                self.front.admission.counts["paced"] += 1
+                self.hold("paced")
+                loop.call_later(pause, self.release, "paced")
+
+    def hold(self, why: str) -> None:
+        """Reads no further, until all reasons for that are gone."""
+        self._held.add(why)
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def release(self, why: str) -> None:
+        self._held.discard(why)
+        if not self._held and self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def write(self, data: bytes) -> None:
         """Bytes from the session layer. A client that does not read them in time is let go."""
         assert self.transport is not None
+        if self._flow is not None:
+            self._flow.answered(data)
         self.transport.write(data)
         waiting = self.transport.get_write_buffer_size()
         if waiting > self.front.gateway.max_backlog_bytes:
@@ -161,28 +186,12 @@ class Backend(asyncio.Protocol):
             self.client.write(data)
 
     def pause_writing(self) -> None:
-        if self.client.transport is not None:
-            self.client.transport.pause_reading()
+        self.client.hold("behind")
 
     def resume_writing(self) -> None:
-        if self.client.transport is not None and not self.client.transport.is_closing():
-            self.client.transport.resume_reading()
+        self.client.release("behind")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended.set()
         if self.client.transport is not None:
             self.client.transport.close()
-
-
-def tls_context(certificate: str, private_key: str, server_name: str) -> ssl.SSLContext:
-    """TLS 1.2 or later with our certificate; with `server_name`, for clients only that ask for it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, private_key)
-    if server_name:
-
-        def named(_: ssl.SSLObject | ssl.SSLSocket, name: str | None, __: ssl.SSLContext) -> int | None:
-            return None if name == server_name else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-
-        context.sni_callback = named
-    return context

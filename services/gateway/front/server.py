@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.gateway.front.admission import NS, Admission, Candidate, Refusal
-from services.gateway.front.pipe import Backend, Client, tls_context
+from services.gateway.front.flow import Flow
+from services.gateway.front.pipe import Backend, Client
+from services.gateway.front.tls import Certificate
 from tapewire.clock import Clock
 from tapewire.config import Gateway, GatewaySession
 from tapewire.errors import CredentialError
@@ -23,6 +25,7 @@ from tapewire.logs import Logger
 LOGS_A_SECOND: Final = 10  # refusals that get a line; the others are counted only
 MOST_CHECKING: Final = 16  # passwords that wait to be hashed, at 50 ms of CPU each
 LISTEN_BACKLOG: Final = 4096
+RECEIVE_BYTES: Final = 1 << 16  # that the kernel keeps of a client, about
 OUT_OF_FILES_PAUSE_S: Final = 0.1
 BACKEND_ENDS_S: Final = 2.0  # for the session layer to end a connection whose client is gone
 LINGER_S: Final = 2.0  # for a Logout to reach a client that reads slowly
@@ -48,7 +51,7 @@ class Front:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slow = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scrypt")
-        self._context: ssl.SSLContext | None = None
+        self._certificate: Certificate | None = None
         self._listener: socket.socket | None = None
         self._stamp = Stamp()
         self._logged: tuple[int, int] = (0, 0)
@@ -65,11 +68,12 @@ class Front:
     async def start(self) -> None:
         """Listens. Raises OSError if the address cannot be bound, or the certificate cannot be read."""
         if self.gateway.tls:
-            certificate, key = str(self.gateway.certificate), str(self.gateway.private_key)
-            self._context = tls_context(certificate, key, self.gateway.server_name)
+            self._certificate = Certificate(self.gateway, self._log)
         infos = socket.getaddrinfo(self.gateway.host, self.gateway.port, type=socket.SOCK_STREAM)
         listener = socket.socket(infos[0][0], socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # What is read slowly waits in the kernel, megabytes of it for everybody if that is left to itself.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         listener.setblocking(False)
         listener.bind(infos[0][4])
         listener.listen(LISTEN_BACKLOG)
@@ -96,6 +100,7 @@ class Front:
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            await asyncio.sleep(0)  # taking one that waits does not yield: a flood would be all there is
             try:
                 sock, peer = await loop.sock_accept(listener)
             except OSError as error:  # out of files, or gone before it was taken
@@ -116,11 +121,11 @@ class Front:
             self._spawn(self._welcome(client, sock))
 
     async def _welcome(self, client: Client, sock: socket.socket) -> None:
-        timeout = self.gateway.logon_timeout if self._context else None
+        loop = asyncio.get_running_loop()
+        context = self._certificate.context(loop.time()) if self._certificate else None
+        timeout = self.gateway.logon_timeout if context else None
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: client, sock, ssl=self._context, ssl_handshake_timeout=timeout
-            )
+            await loop.connect_accepted_socket(lambda: client, sock, ssl=context, ssl_handshake_timeout=timeout)
         except (TimeoutError, OSError, ssl.SSLError):
             sock.close()
             if self.holds(client):
@@ -203,7 +208,7 @@ class Front:
         self._log.info("logged on", session=session.name, address=client.address)
         if (backlog := self._backlog) is not None:
             client.report_backlog = lambda waiting: backlog(session, waiting)
-        client.join(backend, passed)
+        client.join(backend, passed, Flow(self.gateway, session))
 
     async def _await_end(self, session: int) -> None:
         """Until the session layer has ended the connection of this session before, but not for long."""

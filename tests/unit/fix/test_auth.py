@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 from base64 import b64encode
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,25 @@ def test_a_logon_is_taken_once_and_forgotten_when_its_window_is_over() -> None:
     assert [replays.take(message, NOW + 1) for message in messages[1:]] == [True, True, False, False]
     assert replays.take(messages[4], NOW + 120 * 10**9)
     assert len(replays) == 3
+
+
+def test_what_was_accepted_outlives_the_process_and_its_file_stays_small(tmp_path: Path) -> None:
+    login, path = Login("A", "B", "u", "hmac", SECRET), tmp_path / "front.logons"
+    messages = [logon(login, seq) for seq in range(1, 20)]
+    kept = auth.KeptReplays(path, NOW, most=3)
+    assert [kept.take(message, NOW + at) for at, message in enumerate(messages[:4])] == [True, True, True, False]
+    kept.close()
+    path.write_text(path.read_text() + "a torn li")
+    kept = auth.KeptReplays(path, NOW, most=3)
+    assert [kept.take(message, NOW + 10) for message in messages[:4]] == [False] * 4
+    later = NOW
+    for message in messages[4:]:
+        later += 121 * 10**9
+        assert kept.take(message, later)
+        assert len(path.read_text().splitlines()) <= 7
+    kept.close()
+    with closing(auth.KeptReplays(path, later, most=3)) as kept:
+        assert len(kept) == 1
 
 
 def test_key_prints_a_secret_once_and_what_the_configuration_keeps(tmp_path: Path) -> None:

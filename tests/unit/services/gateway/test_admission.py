@@ -231,3 +231,43 @@ def test_a_throttle_remembers_no_more_keys_than_it_may() -> None:
         throttle.count(key, 1)
     assert (len(throttle), throttle.wait(9, 5), throttle.wait(0, 5)) == (3, 5, 0)
     assert throttle.wait(9, 10) == 0
+
+
+def test_a_flood_from_everywhere_does_not_push_out_who_has_logged_on_before(tmp_path: Path) -> None:
+    door = Door(tmp_path, max_half_open=20, max_half_open_per_address=4)
+    assert door.knock(address="10.0.0.1") == IN
+    for connection in list(door.admission.live.values()):
+        door.admission.close(connection)
+    mine = door.connect("10.0.0.1")
+    stranger = door.connect("10.0.0.2")
+    for n in range(1000):
+        assert door.connect(f"10.1.{n // 250}.{n % 250}")
+    assert mine in door.admission.half_open
+    assert stranger not in door.admission.half_open
+    assert len(door.admission.half_open) == 20
+
+
+def test_the_addresses_of_one_customer_are_counted_as_one(tmp_path: Path) -> None:
+    door = Door(tmp_path, max_half_open_per_address=2, logon_attempts=3)
+    assert [bool(door.connect(f"2001:db8:0:7::{n:x}")) for n in range(1, 5)] == [True, True, False, False]
+    assert door.connect("2001:db8:0:8::1")
+    assert [bool(door.connect(address)) for address in ("::ffff:10.0.0.1", "10.0.0.1", "::ffff:10.0.0.1")] == [
+        True, True, False,
+    ]  # fmt: skip
+    assert door.connect("::ffff:10.0.0.2")
+    other = Door(tmp_path, max_half_open_per_address=50, logon_attempts=3)
+    wrong = Login("ACME", "TAPEWIRE", "key-1", "hmac", bytes(32))
+    texts = [other.knock(wrong, address=f"fe80:0:0:1::{n}%eth0") for n in range(1, 5)]
+    assert ["more than 3" in text for text in texts] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("network", ["10.0.0", "10.9.9"], ids=["allowed", "not allowed"])
+def test_nobody_learns_which_sessions_there_are(tmp_path: Path, network: str) -> None:
+    door = Door(tmp_path, {"allow": ("10.0.0.0/24",)}, logon_attempts=3, max_half_open_per_address=50)
+    there = Login("ACME", "TAPEWIRE", "key-1", "hmac", bytes(32))
+    not_there = Login("NOBODY", "TAPEWIRE", "key-1", "hmac", bytes(32))
+
+    def told(login: Login, first: int) -> list[str]:
+        return [door.knock(login, seq=n, address=f"{network}.{n}") for n in range(first, first + 8)]
+
+    assert told(there, 1) == told(not_there, 11)
