@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tapewire.fix.message import Message
@@ -28,7 +28,14 @@ def told_lines(messages: list[Message]) -> list[Line]:
     return [tuple(one.get(tag) for tag in COLUMNS) for one in messages if one.type == "8"]
 
 
+REST = ("order", 0, 1, 9990, 1, 0, False)
+SELL = ("order", 0, 2, 9990, 2, 0, False)
+NOBODY_THERE = ("market", 0, 1, 9990, 1, 0, False)
+
+
 @settings(max_examples=15, deadline=None)
+# The refusal of the last one comes at a record whose number is twice that of an acceptance.
+@example(actions=[*[REST] * 6, ("order", 0, 2, 9990, 1, 0, False), SELL, NOBODY_THERE])
 @given(actions=st.lists(ACTION, max_size=30))
 def test_without_faults_each_client_is_told_what_the_tape_says_of_its_orders(actions: list[tuple]) -> None:  # type: ignore[type-arg]
     with TemporaryDirectory() as name:

@@ -191,7 +191,7 @@ class Orders:
             *(
                 "8",
                 "8",
-                str(e.seq),
+                exec_id_of(e.seq),
                 str(e.order_id or ""),
                 c.client_text,
                 symbol,
