@@ -79,21 +79,18 @@ def main(path: Path | None) -> None:
         restart=ConsumerPosition(tape, CONSUMER),
     )
     stopping.on_stop(agent.stop)
-    with (
-        Doorbell(folders.doorbell(own.shard)) as bell,
-        take_ring(operators[0].path, bell) as ring,
-    ):
-        commands = [bytes(c) for c in configured.pending(settings.instruments, settings.accounts, engine.definitions())]
-        if (sent := ring.write_many(commands)) < len(commands):
-            raise ConfigError(
-                f"engine.ring_bytes: {operators[0].path} took {sent} of the operator's {len(commands)} commands. "
-                f"Raise it, and remove that ring, which keeps the size it was made with"
-            )
-        until = ring.tail
-    # From here on the ring is free for `tapewire operator`.
-    refusals = configured.Refusals(tape, operators[0].source, operators[0].path, until, log)
-    agent.start()
-    agent.watch(refusals.report)
+    commands = [bytes(c) for c in configured.pending(settings.instruments, settings.accounts, engine.definitions())]
+    refusals = configured.Refusals(tape, operators[0].source, operators[0].path, log)
+    with Doorbell(folders.doorbell(own.shard)) as bell:
+        feed = configured.Feed(take_ring(operators[0].path, bell), commands)
+
+        def look() -> None:
+            feed.step()
+            refusals.report(feed.until)
+
+        look()
+        agent.start()
+        agent.watch(look)
     refusals.close()
     log.info("stopped", next_seq=engine.next_seq, digest=engine.digest(), **engine.counters)
     engine.close()

@@ -10,7 +10,7 @@ from tapewire import messages as m
 from tapewire.config import Account, Instrument
 from tapewire.definitions import Definitions, bearer
 from tapewire.logs import Logger
-from tapewire.ring import ring_state
+from tapewire.ring import RingProducer, ring_state
 from tapewire.tape import TapeReader
 
 HEADER = ("seq", "cause", "ts", "ts_event", "ts_recv", "origin_seq", "source")
@@ -43,18 +43,39 @@ def same(known: m.Message | None, wanted: m.Message) -> bool:
     return known is not None and known.replace(**dict.fromkeys(HEADER, 0)) == wanted
 
 
-class Refusals:
-    """Says which of the configuration's commands were refused; done once the engine has taken `ring` up to `until`."""
+class Feed:
+    """Puts commands into the operator's ring, as the engine makes room for them; then the ring is free for
+    `tapewire operator`."""
 
-    def __init__(self, tape: Path, source: int, ring: str | PathLike[str], until: int, log: Logger) -> None:
-        self._source, self._ring, self._until, self._log = source, ring, until, log
+    def __init__(self, ring: RingProducer, commands: list[bytes]) -> None:
+        self._ring, self._commands, self._sent = ring, commands, 0
+        self.until: int | None = None
+        """Where the last of them ends in the ring, once all are in it."""
+
+    def step(self) -> None:
+        """Writes what there is room for."""
+        if self.until is not None:
+            return
+        self._sent += self._ring.write_many(self._commands[self._sent :])
+        if self._sent == len(self._commands):
+            self.until = self._ring.tail
+            self._ring.close()
+
+
+class Refusals:
+    """Says which of the configuration's commands were refused."""
+
+    def __init__(self, tape: Path, source: int, ring: str | PathLike[str], log: Logger) -> None:
+        self._source, self._ring, self._log = source, ring, log
         self._reader: TapeReader | None = TapeReader(str(tape), limit="released")
         self._reader.seek_seq(self._reader.positions.released_seq + 1)
 
-    def report(self) -> None:
+    def report(self, until: int | None) -> None:
+        """What was answered since. Done once the engine has taken the ring up to `until`."""
         if self._reader is None:
             return
-        taken = ring_state(self._ring).head >= self._until  # before the answers are read, which are on the tape by then
+        # Looked at before the answers are read, which are on the tape by then.
+        taken = until is not None and ring_state(self._ring).head >= until
         while answers := self._reader.poll_answers(self._source, 256):
             for answer in map(m.decode, answers):
                 if isinstance(answer, m.OrderRejected | m.CancelRejected | m.InputRefused):

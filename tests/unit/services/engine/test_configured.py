@@ -16,7 +16,7 @@ from tapewire import messages as m
 from tapewire.config import Account, Instrument, Producer
 from tapewire.errors import ConfigError
 from tapewire.folders import Folders
-from tapewire.ring import create_ring
+from tapewire.ring import create_ring, ring_state
 from tests.unit.services.engine.conftest import Market
 
 
@@ -67,14 +67,29 @@ def test_a_refusal_of_what_the_configuration_asks_is_said_with_its_numbers(marke
     market.send(market.instrument(1, tick_size=7, status=0))  # refused before this start
     with structlog.testing.capture_logs() as lines:
         market.producer.write_many([bytes(c) for c in pending(market, [instrument("A", tick_size=2)], [])])
-        refusals = configured.Refusals(market.tape, 1, market.ring, market.producer.tail, logs.get("engine"))
-        refusals.report()
+        refusals = configured.Refusals(market.tape, 1, market.ring, logs.get("engine"))
+        until = market.producer.tail
+        refusals.report(until)
         while market.engine.do_work():
             pass
-        refusals.report()
-        refusals.report()
+        refusals.report(until)
+        refusals.report(until)
     (line,) = lines
     assert (line["reason"], line["instrument"], line["value"], line["limit"]) == ("instrument_exists", 1, 2, 1)
+
+
+def test_more_commands_than_the_ring_holds_are_fed_as_the_engine_takes_them(market: Market) -> None:
+    wanted = [bytes(c) for c in pending(market, [instrument(f"T{n}") for n in range(500)], [])]
+    feed = configured.Feed(market.producer, wanted)
+    rounds = 0
+    while feed.until is None:
+        feed.step()
+        rounds += 1
+        while market.engine.do_work():
+            pass
+    assert rounds > 1
+    assert feed.until == ring_state(market.ring).head
+    assert len(market.engine.definitions().instruments) == 500
 
 
 def test_rings_are_numbered_by_the_place_of_their_producer(tmp_path: Path) -> None:

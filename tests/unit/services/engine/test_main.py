@@ -123,12 +123,19 @@ def test_a_bad_configuration_is_one_line_that_names_the_key(tmp_path: Path, opti
         assert said.replace("FILE", str(process.config)) in line
 
 
-def test_a_ring_too_small_for_what_is_configured_is_said(tmp_path: Path) -> None:
-    accounts = "".join(f"[[account]]\naccount = {number}\n" for number in range(1, 900))
-    with engine(tmp_path, more=INSTRUMENT + accounts) as process:
-        assert process.begin().wait(20) == 1
-        assert "engine.ring_bytes: " in process.log.read_text()
-        assert "of the operator's 900 commands" in process.log.read_text()
+def test_more_than_the_ring_holds_can_be_configured(tmp_path: Path) -> None:
+    accounts = "".join(f"[[account]]\naccount = {number}\n" for number in range(3, 3003))
+    with engine(tmp_path, more=INSTRUMENT + ACCOUNTS + accounts) as process:
+        process.start()
+        with process.client() as client:
+            assert [type(a).__name__ for a in client.answers(order(client, m.Side.buy, 100))] == ["OrderAccepted"]
+        reader = TapeReader(str(process.tape))
+        seen: set[int] = set()
+        deadline = time.monotonic() + 20
+        while len(seen) < 3002:
+            assert time.monotonic() < deadline, f"{len(seen)} of 3,002 accounts are on the tape"
+            seen |= {m.AccountLimits.decode(raw).account for raw in reader.poll_type(m.MessageType.account_limits)}
+        assert process.end() == 0
 
 
 def test_a_second_engine_on_the_same_data_says_who_has_the_tape(tmp_path: Path) -> None:
