@@ -238,7 +238,7 @@ class Core:
                 parent.benchmarks.own(self._in_quote_currency(r, parent.terms.instrument))
             self._executed(parent, child, change)
         if r.kind == K.rejected:
-            self._desk.refused(parent, r.reason)
+            self._desk.refused(parent, child, r.reason)
         elif r.kind in (K.accepted, K.executed, K.replaced):
             parent.refusals = 0
         if not child.over:

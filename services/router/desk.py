@@ -66,14 +66,17 @@ class Desk:
         if parent.algorithm is not None:
             parent.algorithm.amend(parent.terms, self._events.now, parent.progress())
 
-    def refused(self, parent: Parent, reason: str) -> None:
+    def refused(self, parent: Parent, child: Child, reason: str) -> None:
         """A venue refused a child. The next is tried at once, then ever later, and not for ever."""
         parent.refusals += 1
         if parent.refusals > REFUSALS_MAX:
             self.cancel(parent, S.cancelled, f"{parent.refusals} children refused in a row: {reason}")
         elif parent.refusals > 1:
             pause = PAUSE_NS << min(parent.refusals - 2, PAUSE_DOUBLINGS)
-            parent.not_before = self._events.now + pause
+            if child.resting:
+                parent.rest_not_before = self._events.now + pause
+            else:
+                parent.not_before = self._events.now + pause
 
     def reopen(self, parent: Parent) -> None:
         """What had been filled no longer is: it is worked on, if its time is not over and it is no IOC."""
@@ -120,7 +123,10 @@ class Desk:
             elif isinstance(action, Take):
                 self._take(parent, action)
             elif isinstance(action, Rest):
-                self._rest(parent, action)
+                if now < parent.rest_not_before:
+                    parent.missed = True
+                else:
+                    self._rest(parent, action)
             elif isinstance(action, Move):
                 self._placing.move(parent, action, self._bound(parent, 0), self._share_left(parent))
             elif isinstance(action, Pull):
@@ -229,8 +235,8 @@ class Desk:
                 assert parent.algorithm is not None
                 if wanted := parent.algorithm.due():
                     dues.append(max(wanted, parent.not_before, parent.retry_at if parent.state == S.suspended else 0))
-                if parent.not_before > now and (parent.missed or parent.refusals):
-                    dues.append(parent.not_before)
+                if parent.missed or parent.refusals:
+                    dues += [pause for pause in (parent.not_before, parent.rest_not_before) if pause > now]
         return min(dues, default=NEVER)
 
 

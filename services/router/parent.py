@@ -80,6 +80,8 @@ class Parent:
     due: int = NEVER
     not_before: int = 0
     """After nothing could be done, or a refusal: when the algorithm is asked again."""
+    rest_not_before: int = 0
+    """After the refusal of an order that was to rest: when the next may. Taking does not wait for it."""
     retry_at: int = 0
     """After nothing could be done: when time alone leads to another try, ever later."""
     futile: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.router.core import Core
+from services.router.parts import all_parts
 from services.router.tape import Replay
 from tapewire import messages as m
 from tapewire.errors import EngineStopped
@@ -239,6 +240,24 @@ def test_refusals_are_followed_by_longer_and_longer_pauses_and_an_end() -> None:
     assert s.all(m.ParentChanged)[-1].reason == "21 children refused in a row: no"
     assert len(s.all(m.NewChild)) == 21
     assert s.now - START > 60_000 * MS
+
+
+def test_a_refusal_of_what_was_to_rest_does_not_keep_a_slice_from_taking() -> None:
+    """The pauses after refusals grow beyond a slice, and its end is when it takes."""
+    s = Stepped(all_parts())
+    end = START + 20_000 * MS
+    s.parent(40, algorithm=m.Algorithm.twap, time_in_force=0, interval=2_000 * MS, end_time=end, limit_price=101)
+    while not s.core.idle:
+        live = [child for child in s.core.state.children.values() if child.live]
+        for child in live:
+            if child.resting:
+                s.report(child.child_id, K.rejected, False, reason="post only, and it would trade")
+            else:
+                s.fill(child.child_id, child.qty, live=False)
+        if not live:
+            s.clock()
+    assert s.stands() == ("filled", 40, 0)
+    assert [child.qty for child in s.all(m.NewChild) if child.time_in_force == m.TimeInForce.ioc] == [4] * 10
 
 
 def test_a_twap_gives_out_its_slices_when_they_are_due() -> None:
