@@ -38,7 +38,7 @@ from tapewire.ring import Doorbell, RingProducer
 from tapewire.tape import TapeReader, TapeWriter
 
 if TYPE_CHECKING:
-    from services.gateway.quickfix_engine import Acceptor
+    from services.gateway.quickfix_layer.acceptor import Acceptor
 
 FAILED = 70
 """Exit status when a callback of the session layer or the agent failed: neither may live on without the other."""
@@ -127,7 +127,9 @@ def main(path: Path | None, name: str) -> None:
     own, shard, folders = settings.gateway, settings.engine.shard, settings.folders
     folders.prepare(settings.rings)
     log = configure("gateway")
-    from services.gateway.quickfix_engine import Acceptor  # not before the arguments are right: it takes a while
+    from services.gateway.quickfix_layer.acceptor import (
+        Acceptor,  # not before the arguments are right: it takes a while
+    )
 
     found = folders.find_inbound_ring(shard, name)
     if found is None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from services.gateway.quickfix_engine import Acceptor
+from services.gateway.quickfix_layer.acceptor import Acceptor
 from services.gateway.sent import ADMIN_TYPES
 from tapewire.config import Gateway, GatewaySession
 from tapewire.fix.message import fields_of

@@ -86,3 +86,12 @@ def test_make_help_names_every_target() -> None:
     phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
     assert phony is not None
     assert set(re.findall(r"^([a-z-]+):.*?## \w", makefile, re.MULTILINE)) == set(phony[1].split())
+
+
+def test_nothing_but_the_session_layer_knows_which_it_is() -> None:
+    users = {
+        path.relative_to(ROOT).parent.as_posix()
+        for path in tracked(".py")
+        if re.search(r"^\s*(import|from) quickfix\b", path.read_text(), re.MULTILINE)
+    }
+    assert {user for user in users if not user.startswith("tests")} == {"services/gateway/quickfix_layer"}

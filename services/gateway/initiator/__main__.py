@@ -32,7 +32,7 @@ from tapewire.logs import configure
 from tapewire.tape import TapeReader, TapeWriter
 
 if TYPE_CHECKING:
-    from services.gateway.quickfix_outward import Initiator
+    from services.gateway.quickfix_layer.initiator import Initiator
 
 FAILED = 70
 """Exit status when a callback of the session layer or the agent failed: neither may live on without the other."""
@@ -77,7 +77,9 @@ def main(path: Path | None, name: str, router: int) -> None:
     dialect = dialects.make(venue, secrets_of(venue))
     folders.prepare(settings.rings)
     log = configure(f"venue.{name}")
-    from services.gateway.quickfix_outward import Initiator  # not before the arguments are right: it takes a while
+    from services.gateway.quickfix_layer.initiator import (
+        Initiator,  # not before the arguments are right: it takes a while
+    )
 
     reader = TapeReader(str(folders.tape(f"router.{router}")))
     tape = folders.tape(f"venue.{name}")

@@ -1,16 +1,21 @@
-"""QuickFIX outward: sessions to venues. With quickfix_engine.py, where its traps are told, all that knows of it."""
+"""Towards venues: one session, which we begin."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from services.gateway.initiator.session_layer import OutwardHandler
-from services.gateway.quickfix_engine import ALWAYS_OPEN, LOGON_TIMEOUT_S, LOGOUT_TIMEOUT_S, MAX_LATENCY_S, _latin
-from tapewire.config.venues import Venue
+import quickfix as fix
 
-assert LOGON_TIMEOUT_S  # that module is first to import QuickFIX: it keeps SIGINT as it is
-import quickfix as fix  # noqa: E402
+from services.gateway.initiator.session_layer import OutwardHandler
+from services.gateway.quickfix_layer.binding import (
+    ALWAYS_OPEN,
+    LOGON_TIMEOUT_S,
+    LOGOUT_TIMEOUT_S,
+    MAX_LATENCY_S,
+    latin,
+)
+from tapewire.config.venues import Venue
 
 
 class _OutwardCallbacks(fix.Application):  # type: ignore[misc]
@@ -62,7 +67,7 @@ class _OutwardCallbacks(fix.Application):  # type: ignore[misc]
             kind = header.getField(35)
             if kind == "A":
                 self._log_on(message, header, session_id)
-            self._handler.sending(_latin(message.toString()), int(header.getField(34)), kind)
+            self._handler.sending(latin(message.toString()), int(header.getField(34)), kind)
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
 
@@ -82,7 +87,7 @@ class _OutwardCallbacks(fix.Application):  # type: ignore[misc]
     def toApp(self, message: Any, session_id: Any) -> None:
         try:
             header = message.getHeader()
-            self._handler.sending(_latin(message.toString()), int(header.getField(34)), header.getField(35))
+            self._handler.sending(latin(message.toString()), int(header.getField(34)), header.getField(35))
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
 

@@ -1,53 +1,31 @@
-"""QuickFIX behind one face. The only module that knows of it.
-
-What its Python binding does, and what is done about it here:
-- An exception in a callback leaves a process that lives and answers nobody: each callback is wrapped, and a failure is
-  given to `on_failure`, which ends the process.
-- What a callback is given dies when it returns: everything is copied into our own types at once.
-- Its exceptions for refusals leak, 1.3 KB each: none is raised but RejectLogon, and that only to a Logon that did not
-  come by the front.
-- Stopping an acceptor races with its own thread (a segmentation fault in one of twenty ends): it is never stopped. Who
-  wants to end logs the sessions out and then ends the process.
-- It resets SIGINT when it is imported, and binds 0.0.0.0 whatever it is told, where it keeps whatever anybody sends for
-  as long as a message may still come of it: `loopback_only` lets nobody else in.
-- Its stores cannot be written in Python, and MemoryStore never forgets. So nothing is kept in one (PersistMessages=N):
-  whatever is asked for again, it answers with one gap fill, and that is replaced, while it is made, by what the handler
-  says was sent. It is under the session's lock then, so nothing else takes a number meanwhile.
-"""
+"""Towards clients: the sessions of the configuration, for them to connect to."""
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+import quickfix as fix
+
 from services.gateway.loopback_only import keep_to_loopback
+from services.gateway.quickfix_layer.binding import (
+    ALWAYS_OPEN,
+    LOGON_TIMEOUT_S,
+    LOGOUT_TIMEOUT_S,
+    MAX_LATENCY_S,
+    latin,
+    wide,
+)
 from services.gateway.resend import Piece, pieces
 from services.gateway.session import field_of
 from services.gateway.session_layer import Handler
 from tapewire.config.gateway import Gateway, GatewaySession
 from tapewire.fix.dictionary import FILES, FOLDER
 
-_sigint = signal.getsignal(signal.SIGINT)
-import quickfix as fix  # noqa: E402 - undone for SIGINT in the next line
-
-if threading.current_thread() is threading.main_thread():
-    signal.signal(signal.SIGINT, _sigint)
-
 NO_SETTINGS: Final[Mapping[str, str]] = {}
 GROUPS: Final = ("\x01453=", "\x01268=", "\x01146=", "\x0133=", "\x018031=")
 """Count fields of the groups we send: such a message is taken apart by the dictionary."""
-ALWAYS_OPEN: Final[Mapping[str, str]] = (
-    {"NonStopSession": "Y"}
-    if hasattr(fix, "NON_STOP_SESSION")
-    # Such a build (quickfix-py 0.0.3) forgets its numbers once a week instead: see `Handler.logging_on`.
-    else {"StartDay": "sunday", "StartTime": "00:00:00", "EndDay": "sunday", "EndTime": "00:00:00"}
-)
-LOGON_TIMEOUT_S: Final = 10
-LOGOUT_TIMEOUT_S: Final = 2
-MAX_LATENCY_S: Final = 120
 
 
 class _Callbacks(fix.Application):  # type: ignore[misc]
@@ -152,13 +130,13 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
                     message.setField(fix.StringField(tag, value))
             if processed := self._handler.processed(number):
                 header.setField(fix.StringField(369, str(processed)))
-            self._handler.sending(number, ((int(header.getField(34)), kind, _latin(message.toString())),))
+            self._handler.sending(number, ((int(header.getField(34)), kind, latin(message.toString())),))
         except BaseException as error:  # noqa: BLE001 - ends the process
             self._fail(error)
 
     def toApp(self, message: Any, session_id: Any) -> None:
         try:
-            raw = _latin(message.toString())
+            raw = latin(message.toString())
             number = self._session_of(raw)
             if number in self._resending:
                 self._mark(message.getHeader(), self._resending[number])
@@ -187,17 +165,17 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
         header, dictionary = last.getHeader(), self._dictionaries[session_id.toString()]
         seq, now, begin = int(header.getField(34)), header.getField(52), session_id.toString().partition(":")[0]
         common = f"49={header.getField(49)}\x0152={now}\x0156={header.getField(56)}\x01"
-        group = [_latin(last.toString())]
+        group = [latin(last.toString())]
         for at, body in enumerate(bodies, start=1):
             kind, _, rest = body.partition("\x01")
             text = f"8={begin}\x019=0\x01{kind}\x0134={seq + at}\x01{common}{rest}10=000\x01"
-            group.append(_latin(parsed(text, dictionary).toString()))
+            group.append(latin(parsed(text, dictionary).toString()))
         self._handler.sending(number, [(seq + at, raw.split("\x01", 3)[2][3:], raw) for at, raw in enumerate(group)])
         self._together[number] = now
         for raw in group[:-1]:
-            fix.Session.sendToTarget(parsed(_wide(raw), dictionary), session_id)
+            fix.Session.sendToTarget(parsed(wide(raw), dictionary), session_id)
         del self._together[number]
-        last.setString(_wide(group[-1]), False, dictionary)
+        last.setString(wide(group[-1]), False, dictionary)
 
     def _resend(self, number: int, fill: Any, session_id: Any) -> None:
         """Puts what was sent in the place of a gap fill: all but the last piece goes out now, the last is the gap
@@ -215,14 +193,14 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
                 self._resending[number] = field_of(last.raw, 52) if last.raw else now
                 session.setNextSenderMsgSeqNum(last.seq)
                 again = last.raw or f"{head}35=4\x0136={last.following}\x01123=Y\x0110=000\x01"
-                fix.Session.sendToTarget(parsed(_wide(again), dictionary), session_id)
+                fix.Session.sendToTarget(parsed(wide(again), dictionary), session_id)
             last = piece
         self._resending.pop(number, None)
         session.setNextSenderMsgSeqNum(next_out)
         if last is None:
             return
         if last.raw:
-            fill.setString(_wide(last.raw), False, dictionary)
+            fill.setString(wide(last.raw), False, dictionary)
             header = fill.getHeader()
             header.setField(fix.StringField(52, now))
             self._mark(header, field_of(last.raw, 52))
@@ -240,16 +218,6 @@ def put(session: Any, next_in: int, next_out: int) -> None:
     """Puts a session where the tape says it stands."""
     session.setNextSenderMsgSeqNum(next_out)
     session.setNextTargetMsgSeqNum(next_in)
-
-
-def _latin(text: str) -> str:
-    """The binding takes bytes for UTF-8; ours are characters of latin-1, one each."""
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
-
-
-def _wide(text: str) -> str:
-    """The way back: what the binding takes for the bytes of `text`."""
-    return text if text.isascii() else text.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 class Acceptor:
