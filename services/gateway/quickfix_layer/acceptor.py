@@ -15,6 +15,7 @@ from services.gateway.quickfix_layer.binding import (
     LOGOUT_TIMEOUT_S,
     MAX_LATENCY_S,
     latin,
+    put,
     wide,
 )
 from services.gateway.resend import Piece, pieces
@@ -212,12 +213,6 @@ class _Callbacks(fix.Application):  # type: ignore[misc]
         """PossDupFlag, and when it was sent first."""
         header.setField(fix.StringField(43, "Y"))
         header.setField(fix.StringField(122, first_sent))
-
-
-def put(session: Any, next_in: int, next_out: int) -> None:
-    """Puts a session where the tape says it stands."""
-    session.setNextSenderMsgSeqNum(next_out)
-    session.setNextTargetMsgSeqNum(next_in)
 
 
 class Acceptor:

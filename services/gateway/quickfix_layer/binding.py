@@ -20,7 +20,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 _sigint = signal.getsignal(signal.SIGINT)
 import quickfix as fix  # noqa: E402 - undone for SIGINT in the next line
@@ -37,6 +37,12 @@ ALWAYS_OPEN: Final[Mapping[str, str]] = (
 LOGON_TIMEOUT_S: Final = 10
 LOGOUT_TIMEOUT_S: Final = 2
 MAX_LATENCY_S: Final = 120
+
+
+def put(session: Any, next_in: int, next_out: int) -> None:
+    """Puts a session where the tape says it stands."""
+    session.setNextSenderMsgSeqNum(next_out)
+    session.setNextTargetMsgSeqNum(next_in)
 
 
 def latin(text: str) -> str:

@@ -14,6 +14,7 @@ from services.gateway.quickfix_layer.binding import (
     LOGOUT_TIMEOUT_S,
     MAX_LATENCY_S,
     latin,
+    put,
 )
 from tapewire.config.venues import Venue
 
@@ -74,9 +75,7 @@ class _OutwardCallbacks(fix.Application):  # type: ignore[misc]
     def _log_on(self, message: Any, header: Any, session_id: Any) -> None:
         """Our Logon: with the numbers that the tape says, which the session layer forgets once a week, and signed."""
         next_in, next_out = self._handler.logging_on(message.isSetField(141) and message.getField(141) == "Y")
-        session = fix.Session.lookupSession(session_id)
-        session.setNextTargetMsgSeqNum(next_in)
-        session.setNextSenderMsgSeqNum(next_out)
+        put(fix.Session.lookupSession(session_id), next_in, next_out)
         header.setField(fix.StringField(34, str(next_out)))
         for tag, value in self._handler.header_fields("A"):
             header.setField(fix.StringField(tag, value))
