@@ -61,6 +61,8 @@ enum MessageType {
   sliceScheduled @51;
   routeDecided @52;
   volumeProfile @53;
+  apiReceived @54;
+  apiAnswered @55;
 }
 
 struct Header {

@@ -156,6 +156,8 @@ class MessageType(IntEnum):
     slice_scheduled = 51
     route_decided = 52
     volume_profile = 53
+    api_received = 54
+    api_answered = 55
 
 
 class Side(IntEnum):

@@ -60,6 +60,8 @@ enum class MessageType : uint16_t {
     slice_scheduled = 51,
     route_decided = 52,
     volume_profile = 53,
+    api_received = 54,
+    api_answered = 55,
 };
 
 enum class Side : uint16_t {
@@ -2211,7 +2213,7 @@ struct MessageLayout {
     uint64_t root, header_pointer;
     PointerLayout pointers[6];
 };
-inline constexpr size_t TYPE_COUNT = 54;
+inline constexpr size_t TYPE_COUNT = 56;
 inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {},  // unspecified
     {152, 72, 4, 104, 2, 0, 1, 0x200040000001cull, 0x7ffffffd0ull, {{1, 1, 120, 32, 0}}},  // trade
@@ -2267,6 +2269,8 @@ inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {120, 72, 5, 112, 1, 0, 0, 0x100050000001cull, 0x7ffffffccull, {}},  // slice_scheduled
     {128, 72, 5, 112, 2, 0, 1, 0x200050000001cull, 0x7ffffffccull, {{3, 1, 128, 0, 8}}},  // route_decided
     {144, 72, 2, 88, 3, 0, 2, 0x300020000001cull, 0x7ffffffd8ull, {{1, 1, 112, 32, 0}, {3, 2, 144, 0, 1}}},  // volume_profile
+    {},  // api_received
+    {},  // api_answered
 };
 
 // A message of each type with nothing set, LAYOUTS[type].bytes long.
@@ -2325,6 +2329,8 @@ inline const void* const BLANKS[TYPE_COUNT] = {
     &BLANK_SLICE_SCHEDULED,
     &BLANK_ROUTE_DECIDED,
     &BLANK_VOLUME_PROFILE,
+    nullptr,  // api_received
+    nullptr,  // api_answered
 };
 
 }  // namespace tapewire::wire
