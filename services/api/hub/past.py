@@ -96,21 +96,25 @@ class Past:
         return Follower(self._tape, views, last)
 
     def _go_on(self, tip: Follower) -> bool:
-        views, taken = tip.views, self._taken
-        if taken is not None and self._reader.positions.durable_seq >= taken[0]:
-            # Not before: a tape that loses its tail would lose the picture, too, and older ones have made way for it.
-            self._pictures.save(*taken, self._reader.first_seq)
-            self._taken = None
-        records = tip.poll(BATCH)
+        self._save_if_durable()
+        views, records = tip.views, tip.poll(BATCH)
         for raw in records:
             due = views.at_seq - self._last_picture >= self._every and self._taken is None
             if due and tip.last and begins_command(raw):
                 views.settle()
                 self._taken = (views.at_seq, tip.last, views.state())
                 self._last_picture = views.at_seq
+                self._save_if_durable()
             views.fold(raw)
             tip.last = raw
         return len(records) == BATCH
+
+    def _save_if_durable(self) -> None:
+        """Not before: a tape that loses its tail would lose the picture, too, and older ones have made way for it."""
+        taken = self._taken
+        if taken is not None and self._reader.positions.durable_seq >= taken[0]:
+            self._pictures.save(*taken, self._reader.first_seq)
+            self._taken = None
 
     def _forget(self, error: TailLost) -> None:
         """What was folded is not on the tape any more."""
