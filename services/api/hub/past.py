@@ -19,6 +19,7 @@ from tapewire.tape import TapeReader
 from tapewire.views import Views
 
 PICTURE_EVERY = 20_000
+LOOK_AHEAD = 16  # records that belong to no command, at most so many in a row
 BATCH = 2_048  # records between two looks at whether the question still stands
 Cancelled = Callable[[], bool]
 
@@ -82,7 +83,19 @@ class Past:
             for raw in records:
                 shown.views.fold(raw)
             shown.last = records[-1]
+        if self._whole(seq):
+            shown.views.settle()
         return shown.views
+
+    def _whole(self, seq: int) -> bool:
+        """Whether record `seq` is the last of its command, as far as is known: books then show what that changed."""
+        for following in range(seq + 1, seq + 1 + LOOK_AHEAD):
+            raw = record_at(self._reader, following)
+            if not raw:
+                return True  # the released end
+            if m.type_of(raw) not in ASIDE:
+                return begins_command(raw)
+        return False
 
     def _best_base(self, standing: int, seq: int) -> bool:
         """Whether no picture lies closer below `seq` than the fold that stands at `standing`."""
