@@ -200,7 +200,7 @@ GATEWAY = Group(
         _gauge(
             "front_backlog_bytes", "Bytes that wait for a market-data session to read them.", "session", unit="bytes"
         ),
-        _gauge("venue_state", "State of the session to a venue, as FixSessionState has them.", "venue"),
+        _gauge("venue_state", "State of the session to a venue: 1 down, 2 reconciling, 3 ready.", "venue"),
         _gauge("venue_waiting", "Commands that wait for the session.", "venue"),
         _gauge("venue_open_orders", "Orders open at the venue.", "venue"),
         _counter("venue_sent", "Messages sent to the venue.", "venue"),
