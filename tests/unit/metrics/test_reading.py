@@ -94,7 +94,7 @@ def test_tapes_consumers_and_rings(folders: Folders) -> None:
     assert reading.value("tapewire_tape_records_total", "md.kraken") == 5
     assert reading.value("tapewire_tape_writer", "md.kraken") == 1
     assert reading.value("tapewire_tape_last_record_timestamp_seconds", "md.kraken") == pytest.approx(now / 1e9)
-    assert list(reading.of("tapewire_consumer_lag_records")) == [({"tape": "md.kraken", "consumer": "reader"}, 3)]
+    assert list(reading.of("tapewire_consumer_lag_records")) == [({"tape": "md.kraken", "consumer": "reader"}, 2)]
     assert reading.value("tapewire_ring_capacity_bytes", "md.kraken") == 4096
     used = reading.value("tapewire_ring_used_bytes", "md.kraken")
     assert used is not None
