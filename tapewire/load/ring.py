@@ -85,8 +85,8 @@ def run(
             now = clock()
             if (name := door.send()) is not None:
                 break
-            _take(door, recorder, clock)
-            door.wait(SLEEP_MOST)
+            if not _take(door, recorder, clock):
+                door.wait(SLEEP_MOST)
         recorder.sent(name, step, due, now)
         if count % BATCH == 0:
             progress(count, total)
