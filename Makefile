@@ -48,6 +48,7 @@ generate: $(VENV)/.built ## write anew what is made from schemas/, FIX rules, ch
 	@$(PY) -m tapewire.fix.generate
 	@$(PY) -m tapewire.bus.generate
 	@$(PY) -m services.monitor.generate
+	@$(PY) -m tapewire.cli._generate
 
 check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/ruff format --check --quiet .
@@ -58,6 +59,7 @@ check: build ## format, lint, types, import rules, rules of the house
 	@$(PY) -m tapewire.fix.generate --check
 	@$(PY) -m tapewire.bus.generate --check
 	@$(PY) -m services.monitor.generate --check
+	@$(PY) -m tapewire.cli._generate --check
 	@$(PY) -m pytest tests/unit/test_tidy.py
 
 test: build ## the tests, within minutes
