@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-CHECKPOINTS: Final = r"archive|engine|gateway\\..*|venue\\..*"
+CHECKPOINTS: Final = r"archive|engine|gateway\\..*|venue\\..*|api\\..*"
 """Consumers that store their position at snapshots or stretches, and so stand far behind by nature."""
 
 
