@@ -16,6 +16,9 @@ __all__ = [
     "AccountLimits",
     "AdvanceClock",
     "Algorithm",
+    "ApiAnswered",
+    "ApiDoor",
+    "ApiReceived",
     "AuctionIndicated",
     "BookDelta",
     "BookLevel",
@@ -454,6 +457,13 @@ class Unusable(IntEnum):
     beyond_limit = 5
     too_small = 6
     """Less is shown, or left to do, than one lot or its smallest order."""
+
+
+class ApiDoor(IntEnum):
+    unspecified = 0
+    http = 1
+    web_socket = 2
+    bus = 3
 
 
 class BookLevel(NamedTuple):
@@ -1851,6 +1861,65 @@ class RouteDecided(Message):
     venues: ListField[VenueScore] = ListField(120, 128, 64, VenueScore, ((0, 8, True, None), (8, 8, True, None), (16, 4, True, None), (20, 4, False, None), (24, 4, False, None), (28, 2, False, None), (30, 2, False, VenueState), (32, 8, False, None), (40, 8, True, None), (48, 8, True, None), (56, 2, False, Unusable)))
 
 
+class ApiReceived(Message):
+    """A request to change something, written before anything is done about it. header.ts rises strictly; every command that it becomes repeats it as its tsEvent, and so can be traced to its author."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    cl_ord_id = IntField(72, 8, False)
+    """Of the command that it becomes; 0: it was refused before it became one, or its command has none."""
+    trace_high = IntField(80, 8, False)
+    trace_low = IntField(88, 8, False)
+    """Trace id of its W3C trace context; zeros: it has none."""
+    span_id = IntField(96, 8, False)
+    """The client's span; 0: the trace begins here."""
+    key = IntField(104, 4, False)
+    """The number of the API key or user: what orders on the tape carry as their session."""
+    account = IntField(108, 4, False)
+    """That it acts for; 0: none, or all."""
+    trace_flags = IntField(112, 1, False)
+    door = EnumField(114, ApiDoor)
+    author = TextField(128, 168, 32)
+    """The name of the API key or user."""
+    address = TextField(136, 200, 48)
+    """Where it came from."""
+    nonce = TextField(144, 248, 48)
+    """Not to be used again within the receive window; empty: a session or a connection vouches for it."""
+    operation = TextField(152, 296, 64)
+    """Such as `POST /v1/orders`."""
+    body = TextField(160, 360, 0)
+    """As it came, each byte a character of latin-1; of a bus message its bytes in base64."""
+
+
+class ApiAnswered(Message):
+    """What a request was answered, written before the answer leaves."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    received = IntField(72, 8, False)
+    """Seq of its ApiReceived, here on this tape."""
+    orders_seq = IntField(80, 8, False)
+    """The record of the orders tape that decided it; 0: none did."""
+    status = IntField(88, 2, False)
+    """HTTP status."""
+
+
 for _message, _type in (
     (Trade, MessageType.trade),
     (Quote, MessageType.quote),
@@ -1905,5 +1974,7 @@ for _message, _type in (
     (ParentMeasured, MessageType.parent_measured),
     (SliceScheduled, MessageType.slice_scheduled),
     (RouteDecided, MessageType.route_decided),
+    (ApiReceived, MessageType.api_received),
+    (ApiAnswered, MessageType.api_answered),
 ):
     register(_message, _type)

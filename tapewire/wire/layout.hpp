@@ -292,6 +292,13 @@ enum class Unusable : uint16_t {
     too_small = 6,
 };
 
+enum class ApiDoor : uint16_t {
+    unspecified = 0,
+    http = 1,
+    web_socket = 2,
+    bus = 3,
+};
+
 struct Header {
     uint64_t seq;
     uint64_t cause;
@@ -2205,6 +2212,78 @@ inline constexpr RouteDecided BLANK_ROUTE_DECIDED = [] {
     return m;
 }();
 
+struct ApiReceived {
+    static constexpr MessageType TYPE = MessageType::api_received;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t cl_ord_id;
+    uint64_t trace_high;
+    uint64_t trace_low;
+    uint64_t span_id;
+    uint32_t key;
+    uint32_t account;
+    uint8_t trace_flags;
+    uint8_t gap_41[1];
+    ApiDoor door;
+    uint8_t gap_44[4];
+    uint64_t header_pointer;
+    uint64_t author_pointer;
+    uint64_t address_pointer;
+    uint64_t nonce_pointer;
+    uint64_t operation_pointer;
+    uint64_t body_pointer;
+    char author[32];
+    char address[48];
+    char nonce[48];
+    char operation[64];
+};
+static_assert(sizeof(ApiReceived) == 360);
+static_assert(offsetof(ApiReceived, cl_ord_id) == 72);
+static_assert(offsetof(ApiReceived, trace_high) == 80);
+static_assert(offsetof(ApiReceived, trace_low) == 88);
+static_assert(offsetof(ApiReceived, span_id) == 96);
+static_assert(offsetof(ApiReceived, key) == 104);
+static_assert(offsetof(ApiReceived, account) == 108);
+static_assert(offsetof(ApiReceived, trace_flags) == 112);
+static_assert(offsetof(ApiReceived, door) == 114);
+inline constexpr ApiReceived BLANK_API_RECEIVED = [] {
+    ApiReceived m{};
+    m.framing = 44ull << 32;
+    m.root = 0x600060000001cull;
+    m.header.type = MessageType::api_received;
+    m.header_pointer = 0x7ffffffc8ull;
+    m.author_pointer = 0xa00000011ull;
+    m.address_pointer = 0xa0000001dull;
+    m.nonce_pointer = 0xa00000031ull;
+    m.operation_pointer = 0xa00000045ull;
+    return m;
+}();
+
+struct ApiAnswered {
+    static constexpr MessageType TYPE = MessageType::api_answered;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t received;
+    uint64_t orders_seq;
+    uint16_t status;
+    uint8_t gap_18[6];
+    uint64_t header_pointer;
+};
+static_assert(sizeof(ApiAnswered) == 104);
+static_assert(offsetof(ApiAnswered, received) == 72);
+static_assert(offsetof(ApiAnswered, orders_seq) == 80);
+static_assert(offsetof(ApiAnswered, status) == 88);
+inline constexpr ApiAnswered BLANK_API_ANSWERED = [] {
+    ApiAnswered m{};
+    m.framing = 12ull << 32;
+    m.root = 0x100030000001cull;
+    m.header.type = MessageType::api_answered;
+    m.header_pointer = 0x7ffffffd4ull;
+    return m;
+}();
+
 // One pointer of a message: 1 = text with room, 2 = tail text, 3 = tail list.
 struct PointerLayout { uint8_t kind; uint8_t index; uint16_t room_at; uint16_t room; uint16_t element_words; };
 struct MessageLayout {
@@ -2269,8 +2348,8 @@ inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {120, 72, 5, 112, 1, 0, 0, 0x100050000001cull, 0x7ffffffccull, {}},  // slice_scheduled
     {128, 72, 5, 112, 2, 0, 1, 0x200050000001cull, 0x7ffffffccull, {{3, 1, 128, 0, 8}}},  // route_decided
     {144, 72, 2, 88, 3, 0, 2, 0x300020000001cull, 0x7ffffffd8ull, {{1, 1, 112, 32, 0}, {3, 2, 144, 0, 1}}},  // volume_profile
-    {},  // api_received
-    {},  // api_answered
+    {360, 72, 6, 120, 6, 0, 5, 0x600060000001cull, 0x7ffffffc8ull, {{1, 1, 168, 32, 0}, {1, 2, 200, 48, 0}, {1, 3, 248, 48, 0}, {1, 4, 296, 64, 0}, {2, 5, 360, 0, 0}}},  // api_received
+    {104, 72, 3, 96, 1, 0, 0, 0x100030000001cull, 0x7ffffffd4ull, {}},  // api_answered
 };
 
 // A message of each type with nothing set, LAYOUTS[type].bytes long.
@@ -2329,8 +2408,8 @@ inline const void* const BLANKS[TYPE_COUNT] = {
     &BLANK_SLICE_SCHEDULED,
     &BLANK_ROUTE_DECIDED,
     &BLANK_VOLUME_PROFILE,
-    nullptr,  // api_received
-    nullptr,  // api_answered
+    &BLANK_API_RECEIVED,
+    &BLANK_API_ANSWERED,
 };
 
 }  // namespace tapewire::wire
