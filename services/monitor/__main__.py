@@ -7,6 +7,7 @@ from tapewire import stopping
 if __name__ == "__main__":
     stopping.hold()
 
+import os
 from pathlib import Path
 
 import click
@@ -22,6 +23,11 @@ from tapewire.logs import Logger, configure
 def parts_of(settings: Config, log: Logger) -> list[Part]:
     """What is to run by the configuration."""
     parts: list[Part] = []
+    if settings.monitor.otlp_url:
+        from services.monitor.export import otlp  # not before it is wanted: the SDK takes a while
+        from services.monitor.tracer import Tracer
+
+        parts.append(Tracer(settings, otlp(settings.monitor.otlp_url), log))
     return parts
 
 
@@ -39,6 +45,7 @@ async def serve(settings: Config, log: Logger) -> None:
 def main(path: Path | None) -> None:
     """Watches the platform: traces of orders and ticks, metrics."""
     settings = configuration.load(path)
+    os.nice(settings.monitor.nice)
     settings.folders.prepare(settings.rings)
     run(serve(settings, configure("monitor")))
 

@@ -31,3 +31,5 @@ class Monitor(Section, frozen=True, kw_only=True):
     """Orders held at once until their traces are whole; the oldest goes, counted, when there are more."""
     buffer: Annotated[int, Meta(ge=100, le=1 << 20)] = 16_384
     """Spans that may wait for the collector; what comes on top is dropped and counted."""
+    nice: Annotated[int, Meta(ge=0, le=19)] = 19
+    """How far the monitor stands back where the CPUs are busy: 19 takes about a 70th of one. It may fall behind."""
