@@ -41,11 +41,14 @@ class StageReader:
     """Reads along, unnoticed by the writer. StageLogError: not there, or no stage log of this version."""
 
     path: str | PathLike[str]
-    next: int
-    """Number of the batch read next, from 0."""
-    missed: int
-    """Batches that were overwritten before they were read."""
-    def __init__(self, path: str | PathLike[str], *, start: int = 0) -> None: ...
+    def __init__(self, path: str | PathLike[str], *, start: int | None = None) -> None:
+        """`start`: number of the batch read first, from 0; None: the oldest that is still there."""
+    @property
+    def next(self) -> int:
+        """Number of the batch read next."""
+    @property
+    def missed(self) -> int:
+        """Batches that were overwritten before they were read."""
     def poll(self, max_batches: int = 1024, /) -> list[Batch]:
         """The next batches, whole and in order; what was overwritten meanwhile is counted in `missed`."""
     def find(self, seq: int, /) -> Batch | None:

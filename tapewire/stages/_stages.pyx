@@ -89,10 +89,12 @@ cdef class StageReader:
     cdef readonly object path
     cdef readonly object next, missed
 
-    def __init__(self, path, *, start=0):
-        self.path, self.next, self.missed = path, start, 0
+    def __init__(self, path, *, start=None):
         if not self.it.open(os.fsencode(path)):
             raise StageLogError(self.it.error().decode("utf-8", "replace"))
+        self.path, self.missed = path, 0
+        cdef uint64_t count = self.it.count(), slots = self.it.slots()
+        self.next = start if start is not None else count - slots if count > slots else 0
 
     cdef int check_open(self) except -1:
         if not self.it.is_open():

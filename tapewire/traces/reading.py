@@ -47,7 +47,7 @@ class _Stages:
     """A stage log that may be there, may go, may come anew."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._reader = path, None if not path.exists() else _opened(path)
+        self._path, self._reader = path, _opened(path)
         self.missed = 0
 
     def poll(self) -> list[Batch]:
@@ -72,11 +72,9 @@ class _Stages:
 def _opened(path: Path) -> StageReader | None:
     """The log from its oldest batch; None while there is none that can be read."""
     try:
-        reader = StageReader(path)
+        return StageReader(path)
     except StageLogError:
         return None
-    reader.next = max(0, reader.count - reader.slots)
-    return reader
 
 
 class Reading:
