@@ -143,7 +143,7 @@ class Collector:
     def _is_whole(self, work: Work) -> bool:
         if work.batch is None:
             work.batch = _holding(self._batches, work.seq, work.seq)
-        if work.published is None and self.has_publisher:
+        if work.published is None:
             work.published = _holding(self._published, work.seq, work.last_seq)
         if work.edge is not None and work.edge.acked and not work.acked and work.kind != "fill":
             work.acked, work.ack = work.edge.acked, work.edge.ack

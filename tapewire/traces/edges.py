@@ -78,6 +78,12 @@ class Edges:
             return self._answered(tape, record)
         return None
 
+    def seen(self, tape: str, record: m.Message) -> Edge | None:
+        """The request that this record is, if it is one. Nothing is kept of it."""
+        if isinstance(record, m.FixReceived) and record.msg_type in ORDER_TYPES:
+            return _of_fix(tape, record)
+        return _of_api(tape, record) if isinstance(record, m.ApiReceived) else None
+
     def oldest(self, tape: str) -> int:
         """Seq of the oldest request that something may still come of; 0: there is none."""
         waiting = self._open.get(tape)

@@ -150,6 +150,15 @@ class Reading:
         found.works = self.collector.whole(now if found.records < limit else self.collector.ts)
         return found
 
+    def rest(self) -> Found:
+        """What is left once the tapes were read to their ends, whole or not."""
+        while batches := self._engine.poll():
+            self.collector.stages(batches)
+        while batches := self._publisher.poll():
+            self.collector.published(batches)
+        spans = [(name, one.seq, span) for name, one in self.parents.items() for span in one.rest()]
+        return Found(self.collector.rest(), spans)
+
     def _sent(self, tape: str, record: m.FixSent) -> None:
         self.collector.sent(tape, record.session, record.orders_seq, record.ts, record.msg_type)
 
