@@ -54,7 +54,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 def order(name: str, side: int, price: str, qty: int, trace: str = "") -> list[tuple[int, object]]:
     fields = [(11, name), (55, "BTCUSDT"), (54, side), (60, "20261121-12:00:00.000"), (38, qty), (40, 2), (44, price)]
-    return [*fields, (8041, trace)] if trace else fields  # type: ignore[list-item]
+    return [*fields, (8041, trace)] if trace else fields
 
 
 def by_name(spans: list[Got], trace: str) -> dict[str, Got]:
