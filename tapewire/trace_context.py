@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from tapewire.traces import ids
 from tapewire.transports.headers import block
 
 SAMPLED = 1
@@ -42,6 +43,12 @@ class TraceContext(NamedTuple):
         if self.state:
             headers["tracestate"] = self.state
         return block(headers)
+
+
+def tick_context(env: str, feed: str, seq: int) -> TraceContext:
+    """Of message `seq` of a feed of market data: the ids follow from it, as everywhere (tapewire/traces/ids.py)."""
+    trace = ids.trace_id(env, f"md.{feed}", 0, seq)
+    return TraceContext(f"{trace:032x}", f"{ids.span_id(trace, 'tick', seq):016x}")
 
 
 def parse(traceparent: str, state: str = "") -> TraceContext | None:

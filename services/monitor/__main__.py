@@ -25,9 +25,9 @@ def parts_of(settings: Config, log: Logger) -> list[Part]:
     parts: list[Part] = []
     if settings.monitor.otlp_url:
         from services.monitor.export import otlp  # not before it is wanted: the SDK takes a while
-        from services.monitor.tracer import Tracer
+        from services.monitor.tracing import Tracing
 
-        parts.append(Tracer(settings, otlp(settings.monitor.otlp_url), log))
+        parts.append(Tracing(settings, otlp(settings.monitor.otlp_url), tick_bus(settings, log), log, exemplars.add))
     return parts
 
 

@@ -19,7 +19,7 @@ from tapewire.config import Config
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import TapeDamaged, TapeError
 from tapewire.histogram import StatsPage
-from tapewire.logs import Logger
+from tapewire.logs import Logger, in_trace
 from tapewire.tape import TapeReader
 from tapewire.traces.reading import Found, Reading
 from tapewire.traces.spans import spans_of
@@ -37,8 +37,8 @@ COUNTERS = (
     *("records", "works", "traces", "sampled_head", "sampled_rejected", "sampled_slow", "spans_exported"),
     *("spans_dropped", "spans_waiting", "export_failures", "works_dropped", "batches_missed", "lag_records"),
 )
-Exemplar = Callable[[str, int, int, int], None]
-"""Told of each exported order: stage, ns, trace id, ts (UTC ns)."""
+Exemplar = Callable[[str, int, str, int], None]
+"""Told of each exported order: stage, ns, trace id (32 hex digits), ts (UTC ns)."""
 
 
 class Tracer:
@@ -49,7 +49,7 @@ class Tracer:
         settings: Config,
         exporter: SpanExporter,
         log: Logger,
-        exemplar: Exemplar = lambda stage, ns, trace_id, ts: None,
+        exemplar: Exemplar,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._settings, self._log, self._exemplar, self._clock = settings, log, exemplar, clock
@@ -61,41 +61,38 @@ class Tracer:
         """Of each tape the record that was the last one exported when this process began."""
         self.records = self.works = self.traces = 0
         self._reading: Reading | None = None
-        self._ended: BaseException | None = None
+        self._page: StatsPage | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
+        """Follows the tapes until `stop` is set. The export is run by somebody else, and ended after this."""
         self._reading = reading = await self._open(stop)
         if reading is None:
             return
+        self._page = StatsPage.create(self._settings.folders.stats / "monitor", counters=COUNTERS)
         self._log.info("tracing", tape=reading.name, from_seq=self._begun[reading.name] + 1)
-        done = asyncio.Event()
-        exporting = asyncio.create_task(self.export.run(done))
-        page = StatsPage.create(self._settings.folders.stats / "monitor", counters=COUNTERS)
+        look_at = 0.0
         try:
-            await self._follow(reading, page, stop, exporting)
+            while not stop.is_set():
+                found = reading.turn(TURN, self._clock())
+                self._take(found)
+                if (now := time.monotonic()) >= look_at:
+                    look_at = now + LOOK_EVERY_S
+                    reading.look_for_tapes()
+                    self._mark(reading)
+                    self._count(reading)
+                await asyncio.sleep(0 if found.records == TURN else IDLE_S)
         finally:
             self._mark(reading)
-            done.set()
-            await exporting
-            self._count(reading, page)
-            page.close()
-            reading.close()
-            for position in self._positions.values():
-                position.close()
 
-    async def _follow(
-        self, reading: Reading, page: StatsPage, stop: asyncio.Event, exporting: asyncio.Task[None]
-    ) -> None:
-        look_at = 0.0
-        while not stop.is_set() and not exporting.done():
-            found = reading.turn(TURN, self._clock())
-            self._take(found)
-            if (now := time.monotonic()) >= look_at:
-                look_at = now + LOOK_EVERY_S
-                reading.look_for_tapes()
-                self._mark(reading)
-                self._count(reading, page)
-            await asyncio.sleep(0 if found.records == TURN else IDLE_S)
+    def close(self) -> None:
+        """After the export has ended: nothing is stored any more."""
+        if self._reading is not None:
+            self._count(self._reading)
+            self._reading.close()
+        if self._page is not None:
+            self._page.close()
+        for position in self._positions.values():
+            position.close()
 
     async def _open(self, stop: asyncio.Event) -> Reading | None:
         """Once the engine has made the tape; None if we are stopped before."""
@@ -152,10 +149,12 @@ class Tracer:
     def _put(self, work: Work, reading: Reading) -> None:
         self.export.put(spans_of(work, reading.terms))
         self.traces += 1
+        with in_trace(work.identity.trace_id, work.identity.span_id):
+            self._log.debug("traced", kind=work.kind, seq=work.seq, latency_ns=work.latency)
         batch = work.batch
         if batch is None or work.command is None:
             return
-        trace, ts = work.identity.trace_id, work.ts
+        trace, ts = f"{work.identity.trace_id:032x}", work.ts
         matched, released = batch.matched or batch.released, batch.released
         self._exemplar("decide", max(0, matched - batch.began) // max(1, batch.last - batch.first + 1), trace, ts)
         self._exemplar("commit", max(0, released - matched), trace, ts)
@@ -181,7 +180,9 @@ class Tracer:
             except TapeError as error:
                 self._log.error("position not stored", error=str(error))
 
-    def _count(self, reading: Reading, page: StatsPage) -> None:
+    def _count(self, reading: Reading) -> None:
+        page = self._page
+        assert page is not None, "counted is what was read"
         sampler, export, collector = self.sampler, self.export, reading.collector
         values = (
             *(self.records, self.works, self.traces, sampler.head, sampler.rejected, sampler.slow, export.exported),
