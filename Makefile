@@ -51,9 +51,11 @@ build/jaeger: tools/build_jaeger.sh
 jaeger: build/jaeger ## build Jaeger with Go (five minutes), for the tests of tracing against it
 	@echo "$<"
 
-generate: $(VENV)/.built ## write anew what is made from schemas/ and from the FIX rules
+generate: $(VENV)/.built ## write anew what is made from schemas/, FIX rules, channels, metrics, alerts, commands
 	@$(PY) -m tapewire.wire.generate
 	@$(PY) -m tapewire.fix.generate
+	@$(PY) -m tapewire.bus.generate
+	@$(PY) -m services.monitor.generate
 
 check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/ruff format --check --quiet .
@@ -62,6 +64,8 @@ check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m tapewire.wire.generate --check
 	@$(PY) -m tapewire.fix.generate --check
+	@$(PY) -m tapewire.bus.generate --check
+	@$(PY) -m services.monitor.generate --check
 	@$(PY) -m pytest tests/unit/test_tidy.py
 
 test: build ## the tests, within minutes

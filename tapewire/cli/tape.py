@@ -6,12 +6,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tapewire.cli._options import Instant, data_option, json_option
+from tapewire.cli._progress import progress
 
 if TYPE_CHECKING:
     from tapewire.render import Renderer
@@ -166,7 +168,8 @@ def check(ctx: click.Context, names: tuple[str, ...], data: Path, as_json: bool)
 
     folders = Folders(data)
     paths = [folders.tape(name) for name in names] or inspect.tapes(folders.tapes)
-    reports = [inspect.check(path) for path in paths]
+    with progress() as tell:
+        reports = [inspect.check(path, partial(tell, path.name)) for path in paths]
     if as_json:
         click.echo(orjson.dumps([report.to_dict() for report in reports]))
     for report in reports if not as_json else []:
@@ -260,5 +263,60 @@ def retain(
         return
     if not yes:
         click.confirm("Delete them?", abort=True, err=True)
-    for plan in plans:
-        retention.carry_out(plan)
+    with progress("tapes") as tell:
+        for done, plan in enumerate(plans):
+            tell("deleting", done, len(plans))
+            retention.carry_out(plan)
+
+
+@command.command()
+@click.argument("name")
+@click.option("--from", "start", type=Instant(), help="Records from this time on. Default: all.")
+@click.option("--to", "end", type=Instant(), help="Records before this time. Default: all.")
+@click.option("--interval", type=click.FloatRange(min=0.001), default=1.0, show_default=True, help="Seconds, in a log.")
+@click.option("--hlog", type=click.Path(path_type=Path), help="Also write HdrHistogram's log, a line an interval.")
+@data_option
+@json_option
+def latency(
+    name: str, start: int | None, end: int | None, interval: float, hlog: Path | None, data: Path, as_json: bool
+) -> None:
+    """Percentiles of what the records of the tape NAME took: `edge` from the venue's or client's clock to our edge,
+    `queue` from there until they were sequenced.
+
+    \b
+    tapewire tape latency orders.0 --from -5m
+    tapewire tape latency md.kraken --hlog kraken.hlog
+    """
+    import orjson
+
+    from tapewire.errors import TapewireError
+    from tapewire.folders import Folders
+    from tapewire.histogram import hdr
+    from tapewire.plot import timing
+    from tapewire.plot.records import Stretch
+    from tapewire.plot.words import duration
+
+    with progress() as tell:
+        found = timing.intervals(
+            Stretch(Folders(data).tape(name), start, end), int(interval * 1e9), partial(tell, name)
+        )
+    whole = timing.merged(found)
+    if hlog is not None and found:
+        try:
+            with hlog.open("w", encoding="ascii") as out:
+                hdr.write_log(out, found[0].start, [(one.start, one.end, one.histograms) for one in found])
+        except OSError as error:
+            raise TapewireError(f"{hlog}: cannot be written: {error.strerror}") from error
+    shares = (50.0, 90.0, 99.0, 99.9, 99.99)
+    if as_json:
+        told = {
+            span: {"count": one.count, "mean_ns": one.mean, "max_ns": one.max}
+            | {f"p{share:g}_ns": one.percentile(share) for share in shares}
+            for span, one in whole.items()
+        }
+        click.echo(orjson.dumps({"tape": name, "spans": told}).decode())
+        return
+    click.echo(f"{'span':<8}" + "".join(f"{f'p{share:g}':>10}" for share in shares) + f"{'max':>10}{'count':>12}")
+    for span, one in whole.items():
+        values = [duration(one.percentile(share)) for share in shares] + [duration(one.max)]
+        click.echo(f"{span:<8}" + "".join(f"{value:>10}" for value in values) + f"{one.count:>12,}")

@@ -28,7 +28,10 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 @contextmanager
 def monitor(stack: Stack, url: str, **settings: object) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m services.monitor` beside the stack; ended in order."""
-    given = {f"TAPEWIRE_MONITOR__{name.upper()}": str(value) for name, value in {"otlp_url": url, **settings}.items()}
+    given = {
+        f"TAPEWIRE_MONITOR__{name.upper()}": str(value)
+        for name, value in {"otlp_url": url, "metrics_port": 0, **settings}.items()
+    }
     log = stack.folder / "monitor.log"
     with log.open("ab") as file:
         command = [sys.executable, "-m", "services.monitor", "--config", str(stack.engine.config)]

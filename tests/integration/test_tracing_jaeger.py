@@ -26,7 +26,9 @@ def test_an_order_is_one_trace_over_all_services(tmp_path: Path) -> None:
         client.send("D", order("refused", 1, "1000.00", 3))
         client.expect("8", where=[(150, "8")])
         trace = jaeger.trace(TRACE, spans=4)
-        refused = jaeger.search(service="tapewire gateway", tags='{"tapewire.reject.reason":"price_band"}', lookback="1h")
+        refused = jaeger.search(
+            service="tapewire gateway", tags='{"tapewire.reject.reason":"price_band"}', lookback="1h"
+        )
     spans = {span["operationName"]: span for span in trace["spans"]}
     assert set(spans) == {"order", "ring", "risk, sequence, match", "ack"}
     services = {name: trace["processes"][span["processID"]]["serviceName"] for name, span in spans.items()}
