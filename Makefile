@@ -11,6 +11,8 @@ SECONDS := 600
 SEED := 1
 ABI := build/abi/libtapewire_book.so
 ABI_PARTS := services/matcher/abi.cpp services/matcher/abi.map include/tapewire/book.h pyproject.toml
+# With the binary of Jaeger v2.
+JAEGER_VERSION := v1.76.0
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 help: ## list the targets
@@ -42,6 +44,12 @@ $(ABI): $(ABI_PARTS) $(shell find tapewire/wire services/matcher -name '*.hpp')
 
 abi: $(ABI) ## compile the matcher for C and other languages: build/abi/libtapewire_book.so
 	@echo "$(ABI)"
+
+build/jaeger: tools/build_jaeger.sh
+	@bash tools/build_jaeger.sh $(JAEGER_VERSION) $@
+
+jaeger: build/jaeger ## build Jaeger with Go (five minutes), for the tests of tracing against it
+	@echo "$<"
 
 generate: $(VENV)/.built ## write anew what is made from schemas/, FIX rules, channels, metrics, alerts, commands
 	@$(PY) -m tapewire.wire.generate
@@ -92,4 +100,4 @@ clean: ## remove what was built, and empty rings in memory (not the data in .tap
 	@rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
-.PHONY: help setup build abi generate check test test-all sanitize fuzz fuzz-fix bench demo lock clean
+.PHONY: help setup build abi jaeger generate check test test-all sanitize fuzz fuzz-fix bench demo lock clean
