@@ -107,10 +107,12 @@ class Tickets:
             self._issued.popitem(last=False)
         return ticket
 
-    def take(self, ticket: str, now: int) -> Author | None:
-        """Whose it is; once, and in time."""
+    def take(self, ticket: str, now: int) -> Author:
+        """Whose it is; once, and in time. Raises Problem (401)."""
         author, until = self._issued.pop(_mark(ticket), (None, 0))
-        return author if until > now else None
+        if author is None or until <= now:
+            raise Problem(401, "the ticket is unknown, used, or too old; ask for another", reason="ticket")
+        return author
 
 
 def same(given: str, expected: str) -> bool:
