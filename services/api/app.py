@@ -1,6 +1,6 @@
 """From a whole request to a reply: who asks, whether it may, what it asks for; errors of every kind as problems.
 
-    request ──▶ endpoint ──▶ author (signature or login) ──▶ rate ──▶ origin of the page ──▶ query, body ──▶ handler
+request ──▶ endpoint ──▶ author (signature or login) ──▶ rate ──▶ origin of the page ──▶ query, body ──▶ handler
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ class Api:
         if endpoint.query is not None:
             call.query = _query(endpoint.query, request.query)
         elif request.query:
-            raise Problem(422, "this takes no query", field=request.query.partition("=")[0][:40], reason="invalid_field")
+            raise Problem(
+                422, "this takes no query", field=request.query.partition("=")[0][:40], reason="invalid_field"
+            )
         if endpoint.body is not None:
             media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
             if media != JSON:
@@ -144,7 +146,9 @@ class Api:
                 problem.headers["traceparent"] = parent
             raise
         except LookupError as error:
-            raise Problem(404, str(error.args[0]) if error.args else "there is no such thing", reason="unknown") from None
+            raise Problem(
+                404, str(error.args[0]) if error.args else "there is no such thing", reason="unknown"
+            ) from None
         reply = result if isinstance(result, Reply) else Reply(result.status, _encode(result.body))
         if origin is not None and (parent := origin.traceparent):
             reply.headers["traceparent"] = parent
@@ -197,7 +201,11 @@ class Api:
         if problem.status not in (404, 422) and now - self._said.get(reason, 0) >= NS:
             self._said[reason] = now  # as many as there are reasons, and those are ours
             self._log.warning(
-                "refused", status=problem.status, reason=reason, address=request.address, count=self.refused[problem.status]
+                "refused",
+                status=problem.status,
+                reason=reason,
+                address=request.address,
+                count=self.refused[problem.status],
             )
         return refusal(problem)
 

@@ -54,7 +54,9 @@ class _Pending:
 
     __slots__ = ("deadline", "future", "made", "origin", "received")
 
-    def __init__(self, made: Made, origin: Origin, received: int, deadline: int, future: asyncio.Future[Answer]) -> None:
+    def __init__(
+        self, made: Made, origin: Origin, received: int, deadline: int, future: asyncio.Future[Answer]
+    ) -> None:
         self.made, self.origin, self.received = made, origin, received
         self.deadline, self.future = deadline, future
 

@@ -1,7 +1,7 @@
 """Logins of people at the dashboard, and tickets for the stream. Kept in memory: after a restart one logs in again.
 
-    POST /v1/login ──▶ cookie (HttpOnly, SameSite=Strict) + csrf; every write carries Tapewire-Csrf as well
-    POST /v1/stream/ticket ──▶ a text for one connection, within ten seconds
+POST /v1/login ──▶ cookie (HttpOnly, SameSite=Strict) + csrf; every write carries Tapewire-Csrf as well
+POST /v1/stream/ticket ──▶ a text for one connection, within ten seconds
 """
 
 from __future__ import annotations

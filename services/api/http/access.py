@@ -49,9 +49,7 @@ def ticket(call: Call) -> Response:
 def _session(call: Call) -> Session:
     author, login = call.author, call.login
     csrf = UNSET if login is None else login.csrf
-    return Session(
-        author.name, author.number, sorted(author.scopes), sorted(author.accounts), _stream_url(call), csrf
-    )
+    return Session(author.name, author.number, sorted(author.scopes), sorted(author.accounts), _stream_url(call), csrf)
 
 
 def _stream_url(call: Call) -> str:

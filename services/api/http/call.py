@@ -28,7 +28,9 @@ class Call:
 
     __slots__ = ("api", "author", "body", "login", "origin", "path", "query", "request")
 
-    def __init__(self, api: Api, request: Request, path: Mapping[str, str], author: Author, login: Login | None) -> None:
+    def __init__(
+        self, api: Api, request: Request, path: Mapping[str, str], author: Author, login: Login | None
+    ) -> None:
         self.api, self.request, self.path, self.author, self.login = api, request, path, author, login
         self.query: Any = None
         """Of the endpoint's type."""

@@ -16,9 +16,7 @@ async def as_of(call: Call, seq: int) -> types.AsOf:
     except TooOld as error:
         raise Problem(410, str(error), field="as_of", reason="too_old") from None
     except (Busy, Superseded, TimeoutError) as error:
-        raise Problem(
-            503, str(error) or "it took too long", reason="busy", headers={"Retry-After": "1"}
-        ) from None
+        raise Problem(503, str(error) or "it took too long", reason="busy", headers={"Retry-After": "1"}) from None
     if author.visible is not None:
         found = types.AsOf(
             seq=found.seq,
