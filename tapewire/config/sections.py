@@ -15,6 +15,7 @@ from msgspec import Meta
 from tapewire import messages as m
 from tapewire.config.api import Api
 from tapewire.config.gateway import Gateway
+from tapewire.config.monitor import Monitor
 from tapewire.config.router import Router
 from tapewire.config.section import Section
 from tapewire.config.venues import Venue as OutsideVenue
@@ -246,6 +247,7 @@ class Config(Section, frozen=True, kw_only=True):
     gateway: Gateway = Gateway()
     router: Router = Router()
     api: Api = Api()
+    monitor: Monitor = Monitor()
     venues: tuple[OutsideVenue, ...] = ()
 
     @property

@@ -1,9 +1,9 @@
 """What one account has in one instrument: position and P&L, and what it has open.
 
 **Average cost, in whole units.** What is open has a cost: the sum of price x quantity of what was bought to hold it
-(sold, of a short position). A fill that makes the position larger adds to it. A fill against the position takes out its share,
-cost x closed / open rounded down, and realises the difference to what it was closed for; if it goes through zero, what
-is left begins anew at its own price. Nothing is a fraction, and at any moment
+(sold, of a short position). A fill that makes the position larger adds to it. A fill against the position takes out its
+share, cost x closed / open rounded down, and realises the difference to what it was closed for; if it goes through
+zero, what is left begins anew at its own price. Nothing is a fraction, and at any moment
 
     realised + (value of the position at a price - its cost, or the reverse if short) = sold - bought + net x price
 
@@ -11,8 +11,8 @@ holds to the unit. The average price is cost / |net|, of which only the renderin
 
 **Busts and corrections** are not entries of their own: the position is computed anew as if the fill had never been, or
 had been what it was corrected to. That takes the fills since: the last AMENDABLE to twice as many are kept. A fill that
-is older (or stands on the tape otherwise than it is busted) is taken back by an opposite fill at its price: sums, position
-and total P&L are then right as well, and realised may differ in what is realised when.
+is older (or stands on the tape otherwise than it is busted) is taken back by an opposite fill at its price: sums,
+position and total P&L are then right as well, and only what is realised when may differ.
 """
 
 from __future__ import annotations
@@ -161,9 +161,10 @@ class Holding:
         made = cls(kept[0], kept[1])
         made.net, made.cost, made.realised, made.fills, made.seq, made.ts = kept[2:8]
         made.bought, made.sold, made.bought_notional, made.sold_notional = kept[8:12]
-        older, newer = (
-            None if part is None else Part(*part[:3], [Filled(*one) for one in part[3]]) for part in kept[12:14]
-        )
-        assert newer is not None
-        made.older, made.newer = older, newer
+        made.older, made.newer = None if kept[12] is None else _part(kept[12]), _part(kept[13])
         return made
+
+
+def _part(kept: list[Any]) -> Part:
+    net, cost, realised, fills = kept
+    return Part(net, cost, realised, [Filled(*one) for one in fills])

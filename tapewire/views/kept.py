@@ -47,7 +47,7 @@ def encode(views: Views) -> bytes:
             [(instrument, list(trades)) for instrument, trades in sorted(views.trades.items())],
             [(instrument, bars.kept()) for instrument, bars in sorted(views.bars.items())],
             [bytes(limits) for _, limits in sorted(views.limits.items())],
-            [(account, tuple(kill)) for account, kill in sorted(views.kills.items())],
+            [(account, (kill.seq, kill.ts, kill.reason)) for account, kill in sorted(views.kills.items())],
             views.amendable,
         )
     )

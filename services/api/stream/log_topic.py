@@ -55,7 +55,7 @@ class LogTopic(Topic):
         """The tail of a snapshot with the last items that the live ones know, and its position."""
         sent = self.sent if self._followers else self.log.end
         items, _ = self.log.newest(limit, sent)
-        return self._list(b"snapshot", items, sent), sent
+        return self.list(b"snapshot", items, sent), sent
 
     def leave(self, subscription: Subscription) -> None:
         self._waiting.discard(subscription)
@@ -73,7 +73,7 @@ class LogTopic(Topic):
                 return
             items, position = self.log.after(subscription.position, BATCH, self.sent)
             if items:
-                client.say(frame(subscription.id, self._list(b"update", items, position)))
+                client.say(frame(subscription.id, self.list(b"update", items, position)))
             subscription.position = position
         if subscription.position == self.sent:
             self._enliven(subscription)
@@ -98,7 +98,7 @@ class LogTopic(Topic):
         while self.sent < self.log.end:
             items, position = self.log.after(self.sent, BATCH, self.log.end)
             before, self.sent = self.sent, position
-            self._tell(self._list(b"update", items, position), before)
+            self._tell(self.list(b"update", items, position), before)
         waiting, self._waiting = self._waiting, set()
         for subscription in waiting:
             self.catch_up(subscription)
@@ -107,14 +107,14 @@ class LogTopic(Topic):
         newest, _ = self.log.newest(BATCH, self.log.end)
         self._counters.skipped += extra * len(self._followers)
         before, self.sent = self.sent, self.log.end
-        self._tell(self._list(b"update", newest, self.sent, b'"skipped":%d,' % extra), before)
+        self._tell(self.list(b"update", newest, self.sent, b'"skipped":%d,' % extra), before)
 
     def _fall_behind(self, subscription: Subscription, number: int, before: int) -> None:
         self._counters.conflated += 1
         subscription.position = before
         subscription.client.fall_behind(subscription)
 
-    def _list(self, kind: bytes, items: list[bytes], position: int, head: bytes = b"") -> bytes:
+    def list(self, kind: bytes, items: list[bytes], position: int, head: bytes = b"") -> bytes:
         if self._render is not None:
             items = [self._render(item) for item in items]
         name = b"records" if self.channel == "tape" else self.channel.encode()

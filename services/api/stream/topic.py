@@ -82,6 +82,8 @@ class Topic:
         self._live: dict[int, dict[Subscription, None]] = {}
         self._followers: set[Subscription] = set()
         self._out: deque[tuple[int, int, bytearray, list[Subscription]]] = deque()
+        self.ended: Callable[[], None] = lambda: None
+        """Called when nobody follows it any more."""
         self._next = 0
         """Of the first in `_out`: how many of its subscribers have been dealt with."""
 
@@ -108,6 +110,7 @@ class Topic:
         if not self._followers:
             self._pacer.forget(self)
             self._out.clear()
+            self.ended()
 
     def catch_up(self, subscription: Subscription) -> None:
         """Its client has read: tells what it has missed, as far as there is room."""
@@ -172,15 +175,14 @@ class StateTopic(Topic):
     """Something of which only the present counts: a book, a quote, a position."""
 
     def __init__(self, channel: str, pacer: Pacer, counters: Counters, state: State) -> None:
+        """Raises LookupError if there is no such thing."""
         super().__init__(channel, pacer, counters)
         self._state = state
         self._snapshot = b""
+        state.refresh()
 
     def join(self, subscription: Subscription) -> None:
-        """A snapshot, then every change. Raises LookupError if there is no such thing."""
-        if not self._followers:
-            self._state.refresh()
-            self._snapshot = b""
+        """A snapshot, then every change."""
         self._followers.add(subscription)
         subscription.client.say(frame(subscription.id, self._snapshot_now()))
         self._enliven(subscription)
