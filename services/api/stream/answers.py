@@ -16,10 +16,10 @@ class Authenticated(Struct, tag_field="op", tag="auth"):
 
     name: str
     scopes: list[str]
-    accounts: list[int] | UnsetType
     max_subscriptions: int
     max_message_bytes: int
     idle_timeout_ms: int
+    accounts: list[int] | UnsetType = UNSET
 
 
 class Subscribed(Struct, tag_field="op", tag="subscribed"):

@@ -9,8 +9,8 @@ it gets the state of now. One that takes too long is told, then closed.
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
@@ -40,8 +40,6 @@ class Handler(Protocol):
     def time(self) -> float:
         """The loop's, seconds."""
 
-    def opened(self, client: Client) -> None: ...
-    def authenticate(self, client: Client, asked: requests.Auth) -> None: ...
     def handle(self, client: Client, asked: requests.Request, raw: bytes) -> None:
         """Raises Invalid."""
 
@@ -53,9 +51,9 @@ class Handler(Protocol):
 class Client(WSListener):  # type: ignore[misc]
     """Called by the session layer, on the loop's thread."""
 
-    def __init__(self, handler: Handler, address: str, origin: str, now: float) -> None:
-        """`origin`: of the page that it runs in, "" outside a browser."""
-        self.address, self.origin = address, origin
+    def __init__(self, handler: Handler, address: str, origin: str, host: str, now: float) -> None:
+        """`origin`: of the page that it runs in, "" outside a browser; `host`: the name it knows us by."""
+        self.address, self.origin, self.host = address, origin, host
         self.author: Author | None = None
         self.subscriptions: dict[int, Subscription] = {}
         self.late: dict[Subscription, None] = {}
@@ -70,14 +68,18 @@ class Client(WSListener):  # type: ignore[misc]
         self.pinged = 0.0
         self.closed_at = 0.0
         """When the closing began; 0: it has not."""
-        self.on_room: list[Callable[[], None]] = []
-        """Called once when it has read, or is gone."""
+        self._room: list[asyncio.Future[None]] = []
         self._handler = handler
         self._counters, self._limits = handler.counters, handler.limits
         self._fragments: list[bytes] = []
         self._fragment_bytes = 0
         self._allowance = float(handler.limits.max_message_rate)
         self._ws: WSTransport | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether a closing frame was sent: what it still sends is of no interest."""
+        return self._ws is not None and self._ws.is_close_frame_sent
 
     @property
     def closing(self) -> bool:
@@ -146,9 +148,14 @@ class Client(WSListener):  # type: ignore[misc]
             subscription.topic.catch_up(subscription)
         if not self.late and not self.congested:
             self.slow_since, self.told_slow = 0.0, False
-            waiting, self.on_room = self.on_room, []
-            for call in waiting:
-                call()
+            self._tell_room()
+
+    async def room(self) -> None:
+        """Returns when it has read what waits for it, or is gone."""
+        if self.congested and not self.closing:
+            room = asyncio.get_running_loop().create_future()
+            self._room.append(room)
+            await room
 
     # -- the session layer
 
@@ -158,7 +165,6 @@ class Client(WSListener):  # type: ignore[misc]
         high = self._limits.max_buffer_bytes
         raw.set_write_buffer_limits(high=high, low=high // 4)
         raw.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.socket_buffer_bytes // 2)
-        self._handler.opened(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self.closing:
@@ -271,9 +277,13 @@ class Client(WSListener):  # type: ignore[misc]
         self._counters.subscriptions -= len(self.subscriptions)
         self.subscriptions.clear()
         self.late.clear()
-        waiting, self.on_room = self.on_room, []
-        for call in waiting:
-            call()
+        self._tell_room()
+
+    def _tell_room(self) -> None:
+        waiting, self._room = self._room, []
+        for room in waiting:
+            if not room.done():
+                room.set_result(None)
 
     def slow(self, seconds: float) -> None:
         """Tells it that it is slow: the one message that goes into a full buffer."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -41,7 +40,7 @@ class Door(Protocol):
     def foreign(self, origin: str, host: str) -> bool:
         """Whether a page of this origin may not connect."""
 
-    def make(self, connection: Connection, origin: str) -> Client: ...
+    def make(self, connection: Connection, origin: str, host: str) -> Client: ...
 
 
 class Connection(WSProtocol):  # type: ignore[misc]
@@ -103,7 +102,7 @@ class Connection(WSProtocol):  # type: ignore[misc]
 
     def _upgrade(self, request: WSUpgradeRequest) -> Client | WSUpgradeResponseWithListener:
         if not self._admitted:
-            return self._refused(HTTPStatus.SERVICE_UNAVAILABLE, "not admitted")
+            return self._refused(HTTPStatus.SERVICE_UNAVAILABLE, "connections")
         if request.path != PATH:
             return self._refused(HTTPStatus.NOT_FOUND, f"there is only {PATH.decode()} here")
         origins, hosts = request.headers.getall("origin", []), request.headers.getall("host", [])
@@ -112,12 +111,9 @@ class Connection(WSProtocol):  # type: ignore[misc]
         origin = origins[0] if origins else ""
         if origin and self._door.foreign(origin, hosts[0]):
             return self._refused(HTTPStatus.FORBIDDEN, "pages of this origin may not connect; it belongs into api.origins")
-        self.client = self._door.make(self, origin)
+        self.client = self._door.make(self, origin, hosts[0])
         return self.client
 
     def _refused(self, status: HTTPStatus, why: str) -> WSUpgradeResponseWithListener:
         self._door.refuse(why)
         return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, why.encode()), None)
-
-
-Listen = Callable[[], Connection]

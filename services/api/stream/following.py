@@ -192,25 +192,23 @@ class Following:
         assert isinstance(topic, LogTopic), "only logs are read back"
         name = next(name for name, one in self._topics.items() if one is topic)
         self._counters.resumed += 1
-        while topic.log.floor > subscription.position and client.subscriptions.get(subscription.id) is subscription:
+        while topic.log.floor > subscription.position and _follows(client, subscription):
             try:
-                items, position = await self._history.read(name, subscription.position, topic.log.floor)
+                pages = await self._history.read(name, subscription.position, topic.log.floor)
             except Forgotten as gone:
-                if client.subscriptions.get(subscription.id) is subscription:
+                if _follows(client, subscription):
                     del client.subscriptions[subscription.id]
                     self._end(client, subscription)
                     client.tell(answers.Error("gone", str(gone), subscription.id, "after", gone.oldest))
                 return
-            if client.congested:
-                room = asyncio.get_running_loop().create_future()
-                client.on_room.append(lambda room=room: room.done() or room.set_result(None))
-                await room
-            if client.subscriptions.get(subscription.id) is not subscription:
-                return
-            if items:
-                client.say(frame(subscription.id, topic.list(b"update", items, position)))
-            subscription.position = position
-        if client.subscriptions.get(subscription.id) is subscription:
+            for page in pages:
+                await client.room()
+                if not _follows(client, subscription):
+                    return
+                if page.items:
+                    client.say(frame(subscription.id, topic.list(b"update", page.items, page.position)))
+                subscription.position = page.position
+        if _follows(client, subscription):
             topic.catch_up(subscription)
 
     def _read(self, task: asyncio.Task[None]) -> None:
@@ -277,7 +275,12 @@ class Following:
             elif isinstance(topic, LogTopic):
                 if name.channel == "tape":
                     topic.log.fill((), self._hub.seq)
+                topic.restart()
                 topic.begin_anew(*self._snapshot(topic, name))
+
+
+def _follows(client: Client, subscription: Subscription) -> bool:
+    return client.subscriptions.get(subscription.id) is subscription
 
 
 def _route_of(name: Name) -> Route:

@@ -29,9 +29,8 @@ class Log:
         return len(self._items)
 
     def append(self, seq: int, item: bytes) -> None:
-        """`seq` never falls. An item at or below the floor is known to whoever stands there, and is left out."""
-        if seq <= self.floor:
-            return
+        """`seq` never falls."""
+        assert seq >= self.end, "items come in the order of the tape"
         self._seqs.append(seq)
         self._items.append(item)
         self.end = seq
@@ -39,12 +38,14 @@ class Log:
             self._forget(len(self._seqs) - self._capacity)
 
     def fill(self, items: Iterable[tuple[int, bytes]], floor: int) -> None:
-        """Begins anew with these; what comes later is whole from `floor` on."""
+        """Begins anew with these, in order. Those up to `floor` may not be all; `newest` tells them alone."""
         self._seqs.clear()
         self._items.clear()
-        self.floor = self.end = floor
         for seq, item in items:
-            self.append(seq, item)
+            self._seqs.append(seq)
+            self._items.append(item)
+        self.floor = floor
+        self.end = max(floor, self._seqs[-1] if self._seqs else floor)
 
     def after(self, seq: int, limit: int, up_to: int) -> tuple[list[bytes], int]:
         """Items behind `seq` and not behind `up_to`, the oldest `limit` of them (a few more, rather than to part those
@@ -57,13 +58,13 @@ class Log:
             return self._items[first:last], self._seqs[last - 1]
         return self._items[first:last], max(seq, up_to)
 
-    def newest(self, limit: int, up_to: int) -> tuple[list[bytes], int]:
-        """The last `limit` items not behind `up_to`, and how many behind `floor` came before them."""
+    def newest(self, limit: int, up_to: int) -> list[bytes]:
+        """The last `limit` items not behind `up_to` (a few more, as above)."""
         last = bisect_right(self._seqs, up_to)
         first = max(0, last - limit)
         if 0 < first < last:
             first = bisect_right(self._seqs, self._seqs[first] - 1)
-        return self._items[first:last], first
+        return self._items[first:last]
 
     def count(self, after: int, up_to: int) -> int:
         """How many items stand behind `after` and not behind `up_to`."""

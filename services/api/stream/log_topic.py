@@ -54,7 +54,7 @@ class LogTopic(Topic):
     def newest(self, limit: int) -> tuple[bytes, int]:
         """The tail of a snapshot with the last items that the live ones know, and its position."""
         sent = self.sent if self._followers else self.log.end
-        items, _ = self.log.newest(limit, sent)
+        items = self.log.newest(limit, sent)
         return self.list(b"snapshot", items, sent), sent
 
     def leave(self, subscription: Subscription) -> None:
@@ -80,16 +80,19 @@ class LogTopic(Topic):
         else:
             self._waiting.add(subscription)
 
-    def begin_anew(self, snapshot: bytes) -> None:
-        """The log has been filled anew: everybody gets `snapshot`, and goes on from there."""
+    def restart(self) -> None:
+        """The log has been filled anew."""
         self.sent = self.log.end
+
+    def begin_anew(self, snapshot: bytes, position: int) -> None:
+        """What was told is void: everybody gets `snapshot`, which stands at `position`, and goes on from there."""
         self._waiting.clear()
         self._out.clear()
         self._next = 0
         for subscription in list(self._followers):
             self._unlive(subscription)
             subscription.client.say(frame(subscription.id, snapshot))
-            subscription.position = self.sent
+            subscription.position = position
             self.catch_up(subscription)
 
     def _make(self) -> None:
@@ -104,7 +107,7 @@ class LogTopic(Topic):
             self.catch_up(subscription)
 
     def _skip(self, extra: int) -> None:
-        newest, _ = self.log.newest(BATCH, self.log.end)
+        newest = self.log.newest(BATCH, self.log.end)
         self._counters.skipped += extra * len(self._followers)
         before, self.sent = self.sent, self.log.end
         self._tell(self.list(b"update", newest, self.sent, b'"skipped":%d,' % extra), before)
