@@ -34,7 +34,10 @@ class Admission(Generic[C]):
         if len(self._open) >= self._limits.max_clients and not self._unknown:
             return f"{len(self._open)} clients are connected, which is all there may be", None
         if self._per_address[address] >= self._limits.max_clients_per_address:
-            return f"{self._per_address[address]} clients are connected from this address, which is all there may be", None
+            return (
+                f"{self._per_address[address]} clients are connected from this address, which is all there may be",
+                None,
+            )
         oldest = None
         if len(self._unknown) >= self._limits.max_unknown or len(self._open) >= self._limits.max_clients:
             # The oldest has had the longest time to say who it is: who floods us loses to who means it.
@@ -81,7 +84,9 @@ class Origins:
             return False
         name = f"[{name}]" if ":" in name else name
         default = 443 if self._scheme == "https" else 80
-        own = {f"{self._scheme}://{name}:{self._port}"} | ({f"{self._scheme}://{name}"} if self._port == default else set())
+        own = {f"{self._scheme}://{name}:{self._port}"} | (
+            {f"{self._scheme}://{name}"} if self._port == default else set()
+        )
         return origin in own
 
     def foreign(self, origin: str, host: str) -> bool:

@@ -9,7 +9,8 @@ from services.api.authors import Author
 from services.api.stream.requests import Invalid, Subscribe
 
 INTERVALS: Final = (0, 5, 10, 16, 25, 50, 100, 250, 500, 1000, 2000, 5000, 10_000)
-"""Milliseconds between two messages of one subscription; few, so that many clients share each. 0: every turn of the loop."""
+"""Milliseconds between two messages of a subscription; few, so that many clients share each. 0: every turn of the
+loop."""
 DEPTH: Final = 20
 SNAPSHOT_ITEMS: Final = 50
 """Trades, fills, records in a snapshot."""

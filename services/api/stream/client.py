@@ -48,7 +48,7 @@ class Handler(Protocol):
     def gone(self, client: Client) -> None: ...
 
 
-class Client(WSListener):  # type: ignore[misc]
+class Client(WSListener):
     """Called by the session layer, on the loop's thread."""
 
     def __init__(self, handler: Handler, address: str, origin: str, host: str, now: float) -> None:
@@ -164,7 +164,9 @@ class Client(WSListener):  # type: ignore[misc]
         raw = transport.underlying_transport
         high = self._limits.max_buffer_bytes
         raw.set_write_buffer_limits(high=high, low=high // 4)
-        raw.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.socket_buffer_bytes // 2)
+        raw.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.socket_buffer_bytes // 2
+        )
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self.closing:
@@ -238,7 +240,9 @@ class Client(WSListener):  # type: ignore[misc]
     def _add(self, payload: bytes, *, ends: bool) -> None:
         self._fragment_bytes += len(payload)
         if self._fragment_bytes > self._limits.max_message_bytes:
-            text = f"a message of {self._fragment_bytes} bytes or more; expected at most {self._limits.max_message_bytes}"
+            text = (
+                f"a message of {self._fragment_bytes} bytes or more; expected at most {self._limits.max_message_bytes}"
+            )
             self._break_off(WSCloseCode.MESSAGE_TOO_BIG, text)
             return
         if not ends:

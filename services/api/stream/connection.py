@@ -1,6 +1,6 @@
-"""One TCP connection, up to its upgrade: bounds, path, origin. What comes after is the session layer's and the client's.
+"""One TCP connection up to its upgrade: bounds, path, origin. What comes after is the client's.
 
-    connection ──▶ admitted, or closed with 503 ──▶ GET /v1/stream ──▶ 101, or 400, 403, 404
+connection ──▶ admitted, or closed with 503 ──▶ GET /v1/stream ──▶ 101, or 400, 403, 404
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Final, Protocol
 
 from picows import WSAutoPingStrategy, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
-from picows.picows import WSProtocol
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
 from services.api.stream.client import Client
 
@@ -110,7 +110,9 @@ class Connection(WSProtocol):  # type: ignore[misc]
             return self._refused(HTTPStatus.BAD_REQUEST, "expected one Host, and at most one Origin")
         origin = origins[0] if origins else ""
         if origin and self._door.foreign(origin, hosts[0]):
-            return self._refused(HTTPStatus.FORBIDDEN, "pages of this origin may not connect; it belongs into api.origins")
+            return self._refused(
+                HTTPStatus.FORBIDDEN, "pages of this origin may not connect; it belongs into api.origins"
+            )
         self.client = self._door.make(self, origin, hosts[0])
         return self.client
 

@@ -33,7 +33,12 @@ class Following:
     """All on the loop's thread."""
 
     def __init__(
-        self, hub: Hub, history: History, limits: Stream, counters: Counters, on_failure: Callable[[BaseException], None]
+        self,
+        hub: Hub,
+        history: History,
+        limits: Stream,
+        counters: Counters,
+        on_failure: Callable[[BaseException], None],
     ) -> None:
         """`on_failure`: called with what must not have happened; nothing is told afterwards."""
         self._hub, self._history, self._limits, self._counters = hub, history, limits, counters
@@ -176,7 +181,7 @@ class Following:
                 text = f"{after} is beyond the end of the tape, {self._hub.seq}: is this another platform's?"
                 raise Invalid("ahead", text, "after", number)
         elif after < topic.log.floor or after > topic.log.end:
-            text = f"of {name.feed} there is what came behind {topic.log.floor}, up to {topic.log.end}; expected one of these"
+            text = f"{name.feed}: expected {topic.log.floor} to {topic.log.end}, behind which all is here"
             raise Invalid("gone", text, "after", number)
 
     def _snapshot(self, topic: LogTopic, name: Name) -> tuple[bytes, int]:

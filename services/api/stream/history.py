@@ -1,6 +1,6 @@
 """What is no longer in the stream's logs: from the hub as far as it goes back, else off the orders tape.
 
-    after ──────────────▶ off the tape, in a thread ──────────────▶ floor of a log ─▶ the log ─▶ live
+after ──────────────▶ off the tape, in a thread ──────────────▶ floor of a log ─▶ the log ─▶ live
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class History:
                 raws, position = await asyncio.to_thread(_scan, self._tape, after, up_to, wanted)
             except TapeGone:
                 oldest = await asyncio.to_thread(_first_seq, self._tape) - 1
-                text = f"the tape begins behind {oldest}; what came before was removed. Resume after that, or take a snapshot"
+                text = f"what came up to {oldest} was removed from the tape; resume after that, or take a snapshot"
                 raise Forgotten(text, oldest) from None
         return [Page([item for raw in raws for item in self._rendered(name, raw)], position)]
 
@@ -149,7 +149,7 @@ class History:
 
 def _ended(order: KnownOrder) -> int:
     """The seq of the last record of its life."""
-    return m.decode(order.life[-1]).seq
+    return int(m.decode(order.life[-1]).seq)
 
 
 def _accounts(raw: bytes) -> tuple[int, int]:

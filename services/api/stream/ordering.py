@@ -10,13 +10,18 @@ import msgspec
 from msgspec import Raw
 
 from services.api.desk import Desk, Response
+from services.api.json_body import Body
 from services.api.problems import Problem
+from services.api.requests import Amend, MassCancel, NewOrder
 from services.api.stream.answers import Answer
 from services.api.stream.client import Client
 from services.api.stream.requests import Entered
 from services.api.tape import Origin
 from tapewire import messages as m
 
+_ORDER: Final = Body(NewOrder)
+_AMEND: Final = Body(Amend)
+_MASS_CANCEL: Final = Body(MassCancel)
 ENDS_S: Final = 5.0
 """What those under way may take at the end."""
 
@@ -40,7 +45,9 @@ class Ordering:
             author.charge(received)
             author.need("trade")
             if client.pending >= self._max_pending:
-                raise Problem(429, f"{client.pending} requests of this connection wait for their answers", reason="pending")
+                raise Problem(
+                    429, f"{client.pending} requests of this connection wait for their answers", reason="pending"
+                )
         except Problem as problem:
             _answer(client, asked.id, Response(problem.status, problem.body))
             return
@@ -61,13 +68,13 @@ class Ordering:
         assert author is not None
         try:
             if asked.op == "order":
-                response = await desk.place(author, asked.body, origin)
+                response = await desk.order(author, _ORDER.decode(asked.body), origin)
             elif asked.op == "amend":
-                response = await desk.amend(author, asked.order_id, asked.body, origin)
+                response = await desk.amend(author, asked.order_id, _AMEND.decode(asked.body), origin)
             elif asked.op == "cancel":
                 response = await desk.cancel(author, asked.order_id, asked.account, asked.cl_ord_id, origin)
             else:
-                response = await desk.mass_cancel(author, asked.body, origin)
+                response = await desk.mass_cancel(author, _MASS_CANCEL.decode(asked.body), origin)
         except Problem as problem:
             response = Response(problem.status, problem.body)
         finally:

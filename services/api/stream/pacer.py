@@ -13,7 +13,7 @@ class Paced(Protocol):
 
 
 class Pacer:
-    """One for each interval, so that everything that a client follows at one interval leaves in one turn of the loop."""
+    """One for each interval: all that a client follows at the same one leaves in one turn of the loop."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, interval_s: float, on_failure: Callable[[BaseException], None]

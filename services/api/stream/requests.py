@@ -1,7 +1,7 @@
 """What clients send: one JSON object in one text message. Unknown fields are refused.
 
-    {"op":"auth",...}  {"op":"subscribe",...}  {"op":"unsubscribe","id":1}  {"op":"ping"}
-    {"op":"order","id":2, ...}  {"op":"amend",...}  {"op":"cancel",...}  {"op":"mass_cancel",...}
+{"op":"auth",...}  {"op":"subscribe",...}  {"op":"unsubscribe","id":1}  {"op":"ping"}
+{"op":"order","id":2, ...}  {"op":"amend",...}  {"op":"cancel",...}  {"op":"mass_cancel",...}
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Subscribe(Struct, tag_field="op", tag="subscribe", forbid_unknown_fields=T
     """Of a book: levels a side; 20 if it is left out."""
     interval: Interval | None = None
     """Of bars; `1m` if it is left out."""
-    types: Annotated[list[Annotated[str, Meta(min_length=1, max_length=47)]], Meta(min_length=1, max_length=64)] | None = None
+    types: (
+        Annotated[list[Annotated[str, Meta(min_length=1, max_length=47)]], Meta(min_length=1, max_length=64)] | None
+    ) = None
     """Of the tape: records of these types alone."""
     interval_ms: Milliseconds | None = None
     """Not told more often than this; rounded up to one of INTERVALS."""

@@ -1,7 +1,7 @@
 """The WebSocket service: listens, lets clients in within bounds, has them say who they are, ends those that must go.
 
-    connection ─▶ Connection (upgrade) ─▶ Client (frames, buffer) ─▶ StreamServer.handle ─┬▶ Following (channels)
-                                                                                           └▶ Ordering (orders)
+connection ─▶ Connection (upgrade) ─▶ Client (frames, buffer) ─▶ StreamServer.handle ─┬▶ Following (channels)
+                                                                                       └▶ Ordering (orders)
 """
 
 from __future__ import annotations
@@ -89,8 +89,10 @@ class StreamServer:
         listener.setblocking(False)
         listener.bind(address)
         tls = self._tls()
-        bounds = {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": self.limits.handshake_timeout}
-        self._server = await self._loop.create_server(self._connection, sock=listener, backlog=BACKLOG, **bounds)  # type: ignore[arg-type]
+        handshake = None if tls is None else self.limits.handshake_timeout
+        self._server = await self._loop.create_server(
+            self._connection, sock=listener, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`: looks after clients. Raises what must not have happened anywhere in the service."""
@@ -241,13 +243,10 @@ class StreamServer:
     def _proven(self, client: Client, asked: requests.Auth) -> Author:
         """Raises Problem."""
         now = self._now()
-        if asked.ticket is None:
-            signed = Signed(asked.key, asked.timestamp, asked.nonce, asked.signature, "GET", PATH.decode(), b"")
-            return self._keys.verify(signed, now, client.address)
-        author = self._tickets.take(asked.ticket, now)
-        if author is None:
-            raise Problem(401, "this ticket was used, is too old, or never was one", reason="ticket", field="ticket")
-        return author
+        if asked.ticket is not None:
+            return self._tickets.take(asked.ticket, now)
+        signed = Signed(asked.key, asked.timestamp, asked.nonce, asked.signature, "GET", PATH.decode(), b"")
+        return self._keys.verify(signed, now, client.address)
 
     # -- helpers
 

@@ -3,9 +3,9 @@
     the hub says: changed ──▶ mark ──▶ (interval) ──▶ flush ──▶ one frame for each id that subscribers gave ──▶ deliver
 
 A subscriber is *live* (it holds what was told last, and gets the next frame), or *late*: its client does not read as
-fast, and nothing is put into its buffer. When it has read, it gets the state of now (`StateTopic`), or all items that it
-has missed (`LogTopic`), and is live again. Delivery goes in slices of a few hundred clients, so that the loop can do
-other things in between.
+fast, and nothing is put into its buffer. When it has read, it gets the state of now (`StateTopic`), or all items that
+it has missed (`LogTopic`), and is live again. Delivery goes in slices of a few hundred clients, so that the loop can
+do other things in between.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ class Reader(Protocol):
     """What a topic needs of a client."""
 
     congested: bool
-    send: Callable[[bytearray], None]
-    """Puts a frame into its buffer. The bytes are copied or gone when it returns. Not counted: `say` is."""
+
+    def send(self, frame: bytearray) -> None:
+        """Puts a frame into its buffer. The bytes are copied or gone when it returns. Not counted: `say` is."""
 
     def say(self, frame: bytearray) -> None:
         """As `send`, and counts it."""
