@@ -23,7 +23,7 @@ from services.api.hub import Hub
 from services.api.http.server import HttpServer
 from services.api.keys import Failures, Keys
 from services.api.sessions import Sessions, Tickets
-from services.api.tape import ApiTape
+from services.api.tape import ApiTape, Sampler
 from tapewire import config as configuration
 from tapewire import lifecycle
 from tapewire.config import Config
@@ -91,7 +91,8 @@ async def serve(settings: Config, log: Logger) -> None:
         past = recovery.Recovery(remembered, keys, recovery.since(now, own.remember_for), now)
         past.fold_own(writer.path)
         past.fold_orders(folders.orders_tape(shard), [ring.source for ring in rings], hub.seq)
-        tape = ApiTape(writer, clock, past.last_ts, durable=settings.engine.durability == "disk")
+        durable = settings.engine.durability == "disk"
+        tape = ApiTape(writer, clock, past.last_ts, Sampler(own.trace_sampling), durable=durable)
         entry = Entry(own, tape, trader, operator, remembered, past.found, clock, log)
         hub.tap(entry.fold)
         entry.hurry = hub.poll

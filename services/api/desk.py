@@ -1,4 +1,4 @@
-"""Orders of clients: JSON in, a command through the entry, what became of it as JSON out. For HTTP and the stream alike."""
+"""Orders of clients: a request becomes a command through the entry, and its answer a JSON shape. For every door."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from services.api import types
 from services.api.answers import Answer
 from services.api.authors import Author
 from services.api.entry import Entry, check_text
-from services.api.json_body import Body
 from services.api.problems import FIELDS, REASONS, Problem
 from services.api.requests import Amend, MassCancel, NewOrder
 from services.api.shapes import Cancelled, Pending
@@ -52,9 +51,8 @@ class Desk:
     def __init__(self, entry: Entry, hub: Instruments) -> None:
         self._entry, self._hub = entry, hub
 
-    async def place(self, author: Author, body: bytes, origin: Origin) -> Response:
-        """A new order: requests.NewOrder in; 201 or, repeated, 200 types.Order, 202 Pending."""
-        asked = PLACE.decode(body)
+    async def order(self, author: Author, asked: NewOrder, origin: Origin) -> Response:
+        """A new order: 201 or, repeated, 200 types.Order, 202 Pending."""
         author.need_account(asked.account)
         check_text(asked.cl_ord_id)
         instrument = self._instrument(asked.ticker)
@@ -62,9 +60,8 @@ class Desk:
         answer = await self._entry.submit(author, command, origin)
         return self._of_order(answer, asked.cl_ord_id, instrument, 200 if answer.repeated else 201)
 
-    async def amend(self, author: Author, order_id: int, body: bytes, origin: Origin) -> Response:
-        """New price or whole quantity: requests.Amend in; 200 types.Order, 202 Pending."""
-        asked = AMEND.decode(body)
+    async def amend(self, author: Author, order_id: int, asked: Amend, origin: Origin) -> Response:
+        """New price or whole quantity: 200 types.Order, 202 Pending."""
         author.need_account(asked.account)
         check_text(asked.cl_ord_id)
         order = self._own_order(author, order_id, asked.account)
@@ -97,9 +94,8 @@ class Desk:
         answer = await self._entry.submit(author, command, origin)
         return self._of_order(answer._replace(order_id=order_id), cl_ord_id, instrument, 200)
 
-    async def mass_cancel(self, author: Author, body: bytes, origin: Origin) -> Response:
-        """All of an account, or of an instrument or side: requests.MassCancel in; 200 Cancelled, 202 Pending."""
-        asked = MASS.decode(body)
+    async def mass_cancel(self, author: Author, asked: MassCancel, origin: Origin) -> Response:
+        """All of an account, or of an instrument or side: 200 Cancelled, 202 Pending."""
         author.need_account(asked.account)
         check_text(asked.cl_ord_id)
         instrument = 0 if asked.ticker is None else self._instrument(asked.ticker).instrument
@@ -226,8 +222,3 @@ def nanoseconds(field: str, text: str) -> int:
 def _shown(text: str) -> str:
     """A text of a client as it may stand in an answer: short, and printable."""
     return "".join(char if char.isprintable() else "?" for char in text[:40])
-
-
-PLACE: Final = Body(NewOrder)
-AMEND: Final = Body(Amend)
-MASS: Final = Body(MassCancel)

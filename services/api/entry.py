@@ -54,7 +54,9 @@ class _Pending:
 
     __slots__ = ("deadline", "future", "made", "origin", "received")
 
-    def __init__(self, made: Made, origin: Origin, received: int, deadline: int, future: asyncio.Future[Answer]) -> None:
+    def __init__(
+        self, made: Made, origin: Origin, received: int, deadline: int, future: asyncio.Future[Answer]
+    ) -> None:
         self.made, self.origin, self.received = made, origin, received
         self.deadline, self.future = deadline, future
 
@@ -147,6 +149,25 @@ class Entry:
         self._check_open()
         made = Made(command.TYPE, ())
         return await self._send(author, command, made, account, origin, self._operator)
+
+    def note(self, author: Author, account: int, origin: Origin) -> int:
+        """Puts a request on the tape that becomes no command of the engine; returns the seq of its ApiReceived, to be
+        answered by `noted`. Raises Problem (503)."""
+        if not self.ready:
+            raise _unavailable("the API is starting or ending", "not_ready")
+        received, _ = self._tape.received(author.number, author.name, account, True, origin)
+        self.received += 1
+        return received
+
+    def noted(self, received: int, status: int) -> None:
+        """How that was answered."""
+        self._tape.answered(received, 0, status)
+        self.answered += 1
+
+    async def secured(self) -> None:
+        """Returns once what is on the tape is as durable as it is to be."""
+        if self._tape.durable:
+            await asyncio.get_running_loop().run_in_executor(None, self._tape.secure)
 
     async def _repeat(self, made: Made, command: Command, terms: Terms, cl_ord_id: str) -> Answer:
         """What the first request of this ClOrdID became."""

@@ -125,7 +125,9 @@ class Keys:
         """Raises CredentialError: a secret that cannot be read, or no public key."""
         self._window = int(api.receive_window * NS)
         self._failures = failures
-        self._held = {key.name: _Held(authors.of_key(key), _credential(key), Nonces(api.max_nonces)) for key in api.keys}
+        self._held = {
+            key.name: _Held(authors.of_key(key), _credential(key), Nonces(api.max_nonces)) for key in api.keys
+        }
         self._by_number = {one.author.number: one for one in self._held.values()}
         self._nobody = HmacKey(secrets.token_bytes(32))
 

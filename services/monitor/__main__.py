@@ -11,17 +11,22 @@ from pathlib import Path
 
 import click
 
+from services.monitor.metrics import Metrics
 from services.monitor.parts import Part, run_all
 from tapewire import config as configuration
 from tapewire import lifecycle
 from tapewire.config import Config
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
+from tapewire.metrics.exemplars import Exemplars
 
 
 def parts_of(settings: Config, log: Logger) -> list[Part]:
     """What is to run by the configuration."""
+    exemplars = Exemplars()
     parts: list[Part] = []
+    if settings.monitor.metrics_port:
+        parts.append(Metrics(settings, exemplars, log))
     return parts
 
 

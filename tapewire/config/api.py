@@ -18,9 +18,7 @@ CallerName = Annotated[
     str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}\Z", extra={"allowed": "1 to 31 of a-z, 0-9, - and _"})
 ]
 CallerNumber = Annotated[int, Meta(ge=1, le=65_534)]
-Accounts = tuple[
-    Annotated[int, Meta(ge=1, le=(1 << 20) - 1, extra={"allowed": "the number of an account"})], ...
-]
+Accounts = tuple[Annotated[int, Meta(ge=1, le=(1 << 20) - 1, extra={"allowed": "the number of an account"})], ...]
 Origin = Annotated[
     str,
     Meta(pattern=r"^https?://[!-.0-~]+\Z", extra={"allowed": 'an origin such as "https://desk.example.com"'}),
@@ -164,7 +162,9 @@ def check_api(api: Api, accounts: Collection[int]) -> None:
                 raise ConfigError(f"{path}.{what}: is that of {other}, too; expected one of its own")
         for account in one.accounts:
             if account not in accounts:
-                raise ConfigError(f"{path}.accounts: {account} is no [[account]]; there is {sorted(accounts) or 'none'}")
+                raise ConfigError(
+                    f"{path}.accounts: {account} is no [[account]]; there is {sorted(accounts) or 'none'}"
+                )
         if "trade" in one.scopes and not one.accounts:
             raise ConfigError(f"{path}.accounts: missing; the scope trade needs the accounts it is for")
     for path, key in places:

@@ -31,3 +31,7 @@ class Monitor(Section, frozen=True, kw_only=True):
     """Orders held at once until their traces are whole; the oldest goes, counted, when there are more."""
     buffer: Annotated[int, Meta(ge=100, le=1 << 20)] = 16_384
     """Spans that may wait for the collector; what comes on top is dropped and counted."""
+    metrics_host: str = "127.0.0.1"
+    """Where `/metrics` is served: an address of this host."""
+    metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 9464
+    """Its port; 0: metrics are not served."""
