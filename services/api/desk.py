@@ -106,7 +106,7 @@ class Desk:
             return pending(answer, asked.cl_ord_id)
         if answer.reason:
             raise refused(answer, None)
-        return Response(200, Cancelled(answer.seq, str(answer.ts), answer.count))
+        return Response(200, Cancelled(answer.seq, str(answer.ts), answer.cancelled))
 
     def _of_order(self, answer: Answer, cl_ord_id: str, instrument: types.Instrument, status: int) -> Response:
         if answer.reason:

@@ -92,6 +92,8 @@ class Entry:
         """Set by `open`."""
         self.hurry: Callable[[], object] = lambda: None
         """Called when a command went into the ring."""
+        self.took: Callable[[int], object] = lambda _: None
+        """Called with the time that each answer took, ns."""
         self.received = self.answered = self.late = self.repeated = 0
         """Counters: requests on the tape, answers on it, requests told 202, ClOrdIDs that came again."""
 
@@ -149,6 +151,11 @@ class Entry:
         self._check_open()
         made = Made(command.TYPE, ())
         return await self._send(author, command, made, account, origin, self._operator)
+
+    def order_id(self, author: Author, account: int, cl_ord_id: str) -> int:
+        """The order that a request of this ClOrdID became; 0: there was none, or it is not answered yet."""
+        made = self._remembered.get((author.number, account, cl_ord_id))
+        return made.order_id if made is not None and made.kind == m.NewOrder.TYPE else 0
 
     def note(self, author: Author, account: int, origin: Origin) -> int:
         """Puts a request on the tape that becomes no command of the engine; returns the seq of its ApiReceived, to be
@@ -232,6 +239,7 @@ class Entry:
             return  # of an earlier process, or told 202 before
         answer = answer._replace(received=pending.received, flat_ns=self._clock() - pending.origin.ts_recv)
         made.answer = answer._replace(event=b"")
+        self.took(answer.flat_ns)
         self._resolve(pending, answer)
 
     def _resolve(self, pending: _Pending, answer: Answer) -> None:

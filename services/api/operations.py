@@ -38,7 +38,7 @@ class Operations:
         if answer.status == 202:
             return pending(answer, "")
         _check(answer)
-        return Response(200, Killed(answer.seq, str(answer.ts), answer.count, answer.flat_ns))
+        return Response(200, Killed(answer.seq, str(answer.ts), answer.cancelled, answer.flat_ns))
 
     async def limits(self, author: Author, account: int, asked: SetLimits, origin: Origin) -> Response:
         """All limits of an account; opens it if there is none. 200 types.Risk, 202 Pending."""

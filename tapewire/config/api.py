@@ -1,4 +1,4 @@
-"""`[api]`, `[[api.keys]]` and `[[api.users]]`: HTTP and WebSocket, who may call, how they prove it, what they may do."""
+"""`[api]`, `[[api.keys]]`, `[[api.users]]`: HTTP and WebSocket, who may call, how they prove it, what they may do."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Api(Section, frozen=True, kw_only=True):
     """Whether to connect to [nats], for venues' markets, health and parent orders; without it there is the house market
     alone."""
     bus_door: bool = False
-    """Whether commands are taken on `<env>.orders.command.<account>`, too. Who may publish there is up to the server."""
+    """Whether commands are taken on `<env>.orders.command.<account>`, too. The server says who may publish there."""
     drain_timeout: Annotated[float, Meta(ge=0.05, le=600.0)] = 5.0
     """How long requests under way may take at the end."""
     stream: Stream = Stream()
@@ -156,7 +156,9 @@ def check_api(api: Api, accounts: Collection[int]) -> None:
         )
     seen: dict[Hashable, str] = {}
     places = [(f"api.keys[{at}]", key) for at, key in enumerate(api.keys)]
-    for path, one in [*places, *((f"api.users[{at}]", user) for at, user in enumerate(api.users))]:
+    people = [(f"api.users[{at}]", user) for at, user in enumerate(api.users)]
+    every: list[tuple[str, ApiKey | ApiUser]] = [*places, *people]
+    for path, one in every:
         for what, key in (("name", one.name), ("number", one.number)):
             if (other := seen.setdefault((what, key), path)) != path:
                 raise ConfigError(f"{path}.{what}: is that of {other}, too; expected one of its own")

@@ -12,7 +12,7 @@ from msgspec import Struct
 from services.api import types
 from services.api.http.call import ANY, OPEN, Endpoint
 from services.api.problems import KINDS, MEDIA_TYPE
-from services.api.requests import AmendParent, Amend, Kill, Login, MassCancel, NewOrder, NewParent, SetLimits, SetStatus
+from services.api.requests import Amend, AmendParent, Kill, Login, MassCancel, NewOrder, NewParent, SetLimits, SetStatus
 
 REF: Final = "#/components/schemas/{name}"
 DECIMAL: Final = {"pattern": r"^[0-9]{1,19}(\.[0-9]{1,18})?$", "examples": ["64000.00"]}

@@ -62,7 +62,7 @@ def orders(call: Call) -> Response:
         if asked.account is None:
             raise Problem(422, "cl_ord_id needs an account beside it", field="account", reason="invalid_field")
         order_id = call.api.entry.order_id(call.author, asked.account, asked.cl_ord_id)
-        found = [hub.order(order_id)] if order_id else []
+        found = [hub.order(order_id)] if order_id else []  # LookupError: it ended so long ago that it was let go
         return Response(200, types.Orders(found, hub.seq))
     live, ticker = asked.status == "live", asked.ticker or ""
     return Response(200, hub.orders(accounts, live=live, ticker=ticker, after=asked.after, limit=asked.limit))
