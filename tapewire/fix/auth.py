@@ -62,7 +62,10 @@ class Password:
             )
 
     def proves(self, logon: Message) -> bool:
-        given = logon.get(554).encode("latin-1")
+        return self.is_of(logon.get(554).encode("latin-1"))
+
+    def is_of(self, given: bytes) -> bool:
+        """Whether this is the password."""
         # Bounded before any work is done for it; an empty one is hashed as well, so that both take the same time.
         return hmac.compare_digest(
             _scrypt(given[:MAX_PASSWORD], self._salt, self._n, self._r, self._p), self._digest
@@ -80,9 +83,11 @@ class HmacKey:
         self._secret = secret
 
     def proves(self, logon: Message) -> bool:
-        return hmac.compare_digest(
-            hmac_signature(self._secret, signed_text(logon)).encode(), logon.get(96).encode("latin-1")
-        )
+        return self.signed(signed_text(logon), logon.get(96))
+
+    def signed(self, text: str, signature: str) -> bool:
+        """Whether `signature` is that of `text`, both latin-1; in constant time."""
+        return hmac.compare_digest(hmac_signature(self._secret, text).encode(), signature.encode("latin-1"))
 
 
 class Ed25519Key:
@@ -99,10 +104,14 @@ class Ed25519Key:
             raise CredentialError("public_key: expected base64 of the 32 bytes of an Ed25519 public key") from None
 
     def proves(self, logon: Message) -> bool:
+        return self.signed(signed_text(logon), logon.get(96))
+
+    def signed(self, text: str, signature: str) -> bool:
+        """Whether `signature` is that of `text`, both latin-1."""
         from cryptography.exceptions import InvalidSignature
 
         try:
-            self._public.verify(_base64(logon.get(96)), signed_text(logon).encode("latin-1"))
+            self._public.verify(_base64(signature), text.encode("latin-1"))
         except (InvalidSignature, ValueError):
             return False
         return True
@@ -159,8 +168,8 @@ def read_secret(path: Path) -> bytes:
         raise CredentialError(f"{path}: expected one line of base64") from None
 
 
-def read_private(path: Path) -> str:
-    """The one line of such a file. CredentialError: it cannot be read, or others can read it, too."""
+def read_private(path: Path, most: int = MAX_SECRET_FILE) -> str:
+    """The text of such a file, at most so many bytes. CredentialError: it cannot be read, or others can, too."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
@@ -172,7 +181,9 @@ def read_private(path: Path) -> str:
                 f"{path}: holds a secret, so it must be a file of the user that runs this ({os.geteuid()}) with mode "
                 f"0600; it is of {status.st_uid} with mode {stat.S_IMODE(status.st_mode):04o}. Use chown, chmod 600"
             )
-        data = file.read(MAX_SECRET_FILE)
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise CredentialError(f"{path}: longer than the {most} bytes that a secret may have here")
     return data.decode("latin-1").strip()
 
 

@@ -17,7 +17,7 @@ MEDIA_TYPES = {
 }
 SERVED = (INDEX, "icon.svg", "css/*.css", "js/*.js", "vendor/*.css", "vendor/*.js", "vendor/*.txt")
 NEEDED = ("preact.js", "preact-hooks.js", "htm.js", "uplot.js", "uplot.css", "lightweight-charts.js")
-HOW = "The JavaScript of the dashboard was not fetched with this build: run `make dashboard` where npm or PyPI can be reached."
+HOW = "The dashboard's JavaScript was not fetched when this was built: `make dashboard` does it where npm is in reach."
 
 
 class File(NamedTuple):
