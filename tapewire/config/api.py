@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from tapewire.config.gateway import Host, Port, is_loopback
 from tapewire.config.section import Section
+from tapewire.config.stream import Stream
 from tapewire.errors import ConfigError
 
 Scope = Literal["read", "trade", "risk", "admin"]
@@ -130,6 +131,7 @@ class Api(Section, frozen=True, kw_only=True):
     """Whether commands are taken on `<env>.orders.command.<account>`, too. The server says who may publish there."""
     drain_timeout: Annotated[float, Meta(ge=0.05, le=600.0)] = 5.0
     """How long requests under way may take at the end."""
+    stream: Stream = Stream()
     keys: Annotated[tuple[ApiKey, ...], Meta(max_length=4096)] = ()
     users: Annotated[tuple[ApiUser, ...], Meta(max_length=4096)] = ()
 
