@@ -17,7 +17,7 @@ from services.api.shapes import Cancelled, Pending
 from services.api.tape import Origin
 from tapewire import messages as m
 from tapewire.errors import FixedError
-from tapewire.fixed import to_text
+from tapewire.fixed import to_mantissa, to_text
 
 _SIDES: Final = {one.name: one for one in m.Side}
 _TYPES: Final = {one.name: one for one in m.OrdType}
@@ -211,7 +211,7 @@ def mantissa(field: str, text: str, exponent: int) -> int:
             422, "expected decimal text such as 64000.10", field=field, reason="invalid_field", value=_shown(text)
         )
     try:
-        return tomantissa(text, exponent)
+        return to_mantissa(text, exponent)
     except FixedError as error:
         raise Problem(422, str(error), field=field, reason="invalid_field", value=_shown(text)) from None
 
