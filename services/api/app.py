@@ -8,6 +8,8 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Callable
+from functools import cached_property
+from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -18,6 +20,7 @@ from services.api.authors import NS, Author, Bucket
 from services.api.desk import Desk
 from services.api.entry import Entry
 from services.api.history import History
+from services.api.http import openapi
 from services.api.http.call import ANY, OPEN, Call, Endpoint
 from services.api.http.connection import refusal
 from services.api.http.messages import JSON, Reply, Request
@@ -75,6 +78,11 @@ class Api:
         self.refused: Counter[int] = Counter()
         """Requests by the status of their problem."""
         self.handled = 0
+
+    @cached_property
+    def document(self) -> bytes:
+        """The OpenAPI document."""
+        return msgspec.json.encode(openapi.document(self.table, version("tapewire")))
 
     async def handle(self, request: Request) -> Reply:
         """Never raises."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from services.api.http.call import OPEN, Call, Endpoint
 from services.api.http.messages import JSON, Reply
-from services.api.http.openapi import document
 
 FOLDER: Final = Path(__file__).parent / "docs"
 DOCS: Final = {
@@ -32,7 +29,7 @@ class Nothing(Struct):
 
 
 def openapi(call: Call) -> Reply:
-    return Reply(200, _document(call), JSON, {"Cache-Control": "no-cache"})
+    return Reply(200, call.api.document, JSON, {"Cache-Control": "no-cache"})
 
 
 def docs(call: Call) -> Reply:
@@ -48,15 +45,6 @@ def docs_file(call: Call) -> Reply:
 
 def root(call: Call) -> Reply:
     return Reply(307, b"", "text/plain", {"Location": "/dashboard/"})
-
-
-@lru_cache(maxsize=1)
-def _rendered(table: tuple[Endpoint, ...]) -> bytes:
-    return msgspec.json.encode(document(table, version("tapewire")))
-
-
-def _document(call: Call) -> bytes:
-    return _rendered(call.api.table)
 
 
 @lru_cache(maxsize=len(DOCS))
