@@ -14,6 +14,7 @@ from tapewire.logs import Logger
 from tapewire.metrics.exemplars import Exemplars
 from tapewire.metrics.exposition import registry, scrape
 from tapewire.metrics.reading import HostReader
+from tapewire.metrics.samples import Reading
 
 TIMEOUT_S = 10.0
 """How long a client may take for its request, and for taking the answer."""
@@ -23,15 +24,18 @@ MOST_AT_ONCE = 4
 class Metrics:
     """A part of the monitor: a small HTTP door on threads of its own, since a look at the host takes tens of ms."""
 
-    def __init__(self, settings: Config, exemplars: Exemplars, log: Logger) -> None:
-        self._settings, self._exemplars, self._log = settings, exemplars, log
+    def __init__(
+        self, settings: Config, exemplars: Exemplars, log: Logger, extra: Callable[[Reading], None] | None = None
+    ) -> None:
+        """`extra` puts what another part of the monitor knows."""
+        self._settings, self._exemplars, self._log, self._extra = settings, exemplars, log, extra
         self.port = 0
         """Where it listens, once it runs."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until `stop`. ConfigError: the address is taken, or none of this host."""
         host, port = self._settings.monitor.metrics_host, self._settings.monitor.metrics_port
-        reader = HostReader(self._settings.folders)
+        reader = HostReader(self._settings.folders, self._extra)
         collectors = registry(self._settings.folders, self._exemplars, reader)
         try:
             server = _Server((host, port), lambda accept: scrape(collectors, accept), self._log)
