@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Protocol
+import re
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -10,6 +11,7 @@ from services.api import types
 from services.api.answers import Answer
 from services.api.authors import Author
 from services.api.entry import Entry, check_text
+from services.api.hub import Hub, render
 from services.api.problems import FIELDS, REASONS, Problem
 from services.api.requests import Amend, MassCancel, NewOrder
 from services.api.shapes import Cancelled, Pending
@@ -28,6 +30,7 @@ _PRICES: Final = frozenset(
 )
 _QUANTITIES: Final = frozenset({_R.invalid_qty, _R.max_order_qty, _R.max_position, _R.would_not_fill})
 _MAX_ID: Final = 1 << 53
+_DECIMAL: Final = re.compile(r"[0-9]{1,19}(\.[0-9]{1,18})?")
 
 
 class Response(NamedTuple):
@@ -35,20 +38,18 @@ class Response(NamedTuple):
     body: Struct
 
 
-class Instruments(Protocol):
-    """What the desk asks of the hub."""
+class Terms(NamedTuple):
+    """An instrument's number and exponents."""
 
-    def instrument(self, ticker: str) -> types.Instrument:
-        """Raises LookupError."""
-
-    def order(self, order_id: int) -> types.Order:
-        """Raises LookupError."""
+    instrument: int
+    price_exponent: int
+    qty_exponent: int
 
 
 class Desk:
     """Every method raises Problem for what is refused, whether it reached the tape (`received`) or not."""
 
-    def __init__(self, entry: Entry, hub: Instruments) -> None:
+    def __init__(self, entry: Entry, hub: Hub) -> None:
         self._entry, self._hub = entry, hub
 
     async def order(self, author: Author, asked: NewOrder, origin: Origin) -> Response:
@@ -71,9 +72,9 @@ class Desk:
         command = m.ReplaceOrder(
             order_id=order_id,
             account=asked.account,
-            price=_mantissa("price", order.price if asked.price is None else asked.price, px),
-            qty=_mantissa("qty", order.qty if asked.qty is None else asked.qty, qx),
-            stop_px=0 if stop is None else _mantissa("stop_price", stop, px),
+            price=mantissa("price", order.price if asked.price is None else asked.price, px),
+            qty=mantissa("qty", order.qty if asked.qty is None else asked.qty, qx),
+            stop_px=0 if stop is None else mantissa("stop_price", stop, px),
             client_text=asked.cl_ord_id,
         )
         answer = await self._entry.submit(author, command, origin)
@@ -108,25 +109,25 @@ class Desk:
             raise refused(answer, None)
         return Response(200, Cancelled(answer.seq, str(answer.ts), answer.cancelled))
 
-    def _of_order(self, answer: Answer, cl_ord_id: str, instrument: types.Instrument, status: int) -> Response:
+    def _of_order(self, answer: Answer, cl_ord_id: str, instrument: Terms, status: int) -> Response:
         if answer.reason:
             raise refused(answer, instrument)
         if answer.status == 202:
             return pending(answer, cl_ord_id)
-        try:
-            return Response(status, self._hub.order(answer.order_id))
-        except LookupError:
+        hub = self._hub
+        order = hub.views.orders.by_id.get(answer.order_id)
+        if order is None:
             raise Problem(
                 410, f"order {answer.order_id} ended so long ago that it is only on the tape", received=answer.received
-            ) from None
+            )
+        return Response(status, render.order(hub.views, order, hub.producers))
 
-    def _instrument(self, ticker: str) -> types.Instrument:
-        try:
-            return self._hub.instrument(ticker)
-        except LookupError:
-            raise Problem(
-                422, f"there is no instrument {_shown(ticker)}", field="ticker", reason="unknown_instrument"
-            ) from None
+    def _instrument(self, ticker: str) -> Terms:
+        book = self._hub.views.house.book(ticker)
+        if book is None:
+            raise Problem(422, f"there is no instrument {_shown(ticker)}", field="ticker", reason="unknown_instrument")
+        definition = book.definition
+        return Terms(definition.instrument, definition.price_exponent, definition.qty_exponent)
 
     def _own_order(self, author: Author, order_id: int, account: int | None) -> types.Order:
         """Raises Problem (404): there is none of this number that the author may see, told no further apart."""
@@ -147,7 +148,7 @@ def pending(answer: Answer, cl_ord_id: str) -> Response:
     return Response(202, body)
 
 
-def refused(answer: Answer, instrument: types.Instrument | None) -> Problem:
+def refused(answer: Answer, instrument: Terms | None) -> Problem:
     """What a refusal on the tape is told."""
     reason = answer.reason
     value, limit = str(answer.value), str(answer.limit)
@@ -172,7 +173,7 @@ def refused(answer: Answer, instrument: types.Instrument | None) -> Problem:
     )
 
 
-def _new_order(asked: NewOrder, instrument: types.Instrument) -> m.NewOrder:
+def _new_order(asked: NewOrder, instrument: Terms) -> m.NewOrder:
     px, qx = instrument.price_exponent, instrument.qty_exponent
     optional = {}
     for name, field, text, exponent in (
@@ -182,7 +183,7 @@ def _new_order(asked: NewOrder, instrument: types.Instrument) -> m.NewOrder:
         ("min_qty", "min_qty", asked.min_qty, qx),
     ):
         if text is not None:
-            optional[name] = _mantissa(field, text, exponent)
+            optional[name] = mantissa(field, text, exponent)
     if asked.expire_time is not None:
         optional["expire_time"] = nanoseconds("expire_time", asked.expire_time)
     if asked.self_trade is not None:
@@ -193,7 +194,7 @@ def _new_order(asked: NewOrder, instrument: types.Instrument) -> m.NewOrder:
         side=_SIDES[asked.side],
         ord_type=_TYPES[asked.type],
         time_in_force=_TIMES[asked.time_in_force],
-        qty=_mantissa("qty", asked.qty, qx),
+        qty=mantissa("qty", asked.qty, qx),
         post_only=asked.post_only,
         hidden=asked.hidden,
         slide=asked.slide,
@@ -202,8 +203,12 @@ def _new_order(asked: NewOrder, instrument: types.Instrument) -> m.NewOrder:
     )
 
 
-def _mantissa(field: str, text: str, exponent: int) -> int:
-    """Raises Problem (422)."""
+def mantissa(field: str, text: str, exponent: int) -> int:
+    """Of plain decimal text. Raises Problem (422)."""
+    if not _DECIMAL.fullmatch(text):
+        raise Problem(
+            422, "expected decimal text such as 64000.10", field=field, reason="invalid_field", value=_shown(text)
+        )
     try:
         return to_mantissa(text, exponent)
     except FixedError as error:
@@ -220,5 +225,5 @@ def nanoseconds(field: str, text: str) -> int:
 
 
 def _shown(text: str) -> str:
-    """A text of a client as it may stand in an answer: short, and printable."""
-    return "".join(char if char.isprintable() else "?" for char in text[:40])
+    """A text of a client as it may stand in an answer: short, printable, and no markup."""
+    return "".join(char if char.isprintable() and char not in "<>&\"'" else "?" for char in text[:40])
