@@ -80,8 +80,22 @@ export class Connection {
       this.attempt = 0;
       this.#tell("live");
     }
-    if (message.op === "notice" || message.op === "error") this.notices.set(message);
-    if (message.ch !== undefined) this.subscriptions.take(message);
+    if (message.op === "notice") this.notices.set(message);
+    if (message.op === "error") this.#refused(message);
+    if (message.type !== undefined && this.subscriptions.take(message) === "anew") this.#anew(message.id);
+  }
+
+  /** A log from which too much is gone begins again with a snapshot; other refusals a person must see. */
+  #refused(message) {
+    if (message.reason !== "gone" || !this.subscriptions.has(message.id)) return this.notices.set(message);
+    this.subscriptions.forget(message.id);
+    this.send(this.subscriptions.request(message.id));
+  }
+
+  #anew(id) {
+    this.subscriptions.forget(id);
+    this.send({ op: "unsubscribe", id });
+    this.send(this.subscriptions.request(id));
   }
 
   #again(reason) {

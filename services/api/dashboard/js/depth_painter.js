@@ -159,13 +159,14 @@ export class DepthPainter {
       context.fillText(grouped(price.toFixed(digits)), plot.width + 6, y(price));
     }
     const last = shown.at(-1);
-    for (const [price, colour] of [[last.bid, colours.bid], [last.ask, colours.ask]]) {
-      if (Number.isNaN(price)) continue;
-      const at = y(price) + (price === last.ask ? -7 : 7);
+    const { bestBid, bestAsk } = this.world.book.value;
+    for (const [price, level, colour] of [[last.bid, bestBid, colours.bid], [last.ask, bestAsk, colours.ask]]) {
+      if (Number.isNaN(price) || !level) continue;
+      const at = y(price) + (level === bestAsk ? -7 : 7);
       context.fillStyle = colour;
       context.fillRect(plot.width + 1, at - 7, AXIS - 1, 14);
       context.fillStyle = colours.panel;
-      context.fillText(grouped(price.toFixed(digits)), plot.width + 6, at + 0.5);
+      context.fillText(grouped(level.price), plot.width + 6, at + 0.5);
     }
     context.fillStyle = colours.faint;
     context.textAlign = "center";

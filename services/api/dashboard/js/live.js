@@ -44,7 +44,7 @@ export class Live {
       this.#subscribe({ channel: "bars", interval, ...of }, (message) => this.#takeBars(message)),
     ];
     if (feed === "house") {
-      this.market.push(this.#subscribe({ channel: "status", ...of }, (message) => this.#takeStatus(message)));
+      this.market.push(this.#subscribe({ channel: "status", ticker }, (message) => this.#takeStatus(message)));
     }
   }
 
@@ -72,7 +72,8 @@ export class Live {
 
   #takeBook(message) {
     const { book } = this.world;
-    if (book.value.take(message)) book.touch();
+    if (!book.value.take(message)) return "anew";
+    book.touch();
   }
 
   #sampleDepth() {
@@ -101,9 +102,7 @@ export class Live {
 
   #takeOrders(message) {
     const { orders } = this.world;
-    // A snapshot holds the live ones; what is done stays to be looked at, unless it is a live one that was missed.
-    const kept = new Map(orders.value);
-    if (message.type === "snapshot") for (const [id, one] of kept) if (isLive(one)) kept.delete(id);
+    const kept = message.type === "snapshot" ? new Map() : new Map(orders.value);
     for (const one of message.orders) kept.set(keyOf(one), one);
     for (const [id, one] of kept) {
       if (kept.size <= ORDERS_KEPT) break;
@@ -120,10 +119,7 @@ export class Live {
   }
 
   #takePositions(message) {
-    const { positions } = this.world;
-    const told = new Set(message.positions.map((one) => one.ticker));
-    const kept = message.type === "snapshot" ? [] : positions.value.filter((one) => !told.has(one.ticker));
-    positions.set(kept.concat(message.positions).sort((a, b) => (a.ticker < b.ticker ? -1 : 1)));
+    this.world.positions.set([...message.positions].sort((a, b) => (a.ticker < b.ticker ? -1 : 1)));
   }
 
   #takeRisk(message, account) {
@@ -132,10 +128,7 @@ export class Live {
   }
 
   #takeParents(message) {
-    const { parents } = this.world;
-    const kept = message.type === "snapshot" ? new Map() : new Map(parents.value);
-    for (const one of message.parents) kept.set(one.parent_id, one);
-    parents.set(kept);
+    this.world.parents.set(new Map(message.parents.map((one) => [one.parent_id, one])));
   }
 
   #takeRecords(message) {
