@@ -37,7 +37,7 @@ STATE_VERSION = 2
 Publication = tuple[str, bytes]
 
 # Records that a writer puts on the tape by itself: they belong to no command and end none.
-_ASIDE = frozenset({m.MessageType.epoch_started, m.MessageType.input_refused, m.MessageType.segment_header})
+ASIDE = frozenset({m.MessageType.epoch_started, m.MessageType.input_refused, m.MessageType.segment_header})
 
 
 class _Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -124,7 +124,7 @@ class HouseMarket:
 
     def fold_record(self, record: m.Message) -> list[Publication]:
         """As `fold`, of a record that is decoded already."""
-        if record.TYPE not in _ASIDE:
+        if record.TYPE not in ASIDE:
             group = record.cause or record.seq
             if group != self._group:
                 self._settle()

@@ -26,6 +26,8 @@ from services.api.keys import Failures, Keys
 from services.api.operations import Operations
 from services.api.parents import ParentDesk
 from services.api.sessions import Sessions, Tickets
+from services.api.stream.history import History as PastEvents
+from services.api.stream.server import StreamServer
 from services.api.tape import ApiTape, Sampler
 from tapewire import config as configuration
 from tapewire import lifecycle
@@ -115,17 +117,25 @@ async def serve(settings: Config, log: Logger) -> None:
             *(lambda accept: exposition.scrape(collectors, accept), log),
         )
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(hub.run(stop))
-            tasks.create_task(entry.run(stop))
-            tasks.create_task(parents.run(stop))
+            ended = asyncio.Event()  # what was asked before `stop` is still answered
+            tasks.create_task(hub.run(ended))
+            tasks.create_task(entry.run(ended))
+            tasks.create_task(parents.run(ended))
             tasks.create_task(opened(entry, hub, rings, stop, log))
             http = HttpServer(own, api.handle, log)
             await http.start()
-            tasks.create_task(counters.count(page, api, http, stop))
+            stream = StreamServer(
+                own, hub, PastEvents(hub, folders.orders_tape(shard)), keys, tickets, desk, clock, log
+            )
+            await stream.start()
+            tasks.create_task(stream.run(stop))
+            tasks.create_task(counters.count(page, api, http, ended))
             log.info("listening", port=own.port, stream=own.stream_address[1])
             await stop.wait()
             entry.close()
+            await stream.drain()
             await http.stop(own.drain_timeout)
+            ended.set()
     log.info("stopped")
 
 

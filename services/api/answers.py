@@ -62,8 +62,8 @@ class Made:
 
 
 def terms_of(command: m.Message) -> Terms:
-    """What makes a command the same as another one of its ClOrdID. The engine writes a price into market and stop orders,
-    and the account's choice into self_trade: these do not count."""
+    """What makes a command the same as another one of its ClOrdID. The engine writes a price into market and stop
+    orders, and the account's choice into self_trade: these do not count."""
     if isinstance(command, m.NewOrder):
         priced = command.ord_type in (m.OrdType.limit, m.OrdType.stop_limit)
         return (

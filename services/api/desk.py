@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -28,6 +29,7 @@ _PRICES: Final = frozenset(
 )
 _QUANTITIES: Final = frozenset({_R.invalid_qty, _R.max_order_qty, _R.max_position, _R.would_not_fill})
 _MAX_ID: Final = 1 << 53
+_DECIMAL: Final = re.compile(r"[0-9]{1,19}(\.[0-9]{1,18})?")
 
 
 class Response(NamedTuple):
@@ -71,9 +73,9 @@ class Desk:
         command = m.ReplaceOrder(
             order_id=order_id,
             account=asked.account,
-            price=_mantissa("price", order.price if asked.price is None else asked.price, px),
-            qty=_mantissa("qty", order.qty if asked.qty is None else asked.qty, qx),
-            stop_px=0 if stop is None else _mantissa("stop_price", stop, px),
+            price=mantissa("price", order.price if asked.price is None else asked.price, px),
+            qty=mantissa("qty", order.qty if asked.qty is None else asked.qty, qx),
+            stop_px=0 if stop is None else mantissa("stop_price", stop, px),
             client_text=asked.cl_ord_id,
         )
         answer = await self._entry.submit(author, command, origin)
@@ -182,7 +184,7 @@ def _new_order(asked: NewOrder, instrument: types.Instrument) -> m.NewOrder:
         ("min_qty", "min_qty", asked.min_qty, qx),
     ):
         if text is not None:
-            optional[name] = _mantissa(field, text, exponent)
+            optional[name] = mantissa(field, text, exponent)
     if asked.expire_time is not None:
         optional["expire_time"] = nanoseconds("expire_time", asked.expire_time)
     if asked.self_trade is not None:
@@ -193,7 +195,7 @@ def _new_order(asked: NewOrder, instrument: types.Instrument) -> m.NewOrder:
         side=_SIDES[asked.side],
         ord_type=_TYPES[asked.type],
         time_in_force=_TIMES[asked.time_in_force],
-        qty=_mantissa("qty", asked.qty, qx),
+        qty=mantissa("qty", asked.qty, qx),
         post_only=asked.post_only,
         hidden=asked.hidden,
         slide=asked.slide,
@@ -202,8 +204,12 @@ def _new_order(asked: NewOrder, instrument: types.Instrument) -> m.NewOrder:
     )
 
 
-def _mantissa(field: str, text: str, exponent: int) -> int:
-    """Raises Problem (422)."""
+def mantissa(field: str, text: str, exponent: int) -> int:
+    """Of plain decimal text. Raises Problem (422)."""
+    if not _DECIMAL.fullmatch(text):
+        raise Problem(
+            422, "expected decimal text such as 64000.10", field=field, reason="invalid_field", value=_shown(text)
+        )
     try:
         return to_mantissa(text, exponent)
     except FixedError as error:

@@ -75,8 +75,8 @@ class Entry:
         clock: Callable[[], int],
         log: Logger,
     ) -> None:
-        """`operator`: None if the engine knows no such producer; limits, kills and statuses are then refused. `found`: what
-        to make of a command in our rings that an earlier process left there. `clock`: UTC ns."""
+        """`operator`: None if the engine knows no such producer; limits, kills and statuses are then refused. `found`:
+        what to make of a command in our rings that an earlier process left there. `clock`: UTC ns."""
         self._settings, self._tape, self._clock, self._log = settings, tape, clock, log
         self._trader, self._operator = trader, operator
         self._remembered = remembered

@@ -54,7 +54,7 @@ def signed_text(timestamp: str, nonce: str, method: str, target: str, body: byte
 
 
 class Failures:
-    """Failed proofs by address, so that nobody can go on guessing. Bounded: the one that failed longest ago is forgotten."""
+    """Failed proofs by address, so that nobody can go on guessing. Bounded: what failed longest ago is forgotten."""
 
     def __init__(self, most: int, interval_ns: int) -> None:
         self._most, self._interval = most, interval_ns

@@ -8,7 +8,7 @@ from typing import Final
 
 from services.api import platform
 from services.api.authors import Author
-from services.api.desk import Response, nanoseconds
+from services.api.desk import Response, mantissa, nanoseconds
 from services.api.entry import Entry, check_text
 from services.api.hub import Hub
 from services.api.problems import FIELDS, REASONS, Problem
@@ -18,8 +18,7 @@ from services.api.tape import Origin
 from tapewire import messages as m
 from tapewire.client import RingFull
 from tapewire.config import Config
-from tapewire.errors import FixedError, RingError, TapeError
-from tapewire.fixed import to_mantissa
+from tapewire.errors import RingError, TapeError
 from tapewire.router_client import RouterClient
 
 POLL_S: Final = 0.005
@@ -208,12 +207,7 @@ class ParentDesk:
 
 
 def _mantissa(field: str, text: str | None, exponent: int) -> int:
-    if text is None:
-        return 0
-    try:
-        return to_mantissa(text, exponent)
-    except FixedError as error:
-        raise Problem(422, str(error), field=field, reason="invalid_field") from None
+    return 0 if text is None else mantissa(field, text, exponent)
 
 
 def _time(field: str, text: str | None) -> int:

@@ -1,4 +1,4 @@
-"""What an earlier process left: nonces that count as used, ClOrdIDs and what they became, what is still in the rings."""
+"""What an earlier process left: nonces that count as used, ClOrdIDs and what they became, commands in the rings."""
 
 from __future__ import annotations
 

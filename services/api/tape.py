@@ -1,4 +1,4 @@
-"""The API's own tape `api.<number>`: what was asked, before anything is done about it; what was answered, before it leaves."""
+"""The API's own tape `api.<number>`: what was asked, before it is done; what was answered, before it leaves."""
 
 from __future__ import annotations
 

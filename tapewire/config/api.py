@@ -169,8 +169,8 @@ def check_api(api: Api, accounts: Collection[int]) -> None:
                 )
         if "trade" in one.scopes and not one.accounts:
             raise ConfigError(f"{path}.accounts: missing; the scope trade needs the accounts it is for")
-    for path, key in places:
-        _check_credential(path, key)
+    for path, holder in places:
+        _check_credential(path, holder)
 
 
 def _check_credential(path: str, key: ApiKey) -> None:

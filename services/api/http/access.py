@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
@@ -14,6 +15,9 @@ from services.api.http.call import ANY, OPEN, Call, Endpoint
 from services.api.http.messages import JSON, Reply
 from services.api.shapes import Session
 
+STREAM: Final = "/v1/stream"
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,39}\]")
+"""What may stand in an answer of ours as a host."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -43,22 +47,24 @@ def me(call: Call) -> Response:
 
 def ticket(call: Call) -> Response:
     api = call.api
-    return Response(200, platform.Ticket(_stream_url(call), api.tickets.issue(call.author, api.clock())))
+    return Response(200, platform.Ticket(stream_url(call), api.tickets.issue(call.author, api.clock())))
 
 
 def _session(call: Call) -> Session:
     author, login = call.author, call.login
     csrf = UNSET if login is None else login.csrf
-    return Session(author.name, author.number, sorted(author.scopes), sorted(author.accounts), _stream_url(call), csrf)
+    return Session(author.name, author.number, sorted(author.scopes), sorted(author.accounts), stream_url(call), csrf)
 
 
-def _stream_url(call: Call) -> str:
+def stream_url(call: Call) -> str:
     """By the name that the client knows us by."""
     own = call.api.own
     host, port = own.stream_address
     given = call.request.headers.get("host", "")
     name = given.rpartition(":")[0] if given.rpartition(":")[2].isdigit() else given
-    return f"{'wss' if own.tls else 'ws'}://{name or host}:{port}/v1/stream"
+    if not _HOST.fullmatch(name):
+        name = host
+    return f"{'wss' if own.tls else 'ws'}://{name}:{port}{STREAM}"
 
 
 def _cookie(call: Call, token: str, lasts: int) -> str:

@@ -240,10 +240,10 @@ def rendered(reply: Reply, *, keep: bool, with_body: bool = True) -> bytes:
         more += f"content-security-policy: {POLICY}\r\n"
     if not keep:
         more += "connection: close\r\n"
-    head = (
-        f"{STATUS_LINES[reply.status]}content-type: {reply.media_type}\r\n"
-        f"content-length: {len(reply.body)}\r\n{HEADERS}{more}\r\n"
-    )
+    about = f"content-type: {reply.media_type}\r\ncontent-length: {len(reply.body)}\r\n"
+    if reply.status == 304:
+        about = ""  # those of the body that the client has
+    head = f"{STATUS_LINES[reply.status]}{about}{HEADERS}{more}\r\n"
     return head.encode("latin-1") + reply.body if with_body else head.encode("latin-1")
 
 

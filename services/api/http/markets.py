@@ -95,7 +95,7 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         *("GET", "/v1/bars/{ticker}", bars, "Bars"),
-        "The last ones with the one under way; or, with `from` or `to`, those of that time, made from what is recorded.",
+        "The last ones with the one under way; or, with `from` or `to`, those of that time, made from recorded trades.",
         "markets",
         {200: (types.Bars, "Bars, oldest first")},
         query=queries.OfBars,

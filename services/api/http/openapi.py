@@ -17,6 +17,8 @@ from services.api.requests import Amend, AmendParent, Kill, Login, MassCancel, N
 REF: Final = "#/components/schemas/{name}"
 DECIMAL: Final = {"pattern": r"^[0-9]{1,19}(\.[0-9]{1,18})?$", "examples": ["64000.00"]}
 DIGITS: Final = {"pattern": r"^[0-9]{1,19}$", "examples": ["1790000000000000000"]}
+MANTISSA: Final = {"minimum": 0, "maximum": (1 << 63) - 1}
+BPS: Final = {"minimum": 0, "maximum": 10_000}
 # What a field may hold beyond its type, wherever a client sends it.
 CONSTRAINTS: Final[dict[str, dict[str, Any]]] = {
     "cl_ord_id": {"minLength": 1, "maxLength": 39, "pattern": r"^[ -~]+$"},
@@ -24,14 +26,11 @@ CONSTRAINTS: Final[dict[str, dict[str, Any]]] = {
     "ticker": {"pattern": r"^[!-~]{1,31}$"},
     **dict.fromkeys(("price", "qty", "stop_price", "display_qty", "min_qty", "limit_price"), DECIMAL),
     **dict.fromkeys(("expire_time", "resume_time", "start_time", "end_time"), DIGITS),
-    **dict.fromkeys(("max_order_qty", "max_notional"), {"minimum": 0, "maximum": (1 << 63) - 1}),
+    **dict.fromkeys(("max_order_qty", "max_notional"), MANTISSA),
     "max_position": {"minimum": 0, "maximum": 1 << 60},
     "self_trade_group": {"minimum": 0, "maximum": (1 << 20) - 1},
     "reason": {"maxLength": 63, "pattern": r"^[ -~]*$"},
-    **dict.fromkeys(
-        ("participation_bps", "max_participation_bps", "randomness_bps", "urgency_bps"),
-        {"minimum": 0, "maximum": 10_000},
-    ),
+    **dict.fromkeys(("participation_bps", "max_participation_bps", "randomness_bps", "urgency_bps"), BPS),
     "interval_ms": {"minimum": 0, "maximum": 1 << 32},
 }
 SENT: Final = (NewOrder, Amend, MassCancel, SetLimits, Kill, SetStatus, NewParent, AmendParent, Login)
@@ -98,8 +97,8 @@ def document(endpoints: Sequence[Endpoint], version: str) -> dict[str, Any]:
 
 
 def _anything(kind: type) -> dict[str, Any]:
-    """Of values that depend on the record: numbers, texts, lists of them."""
-    return {}
+    """Of values that depend on the record."""
+    return {"description": "A number, text, or list, as the record has it."}
 
 
 _LICENSE: Final = {"name": "Apache-2.0", "identifier": "Apache-2.0"}

@@ -9,6 +9,8 @@ from urllib.parse import unquote
 from services.api.http.call import Endpoint
 from services.api.problems import Problem
 
+REST: Final = "{path...}"
+"""At the end of a path: all that follows."""
 _NOTHING: Final[Mapping[str, str]] = {}
 
 
@@ -16,8 +18,12 @@ class Routes:
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         self._fixed: dict[str, dict[str, Endpoint]] = {}
         self._by_length: dict[int, list[tuple[list[str], dict[str, Endpoint]]]] = {}
+        self._below: dict[str, dict[str, Endpoint]] = {}
         templates: dict[str, dict[str, Endpoint]] = {}
         for one in endpoints:
+            if one.path.endswith(REST):
+                self._below[one.path.removesuffix(REST)] = {one.method: one}
+                continue
             target = templates if "{" in one.path else self._fixed
             target.setdefault(one.path, {})[one.method] = one
         for path, methods in templates.items():
@@ -52,4 +58,7 @@ class Routes:
                     break
             else:
                 return methods, values
+        for prefix, methods in self._below.items():
+            if path.startswith(prefix):
+                return methods, {"path": unquote(path.removeprefix(prefix), "utf-8", "replace")}
         raise Problem(404, "there is nothing at this path; see /docs", reason="path")

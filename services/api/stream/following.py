@@ -14,7 +14,7 @@ from services.api.stream import answers
 from services.api.stream.channels import CHANNELS, HOUSE, SNAPSHOT_ITEMS, SNAPSHOT_ORDERS, Name, name_of
 from services.api.stream.client import Client
 from services.api.stream.counters import Counters
-from services.api.stream.history import Forgotten, History
+from services.api.stream.history import Forgotten, TapeHistory
 from services.api.stream.log import Log
 from services.api.stream.log_topic import LogTopic
 from services.api.stream.pacer import Pacer
@@ -35,7 +35,7 @@ class Following:
     def __init__(
         self,
         hub: Hub,
-        history: History,
+        history: TapeHistory,
         limits: Stream,
         counters: Counters,
         on_failure: Callable[[BaseException], None],

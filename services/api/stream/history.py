@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.api.hub import Hub, render
+from services.api.hub import Hub
 from services.api.stream.channels import HOUSE, Name
 from services.api.types import Order
 from tapewire import messages as m
@@ -50,7 +50,7 @@ class Forgotten(Exception):
         self.oldest = oldest
 
 
-class History:
+class TapeHistory:
     """On the loop's thread, but for the scan."""
 
     def __init__(self, hub: Hub, tape: Path) -> None:

@@ -52,7 +52,7 @@ class Ordering:
             _answer(client, asked.id, Response(problem.status, problem.body))
             return
         body = raw.decode("latin-1")
-        origin = Origin(m.ApiDoor.web_socket, f"WebSocket {asked.op}", body, received, client.address)
+        origin = Origin(m.ApiDoor.web_socket, asked.op, body, received, client.address)
         client.pending += 1
         task = asyncio.get_running_loop().create_task(self._enter(client, asked, origin))
         self._tasks.add(task)

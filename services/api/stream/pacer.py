@@ -31,7 +31,8 @@ class Pacer:
         self._due[topic] = None
         if self._handle is None:
             now = self._loop.time()
-            self._handle = self._loop.call_at(max(self._next, now), self._run)
+            late = self._next <= now
+            self._handle = self._loop.call_soon(self._run) if late else self._loop.call_at(self._next, self._run)
 
     def forget(self, topic: Paced) -> None:
         """Nobody follows it any more."""

@@ -18,7 +18,10 @@ from services.api.types import Interval
 
 Id = Annotated[int, Meta(ge=0, lt=1 << 53)]
 Seq = Annotated[int, Meta(ge=0, lt=1 << 53)]
-Text = Annotated[str, Meta(max_length=512)]
+Text = Annotated[str, Meta(max_length=512, pattern=r"^[!-~]*\Z")]
+Ticker = Annotated[str, Meta(pattern=r"^[!-~]{1,31}\Z")]
+Feed = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}\Z")]
+TypeName = Annotated[str, Meta(pattern=r"^[a-z_]{1,47}\Z")]
 Channel = Literal[
     "book", "trades", "quotes", "status", "bars", "orders", "fills", "positions", "risk", "tape", "state", "latency",
     "feeds", "services", "parents",
@@ -40,9 +43,9 @@ class Subscribe(Struct, tag_field="op", tag="subscribe", forbid_unknown_fields=T
     id: Id
     """Given by the client, of no other of its subscriptions; every message of this one carries it."""
     channel: Channel
-    feed: Annotated[str, Meta(min_length=1, max_length=31)] | None = None
+    feed: Feed | None = None
     """`house` if it is left out."""
-    ticker: Annotated[str, Meta(min_length=1, max_length=31)] | None = None
+    ticker: Ticker | None = None
     account: Annotated[int, Meta(ge=1, lt=1 << 20)] | None = None
     after: Seq | None = None
     """Of trades, fills, orders, tape: instead of a snapshot all that came behind this seq."""
@@ -50,9 +53,7 @@ class Subscribe(Struct, tag_field="op", tag="subscribe", forbid_unknown_fields=T
     """Of a book: levels a side; 20 if it is left out."""
     interval: Interval | None = None
     """Of bars; `1m` if it is left out."""
-    types: (
-        Annotated[list[Annotated[str, Meta(min_length=1, max_length=47)]], Meta(min_length=1, max_length=64)] | None
-    ) = None
+    types: Annotated[list[TypeName], Meta(min_length=1, max_length=64)] | None = None
     """Of the tape: records of these types alone."""
     interval_ms: Milliseconds | None = None
     """Not told more often than this; rounded up to one of INTERVALS."""

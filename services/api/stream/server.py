@@ -26,7 +26,7 @@ from services.api.stream.client import Client
 from services.api.stream.connection import PATH, Connection
 from services.api.stream.counters import Counters
 from services.api.stream.following import Following
-from services.api.stream.history import History
+from services.api.stream.history import TapeHistory
 from services.api.stream.ordering import Ordering
 from services.api.stream.requests import Invalid
 from services.api.stream.topic import Subscription
@@ -47,7 +47,7 @@ class StreamServer:
         self,
         api: Api,
         hub: Hub,
-        history: History,
+        history: TapeHistory,
         keys: Keys,
         tickets: Tickets,
         desk: Desk,
