@@ -36,7 +36,7 @@ function Desk() {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, []);
-  const logout = () => ask("POST", "logout", {}).finally(() => location.reload());
+  const logout = () => ask("POST", "logout").finally(() => location.reload());
   const OpenDialog = DIALOGS[open];
   return html`<div class="desk" data-world=${world.isPast ? "past" : "now"} data-connection=${link.name}>
     <${Topbar} onLogout=${logout} />

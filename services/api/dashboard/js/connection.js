@@ -28,7 +28,7 @@ export class Connection {
     this.ended = false;
     this.#tell(this.attempt ? "lost" : "connecting");
     try {
-      const { url, ticket } = await ask("POST", "stream/ticket", {});
+      const { url, ticket } = await ask("POST", "stream/ticket");
       if (!this.ended) this.#connect(url, ticket);
     } catch (error) {
       this.#again(error.message);

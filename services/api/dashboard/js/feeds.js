@@ -44,10 +44,10 @@ function Row({ name, feed, now }) {
   return html`<tr data-feed=${name} data-state=${feed.state} data-quality=${feed.quality}>
     <td>${name}</td>
     <td><span class="chip ${TONES[feed.state] ?? ""}" title=${feed.reason ?? ""}>${feed.state}</span></td>
-    <td class="books">
+    <td><div class="books">
       ${Object.entries(feed.tickers).map(
         ([ticker, quality]) => html`<span class="book-quality ${TONES[quality] ?? ""}" title=${`${ticker}: ${quality}`}>${ticker}</span>`,
-      )}
+      )}</div>
     </td>
     <td class="right num">${short(feed.rate)}<span class="dim">/s</span></td>
     <td class="right num dim">${feed.last_ts ? html`<span title=${clock(feed.last_ts)}>${age(feed.last_ts, now)}</span>` : "–"}</td>

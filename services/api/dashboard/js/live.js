@@ -17,8 +17,8 @@ export class Live {
     setInterval(() => this.#sampleDepth(), STEP_MS);
   }
 
-  /** What is shown whatever is chosen. `scopes` of the person: a trader is not shown the tape. */
-  watchPlatform(scopes) {
+  /** What is shown whatever is chosen. `tape`: more terms of the tape's subscription; null: it may not be read. */
+  watchPlatform(tape) {
     const w = this.world;
     const into = (cell, name) => (message) => cell.set(message[name]);
     this.#subscribe({ channel: "state" }, (message) => w.state.set(message));
@@ -28,9 +28,7 @@ export class Live {
     });
     this.#subscribe({ channel: "feeds" }, into(w.feeds, "feeds"));
     this.#subscribe({ channel: "services" }, into(w.services, "services"));
-    if (scopes.includes("risk") || scopes.includes("admin")) {
-      this.#subscribe({ channel: "tape" }, (message) => this.#takeRecords(message));
-    }
+    if (tape) this.#subscribe({ channel: "tape", ...tape }, (message) => this.#takeRecords(message));
   }
 
   watchMarket(feed, ticker, interval) {

@@ -38,7 +38,10 @@ export class Subscriptions {
   /** The log cannot be gone on with: the next request is for a snapshot. */
   forget(id) {
     const one = this.byId.get(id);
-    if (one) one.after = 0;
+    if (!one) return;
+    one.after = 0;
+    const { after, ...terms } = one.terms;
+    one.terms = terms;
   }
 
   /** Hands a message to its handler; says "taken", "anew" (ask for it from the start), "repeated" or "unknown". */
