@@ -26,7 +26,7 @@ from services.api.keys import Failures, Keys
 from services.api.operations import Operations
 from services.api.parents import ParentDesk
 from services.api.sessions import Sessions, Tickets
-from services.api.stream.history import History as PastEvents
+from services.api.stream.history import TapeHistory
 from services.api.stream.server import StreamServer
 from services.api.tape import ApiTape, Sampler
 from tapewire import config as configuration
@@ -124,9 +124,8 @@ async def serve(settings: Config, log: Logger) -> None:
             tasks.create_task(opened(entry, hub, rings, stop, log))
             http = HttpServer(own, api.handle, log)
             await http.start()
-            stream = StreamServer(
-                own, hub, PastEvents(hub, folders.orders_tape(shard)), keys, tickets, desk, clock, log
-            )
+            logs = TapeHistory(hub, folders.orders_tape(shard))
+            stream = StreamServer(own, hub, logs, keys, tickets, desk, clock, log)
             await stream.start()
             tasks.create_task(stream.run(stop))
             tasks.create_task(counters.count(page, api, http, ended))

@@ -36,6 +36,7 @@ from services.api.tape import Origin
 from tapewire import messages as m
 from tapewire import trace_context
 from tapewire.config import Config
+from tapewire.errors import TapeError, TapeGone
 from tapewire.logs import Logger
 
 NOBODY: Final = Author("nobody", 0, (), (), Bucket(1.0, 1))
@@ -153,6 +154,11 @@ class Api:
             if origin is not None and (parent := origin.traceparent):
                 problem.headers["traceparent"] = parent
             raise
+        except TapeGone as error:
+            raise Problem(410, "removed by retention", reason="too_old") from error
+        except TapeError as error:
+            self._log.warning("tape not readable", error=str(error))
+            raise Problem(503, "the tape cannot be read now", reason="tape", headers={"Retry-After": "1"}) from error
         except LookupError as error:
             raise Problem(
                 404, str(error.args[0]) if error.args else "there is no such thing", reason="unknown"

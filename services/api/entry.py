@@ -36,6 +36,8 @@ from tapewire.ring import RingProducer
 NS: Final = 10**9
 TICK_S: Final = 0.01
 """Between two looks at what is due by time."""
+LOOK_S: Final = 0.001
+"""From a command to a look at the tape: the engine has mostly answered by then."""
 LOOK_EVERY: Final = 10
 """Ticks between two looks at whether an engine listens."""
 MAX_TEXT: Final = 39
@@ -91,7 +93,8 @@ class Entry:
         self.ready = False
         """Set by `open`."""
         self.hurry: Callable[[], object] = lambda: None
-        """Called when a command went into the ring."""
+        """Takes in what is on the orders tape: called soon after a command went into the ring."""
+        self._looks = False
         self.took: Callable[[int], object] = lambda _: None
         """Called with the time that each answer took, ns."""
         self.received = self.answered = self.late = self.repeated = 0
@@ -224,7 +227,7 @@ class Entry:
             self._secure.set()
         else:
             self._enter(ring, raw)
-            self.hurry()
+            self._look_soon()
         return future
 
     # What the tape says
@@ -288,7 +291,17 @@ class Entry:
                 await loop.run_in_executor(pool, self._tape.secure)
                 for _ in range(count):
                     self._enter(*self._unsecured.popleft())
-                self.hurry()
+                self._look_soon()
+
+    def _look_soon(self) -> None:
+        """The answer need not wait until somebody looks by himself."""
+        if not self._looks:
+            self._looks = True
+            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        self._looks = False
+        self.hurry()
 
     def _enter(self, ring: Ring, raw: bytes) -> None:
         if self._backlog or not ring.producer.write(raw):

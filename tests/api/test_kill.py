@@ -130,5 +130,3 @@ def test_an_order_that_was_answered_by_nobody_can_be_asked_for_by_its_cl_ord_id(
         assert again.call("POST", "/v1/orders", order("a-2")).status == 200
         assert again.call("POST", "/v1/orders", order("a-2", qty="1.00000")).status == 409
         assert len([one for one in stack.orders_records() if isinstance(one, m.NewOrder)]) == 2
-
-

@@ -143,7 +143,8 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         *("GET", "/v1/orders", orders, "Orders"),
-        "Live ones, or those that are done, by rising OrderID; or the one that a ClOrdID became.",
+        "Live ones, or the last that are done, as they came in; or the one that a ClOrdID became. `after` is a "
+        "cursor by `created_seq`.",
         "orders",
         {200: (types.Orders, "Orders")},
         query=queries.OfOrders,

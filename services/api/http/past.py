@@ -12,23 +12,8 @@ async def as_of(call: Call, seq: int) -> types.AsOf:
     """Raises Problem (404, 410, 503)."""
     author = call.author
     try:
-        found = await call.api.hub.as_of(seq, author.name)
+        return await call.api.hub.as_of(seq, author.name, author.visible)
     except TooOld as error:
         raise Problem(410, str(error), field="as_of", reason="too_old") from None
     except (Busy, Superseded, TimeoutError) as error:
         raise Problem(503, str(error) or "it took too long", reason="busy", headers={"Retry-After": "1"}) from None
-    if author.visible is not None:
-        found = types.AsOf(
-            seq=found.seq,
-            ts=found.ts,
-            instruments=found.instruments,
-            books=found.books,
-            statuses=found.statuses,
-            trades=found.trades,
-            orders=[one for one in found.orders if author.sees(one.account)],
-            positions=[one for one in found.positions if author.sees(one.account)],
-            risk=types.RiskState(
-                [one for one in found.risk.accounts if author.sees(one.account)], found.risk.killed, found.risk.seq
-            ),
-        )
-    return found

@@ -49,7 +49,7 @@ class OfOrders(Struct, forbid_unknown_fields=True):
     cl_ord_id: Text | None = None
     """The one order that a request of this ClOrdID, account and author became; needs account."""
     after: Seq = 0
-    """Those with a higher OrderID."""
+    """Those that came in behind this seq."""
     limit: Limit = 100
 
 
