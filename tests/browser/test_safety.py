@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Browser, expect
 
 from tests.api.stack import Stack, order
-from tests.browser.conftest import SCRIPT
+from tests.browser.conftest import SCRIPT, cancel_all
 from tests.browser.desk import Desk
 
 SCRIPTS = "<script>window.ran=1</script><img src=x onerror=window.ran=1>"
@@ -54,22 +54,55 @@ def test_the_policy_stands_and_an_inline_script_is_stopped(browser: Browser, sta
         desk.close()
 
 
-def test_a_lost_connection_shows_at_once_and_goes_on_where_it_was(browser: Browser, stack: Stack) -> None:
+def test_a_lost_api_shows_at_once_and_one_enters_again(browser: Browser, stack: Stack) -> None:
     desk = Desk(browser, stack.port).enter()
     try:
         desk.order("buy", "0.02", "62300.00")
-        assert stack.stop() == 0
+        stack.kill()
         expect(desk.find(".link")).to_have_attribute("data-connection", "lost")
         expect(desk.panel("ladder")).to_have_attribute("data-quality", "disconnected")
         expect(desk.find(".market")).to_have_attribute("data-quality", "disconnected")
         expect(desk.find(".ticket .why")).to_contain_text("disconnected")
         stack.start()
-        # Logins live in the API's memory: one logs in again, in the same page.
+        desk.find('input[name="user"]').wait_for()  # logins live in the API's memory
         desk.enter()
         expect(desk.panel("ladder")).to_have_attribute("data-best-bid", "62300.00")
         expect(desk.find("tr[data-order][data-status=new]")).to_have_count(1)
     finally:
         desk.close()
+        cancel_all(stack)
+
+
+def test_a_broken_connection_is_gone_on_with_and_nothing_is_missed_or_told_twice(desk: Desk, stack: Stack) -> None:
+    row = desk.order("buy", "0.02", "62400.00")
+    fills = desk.find('.blotter [data-tab="fills"] .count')
+    before = int(fills.inner_text()) if fills.count() else 0
+    desk.page.evaluate(
+        """async () => {
+          const { connection } = await import("./js/desk.js");
+          connection.start = () => {};  // until the test says so
+          connection.socket.close();
+        }"""
+    )
+    expect(desk.find(".link")).to_have_attribute("data-connection", "lost")
+    for number in range(3):
+        sold = order(f"gap-{number}", account=2, side="sell", price="62400.00", qty="0.00500")
+        assert stack.client("other").call("POST", "/v1/orders", sold).status == 201
+    expect(row).to_have_attribute("data-status", "new")  # nobody has told it
+    desk.page.evaluate(
+        """async () => {
+          const { connection } = await import("./js/desk.js");
+          delete connection.start;
+          connection.start();
+        }"""
+    )
+    expect(desk.find(".link")).to_have_attribute("data-connection", "live")
+    expect(row).to_have_attribute("data-status", "partially_filled")
+    expect(row).to_contain_text("0.01500")
+    expect(fills).to_have_text(str(before + 3))
+    desk.press("Escape", "f")
+    matches = [one.get_attribute("data-fill") for one in desk.find("tr[data-fill]").all()]
+    assert len(matches) == len(set(matches)) == before + 3
 
 
 def test_a_wrong_password_is_told(browser: Browser, stack: Stack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 from playwright.sync_api import expect
 
@@ -10,7 +11,15 @@ from tests.api.stack import Stack, order
 from tests.browser.desk import Desk
 
 
+def position(stack: Stack) -> Decimal:
+    found = [
+        one for one in stack.client("boss").get("/v1/positions?account=1")["positions"] if one["ticker"] == "BTCUSDT"
+    ]
+    return Decimal(found[0]["net"]) if found else Decimal(0)
+
+
 def test_an_order_rests_trades_and_is_cancelled(desk: Desk, stack: Stack) -> None:
+    held = position(stack)
     row = desk.order("buy", "0.02", "63000.00")
     expect(row).to_have_attribute("data-status", "new")
     ladder = desk.panel("ladder")
@@ -35,7 +44,7 @@ def test_an_order_rests_trades_and_is_cancelled(desk: Desk, stack: Stack) -> Non
     expect(fill).to_contain_text("63,000.00")
     expect(fill).to_contain_text("maker")
     desk.press("p")
-    expect(desk.find('tr[data-position="BTCUSDT"]')).to_contain_text("+0.00500")
+    expect(desk.find('tr[data-position="BTCUSDT"]')).to_contain_text(f"+{held + Decimal('0.005'):.5f}")
 
 
 def test_an_order_is_amended_in_place(desk: Desk) -> None:
@@ -67,7 +76,7 @@ def test_cancel_all_ends_every_own_order(desk: Desk) -> None:
 
 
 def test_what_is_refused_is_told_with_its_reason(desk: Desk) -> None:
-    desk.write("price", "10.00")  # far outside the collar
+    desk.write("price", "99000.00")  # far outside the collar
     desk.write("qty", "0.01")
     desk.press("Enter")
     desk.find('[data-action="confirm"]').click()
@@ -101,11 +110,11 @@ def test_the_kill_switch_asks_stops_and_says_how_long_it_took(desk: Desk) -> Non
 
     desk.write("price", "61000.00")
     desk.write("qty", "0.01")
-    desk.press("Enter", "Enter")
+    desk.press("Enter")
+    desk.find('[data-action="confirm"]').click()
     expect(desk.find(".notice.bad")).to_contain_text(re.compile("kill", re.IGNORECASE))
 
-    desk.press("Escape")
-    desk.find("body").press("k")
+    desk.press("Escape", "Escape", "k")
     expect(desk.find('[data-dialog="kill"]')).to_contain_text("may trade again")
     desk.find('[data-action="kill"]').click()
     desk.press("Enter")

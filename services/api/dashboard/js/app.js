@@ -64,6 +64,8 @@ async function begin(known) {
   }
 }
 
+// A login lives in the API's memory: after its restart one enters anew, and finds everything as it was chosen.
+connection.onStranger = () => location.reload();
 connection.notices.listen((message) => message && notify("bad", `The stream says: ${message.detail ?? message.reason}`));
 render(html`<${Page} /><${Notices} />`, document.getElementById("app"));
 begin();

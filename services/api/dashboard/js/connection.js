@@ -1,7 +1,7 @@
 // The WebSocket: opened with a ticket, opened again when lost, every subscription gone on with.
 
 import { Cell } from "./cells.js";
-import { ask } from "./rest.js";
+import { ask, Refused } from "./rest.js";
 import { backoff, Subscriptions } from "./resume.js";
 
 const PING_MS = 5_000;
@@ -13,6 +13,8 @@ export class Connection {
     this.state = new Cell({ name: "connecting", since: Date.now(), attempt: 0, reason: "" });
     this.subscriptions = new Subscriptions();
     this.notices = new Cell(null);
+    /** Called when the API no longer knows who we are. */
+    this.onStranger = () => {};
     this.received = 0;
     this.bytes = 0;
     this.socket = null;
@@ -31,7 +33,8 @@ export class Connection {
       const { url, ticket } = await ask("POST", "stream/ticket");
       if (!this.ended) this.#connect(url, ticket);
     } catch (error) {
-      this.#again(error.message);
+      if (error instanceof Refused && error.status === 401) this.onStranger();
+      else this.#again(error.message);
     }
   }
 

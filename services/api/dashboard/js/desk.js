@@ -21,7 +21,7 @@ export const instruments = new Cell([]);
 export const market = new Cell({ feed: "house", ticker: "", terms: null });
 export const account = new Cell(0);
 /** The dialog that is open: "", "help", "kill", "palette", "market", "confirm". */
-export const dialog = new Cell("");
+export const dialog = new Cell("", true);
 
 export const may = (scope) => Boolean(me.value?.scopes?.includes(scope));
 
