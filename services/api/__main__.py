@@ -8,6 +8,7 @@ if __name__ == "__main__":
     stopping.hold()
 
 import asyncio
+import gc
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,12 +19,13 @@ from services.api import counters, recovery
 from services.api.answers import Remembered
 from services.api.app import Api
 from services.api.desk import Desk
-from services.api.entry import Entry, Ring
+from services.api.entry import Entry
 from services.api.history import History
 from services.api.http.server import HttpServer
 from services.api.hub import Hub
 from services.api.keys import Failures, Keys
 from services.api.operations import Operations
+from services.api.outgoing import Ring
 from services.api.parents import ParentDesk
 from services.api.sessions import Sessions, Tickets
 from services.api.stream.history import TapeHistory
@@ -38,6 +40,9 @@ from tapewire.interfaces import Transport
 from tapewire.logs import Logger, configure
 from tapewire.metrics import exposition
 from tapewire.ring import Doorbell, RingProducer
+
+COLLECT_AFTER = (100_000, 50, 1000)
+"""Objects, and collections of the younger ones, between two collections: of the oldest in effect never."""
 
 
 def open_ring(folders: Folders, shard: int, name: str, bell: Doorbell) -> Ring | None:
@@ -100,6 +105,10 @@ async def serve(settings: Config, log: Logger) -> None:
         durable = settings.engine.durability == "disk"
         tape = ApiTape(writer, clock, past.last_ts, Sampler(own.trace_sampling), durable=durable)
         entry = Entry(own, tape, trader, operator, remembered, past.found, clock, log)
+        # What was folded is never looked at again, and what comes makes no cycles: all would stop for nothing.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
         hub.tap(entry.fold)
         entry.hurry = hub.poll
 

@@ -166,7 +166,7 @@ class Hub(Answers):
                 return False
             if not records:
                 return False
-            ended = len(records) < BATCH
+            ended = not follower.reader.lag
             self._take(follower, records, ended)
             if ended:
                 return False
