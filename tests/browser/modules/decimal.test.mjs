@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { add, compare, fromUnits, grouped, isDecimal, multiply, sign, step, subtract, toUnits, trimmed } from "../../../services/api/dashboard/js/decimal.js";
+import { add, compare, fromUnits, grouped, isDecimal, multiply, rounded, sign, step, subtract, toUnits, trimmed } from "../../../services/api/dashboard/js/decimal.js";
 
 test("what a float would get wrong stays exact", () => {
   assert.equal(add("0.1", "0.2"), "0.3");
@@ -49,4 +49,8 @@ test("signs and order", () => {
   assert.deepEqual(["-0.00", "0", "0.01", "-3"].map(sign), [0, 0, 1, -1]);
   assert.equal(compare("10", "9.99"), 1);
   assert.equal(compare("1.0", "1.000"), 0);
+});
+
+test("rounding is for people, and goes half away from zero", () => {
+  assert.deepEqual(["1.005", "-1.005", "1.0049", "7", "0.994", "-0.004"].map((text) => rounded(text, 2)), ["1.01", "-1.01", "1.00", "7", "0.99", "0.00"]);
 });

@@ -24,8 +24,11 @@ test("the history has one column per step, and never more than it keeps", () => 
 test("as of a past seq it holds what was known then", () => {
   const history = new DepthHistory();
   for (let i = 0; i < 5; i += 1) history.add(bookAt(10 + i, "99"), i * STEP_MS);
-  assert.deepEqual(history.until(12).map(({ seq }) => seq), [10, 11, 12]);
-  assert.deepEqual(history.until(3), []);
+  const past = new DepthHistory();
+  past.standAt(history, 12, bookAt(12, "97"), 2 * STEP_MS);
+  assert.deepEqual(past.columns.map(({ seq, bid, slot }) => [seq, bid, slot]), [[10, 99, 0], [11, 99, 1], [12, 99, 2], [12, 97, 3]]);
+  past.standAt(history, 3, new Book(), 0);
+  assert.deepEqual(past.columns, []);
 });
 
 test("latency of a stretch is the difference of two counts", () => {

@@ -1,6 +1,6 @@
 // The page: door, workspaces, dialogs.
 
-import { Blotter } from "./blotter.js";
+import { Blotter, Standing } from "./blotter.js";
 import { Chart } from "./chart.js";
 import { onKey } from "./commands.js";
 import { connection, dialog, enter, me, past, useWorld } from "./desk.js";
@@ -18,12 +18,14 @@ import { Ticket } from "./ticket.js";
 import { TimeMachine } from "./timemachine.js";
 import { Topbar } from "./topbar.js";
 import { Trades } from "./trades.js";
+import { useWide } from "./wide.js";
 
 const DIALOGS = { help: Help, kill: KillDialog, palette: Palette, market: Markets, confirm: Confirm };
 const NOBODY = { name: "", scopes: [], accounts: [] };
 
 function Trade() {
-  return html`<main class="workspace trade"><${Ladder} /><${Chart} /><${Blotter} /><${Ticket} /><${Trades} /></main>`;
+  const blotter = useWide() ? html`<div class="pair blotters"><${Blotter} /><${Standing} /></div>` : html`<${Blotter} />`;
+  return html`<main class="workspace trade"><${Ladder} /><${Chart} />${blotter}<${Ticket} /><${Trades} /></main>`;
 }
 
 function Desk() {

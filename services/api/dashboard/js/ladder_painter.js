@@ -5,7 +5,7 @@ import { ownRows, rowsOf } from "./ladder_rows.js";
 import { clear, ROW, sizeText, veil } from "./paint.js";
 
 const MIDDLE = 30; // height of the spread's row
-const FLASH_MS = 350;
+const FLASH_MS = 200;
 
 export class LadderPainter {
   /** `choice()` gives {ticker, step, qtyDecimals, trust}; `pick(price, side)` is told what was clicked. */
