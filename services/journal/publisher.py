@@ -19,11 +19,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from services.journal.checkpoint import Checkpoint
-from services.journal.snapshot_requests import snapshot_for
 from tapewire import messages as m
 from tapewire.config import Publisher as Settings
 from tapewire.errors import SubjectError, TapeDamaged, TapeError, TapeGone, TransportError
 from tapewire.house import FEED, HouseMarket
+from tapewire.house_snapshot import snapshot_for
 from tapewire.interfaces import Received, Transport
 from tapewire.logs import Logger
 from tapewire.snapshots import Snapshot

@@ -144,13 +144,15 @@ class NatsTransport:
         *,
         name: str = "tapewire",
         on_failure: OnFailure | None = None,
+        on_reconnected: Callable[[], None] | None = None,
         log: logs.Logger | None = None,
     ) -> None:
+        """`on_reconnected`: called when the bus was away and is back: what was published meanwhile was missed."""
         self.settings = settings or Nats()
         self.stats = TransportStats()
         self.log = log or logs.get("transport")
         self.closed = False
-        self._name, self._on_failure = name, on_failure
+        self._name, self._on_failure, self._on_back = name, on_failure, on_reconnected
         self._client = ShortWayIn()
         self._subscriptions: dict[int, NatsSubscription] = {}
         self._prefixes: dict[str, bytes] = {}
@@ -380,6 +382,8 @@ class NatsTransport:
         self.stats.reconnects += 1
         self.log.info("reconnected", url=without_secret(self.settings.url), waiting=len(self._out))
         self._write()
+        if self._on_back is not None:
+            self._on_back()
 
     async def _on_closed(self) -> None:
         if not self.closed:
