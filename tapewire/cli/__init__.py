@@ -23,6 +23,7 @@ SERVICES = {
     "connector": "market data of one venue, onto the bus and its ring",
     "engine": "risk, journal and matcher of one shard",
     "gateway": "FIX sessions of clients: orders in, reports and market data out",
+    "api": "HTTP and WebSocket clients, and the dashboard in the browser",
     "router": "parent orders: algorithms, smart order routing, children at venues",
     "flusher": "market data from the rings onto tapes and into columnar files",
     "journal": "the orders tape republished on the bus",

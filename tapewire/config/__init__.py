@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from tapewire.config.api import Api, ApiKey, ApiUser, check_api
 from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
 from tapewire.config.router import Router, RouterAccount, RouterClient, RouterFeed, RouterInstrument, check_router
@@ -36,6 +37,9 @@ from tapewire.subjects import is_word
 
 __all__ = [
     "Account",
+    "Api",
+    "ApiKey",
+    "ApiUser",
     "Config",
     "Engine",
     "Feed",
@@ -74,6 +78,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "publisher": Publisher,
     "gateway": Gateway,
     "router": Router,
+    "api": Api,
 }
 _S = TypeVar("_S", bound=Section)
 
@@ -131,6 +136,7 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
                 f"operator ({producer.name}) acts for every account"
             )
     check_gateway(parts["gateway"], [one.account for one in parts["accounts"]])
+    check_api(parts["api"], [one.account for one in parts["accounts"]])
     if "data" not in tree:
         parts["data"] = Path(".tapewire") / config.env
     if "rings" not in tree:
