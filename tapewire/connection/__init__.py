@@ -10,6 +10,7 @@ from tapewire.connection.handle import Order
 from tapewire.connection.instrument import Instrument, Number
 from tapewire.connection.live_book import LiveBook
 from tapewire.connection.order import OrderState, OrderStatus, Report
+from tapewire.connection.replaying import Replay, replay
 from tapewire.connection.subscription import Subscription
 from tapewire.connection.values import Auction, Gap, Quote, Status, Trade, TradeBusted, TradeCorrected
 
@@ -26,6 +27,7 @@ __all__ = [
     "OrderState",
     "OrderStatus",
     "Quote",
+    "Replay",
     "Report",
     "Status",
     "Subscription",
@@ -33,4 +35,5 @@ __all__ = [
     "TradeBusted",
     "TradeCorrected",
     "connect",
+    "replay",
 ]

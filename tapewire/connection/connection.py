@@ -143,8 +143,8 @@ class Connection(Markets):
     ) -> Order:
         """Enters an order and returns its handle at once; `await order.ack()` waits for the answer.
 
-        `more`: account, cl_ord_id, on_report, headers, and what tapewire.connection.commands.OrderTerms has. Checked here
-        against the instrument as it is defined (tick, lot, largest quantity): raises OrderRefused or, for a float,
+        `more`: account, cl_ord_id, on_report, headers, and what tapewire.connection.commands.OrderTerms has. Checked
+        here against the instrument as it is defined (tick, lot, largest quantity): raises OrderRefused or, for a float,
         TypeError, and nothing is sent.
         """
         terms: dict[str, Any] = {**more}

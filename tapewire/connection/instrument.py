@@ -24,7 +24,7 @@ def decimal(mantissa: int, exponent: int) -> Decimal:
 
 
 def mantissa(number: Number, exponent: int, what: str) -> int:
-    """The integer at `exponent` that is exactly `number`. Raises TypeError for a float, OrderRefused if that is none."""
+    """The integer at `exponent` that is exactly `number`. TypeError: a float. OrderRefused: that is none."""
     if isinstance(number, bool | float) or not isinstance(number, Decimal | str | int):
         raise TypeError(
             f"{what} is {number!r}, a {type(number).__name__}: expected Decimal, int or decimal text such as '0.1'"
