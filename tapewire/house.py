@@ -37,7 +37,7 @@ STATE_VERSION = 2
 Publication = tuple[str, bytes]
 
 # Records that a writer puts on the tape by itself: they belong to no command and end none.
-_ASIDE = frozenset({m.MessageType.epoch_started, m.MessageType.input_refused, m.MessageType.segment_header})
+ASIDE = frozenset({m.MessageType.epoch_started, m.MessageType.input_refused, m.MessageType.segment_header})
 
 
 class _Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -92,6 +92,8 @@ class HouseMarket:
         }
         self.quiet = False
         """While true nothing is made to publish; the state and all numbers move on. For catching up after a restart."""
+        self.on_settled: Callable[[HouseBook], None] | None = None
+        """Told of each book that a command changed, quiet or not: `changed` and `top_changed` say what of it."""
 
     @property
     def seq(self) -> int:
@@ -107,6 +109,10 @@ class HouseMarket:
         """Of the instruments that are listed."""
         return [ticker for ticker in self._by_ticker if self.book(ticker)]
 
+    def book_of(self, instrument: int) -> HouseBook | None:
+        """The book of an instrument, listed or not any more; None if it was never defined."""
+        return self._books.get(instrument)
+
     def book(self, ticker: str) -> HouseBook | None:
         """The book of a ticker as far as it has been published; None if no listed instrument has it."""
         book = self._by_ticker.get(ticker)
@@ -114,8 +120,11 @@ class HouseMarket:
 
     def fold(self, raw: bytes) -> list[Publication]:
         """Takes the next record. Raises EngineStopped if it contradicts what came before."""
-        record = m.decode(raw)
-        if record.TYPE not in _ASIDE:
+        return self.fold_record(m.decode(raw))
+
+    def fold_record(self, record: m.Message) -> list[Publication]:
+        """As `fold`, of a record that is decoded already."""
+        if record.TYPE not in ASIDE:
             group = record.cause or record.seq
             if group != self._group:
                 self._settle()
@@ -181,6 +190,8 @@ class HouseMarket:
         assert self._last is not None
         for book in self._touched.values():
             self._out += book.settle(self._last, self.quiet)
+            if book.changed and self.on_settled is not None:
+                self.on_settled(book)
         self._touched.clear()
 
     # -- instruments

@@ -14,16 +14,21 @@ from pathlib import Path
 
 import click
 
-from services.api import recovery
+from services.api import counters, recovery
 from services.api.answers import Remembered
 from services.api.app import Api
 from services.api.desk import Desk
 from services.api.entry import Entry, Ring
-from services.api.hub import Hub
+from services.api.history import History
 from services.api.http.server import HttpServer
+from services.api.hub import Hub
 from services.api.keys import Failures, Keys
+from services.api.operations import Operations
+from services.api.parents import ParentDesk
 from services.api.sessions import Sessions, Tickets
-from services.api.tape import ApiTape
+from services.api.stream.history import TapeHistory
+from services.api.stream.server import StreamServer
+from services.api.tape import ApiTape, Sampler
 from tapewire import config as configuration
 from tapewire import lifecycle
 from tapewire.config import Config
@@ -31,6 +36,7 @@ from tapewire.errors import RingError
 from tapewire.folders import Folders
 from tapewire.interfaces import Transport
 from tapewire.logs import Logger, configure
+from tapewire.metrics import exposition
 from tapewire.ring import Doorbell, RingProducer
 
 
@@ -91,7 +97,8 @@ async def serve(settings: Config, log: Logger) -> None:
         past = recovery.Recovery(remembered, keys, recovery.since(now, own.remember_for), now)
         past.fold_own(writer.path)
         past.fold_orders(folders.orders_tape(shard), [ring.source for ring in rings], hub.seq)
-        tape = ApiTape(writer, clock, past.last_ts, durable=settings.engine.durability == "disk")
+        durable = settings.engine.durability == "disk"
+        tape = ApiTape(writer, clock, past.last_ts, Sampler(own.trace_sampling), durable=durable)
         entry = Entry(own, tape, trader, operator, remembered, past.found, clock, log)
         hub.tap(entry.fold)
         entry.hurry = hub.poll
@@ -99,17 +106,35 @@ async def serve(settings: Config, log: Logger) -> None:
         sessions, tickets = Sessions(own, failures), Tickets()
         stack.callback(sessions.close)
         desk = Desk(entry, hub)
-        api = Api(settings, hub, entry, desk, keys, sessions, tickets, clock, log)
+        operations, parents = Operations(entry, hub), ParentDesk(settings, entry, hub, clock)
+        history = History(settings.data)
+        stack.callback(history.close)
+        page = stack.enter_context(counters.page(folders.stats, own.number))
+        entry.took = page.histogram(counters.ANSWER).record
+        collectors = exposition.registry(folders)
+        api = Api(
+            *(settings, hub, entry, desk, operations, parents, keys, sessions, tickets, clock, history),
+            *(lambda accept: exposition.scrape(collectors, accept), log),
+        )
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(hub.run(stop))
-            tasks.create_task(entry.run(stop))
+            ended = asyncio.Event()  # what was asked before `stop` is still answered
+            tasks.create_task(hub.run(ended))
+            tasks.create_task(entry.run(ended))
+            tasks.create_task(parents.run(ended))
             tasks.create_task(opened(entry, hub, rings, stop, log))
             http = HttpServer(own, api.handle, log)
             await http.start()
+            logs = TapeHistory(hub, folders.orders_tape(shard))
+            stream = StreamServer(own, hub, logs, keys, tickets, desk, clock, log)
+            await stream.start()
+            tasks.create_task(stream.run(stop))
+            tasks.create_task(counters.count(page, api, http, ended))
             log.info("listening", port=own.port, stream=own.stream_address[1])
             await stop.wait()
             entry.close()
+            await stream.drain()
             await http.stop(own.drain_timeout)
+            ended.set()
     log.info("stopped")
 
 

@@ -36,7 +36,7 @@ class Answer(NamedTuple):
     """The record of the orders tape that decided it; 0: not yet."""
     ts: int = 0
     order_id: int = 0
-    count: int = 0
+    cancelled: int = 0
     """Orders cancelled, by a command that can cancel many."""
     reason: m.RejectReason = m.RejectReason.unspecified
     value: int = 0
@@ -62,8 +62,8 @@ class Made:
 
 
 def terms_of(command: m.Message) -> Terms:
-    """What makes a command the same as another one of its ClOrdID. The engine writes a price into market and stop orders,
-    and the account's choice into self_trade: these do not count."""
+    """What makes a command the same as another one of its ClOrdID. The engine writes a price into market and stop
+    orders, and the account's choice into self_trade: these do not count."""
     if isinstance(command, m.NewOrder):
         priced = command.ord_type in (m.OrdType.limit, m.OrdType.stop_limit)
         return (
@@ -155,6 +155,7 @@ def answer_of(made: Made, events: Sequence[bytes]) -> Answer:
     """What the events of a command say. An order is answered by its first one, anything else by its last."""
     first = m.decode(events[0])
     if type(first) in (m.OrderRejected, m.CancelRejected):
+        made.order_id = int(first.order_id)  # type: ignore[attr-defined]
         return _refused(first)  # type: ignore[arg-type]
     if isinstance(first, m.OrderAccepted):
         made.order_id = first.order_id
@@ -163,7 +164,7 @@ def answer_of(made: Made, events: Sequence[bytes]) -> Answer:
     if type(last) in (m.OrderRejected, m.CancelRejected):
         return _refused(last)  # type: ignore[arg-type]
     if isinstance(last, m.CommandCompleted):
-        return Answer(201, 0, last.seq, last.ts, count=last.count, event=bytes(last))
+        return Answer(201, 0, last.seq, last.ts, cancelled=last.count, event=bytes(last))
     # Of a cancel or a replace: what happened to its order; trades of the replaced one follow.
     order_id = int(getattr(first, "order_id", 0))
     return Answer(201, 0, first.seq, first.ts, order_id, event=events[0])

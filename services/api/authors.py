@@ -126,15 +126,11 @@ class Author:
 
 
 def of_key(key: ApiKey) -> Author:
-    return Author(
-        key.name, key.number, key.scopes, key.accounts, Bucket(key.rate, key.burst), origins=key.origins
-    )
+    return Author(key.name, key.number, key.scopes, key.accounts, Bucket(key.rate, key.burst), origins=key.origins)
 
 
 def of_user(user: ApiUser) -> Author:
-    return Author(
-        user.name, user.number, user.scopes, user.accounts, Bucket(user.rate, user.burst), is_user=True
-    )
+    return Author(user.name, user.number, user.scopes, user.accounts, Bucket(user.rate, user.burst), is_user=True)
 
 
 def bus(account: int, rate: float = 1000.0, burst: int = 2000) -> Author:

@@ -1,7 +1,8 @@
-"""Orders of clients: JSON in, a command through the entry, what became of it as JSON out. For HTTP and the stream alike."""
+"""Orders of clients: a request becomes a command through the entry, and its answer a JSON shape. For every door."""
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -10,7 +11,6 @@ from services.api import types
 from services.api.answers import Answer
 from services.api.authors import Author
 from services.api.entry import Entry, check_text
-from services.api.json_body import Body
 from services.api.problems import FIELDS, REASONS, Problem
 from services.api.requests import Amend, MassCancel, NewOrder
 from services.api.shapes import Cancelled, Pending
@@ -29,6 +29,7 @@ _PRICES: Final = frozenset(
 )
 _QUANTITIES: Final = frozenset({_R.invalid_qty, _R.max_order_qty, _R.max_position, _R.would_not_fill})
 _MAX_ID: Final = 1 << 53
+_DECIMAL: Final = re.compile(r"[0-9]{1,19}(\.[0-9]{1,18})?")
 
 
 class Response(NamedTuple):
@@ -52,9 +53,8 @@ class Desk:
     def __init__(self, entry: Entry, hub: Instruments) -> None:
         self._entry, self._hub = entry, hub
 
-    async def place(self, author: Author, body: bytes, origin: Origin) -> Response:
-        """A new order: requests.NewOrder in; 201 or, repeated, 200 types.Order, 202 Pending."""
-        asked = PLACE.decode(body)
+    async def order(self, author: Author, asked: NewOrder, origin: Origin) -> Response:
+        """A new order: 201 or, repeated, 200 types.Order, 202 Pending."""
         author.need_account(asked.account)
         check_text(asked.cl_ord_id)
         instrument = self._instrument(asked.ticker)
@@ -62,9 +62,8 @@ class Desk:
         answer = await self._entry.submit(author, command, origin)
         return self._of_order(answer, asked.cl_ord_id, instrument, 200 if answer.repeated else 201)
 
-    async def amend(self, author: Author, order_id: int, body: bytes, origin: Origin) -> Response:
-        """New price or whole quantity: requests.Amend in; 200 types.Order, 202 Pending."""
-        asked = AMEND.decode(body)
+    async def amend(self, author: Author, order_id: int, asked: Amend, origin: Origin) -> Response:
+        """New price or whole quantity: 200 types.Order, 202 Pending."""
         author.need_account(asked.account)
         check_text(asked.cl_ord_id)
         order = self._own_order(author, order_id, asked.account)
@@ -74,9 +73,9 @@ class Desk:
         command = m.ReplaceOrder(
             order_id=order_id,
             account=asked.account,
-            price=_mantissa("price", order.price if asked.price is None else asked.price, px),
-            qty=_mantissa("qty", order.qty if asked.qty is None else asked.qty, qx),
-            stop_px=0 if stop is None else _mantissa("stop_price", stop, px),
+            price=mantissa("price", order.price if asked.price is None else asked.price, px),
+            qty=mantissa("qty", order.qty if asked.qty is None else asked.qty, qx),
+            stop_px=0 if stop is None else mantissa("stop_price", stop, px),
             client_text=asked.cl_ord_id,
         )
         answer = await self._entry.submit(author, command, origin)
@@ -97,9 +96,8 @@ class Desk:
         answer = await self._entry.submit(author, command, origin)
         return self._of_order(answer._replace(order_id=order_id), cl_ord_id, instrument, 200)
 
-    async def mass_cancel(self, author: Author, body: bytes, origin: Origin) -> Response:
-        """All of an account, or of an instrument or side: requests.MassCancel in; 200 Cancelled, 202 Pending."""
-        asked = MASS.decode(body)
+    async def mass_cancel(self, author: Author, asked: MassCancel, origin: Origin) -> Response:
+        """All of an account, or of an instrument or side: 200 Cancelled, 202 Pending."""
         author.need_account(asked.account)
         check_text(asked.cl_ord_id)
         instrument = 0 if asked.ticker is None else self._instrument(asked.ticker).instrument
@@ -110,7 +108,7 @@ class Desk:
             return pending(answer, asked.cl_ord_id)
         if answer.reason:
             raise refused(answer, None)
-        return Response(200, Cancelled(answer.seq, str(answer.ts), answer.count))
+        return Response(200, Cancelled(answer.seq, str(answer.ts), answer.cancelled))
 
     def _of_order(self, answer: Answer, cl_ord_id: str, instrument: types.Instrument, status: int) -> Response:
         if answer.reason:
@@ -186,7 +184,7 @@ def _new_order(asked: NewOrder, instrument: types.Instrument) -> m.NewOrder:
         ("min_qty", "min_qty", asked.min_qty, qx),
     ):
         if text is not None:
-            optional[name] = _mantissa(field, text, exponent)
+            optional[name] = mantissa(field, text, exponent)
     if asked.expire_time is not None:
         optional["expire_time"] = nanoseconds("expire_time", asked.expire_time)
     if asked.self_trade is not None:
@@ -197,7 +195,7 @@ def _new_order(asked: NewOrder, instrument: types.Instrument) -> m.NewOrder:
         side=_SIDES[asked.side],
         ord_type=_TYPES[asked.type],
         time_in_force=_TIMES[asked.time_in_force],
-        qty=_mantissa("qty", asked.qty, qx),
+        qty=mantissa("qty", asked.qty, qx),
         post_only=asked.post_only,
         hidden=asked.hidden,
         slide=asked.slide,
@@ -206,8 +204,12 @@ def _new_order(asked: NewOrder, instrument: types.Instrument) -> m.NewOrder:
     )
 
 
-def _mantissa(field: str, text: str, exponent: int) -> int:
-    """Raises Problem (422)."""
+def mantissa(field: str, text: str, exponent: int) -> int:
+    """Of plain decimal text. Raises Problem (422)."""
+    if not _DECIMAL.fullmatch(text):
+        raise Problem(
+            422, "expected decimal text such as 64000.10", field=field, reason="invalid_field", value=_shown(text)
+        )
     try:
         return to_mantissa(text, exponent)
     except FixedError as error:
@@ -226,8 +228,3 @@ def nanoseconds(field: str, text: str) -> int:
 def _shown(text: str) -> str:
     """A text of a client as it may stand in an answer: short, and printable."""
     return "".join(char if char.isprintable() else "?" for char in text[:40])
-
-
-PLACE: Final = Body(NewOrder)
-AMEND: Final = Body(Amend)
-MASS: Final = Body(MassCancel)

@@ -36,6 +36,8 @@ from tapewire.ring import RingProducer
 NS: Final = 10**9
 TICK_S: Final = 0.01
 """Between two looks at what is due by time."""
+LOOK_S: Final = 0.001
+"""From a command to a look at the tape: the engine has mostly answered by then."""
 LOOK_EVERY: Final = 10
 """Ticks between two looks at whether an engine listens."""
 MAX_TEXT: Final = 39
@@ -54,7 +56,9 @@ class _Pending:
 
     __slots__ = ("deadline", "future", "made", "origin", "received")
 
-    def __init__(self, made: Made, origin: Origin, received: int, deadline: int, future: asyncio.Future[Answer]) -> None:
+    def __init__(
+        self, made: Made, origin: Origin, received: int, deadline: int, future: asyncio.Future[Answer]
+    ) -> None:
         self.made, self.origin, self.received = made, origin, received
         self.deadline, self.future = deadline, future
 
@@ -73,8 +77,8 @@ class Entry:
         clock: Callable[[], int],
         log: Logger,
     ) -> None:
-        """`operator`: None if the engine knows no such producer; limits, kills and statuses are then refused. `found`: what
-        to make of a command in our rings that an earlier process left there. `clock`: UTC ns."""
+        """`operator`: None if the engine knows no such producer; limits, kills and statuses are then refused. `found`:
+        what to make of a command in our rings that an earlier process left there. `clock`: UTC ns."""
         self._settings, self._tape, self._clock, self._log = settings, tape, clock, log
         self._trader, self._operator = trader, operator
         self._remembered = remembered
@@ -89,7 +93,10 @@ class Entry:
         self.ready = False
         """Set by `open`."""
         self.hurry: Callable[[], object] = lambda: None
-        """Called when a command went into the ring."""
+        """Takes in what is on the orders tape: called soon after a command went into the ring."""
+        self._looks = False
+        self.took: Callable[[int], object] = lambda _: None
+        """Called with the time that each answer took, ns."""
         self.received = self.answered = self.late = self.repeated = 0
         """Counters: requests on the tape, answers on it, requests told 202, ClOrdIDs that came again."""
 
@@ -148,6 +155,30 @@ class Entry:
         made = Made(command.TYPE, ())
         return await self._send(author, command, made, account, origin, self._operator)
 
+    def order_id(self, author: Author, account: int, cl_ord_id: str) -> int:
+        """The order that a request of this ClOrdID became; 0: there was none, or it is not answered yet."""
+        made = self._remembered.get((author.number, account, cl_ord_id))
+        return made.order_id if made is not None and made.kind == m.NewOrder.TYPE else 0
+
+    def note(self, author: Author, account: int, origin: Origin) -> int:
+        """Puts a request on the tape that becomes no command of the engine; returns the seq of its ApiReceived, to be
+        answered by `noted`. Raises Problem (503)."""
+        if not self.ready:
+            raise _unavailable("the API is starting or ending", "not_ready")
+        received, _ = self._tape.received(author.number, author.name, account, True, origin)
+        self.received += 1
+        return received
+
+    def noted(self, received: int, status: int) -> None:
+        """How that was answered."""
+        self._tape.answered(received, 0, status)
+        self.answered += 1
+
+    async def secured(self) -> None:
+        """Returns once what is on the tape is as durable as it is to be."""
+        if self._tape.durable:
+            await asyncio.get_running_loop().run_in_executor(None, self._tape.secure)
+
     async def _repeat(self, made: Made, command: Command, terms: Terms, cl_ord_id: str) -> Answer:
         """What the first request of this ClOrdID became."""
         if (made.kind, made.terms) != (command.TYPE, terms):
@@ -196,7 +227,7 @@ class Entry:
             self._secure.set()
         else:
             self._enter(ring, raw)
-            self.hurry()
+            self._look_soon()
         return future
 
     # What the tape says
@@ -211,6 +242,7 @@ class Entry:
             return  # of an earlier process, or told 202 before
         answer = answer._replace(received=pending.received, flat_ns=self._clock() - pending.origin.ts_recv)
         made.answer = answer._replace(event=b"")
+        self.took(answer.flat_ns)
         self._resolve(pending, answer)
 
     def _resolve(self, pending: _Pending, answer: Answer) -> None:
@@ -259,7 +291,17 @@ class Entry:
                 await loop.run_in_executor(pool, self._tape.secure)
                 for _ in range(count):
                     self._enter(*self._unsecured.popleft())
-                self.hurry()
+                self._look_soon()
+
+    def _look_soon(self) -> None:
+        """The answer need not wait until somebody looks by himself."""
+        if not self._looks:
+            self._looks = True
+            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        self._looks = False
+        self.hurry()
 
     def _enter(self, ring: Ring, raw: bytes) -> None:
         if self._backlog or not ring.producer.write(raw):

@@ -27,7 +27,7 @@ class Body(Generic[_T]):
         try:
             decoded = self._decode(raw)
         except msgspec.ValidationError as error:
-            raise _invalid(str(error)) from None
+            raise invalid(str(error)) from None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise Problem(400, f"the body is no JSON: {what}", reason="malformed") from None
@@ -37,7 +37,7 @@ class Body(Generic[_T]):
         return decoded
 
 
-def _invalid(text: str) -> Problem:
+def invalid(text: str) -> Problem:
     """What msgspec says, with the field apart."""
     path = _PATH.search(text)
     named = _FIELD.search(text)

@@ -54,7 +54,7 @@ def signed_text(timestamp: str, nonce: str, method: str, target: str, body: byte
 
 
 class Failures:
-    """Failed proofs by address, so that nobody can go on guessing. Bounded: the one that failed longest ago is forgotten."""
+    """Failed proofs by address, so that nobody can go on guessing. Bounded: what failed longest ago is forgotten."""
 
     def __init__(self, most: int, interval_ns: int) -> None:
         self._most, self._interval = most, interval_ns
@@ -125,7 +125,9 @@ class Keys:
         """Raises CredentialError: a secret that cannot be read, or no public key."""
         self._window = int(api.receive_window * NS)
         self._failures = failures
-        self._held = {key.name: _Held(authors.of_key(key), _credential(key), Nonces(api.max_nonces)) for key in api.keys}
+        self._held = {
+            key.name: _Held(authors.of_key(key), _credential(key), Nonces(api.max_nonces)) for key in api.keys
+        }
         self._by_number = {one.author.number: one for one in self._held.values()}
         self._nobody = HmacKey(secrets.token_bytes(32))
 

@@ -52,6 +52,8 @@ class Stage(Struct):
     mean: float
     count: int
     """ns; since the stage's process began."""
+    buckets: list[tuple[int, int]]
+    """Upper bound (ns) and count of each bucket that holds something; since the same moment."""
 
 
 class Latency(Struct):
@@ -68,6 +70,8 @@ class Feed(Struct):
     """Messages a second over the last ten."""
     tickers: dict[str, str]
     """Quality of each book."""
+    missed: int = 0
+    """Changes of books that the bus did not bring to this API."""
     last_ts: Text = UNSET
     reason: Text = UNSET
 

@@ -1,4 +1,4 @@
-"""What an earlier process left: nonces that count as used, ClOrdIDs and what they became, what is still in the rings."""
+"""What an earlier process left: nonces that count as used, ClOrdIDs and what they became, commands in the rings."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tapewire.tape import TapeReader, TapeWriter
 
 BATCH: Final = 4096
 POLL_S: Final = 0.005
-MASS_CANCEL: Final = "POST /v1/orders/cancel"
-"""The operation whose command has no room for its ClOrdID: it is read off the body."""
+MASS_CANCELS: Final = frozenset({"POST /v1/orders/cancel", "mass_cancel"})
+"""The operations whose command has no room for its ClOrdID: it is read off the body."""
 
 
 class _Asked(NamedTuple):
@@ -59,7 +59,7 @@ class Recovery:
         if record.nonce:
             self._keys.used(record.key, record.nonce, record.ts, self._now)
         if record.cl_ord_id:
-            text = _cl_ord_id(record) if record.operation == MASS_CANCEL else ""
+            text = _cl_ord_id(record) if record.operation in MASS_CANCELS else ""
             self._asked[record.cl_ord_id] = _Asked(record.key, text)
 
     def found(self, raw: bytes, number: int) -> Made | None:

@@ -1,7 +1,7 @@
 """Logins of people at the dashboard, and tickets for the stream. Kept in memory: after a restart one logs in again.
 
-    POST /v1/login ──▶ cookie (HttpOnly, SameSite=Strict) + csrf; every write carries Tapewire-Csrf as well
-    POST /v1/stream/ticket ──▶ a text for one connection, within ten seconds
+POST /v1/login ──▶ cookie (HttpOnly, SameSite=Strict) + csrf; every write carries Tapewire-Csrf as well
+POST /v1/stream/ticket ──▶ a text for one connection, within ten seconds
 """
 
 from __future__ import annotations
@@ -107,10 +107,12 @@ class Tickets:
             self._issued.popitem(last=False)
         return ticket
 
-    def take(self, ticket: str, now: int) -> Author | None:
-        """Whose it is; once, and in time."""
+    def take(self, ticket: str, now: int) -> Author:
+        """Whose it is; once, and in time. Raises Problem (401)."""
         author, until = self._issued.pop(_mark(ticket), (None, 0))
-        return author if until > now else None
+        if author is None or until <= now:
+            raise Problem(401, "the ticket is unknown, used, or too old; ask for another", reason="ticket")
+        return author
 
 
 def same(given: str, expected: str) -> bool:

@@ -58,5 +58,3 @@ class Ready(Struct):
     """Requests to change something are taken."""
     seq: int
     """The last record of the orders tape taken in."""
-
-

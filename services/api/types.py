@@ -3,8 +3,8 @@
 Bodies that clients send are in requests.py, shapes about the platform itself in platform.py.
 
 Money (prices, quantities, notionals, P&L) is decimal text at the instrument's exponents, never a number. Times (`ts`,
-`..._time`) are UTC ns as text of digits. Sequence numbers, ids and accounts are integers below 2^53. Enumerants are their
-names in the schema (`post_only`, `immediate_or_cancel`). A field that does not apply is left out (UNSET).
+`..._time`) are UTC ns as text of digits. Sequence numbers, ids and accounts are integers below 2^53. Enumerants are
+their names in the schema (`post_only`, `immediate_or_cancel`). A field that does not apply is left out (UNSET).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import msgspec
 
 from tapewire.config.api import Api, ApiKey, ApiUser, check_api
 from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
+from tapewire.config.monitor import Monitor
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
 from tapewire.config.router import Router, RouterAccount, RouterClient, RouterFeed, RouterInstrument, check_router
 from tapewire.config.section import Section
@@ -49,6 +50,7 @@ __all__ = [
     "Instrument",
     "Loaded",
     "Market",
+    "Monitor",
     "Nats",
     "Producer",
     "Publisher",
@@ -79,6 +81,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "gateway": Gateway,
     "router": Router,
     "api": Api,
+    "monitor": Monitor,
 }
 _S = TypeVar("_S", bound=Section)
 

@@ -1,4 +1,4 @@
-"""`[api]`, `[[api.keys]]` and `[[api.users]]`: HTTP and WebSocket, who may call, how they prove it, what they may do."""
+"""`[api]`, `[[api.keys]]`, `[[api.users]]`: HTTP and WebSocket, who may call, how they prove it, what they may do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from tapewire.config.gateway import Host, Port, is_loopback
 from tapewire.config.section import Section
+from tapewire.config.stream import Stream
 from tapewire.errors import ConfigError
 
 Scope = Literal["read", "trade", "risk", "admin"]
@@ -17,9 +18,7 @@ CallerName = Annotated[
     str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}\Z", extra={"allowed": "1 to 31 of a-z, 0-9, - and _"})
 ]
 CallerNumber = Annotated[int, Meta(ge=1, le=65_534)]
-Accounts = tuple[
-    Annotated[int, Meta(ge=1, le=(1 << 20) - 1, extra={"allowed": "the number of an account"})], ...
-]
+Accounts = tuple[Annotated[int, Meta(ge=1, le=(1 << 20) - 1, extra={"allowed": "the number of an account"})], ...]
 Origin = Annotated[
     str,
     Meta(pattern=r"^https?://[!-.0-~]+\Z", extra={"allowed": 'an origin such as "https://desk.example.com"'}),
@@ -129,9 +128,10 @@ class Api(Section, frozen=True, kw_only=True):
     """Whether to connect to [nats], for venues' markets, health and parent orders; without it there is the house market
     alone."""
     bus_door: bool = False
-    """Whether commands are taken on `<env>.orders.command.<account>`, too. Who may publish there is up to the server."""
+    """Whether commands are taken on `<env>.orders.command.<account>`, too. The server says who may publish there."""
     drain_timeout: Annotated[float, Meta(ge=0.05, le=600.0)] = 5.0
     """How long requests under way may take at the end."""
+    stream: Stream = Stream()
     keys: Annotated[tuple[ApiKey, ...], Meta(max_length=4096)] = ()
     users: Annotated[tuple[ApiUser, ...], Meta(max_length=4096)] = ()
 
@@ -156,17 +156,21 @@ def check_api(api: Api, accounts: Collection[int]) -> None:
         )
     seen: dict[Hashable, str] = {}
     places = [(f"api.keys[{at}]", key) for at, key in enumerate(api.keys)]
-    for path, one in [*places, *((f"api.users[{at}]", user) for at, user in enumerate(api.users))]:
+    people = [(f"api.users[{at}]", user) for at, user in enumerate(api.users)]
+    every: list[tuple[str, ApiKey | ApiUser]] = [*places, *people]
+    for path, one in every:
         for what, key in (("name", one.name), ("number", one.number)):
             if (other := seen.setdefault((what, key), path)) != path:
                 raise ConfigError(f"{path}.{what}: is that of {other}, too; expected one of its own")
         for account in one.accounts:
             if account not in accounts:
-                raise ConfigError(f"{path}.accounts: {account} is no [[account]]; there is {sorted(accounts) or 'none'}")
+                raise ConfigError(
+                    f"{path}.accounts: {account} is no [[account]]; there is {sorted(accounts) or 'none'}"
+                )
         if "trade" in one.scopes and not one.accounts:
             raise ConfigError(f"{path}.accounts: missing; the scope trade needs the accounts it is for")
-    for path, key in places:
-        _check_credential(path, key)
+    for path, holder in places:
+        _check_credential(path, holder)
 
 
 def _check_credential(path: str, key: ApiKey) -> None:

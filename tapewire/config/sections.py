@@ -15,6 +15,7 @@ from msgspec import Meta
 from tapewire import messages as m
 from tapewire.config.api import Api
 from tapewire.config.gateway import Gateway
+from tapewire.config.monitor import Monitor
 from tapewire.config.router import Router
 from tapewire.config.section import Section
 from tapewire.config.venues import Venue as OutsideVenue
@@ -56,6 +57,16 @@ class Nats(Section, frozen=True, kw_only=True):
     """Messages a subscription may have waiting before new ones are dropped and counted."""
     max_outgoing: Annotated[int, Meta(ge=1 << 16, le=1 << 30)] = 8 << 20
     """Bytes that may wait for the socket (or for a reconnection) before publishing is refused."""
+    keys: Path = Path()
+    """The folder that `tapewire bus keys` made: `<user>.creds` or `<user>.nk` in it, mode 0600. Left out: none."""
+    user: str = ""
+    """The user whose key it is. Empty: the service's own name, as `journal` or `connector-binance`."""
+    ca: Path = Path()
+    """With TLS: PEM of who vouches for the server. Left out: the system's, for a URL that begins with `tls://`."""
+    certificate: Path = Path()
+    """PEM with our own chain, where the server asks for one."""
+    private_key: Path = Path()
+    """PEM with its key."""
 
 
 class Producer(Section, frozen=True, kw_only=True):
@@ -246,6 +257,7 @@ class Config(Section, frozen=True, kw_only=True):
     gateway: Gateway = Gateway()
     router: Router = Router()
     api: Api = Api()
+    monitor: Monitor = Monitor()
     venues: tuple[OutsideVenue, ...] = ()
 
     @property
