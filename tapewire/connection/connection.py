@@ -253,6 +253,7 @@ class Connection(Markets):
         """
         account = account or self.account
         stream = await self.stream(account)
+        await self.instruments()  # of others' orders, too
         waiting: asyncio.Queue[Report] = asyncio.Queue(MAX_REPORTS_WAITING)
 
         def put(report: Report) -> None:

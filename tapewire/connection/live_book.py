@@ -101,10 +101,10 @@ class LiveBook(Book):
         return self.subscription.gap_count
 
     async def changes(self) -> AsyncIterator[Self]:
-        """Gives the book after each change; changes that come while the reader works are one."""
+        """Gives the book as it stands, then after each change; changes that come while the reader works are one."""
         while not self._closed:
-            self._changed.clear()
             await self._changed.wait()
+            self._changed.clear()
             if not self._closed:
                 yield self
 
