@@ -62,7 +62,8 @@ class AccountStream:
         self._catching: asyncio.Task[bool] | None = None
         self._moved = asyncio.Event()
         self._done: deque[Order] = deque()
-        self._bus_dropped = 0
+        self._away = 0
+        """How often the bus went away; 0: nothing can be missing."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- its life
@@ -99,7 +100,7 @@ class AccountStream:
         event = m.decode(bytes(received.data))
         if type(event) not in KINDS:
             return  # A later version may tell of more.
-        if self._catching is not None:
+        if self._catching is not None or self._away:
             self._held.append(cast("Event", event))
             if len(self._held) > MAX_HELD:
                 self._held.clear()
@@ -137,8 +138,12 @@ class AccountStream:
 
     # -- what was lost
 
+    def disconnected(self) -> None:
+        """The bus is away. What it brings once it is back lies behind what is missing, and waits."""
+        self._away += 1
+
     def reconnected(self) -> None:
-        """The bus was away."""
+        """The bus is back."""
         task = asyncio.get_running_loop().create_task(self.catch_up())
         self._tasks.add(task)
         task.add_done_callback(self._caught)
@@ -148,13 +153,6 @@ class AccountStream:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("reports_missed", subject=self.subject, after=self.cursor, error=str(error))
             self._gap(Gap(self.subject, "reconnected", self.cursor))
-
-    def look(self) -> None:
-        """Called now and then: whether this process was too slow for the bus."""
-        dropped = self._subscription.dropped if self._subscription is not None else 0
-        if dropped > self._bus_dropped:
-            self._bus_dropped = dropped
-            self.reconnected()
 
     async def catch_up(self, sure: bool = True) -> None:
         """Reads what the tape has behind the cursor. `sure`: something is missing, so what comes in waits until the
@@ -174,7 +172,7 @@ class AccountStream:
             await self.catch_up()
 
     async def _read(self, sure: bool) -> bool:
-        after, tries = self.cursor, 0
+        after, tries, away = self.cursor, 0, self._away
         while True:
             try:
                 page = await self.door.history(after)
@@ -188,6 +186,8 @@ class AccountStream:
             self.take_history(page.records)
             after = page.seq
             if page.last:
+                if away == self._away:
+                    self._away = 0
                 return True
 
     def take_history(self, records: list[m.Message]) -> None:
@@ -199,6 +199,8 @@ class AccountStream:
                 self._take(cast("Event", record))
 
     def _release_held(self) -> None:
+        if self._away:
+            return
         held, self._held = self._held, deque()
         for event in held:
             self._take(event)
@@ -233,7 +235,6 @@ class AccountStream:
         if order.requests:
             return  # The stream has found it out meanwhile.
         self.orders.bind(order, event.source, getattr(event, "cl_ord_id", 0), getattr(event, "order_id", 0))
-        self.orders.drop_unmatched(order)
         for record in decided.records:
             if record.seq <= self.cursor and type(record) in KINDS:
                 told = cast("Event", record)

@@ -50,36 +50,30 @@ class AccountOrders(Generic[O]):
         return list(self._live.values())
 
     def bind(self, order: O, source: int, cl_ord_id: int, order_id: int) -> None:
-        """What the engine calls an order is known now."""
+        """What the engine calls an order is known now; what was told of it before is folded from elsewhere."""
         self._by_request[(source, cl_ord_id)] = order
         order.requests.add((source, cl_ord_id))
         if order_id:
             order.order_id = order_id
             self.by_id[order_id] = order
         self._unanswered.discard(order.cl_ord_id)
+        self._clear_if_all_answered()
 
     def link(self, order: O, source: int, cl_ord_id: int, order_id: int) -> list[tuple[O, Report]]:
-        """As `bind`; gives the reports that came before that was known."""
+        """What the engine calls an order is known now. Gives the reports that came before that was."""
+        known = bool(order.requests)
+        unmatched = list(self._unmatched.values())
         self.bind(order, source, cl_ord_id, order_id)
-        found: list[tuple[O, Report]] = []
-        for seq, event in list(self._unmatched.items()):
-            if self.concerned(event):
-                del self._unmatched[seq]
-                found += self.fold(event)
-        self._clear_if_all_answered()
-        return found
+        if known:
+            return []
+        early = [event for event in unmatched if event.seq != order.answered_seq and order in self.concerned(event)]
+        return [(order, self.fold_one(order, event)) for event in early]
 
     def not_taken(self, order: O) -> None:
         """Nothing of this order will ever come."""
         self._unanswered.discard(order.cl_ord_id)
         self._live.pop(order.cl_ord_id, None)
         self._clear_if_all_answered()
-
-    def drop_unmatched(self, order: O) -> None:
-        """Forgets what was kept of an order: it is folded from elsewhere."""
-        for seq, event in list(self._unmatched.items()):
-            if order in self.concerned(event):
-                del self._unmatched[seq]
 
     def command(self, command: m.NewOrder) -> list[tuple[O, Report]]:
         """A NewOrder as it stands on the tape."""
@@ -91,13 +85,12 @@ class AccountOrders(Generic[O]):
     def fold(self, event: Event) -> list[tuple[O, Report]]:
         """The orders that an event concerns (two if they met each other), each with its report."""
         matched = self.concerned(event)
-        if matched:
-            return [(order, self.fold_one(order, event)) for order in matched if event.seq != order.answered_seq]
-        if self._unanswered and not isinstance(event, m.CommandCompleted):
+        # Of a match, one side may be known and the other's answer still be on its way.
+        if self._unanswered and len(matched) < (len(_order_ids(event)) or 1):
             self._unmatched[event.seq] = event
             if len(self._unmatched) > MAX_UNMATCHED:
                 self._unmatched.popitem(last=False)
-        return []
+        return [(order, self.fold_one(order, event)) for order in matched if event.seq != order.answered_seq]
 
     def fold_one(self, order: O, event: Event) -> Report:
         """Folds an event into one of the orders that it concerns."""

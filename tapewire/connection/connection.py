@@ -110,6 +110,11 @@ class Connection(Markets):
         """UTC ns."""
         return time.time_ns()
 
+    def on_disconnected(self) -> None:
+        """The bus is away."""
+        for stream in self._opened():
+            stream.disconnected()
+
     def on_reconnected(self) -> None:
         """The bus was away and is back: every subscription is told, books and reports are made whole."""
         self.reconnected()
@@ -120,8 +125,6 @@ class Connection(Markets):
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self.look_at_losses()
-            for stream in self._opened():
-                stream.look()
 
     # -- orders
 
@@ -366,6 +369,11 @@ def connect(
 
     `answer_timeout`: seconds after which an order that was not answered is in doubt, and asked about.
     """
-    transport = NatsTransport(Nats(url=url), name=name, on_reconnected=lambda: connection.on_reconnected())
+    transport = NatsTransport(
+        Nats(url=url),
+        name=name,
+        on_disconnected=lambda: connection.on_disconnected(),
+        on_reconnected=lambda: connection.on_reconnected(),
+    )
     connection = Connection(transport, env=env, account=account, data=data, answer_timeout=answer_timeout)
     return connection
