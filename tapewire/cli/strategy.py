@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tapewire.cli._options import json_option
+from tapewire.cli._options import Instant, json_option
 from tapewire.errors import StrategyError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def command() -> None:
 @click.option("--jitter", type=click.IntRange(0), default=0, show_default=True, help="µs more to the engine, at most.")
 @click.option("--ticker", "tickers", multiple=True, help="Of a venue's tape: what the market is made of; default all.")
 @click.option("--without", type=int, multiple=True, metavar="ACCOUNT", help="Leave out its recorded orders.")
+@click.option("--until", type=Instant(), default=None, help="When it ends; of a replay: when it ended then.")
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Folder for the tape of a simulation; default: a new one."
 )
@@ -60,6 +61,7 @@ def run(
     jitter: int,
     tickers: tuple[str, ...],
     without: tuple[int, ...],
+    until: int | None,
     output: Path | None,
     url: str | None,
     environment: str | None,
@@ -96,6 +98,7 @@ def run(
             latency=latency,
             tickers=frozenset(tickers),
             without=frozenset(without),
+            until=until or 0,
         )
         folder = output or Path(tempfile.mkdtemp(prefix="tapewire-simulation-"))
         with _progress(as_json, "steps") as progress:
@@ -104,7 +107,9 @@ def run(
         from tapewire.strategy.replaying import Replayed
 
         assert replay is not None
-        again = Replayed(loaded, replay, account=account, name=name or "simulated", seed=seed, latency=latency)
+        again = Replayed(
+            loaded, replay, account=account, name=name or "simulated", seed=seed, latency=latency, until=until or 0
+        )
         with _progress(as_json, "records") as progress:
             report = again.run(progress)
     if as_json:

@@ -35,8 +35,18 @@ class Replayed:
     """One run on an orders tape. `name`: the beginning of the ClOrdIDs that the strategy had then."""
 
     def __init__(
-        self, strategy: Strategy, tape: Path, *, account: int, name: str, seed: int = 0, latency: Latency | None = None
+        self,
+        strategy: Strategy,
+        tape: Path,
+        *,
+        account: int,
+        name: str,
+        seed: int = 0,
+        latency: Latency | None = None,
+        until: int = 0,
     ) -> None:
+        """`until`: when the run ended then (UTC ns); 0: the tape's end, with what became of the orders it left."""
+        self._until = until
         self.tape, self.name = tape, name
         self._then = _sent(tape, account, name)
         if not self._then:
@@ -59,6 +69,8 @@ class Replayed:
         now = seen = 0
         for group in groups(self.tape):
             head = m.decode(group[0])
+            if self._until and head.ts > self._until:
+                break
             if not stepped.started and head.seq >= first:
                 stepped.start(now)
             now = max(now, head.ts)
@@ -70,6 +82,7 @@ class Replayed:
             if stepped.records - seen >= PROGRESS_EVERY:
                 seen = stepped.records
                 progress(seen)
+        now = max(now, self._until)
         while not trader.stopped and (due := stepped.due) is not None and due < (now + 1, MARKET_RANK):
             stepped.step()
         stepped.end(max(now, trader.now))
