@@ -225,5 +225,5 @@ def nanoseconds(field: str, text: str) -> int:
 
 
 def _shown(text: str) -> str:
-    """A text of a client as it may stand in an answer: short, and printable."""
-    return "".join(char if char.isprintable() else "?" for char in text[:40])
+    """A text of a client as it may stand in an answer: short, printable, and no markup."""
+    return "".join(char if char.isprintable() and char not in "<>&\"'" else "?" for char in text[:40])

@@ -13,7 +13,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,7 @@ class World:
         settings, own, clock, log = self.settings, self.settings.api, time.time_ns, get("test")
         self.hub = Hub(settings, None, log, clock)
         await self.hub.start()
-        keys = Keys(own, Failures(own.failures, int(own.failures_interval * 1e9)))
+        keys = self.keys = Keys(own, Failures(own.failures, int(own.failures_interval * 1e9)))
         self.writer = TapeWriter(settings.folders.api_tape(0), durability="memory")
         tape = ApiTape(self.writer, clock, 0, Sampler(0.0), durable=False)
         remembered = Remembered(1000)
@@ -177,7 +177,14 @@ class World:
 
     async def settled(self) -> None:
         """Returns when the hub has taken in all that was sent."""
-        await until(lambda: self.rings[1].head == self.rings[1].tail and self.hub.seq >= self.engine.next_seq - 1)
+        await until(
+            lambda: all(ring.head == ring.tail for ring in self.rings) and self.hub.seq >= self.engine.next_seq - 1
+        )
+
+    def ticket(self, name: str) -> str:
+        """As `POST /v1/stream/ticket` gives it to the key `name`."""
+        author = next(one for one in self.keys.authors if one.name == name)
+        return self.tickets.issue(author, time.time_ns())
 
     def records(self, tape: Path | None = None) -> list[m.Message]:
         with TapeReader(tape or self.tape, 1, "written") as reader:
@@ -286,6 +293,3 @@ async def client(world: World, name: str = "trader", **options: Any) -> AsyncIte
             answer = await peer.ask(**signed(name))
             assert answer["op"] == "auth", answer
         yield peer
-
-
-Await = Awaitable[None]
