@@ -7,7 +7,6 @@ from tapewire import stopping
 if __name__ == "__main__":
     stopping.hold()
 
-import os
 from pathlib import Path
 
 import click
@@ -22,6 +21,7 @@ from tapewire.interfaces import Transport
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
 from tapewire.metrics.exemplars import Exemplars
+from tapewire.process import stand_back
 from tapewire.transports.nats import NatsTransport
 
 
@@ -67,7 +67,7 @@ async def serve(settings: Config, log: Logger) -> None:
 def main(path: Path | None) -> None:
     """Watches the platform: traces of orders and ticks, metrics."""
     settings = configuration.load(path)
-    os.nice(settings.monitor.nice)
+    stand_back(settings.monitor.nice)
     settings.folders.prepare(settings.rings)
     run(serve(settings, configure("monitor")))
 

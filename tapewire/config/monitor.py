@@ -32,7 +32,7 @@ class Monitor(Section, frozen=True, kw_only=True):
     buffer: Annotated[int, Meta(ge=100, le=1 << 20)] = 16_384
     """Spans that may wait for the collector; what comes on top is dropped and counted."""
     nice: Annotated[int, Meta(ge=0, le=19)] = 19
-    """How far the monitor stands back where the CPUs are busy: 19 takes about a 70th of one. It may fall behind."""
+    """How far it stands back where the CPUs are busy: 19 takes about a 70th of one, and falls behind; 0: not at all."""
     metrics_host: str = "127.0.0.1"
     """Where `/metrics` is served: an address of this host."""
     metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 9464

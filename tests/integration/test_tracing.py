@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,12 +10,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tapewire import messages as m
+from tapewire.cli import cli
 from tapewire.client import OrderClient
+from tapewire.nats_server import NatsServer
 from tapewire.traces import ids
 from tests.engine_process import ROOT
 from tests.fix.processes import skip_reason
@@ -47,6 +52,23 @@ def monitor(stack: Stack, url: str, **settings: object) -> Iterator[subprocess.P
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def journal(stack: Stack, nats: str) -> Iterator[None]:
+    """`python -m services.journal` beside the stack."""
+    command = [sys.executable, "-m", "services.journal", "--config", str(stack.engine.config)]
+    with (stack.folder / "journal.log").open("ab") as file:
+        process = subprocess.Popen(command, cwd=ROOT, stderr=file, env={**os.environ, "TAPEWIRE_NATS__URL": nats})
+    try:
+        deadline = time.monotonic() + 20
+        while '"publishing"' not in (stack.folder / "journal.log").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 @pytest.fixture
@@ -111,6 +133,40 @@ def test_an_order_with_a_context_is_one_trace_from_the_socket_to_the_answer(stac
     assert fill.attributes["tapewire.leaves_qty"] == "2.000"
     assert not by_name(spans, "c" * 32), "its client had decided that it is not traced"
     assert by_name(spans, "d" * 32)["cancel"].links[0][:2] == ("c" * 32, ids_of(stack, "c" * 32))
+
+
+def test_with_a_disk_and_a_publisher_every_stage_is_there_and_the_tapes_alone_show_the_same(
+    tmp_path: Path, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAPEWIRE_ENGINE__DURABILITY", "disk")
+    with (
+        Stack(tmp_path) as stack,
+        OtlpReceiver() as collector,
+        journal(stack, nats_server.url),
+        monitor(stack, collector.url, sample=1),
+    ):
+        client = stack.client("ORDERS-44")
+        client.send("D", order("t1", 1, "100.00", 3))
+        client.expect("8", where=[(150, "0")])
+        spans = collector.wait(lambda all: "publish" in {span.name for span in all})
+        shown = CliRunner().invoke(cli, ["trace", "t1", "--config", str(stack.engine.config), "--json"])
+        drawn = CliRunner().invoke(cli, ["trace", spans[0].trace_id, "--config", str(stack.engine.config)])
+    stages = ["order", "ring", "risk, sequence, match", "durable", "publish", "ack"]
+    found = by_name(spans, spans[0].trace_id)
+    assert sorted(found) == sorted(stages)
+    for before, after in pairwise(["ring", "risk, sequence, match", "durable"]):
+        assert found[before].end == found[after].start
+    assert found["durable"].end <= found["publish"].start
+    assert found["publish"].service == "tapewire journal"
+    assert [event[0] for event in found["durable"].events] == ["written"]
+    assert shown.exit_code == 0, shown.output
+    assert {(one["name"], one["start"], one["end"], one["span_id"]) for one in json.loads(shown.output)} == {
+        (span.name, span.start, span.end, span.span_id) for span in spans
+    }
+    assert drawn.exit_code == 0, drawn.output
+    lines = drawn.output.splitlines()
+    assert lines[0] == f"trace {spans[0].trace_id}"
+    assert [name for name in stages if any(f"{name} " in line and "█" in line for line in lines)] == stages
 
 
 def ids_of(stack: Stack, trace: str) -> str:
