@@ -142,6 +142,7 @@ def test_through_a_real_engine(tmp_path: Path) -> None:
     )
     engine.start()
     try:
+        engine.wait_for_accounts(1)
         log = tmp_path / "load.hlog"
         arguments = ["load", "ring", "--data", str(engine.folders.data), "--producer", "load", "--ticker", "ACME"]
         more = ["--account", "1", "--steps", "200x0.3,500x0.2", "--json", "--hlog", str(log)]
