@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapewire.cli import cli
@@ -97,6 +97,7 @@ def test_with_room_orders_are_sent_on_time_through_a_stall() -> None:
     assert measured.corrected.percentile(99) > 80 * MS
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(1, 50 * MS), min_size=5, max_size=40), st.integers(1, 30))
 def test_corrected_latency_is_from_the_intended_time_of_each_order(services: list[int], room: int) -> None:
     class Uneven(Server):
