@@ -78,6 +78,7 @@ def _rows(
     costs = sorted(1e6 * one.cpu_s / one.frames for one in measured)
     frames, changes = sum(one.frames for one in measured), sum(one.changes for one in measured)
     wall = sum(one.wall_s for one in measured)
+    own = alone.cpu_s * wall / alone.wall_s
     reading = clients - int(clients * silent)
     of = f"{clients:,} clients" + (f", {clients - reading} of them not reading" if silent else "")
     yield Row(
@@ -92,6 +93,7 @@ def _rows(
         ("messages delivered", frames / wall, "messages/s"),
         ("bytes of one", sum(one.size for one in measured) / frames, "bytes"),
         ("changes of the book in one (conflated)", changes * reading / frames, "changes"),
+        ("of that what clients cost", 1e6 * (sum(one.cpu_s for one in measured) - own) / frames, "µs"),
         ("CPU of the API for these orders without any client", 100 * alone.cpu_s / alone.wall_s, "% of a core"),
         ("CPU of the API with them", 100 * sum(one.cpu_s for one in measured) / wall, "% of a core"),
         ("resident memory of the API", measured[-1].resident / (1 << 20), "MiB"),
