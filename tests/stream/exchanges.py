@@ -29,6 +29,16 @@ MAKER: Final = {
     "qty": "5", "price": "99.00", "post_only": True,
 }  # fmt: skip
 
+OTHERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("quotes", {"ticker": "ACME"}),
+    ("status", {"ticker": "ACME"}),
+    ("bars", {"ticker": "ACME", "interval": "1d"}),
+    ("positions", {"account": 1}),
+    ("risk", {"account": 1}),
+    ("tape", {"types": ["order_executed"], "after": 12}),
+    ("parents", {}),
+)
+
 
 class Notes(Peer):
     """Writes down what is said."""
@@ -107,20 +117,7 @@ async def _resumed(world: World, found: dict[str, str]) -> None:
 async def _platform(world: World, found: dict[str, str]) -> None:
     async with client(world, "risk") as plain:
         c = Notes(plain)
-        channel: str
-        options: dict[str, Any]
-        for number, (channel, options) in enumerate(
-            (
-                ("quotes", {"ticker": "ACME"}),
-                ("status", {"ticker": "ACME"}),
-                ("bars", {"ticker": "ACME", "interval": "1d"}),
-                ("positions", {"account": 1}),
-                ("risk", {"account": 1}),
-                ("tape", {"types": ["order_executed"], "after": 12}),
-                ("parents", {}),
-            ),
-            start=1,
-        ):
+        for number, (channel, options) in enumerate(OTHERS, start=1):
             await c.ask(op="subscribe", id=number, channel=channel, **options)
             await c.next()
         c.lines = [line for line in c.lines if '"op": "subscribed"' not in line]
