@@ -29,8 +29,10 @@ def signed() -> Signed:
     line, *lines = head.split("\n")
     method, target, _ = line.split(" ")
     headers = dict(one.split(": ", 1) for one in lines)
-    names = ("Key", "Timestamp", "Nonce", "Signature")
-    return Signed(*(headers[f"Tapewire-{name}"] for name in names), method, target, body.encode())
+    key, timestamp, nonce, signature = (
+        headers[f"Tapewire-{name}"] for name in ("Key", "Timestamp", "Nonce", "Signature")
+    )
+    return Signed(key, timestamp, nonce, signature, method, target, body.encode())
 
 
 def test_what_is_signed_in_the_example_is_made_as_the_text_says() -> None:

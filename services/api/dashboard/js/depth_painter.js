@@ -71,7 +71,7 @@ export class DepthPainter {
   #heat(context, shown, { x, y, step, plot, colours, range }) {
     let largest = 0;
     for (const one of shown) for (const size of one.sizes) largest = Math.max(largest, Math.abs(size));
-    const thick = Math.round(Math.max(2, Math.min(14, rowHeight(shown.at(-1), y))));
+    const thick = Math.round(Math.max(3, Math.min(16, 0.9 * rowHeight(shown.at(-1), y))));
     // Painted shade by shade, so that the colour is set a few dozen times and not once for each of the levels.
     const boxes = [new Array(SHADES).fill(null).map(() => []), new Array(SHADES).fill(null).map(() => [])];
     for (const one of shown) {
@@ -87,7 +87,7 @@ export class DepthPainter {
     boxes.forEach((side, isAsk) => {
       context.fillStyle = isAsk ? colours.ask : colours.bid;
       side.forEach((points, shade) => {
-        context.globalAlpha = 0.05 + 0.75 * ((shade + 1) / SHADES) ** 1.6;
+        context.globalAlpha = 0.06 + 0.7 * ((shade + 1) / SHADES) ** 1.4;
         for (let i = 0; i < points.length; i += 2) context.fillRect(points[i], points[i + 1], step, thick);
       });
     });
@@ -125,19 +125,18 @@ export class DepthPainter {
     const trades = this.world.trades.value;
     let largest = 0;
     for (const trade of trades) largest = Math.max(largest, approx(trade.qty));
-    context.lineWidth = 1;
-    context.strokeStyle = colours.panel;
+    context.globalAlpha = 0.8;
     for (const trade of trades) {
       const slot = Number(BigInt(trade.ts) / 1_000_000n) / STEP_MS;
       const left = x(slot) + step / 2;
-      if (left < 0 || slot > lastSlot + 1) continue;
+      if (left < 0 || slot > lastSlot + 2) continue;
       context.fillStyle = { buy: colours.bid, sell: colours.ask }[trade.aggressor] ?? colours.accent;
-      const radius = 1.5 + 6 * Math.sqrt(approx(trade.qty) / largest);
+      const radius = 1 + 4.5 * Math.sqrt(approx(trade.qty) / largest);
       context.beginPath();
       context.arc(Math.min(left, plot.width), y(approx(trade.price)), radius, 0, 2 * Math.PI);
       context.fill();
-      context.stroke();
     }
+    context.globalAlpha = 1;
   }
 
   #axes(context, { plot, range, y, shown, step, width, height, colours, digits }) {
@@ -159,13 +158,14 @@ export class DepthPainter {
       context.fillText(grouped(price.toFixed(digits)), plot.width + 6, y(price));
     }
     const last = shown.at(-1);
-    for (const [price, colour] of [[last.bid, colours.bid], [last.ask, colours.ask]]) {
-      if (Number.isNaN(price)) continue;
-      const at = y(price) + (price === last.ask ? -7 : 7);
+    const { bestBid, bestAsk } = this.world.book.value;
+    for (const [price, level, colour] of [[last.bid, bestBid, colours.bid], [last.ask, bestAsk, colours.ask]]) {
+      if (Number.isNaN(price) || !level) continue;
+      const at = y(price) + (level === bestAsk ? -7 : 7);
       context.fillStyle = colour;
       context.fillRect(plot.width + 1, at - 7, AXIS - 1, 14);
       context.fillStyle = colours.panel;
-      context.fillText(grouped(price.toFixed(digits)), plot.width + 6, at + 0.5);
+      context.fillText(grouped(level.price), plot.width + 6, at + 0.5);
     }
     context.fillStyle = colours.faint;
     context.textAlign = "center";
@@ -197,7 +197,7 @@ function rowHeight(one, y) {
     if (Math.sign(one.sizes[i]) === Math.sign(one.sizes[i - 1])) gaps.push(Math.abs(y(one.prices[i]) - y(one.prices[i - 1])));
   }
   gaps.sort((a, b) => a - b);
-  return gaps[gaps.length >> 2] ?? 6;
+  return gaps[gaps.length >> 1] ?? 6;
 }
 
 function niceStep(least) {

@@ -7,6 +7,9 @@ import { Panel } from "./panel.js";
 
 export const TONES = { live: "good", connecting: "warn", resync: "warn", stale: "bad", crossed: "bad", down: "bad", silent: "bad" };
 
+/** A feed that was live before the API began to listen has not told its state yet: its books tell. */
+const stateOf = (feed) => (feed.state === "unspecified" ? feed.quality : feed.state);
+
 function age(ts, now) {
   if (!ts || ts === "0") return "never";
   const seconds = Math.max(0, (now - Number(BigInt(ts) / 1_000_000n)) / 1000);
@@ -21,7 +24,7 @@ export function Feeds() {
     return () => clearInterval(timer);
   }, []);
   const names = Object.keys(feeds).sort();
-  const bad = names.filter((name) => feeds[name].state !== "live").length;
+  const bad = names.filter((name) => stateOf(feeds[name]) !== "live").length;
   const state = names.length ? (bad ? { name: "stale", tone: "bad", text: `${bad} not live` } : { name: "live", tone: "good", text: "all live" }) : undefined;
   return html`<${Panel} name="feeds" title="Feeds" state=${state}>
     ${names.length
@@ -41,13 +44,13 @@ export function Feeds() {
 }
 
 function Row({ name, feed, now }) {
-  return html`<tr data-feed=${name} data-state=${feed.state} data-quality=${feed.quality}>
+  return html`<tr data-feed=${name} data-state=${stateOf(feed)} data-quality=${feed.quality}>
     <td>${name}</td>
-    <td><span class="chip ${TONES[feed.state] ?? ""}" title=${feed.reason ?? ""}>${feed.state}</span></td>
-    <td class="books">
+    <td><span class="chip ${TONES[stateOf(feed)] ?? ""}" title=${feed.reason ?? ""}>${stateOf(feed)}</span></td>
+    <td><div class="books">
       ${Object.entries(feed.tickers).map(
         ([ticker, quality]) => html`<span class="book-quality ${TONES[quality] ?? ""}" title=${`${ticker}: ${quality}`}>${ticker}</span>`,
-      )}
+      )}</div>
     </td>
     <td class="right num">${short(feed.rate)}<span class="dim">/s</span></td>
     <td class="right num dim">${feed.last_ts ? html`<span title=${clock(feed.last_ts)}>${age(feed.last_ts, now)}</span>` : "–"}</td>

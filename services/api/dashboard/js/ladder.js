@@ -24,7 +24,7 @@ export function Ladder() {
   const book = world.book.value;
   const tick = terms?.tick_size ?? "1";
   const step = multiply(tick, String(grouping));
-  const choice = () => ({ ticker, step, qtyDecimals: Math.max(0, -(terms?.qty_exponent ?? 0)), trust: trust(world) });
+  const choice = () => ({ ticker, step, trust: trust(world) });
   const make = (invalidate) => {
     const painter = new LadderPainter(world, choice, fillPrice, invalidate);
     painter.cells.push(connection.state);

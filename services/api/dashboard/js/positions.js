@@ -1,10 +1,12 @@
 // Positions of the account, with what they have earned.
 
-import { add, grouped, trimmed } from "./decimal.js";
+import { add, grouped, rounded, scale, trimmed } from "./decimal.js";
 import { html, useCell } from "./dom.js";
 import { signed, tone } from "./format.js";
 
-const money = (text) => signed(trimmed(text, 2));
+const money = (text) => signed(rounded(text, 2));
+/** Average prices are told finer than the market's tick. */
+const price = (text, like) => grouped(trimmed(text, Math.max(2, scale(like))));
 
 export function Positions({ world }) {
   const positions = useCell(world.positions, 200);
@@ -22,10 +24,10 @@ export function Positions({ world }) {
         (one) => html`<tr key=${one.ticker} data-position=${one.ticker}>
           <td>${one.ticker}</td>
           <td class="right num ${tone(one.net)}">${signed(one.net)}</td>
-          <td class="right num">${grouped(one.avg_price)}</td>
+          <td class="right num">${price(one.avg_price, one.mark)}</td>
           <td class="right num dim">${grouped(one.mark)}</td>
-          <td class="right num ${tone(one.unrealised)}">${money(one.unrealised)}</td>
-          <td class="right num ${tone(one.realised)}">${money(one.realised)}</td>
+          <td class="right num ${tone(one.unrealised)}" title=${one.unrealised}>${money(one.unrealised)}</td>
+          <td class="right num ${tone(one.realised)}" title=${one.realised}>${money(one.realised)}</td>
           <td class="right num dim">${grouped(one.bought)}</td>
           <td class="right num dim">${grouped(one.sold)}</td>
         </tr>`,

@@ -1,6 +1,6 @@
 // Exposure and limits of the account, and its kill switch.
 
-import { grouped } from "./decimal.js";
+import { grouped, rounded, trimmed } from "./decimal.js";
 import { dialog, may } from "./desk.js";
 import { html, useCell } from "./dom.js";
 import { clock, count, signed, tone, words } from "./format.js";
@@ -51,14 +51,14 @@ function Exposure({ one }) {
     <td class="right num ${tone(one.net)}">${signed(one.net)}</td>
     <td class="right num">${grouped(one.open_buy)}</td>
     <td class="right num">${grouped(one.open_sell)}</td>
-    <td class="right num dim">${grouped(one.open_buy_notional)}</td>
-    <td class="right num dim">${grouped(one.open_sell_notional)}</td>
+    <td class="right num dim">${grouped(rounded(one.open_buy_notional, 2))}</td>
+    <td class="right num dim">${grouped(rounded(one.open_sell_notional, 2))}</td>
     <td class="bar-column">
       ${isBound
         ? html`<div class="bar ${level}" title=${`reaches ${one.reach_long} long, ${one.reach_short} short, of ${one.max_position}`}>
             <meter min="0" max="1" value=${used} aria-label=${`${(one.used * 100).toFixed(0)} % of the limit`}></meter>
             <span class="num">${(one.used * 100).toFixed(one.used < 0.1 ? 1 : 0)} %</span>
-            <span class="num dim">of ${grouped(one.max_position)}</span>
+            <span class="num dim">of ${grouped(trimmed(one.max_position))}</span>
           </div>`
         : html`<span class="dim">no limit of its own</span>`}
     </td>

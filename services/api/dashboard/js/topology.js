@@ -6,7 +6,7 @@ import { TONES } from "./feeds.js";
 import { arrows, layout } from "./topology_layout.js";
 import { Panel } from "./panel.js";
 
-const STATES = { running: "good", live: "good", ready: "good", starting: "warn", stopping: "warn", degraded: "warn", failed: "bad", ...TONES };
+const STATES = { running: "good", reading: "good", live: "good", ready: "good", starting: "warn", stopping: "warn", degraded: "warn", failed: "bad", ...TONES };
 
 export function Topology() {
   const services = useCell(live.world.services, 500);
