@@ -19,6 +19,7 @@ from services.api import platform
 from services.api import types as t
 from services.api.hub import Event, Hub, picture
 from services.api.hub.errors import BeyondEnd, Superseded
+from services.api.hub.hub import BATCH
 from services.engine.operator import Operator
 from services.risk import Risk
 from tapewire import config as configuration
@@ -176,6 +177,23 @@ def operator_of(engine: EngineProcess) -> Operator:
     """Once the configuration's commands were sent."""
     engine.operator().close()
     return Operator(engine.folders.data)
+
+
+async def test_a_command_that_ends_with_a_full_batch_is_told_as_ended(engine: EngineProcess) -> None:
+    hub = Hub(configuration.load(engine.config), None, logs.get("api"), time.time_ns)
+    await hub.start()
+    told: list[tuple[int, bool]] = []
+    heard: list[Event] = []
+    hub.tap(lambda records, ended: told.append((len(records), ended)))
+    hub.listen(heard.append, ["book"])
+    client = engine.client()
+    for number in range(BATCH // 2):  # each is a NewOrder and an OrderAccepted
+        last = order(client, BUY, 900 + number)
+    list(client.answers(last))
+    assert not hub.poll()
+    assert told == [(BATCH, True)]
+    assert len(heard) == BATCH // 2
+    await hub.close()
 
 
 async def test_kill_mass_cancel_status_and_bust_show_at_once(engine: EngineProcess) -> None:
