@@ -23,9 +23,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from services.api.answers import Remembered
 from services.api.desk import Desk
 from services.api.entry import Entry
-from services.api.outgoing import Ring
 from services.api.hub import Hub
 from services.api.keys import Failures, Keys
+from services.api.outgoing import Ring
 from services.api.sessions import Tickets
 from services.api.stream.history import TapeHistory
 from services.api.stream.server import StreamServer
