@@ -42,8 +42,8 @@ export class DepthPainter {
     const lastSlot = shown.at(-1).slot;
     const x = (slot) => Math.floor(plot.width) - (lastSlot - slot + 1) * step;
     this.#heat(context, shown, { x, y, step, plot, colours, range });
-    this.#tops(context, shown, { x, y, step, colours });
     this.#trades(context, { x, y, step, lastSlot, plot, colours });
+    this.#tops(context, shown, { x, y, step, colours });
     this.#axes(context, { plot, range, y, shown, step, width, height, colours, digits });
     if (trust.name !== "live" && trust.name !== "past") {
       veil(context, plot.width, plot.height, trust.tone === "warn" ? colours.warn : colours.alarm, colours.panel, trust.text.toUpperCase());
@@ -125,13 +125,13 @@ export class DepthPainter {
     const trades = this.world.trades.value;
     let largest = 0;
     for (const trade of trades) largest = Math.max(largest, approx(trade.qty));
-    context.globalAlpha = 0.8;
+    context.globalAlpha = 0.7;
     for (const trade of trades) {
       const slot = Number(BigInt(trade.ts) / 1_000_000n) / STEP_MS;
       const left = x(slot) + step / 2;
       if (left < 0 || slot > lastSlot + 2) continue;
       context.fillStyle = { buy: colours.bid, sell: colours.ask }[trade.aggressor] ?? colours.accent;
-      const radius = 1 + 4.5 * Math.sqrt(approx(trade.qty) / largest);
+      const radius = 0.75 + 3.5 * Math.sqrt(approx(trade.qty) / largest);
       context.beginPath();
       context.arc(Math.min(left, plot.width), y(approx(trade.price)), radius, 0, 2 * Math.PI);
       context.fill();
