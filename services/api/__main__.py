@@ -15,9 +15,10 @@ from pathlib import Path
 
 import click
 
-from services.api import counters, recovery
+from services.api import counters, health, recovery
 from services.api.answers import Remembered
 from services.api.app import Api
+from services.api.bus_door import BusDoor
 from services.api.desk import Desk
 from services.api.entry import Entry
 from services.api.history import History
@@ -63,13 +64,18 @@ async def connected(settings: Config, stack: AsyncExitStack) -> Transport | None
     return transport
 
 
-async def opened(entry: Entry, hub: Hub, rings: list[Ring], stop: asyncio.Event, log: Logger) -> None:
+async def opened(
+    entry: Entry, hub: Hub, rings: list[Ring], door: BusDoor | None, stop: asyncio.Event, log: Logger
+) -> None:
     """Lets requests in once the engine has taken what an earlier process left, and all of that is folded."""
     await recovery.drained([ring.producer for ring in rings], stop)
     until = hub.state().released_seq
     while hub.seq < until and not stop.is_set():
         await asyncio.sleep(recovery.POLL_S)
     entry.open()
+    if door is not None:
+        # Not before: what it says of an account's history is final, and what the rings hold is not on the tape yet.
+        await door.start()
     log.info("open", orders_seq=hub.seq)
 
 
@@ -125,12 +131,17 @@ async def serve(settings: Config, log: Logger) -> None:
             *(settings, hub, entry, desk, operations, parents, keys, sessions, tickets, clock, history),
             *(lambda accept: exposition.scrape(collectors, accept), log),
         )
+        door = None
+        if transport is not None and own.bus_door:
+            door = BusDoor(settings.env, transport, entry, folders.orders_tape(shard), clock, log)
         async with asyncio.TaskGroup() as tasks:
             ended = asyncio.Event()  # what was asked before `stop` is still answered
             tasks.create_task(hub.run(ended))
             tasks.create_task(entry.run(ended))
             tasks.create_task(parents.run(ended))
-            tasks.create_task(opened(entry, hub, rings, stop, log))
+            if transport is not None:
+                tasks.create_task(health.tell(settings.env, transport, hub, entry, stop))
+            tasks.create_task(opened(entry, hub, rings, door, stop, log))
             http = HttpServer(own, api.handle, log)
             await http.start()
             logs = TapeHistory(hub, folders.orders_tape(shard))
@@ -141,6 +152,8 @@ async def serve(settings: Config, log: Logger) -> None:
             log.info("listening", port=own.port, stream=own.stream_address[1])
             await stop.wait()
             entry.close()
+            if door is not None:
+                await door.close()
             await stream.drain()
             await http.stop(own.drain_timeout)
             ended.set()

@@ -70,7 +70,7 @@ class Entry:
     ) -> None:
         """`operator`: None if the engine knows no such producer; limits, kills and statuses are then refused. `found`:
         what to make of a command in our rings that an earlier process left there. `clock`: UTC ns."""
-        self._settings, self._tape, self._clock, self._log = settings, tape, clock, log
+        self._settings, self._tape, self.clock, self._log = settings, tape, clock, log
         self._trader, self._operator = trader, operator
         self._remembered = remembered
         sources = [trader.source] if operator is None else [trader.source, operator.source]
@@ -227,7 +227,7 @@ class Entry:
         pending = self._by_made.pop(id(made), None)
         if pending is None:
             return  # of an earlier process, or told 202 before
-        answer = answer._replace(received=pending.received, flat_ns=self._clock() - pending.origin.ts_recv)
+        answer = answer._replace(received=pending.received, flat_ns=self.clock() - pending.origin.ts_recv)
         made.answer = answer._replace(event=b"")
         self.took(answer.flat_ns)
         self._resolve(pending, answer)
@@ -260,7 +260,7 @@ class Entry:
     def tick(self) -> None:
         """What is due."""
         self._outgoing.tick()
-        now = self._clock()
+        now = self.clock()
         for number in [number for number, one in self._pending.items() if one.future.done() or one.deadline <= now]:
             pending = self._pending.pop(number)
             if not pending.future.done():

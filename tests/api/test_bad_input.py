@@ -123,7 +123,7 @@ def raw(data: bytes) -> Callable[[Stack, HttpClient], Answer]:
     return lambda stack, _: raw_answer(stack.port, data)
 
 
-def flood(stack: Stack, _: HttpClient) -> Answer:
+def flood(stack: Stack, client: HttpClient) -> Answer:
     limited = stack.client("limited")
     for _ in range(20):
         answer = limited.call("GET", "/v1/me")

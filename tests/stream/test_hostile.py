@@ -7,10 +7,10 @@ import json
 import struct
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -30,16 +30,28 @@ idle_timeout = 1.0
 """
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    """Whatever a test does, nothing of it may be on a tape, and who behaves is still served."""
-    async with running(tmp_path, BOUNDS) as world:
-        before = world.records(), world.records(world.settings.folders.api_tape(0))
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def attacked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with running(tmp_path_factory.mktemp("hostile"), BOUNDS) as world:
         yield world
-        assert (world.records(), world.records(world.settings.folders.api_tape(0))) == before
-        await until(lambda: world.stream.counters.clients < 8)
-        async with client(world) as c:
-            assert (await c.ask(op="ping"))["op"] == "pong"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(attacked: World) -> AsyncIterator[World]:
+    """Whatever a test does, nothing of it may be on a tape, and who behaves is still served."""
+    world, kept = attacked, attacked.stream.counters
+    await until(lambda: kept.clients == 0)
+    for name in ("limited", "dropped_idle"):
+        setattr(kept, name, 0)
+    before = world.records(), world.records(world.settings.folders.api_tape(0))
+    yield world
+    assert (world.records(), world.records(world.settings.folders.api_tape(0))) == before
+    await until(lambda: kept.clients < 8)
+    async with client(world) as c:
+        assert (await c.ask(op="ping"))["op"] == "pong"
 
 
 def subscribe(number: int = 1) -> bytes:

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tapewire import messages as m
 from tests.stream.world import World, client, running
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+_tests = itertools.count(1)
+_prefix = ""
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with running(tmp_path, "max_pending = 2") as world:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with running(tmp_path_factory.mktemp("orders"), "max_pending = 2") as world:
         yield world
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(house: World) -> World:
+    """No live order is left of the last test, and ClOrdIDs are new ones."""
+    global _prefix
+    _prefix = f"t{next(_tests)}."
+    house.rings[0].write(bytes(m.MassCancel(account=1)))
+    await house.settled()
+    return house
+
+
+def named(number: int) -> str:
+    """The ClOrdID of this test's order `number`."""
+    return f"{_prefix}{number}"
+
+
 def order(number: int, **fields: Any) -> dict[str, Any]:
-    given = {"cl_ord_id": f"c{number}", "account": 1, "ticker": "ACME", "side": "buy", "type": "limit", "qty": "10"}
+    given = {"cl_ord_id": named(number), "account": 1, "ticker": "ACME", "side": "buy", "type": "limit", "qty": "10"}
     return {"op": "order", "id": number, **given, "price": "99.50", "time_in_force": "gtc", **fields}
 
 
@@ -28,32 +48,37 @@ async def test_an_order_is_entered_amended_and_cancelled(world: World) -> None:
         entered = await c.ask(**order(1))
         assert (entered["op"], entered["id"], entered["status"]) == ("answer", 1, 201)
         body = entered["body"]
-        assert (body["cl_ord_id"], body["price"], body["leaves_qty"], body["status"]) == ("c1", "99.50", "10", "new")
+        assert (body["cl_ord_id"], body["price"], body["leaves_qty"], body["status"]) == (
+            named(1),
+            "99.50",
+            "10",
+            "new",
+        )
         number = body["order_id"]
-        amended = await c.ask(op="amend", id=2, order_id=number, cl_ord_id="c2", account=1, qty="4")
+        amended = await c.ask(op="amend", id=2, order_id=number, cl_ord_id=named(2), account=1, qty="4")
         assert (amended["status"], amended["body"]["leaves_qty"]) == (200, "4")
-        cancelled = await c.ask(op="cancel", id=3, order_id=number, account=1, cl_ord_id="c3")
+        cancelled = await c.ask(op="cancel", id=3, order_id=number, account=1, cl_ord_id=named(3))
         assert (cancelled["status"], cancelled["body"]["status"]) == (200, "cancelled")
         for price in ("98.00", "97.00"):
-            await c.ask(**order(4, cl_ord_id=f"m{price}", price=price))
-        mass = await c.ask(op="mass_cancel", id=5, cl_ord_id="c5", account=1)
+            await c.ask(**order(4, cl_ord_id=named(0) + price, price=price))
+        mass = await c.ask(op="mass_cancel", id=5, cl_ord_id=named(5), account=1)
         assert (mass["status"], mass["body"]["cancelled"]) == (200, 2)
     records = world.records(world.settings.folders.api_tape(0))
-    asked = [one for one in records if isinstance(one, m.ApiReceived)]
+    asked = [one for one in records if isinstance(one, m.ApiReceived)][-6:]
     assert [(one.author, one.door, one.operation) for one in asked[:3]] == [
         ("trader", m.ApiDoor.web_socket, "order"),
         ("trader", m.ApiDoor.web_socket, "amend"),
         ("trader", m.ApiDoor.web_socket, "cancel"),
     ]
-    new = next(one for one in world.records() if isinstance(one, m.NewOrder))
-    assert (new.session & 0xFFFF, new.client_text, new.ts_event) == (1, "c1", asked[0].ts)
+    new = next(one for one in world.records() if isinstance(one, m.NewOrder) and one.client_text == named(1))
+    assert (new.session & 0xFFFF, new.client_text, new.ts_event) == (1, named(1), asked[0].ts)
 
 
 async def test_the_same_order_again_is_answered_what_the_first_one_became(world: World) -> None:
     async with client(world) as c:
         first = await c.ask(**order(1))
-        again = await c.ask(**order(2, cl_ord_id="c1"))
-        other = await c.ask(**order(3, cl_ord_id="c1", qty="11"))
+        again = await c.ask(**order(2, cl_ord_id=named(1)))
+        other = await c.ask(**order(3, cl_ord_id=named(1), qty="11"))
     assert (again["id"], again["status"], again["body"]["order_id"]) == (2, 200, first["body"]["order_id"])
     assert (other["status"], other["body"]["reason"]) == (409, "cl_ord_id_used")
 
@@ -100,8 +125,10 @@ async def test_an_order_that_risk_refuses_is_on_the_tape_and_says_where(world: W
     async with client(world) as c:
         answer = await c.ask(**order(1, qty="0"))
     assert (answer["status"], answer["body"]["reason"], answer["body"]["field"]) == (422, "invalid_qty", "qty")
-    asked = next(one for one in world.records(world.settings.folders.api_tape(0)) if isinstance(one, m.ApiReceived))
+    records = world.records(world.settings.folders.api_tape(0))
+    asked = [one for one in records if isinstance(one, m.ApiReceived)][-1]
     assert answer["body"]["received"] == asked.seq
+    assert named(1) in asked.body
 
 
 async def test_a_field_that_is_there_twice_is_refused(world: World) -> None:
@@ -128,4 +155,5 @@ async def test_an_order_of_who_left_before_its_answer_is_on_the_tape_and_found_a
     async with client(world) as c:
         again = await c.ask(**order(1))
     assert again["status"] in (200, 201)
-    assert len([one for one in world.records() if isinstance(one, m.OrderAccepted)]) == 1
+    texts = [one.client_text for one in world.records() if isinstance(one, m.NewOrder)]
+    assert texts.count(named(1)) == 1

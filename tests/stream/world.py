@@ -177,7 +177,9 @@ class World:
 
     async def settled(self) -> None:
         """Returns when the hub has taken in all that was sent."""
-        await until(lambda: self.rings[1].head == self.rings[1].tail and self.hub.seq >= self.engine.next_seq - 1)
+        await until(
+            lambda: all(ring.head == ring.tail for ring in self.rings) and self.hub.seq >= self.engine.next_seq - 1
+        )
 
     def ticket(self, name: str) -> str:
         """As `POST /v1/stream/ticket` gives it to the key `name`."""

@@ -34,7 +34,7 @@ CONSTRAINTS: Final[dict[str, dict[str, Any]]] = {
     "interval_ms": {"minimum": 0, "maximum": 1 << 32},
 }
 SENT: Final = (NewOrder, Amend, MassCancel, SetLimits, Kill, SetStatus, NewParent, AmendParent, Login)
-ALWAYS: Final = (400, 422, 429, 500)
+ALWAYS: Final = (400, 422, 429, 431, 500)
 PROVEN: Final = (401, 403)
 WITH_BODY: Final = (413, 415)
 INTRODUCTION: Final = """\

@@ -44,6 +44,7 @@ BATCH = 64  # records between two looks at the time
 BUSY_S, IDLE_S = 0.001, 0.005  # between two looks at a tape that stands still; idle: nothing came for a second
 READY_WITHIN = 1_000  # records
 PARENTS_BATCH = 512
+SPARED_EVERY = 20_000  # records folded between two times that the collector is told to leave them alone
 CONSUMER = "api.views"
 BEATS = {"state": 0.25, "feeds": 0.5, "latency": 1.0, "services": 1.0}  # seconds between two events
 _LOST = "the tape lost its tail"
@@ -77,6 +78,7 @@ class Hub(Answers):
         self._follower: Follower | None = None
         self._position: ConsumerPosition | None = None
         self._last_came = 0.0
+        self._spared_at = 0
         self._machine = TimeMachine(
             Settings(
                 tape=str(self._tape.absolute()),
@@ -200,23 +202,33 @@ class Hub(Answers):
 
     async def _begin(self) -> None:
         """Folds all that is released, from the newest picture on, a slice at a time and without telling anybody."""
-        follower = await asyncio.to_thread(past.begin, self._tape, self._config.env, self._log)
-        views, began = follower.views, time.perf_counter()
-        from_seq, views.quiet = views.at_seq, True
+        began = time.perf_counter()
+        gc.disable()  # it would walk again and again through what only grows, and makes this many times slower
         try:
-            await self._catch_up(follower)
-        except TapeError:
-            follower.close()
-            raise
+            follower = await asyncio.to_thread(past.begin, self._tape, self._config.env, self._log)
+            views = follower.views
+            from_seq, views.quiet = views.at_seq, True
+            try:
+                await self._catch_up(follower)
+            except TapeError:
+                follower.close()
+                raise
+        finally:
+            gc.enable()
         views.settle()
         views.quiet = False
         self.views, self._follower = views, follower
+        self._spare_collector()
         self._rates.clear()
-        # What was folded stays: the collector need not walk through all orders each time, which takes tens of ms.
-        gc.collect()
-        gc.freeze()
         seconds = round(time.perf_counter() - began, 3)
         self._log.info("views_folded", picture=from_seq, seq=views.at_seq, seconds=seconds)
+
+    def _spare_collector(self) -> None:
+        """What was folded lives on, and has no cycles: a full collection need not walk through all orders, which would
+        hold the loop for tens of milliseconds. Orders are freed as ever when nothing refers to them."""
+        gc.collect(1)
+        gc.freeze()
+        self._spared_at = self.seq
 
     async def _catch_up(self, follower: Follower) -> None:
         views = follower.views
@@ -287,6 +299,8 @@ class Hub(Answers):
                     self._telling.beat(channel, self.seq)
                     if channel == "services":
                         self._store_position()
+                        if self.seq - self._spared_at > SPARED_EVERY:
+                            self._spare_collector()
             await asyncio.sleep(min(BEATS.values()))
 
     def _hear(self, received: Received) -> None:

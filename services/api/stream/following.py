@@ -144,7 +144,7 @@ class Following:
         if not self._routes[route]:
             del self._routes[route]
         if name.channel == "tape" and route not in self._routes:
-            self._listening.pop("tape")()
+            self._listening.pop("tape", _nothing)()
 
     def _pacer(self, interval_ms: int) -> Pacer:
         pacer = self._pacers.get(interval_ms)
@@ -287,6 +287,10 @@ class Following:
                     topic.log.fill((), self._hub.seq)
                 topic.restart()
                 topic.begin_anew(*self._snapshot(topic, name))
+
+
+def _nothing() -> None:
+    """Nobody listens any more: the service ends."""
 
 
 def _follows(client: Client, subscription: Subscription) -> bool:
