@@ -40,8 +40,8 @@ def command(context: click.Context, path: Path | None) -> None:
 @click.option("--scope", "scopes", type=click.Choice(["read", "trade", "risk", "admin"]), multiple=True)
 @data_option
 def key(name: str, kind: str, number: int, accounts: tuple[int, ...], scopes: tuple[str, ...], data: Path) -> None:
-    """Make the key NAME for a program. Its secret is printed once and kept nowhere else; the lines for [[api.keys]] hold
-    what the API needs. A shared HMAC secret also goes to <data>/api/keys/NAME.
+    """Make the key NAME for a program. Its secret is printed once and kept nowhere else; the lines for [[api.keys]]
+    hold what the API needs. A shared HMAC secret also goes to <data>/api/keys/NAME.
 
     \b
     tapewire api key desk --number 1 --account 7 --scope read --scope trade
