@@ -6,24 +6,25 @@ const TALL = 44; // a row, where there is room
 const GAP = 5;
 const CLIENTS = new Set(["api", "gateway", "router", "simulator", "client"]);
 const CORE = new Set(["engine"]);
+const ROLES = { gateway: "FIX clients", archive: "to Parquet", journal: "to the bus", flusher: "to tapes" };
 const FEEDS_SHOWN = 4;
 
 const family = (name) => name.split(/[. -]/)[0];
 const columnOf = (name) => (CLIENTS.has(family(name)) ? 0 : CORE.has(family(name)) ? 1 : 3);
 const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
-/** Boxes of services, feeds and the tape: {id, name, kind, column, x, y, width, height, state, detail, title, rate, lag?}. */
-export function layout(services, feeds, state, width, height) {
+/** `stateOf(feed)` says how a feed is. Boxes of services, feeds and the tape: {id, name, kind, column, x, y, width, height, state, detail, title, rate, lag?}. */
+export function layout(services, feeds, state, stateOf, width, height) {
   const rate = state?.rates?.all ?? 0;
   const boxes = told(services);
   const has = (name) => boxes.some((one) => family(one.id) === name);
   // Who says nothing of its health is known by what it does: it reads the tape, writes it, or answers this page.
   for (const consumer of Object.keys(state?.lag ?? {})) {
     const name = family(consumer);
-    if (has(name)) continue;
-    boxes.push(box(name, "service", columnOf(name), "reading", "reads the tape", `${consumer}: known by its position on the tape`));
+    if (has(name) || name === "engine" || name === "api") continue;
+    boxes.push(box(name, "service", columnOf(name), "reading", ROLES[name] ?? "reads the tape", `${consumer}: known by its position on the tape`));
   }
-  if (!has("engine")) boxes.push(box("engine", "core", 1, state ? "running" : "", rate ? "writes the tape" : "quiet", "engine: known by its tape"));
+  if (!has("engine")) boxes.push(box("engine", "core", 1, state ? "running" : "", "risk, order, match", "engine: known by its tape"));
   if (!has("api")) boxes.push(box("api", "service", 0, "running", "answers this page", "api"));
   const written = state ? `#${count(state.written_seq)}${rate ? ` ${short(rate)}/s` : ""}` : "";
   boxes.push({ ...box("orders tape", "tape", 2, "", written, "The tape: one owner of the order of events"), rate });
@@ -31,8 +32,7 @@ export function layout(services, feeds, state, width, height) {
   for (const name of outside.slice(0, FEEDS_SHOWN)) {
     const feed = feeds[name];
     const detail = `${short(feed.rate)}/s${feed.gaps ? `, ${feed.gaps} gaps` : ""}`;
-    const is = feed.state === "unspecified" ? feed.quality : feed.state;
-    boxes.push({ ...box(name, "feed", 0, is, detail, `${name}: ${feed.quality}`), rate: feed.rate });
+    boxes.push({ ...box(name, "feed", 0, stateOf(feed), detail, `${name}: ${feed.quality}`), rate: feed.rate });
   }
   for (const one of boxes) one.lag = one.kind === "feed" ? undefined : lagOf(one.id, state?.lag ?? {});
   place(boxes, width, height);
