@@ -33,7 +33,18 @@ $(VENV)/.built: $(VENV)/.installed setup.py pyproject.toml $(CORE)
 
 setup: $(VENV)/.installed ## install the locked dependencies into .venv
 
-build: $(VENV)/.built ## compile the core, if its sources changed
+VENDOR := services/api/dashboard/vendor/.lock-sha256
+VENDOR_PARTS := services/api/dashboard/package.json services/api/dashboard/package-lock.json tools/fetch_dashboard.py
+
+build: $(VENV)/.built $(VENDOR) ## compile the core, if its sources changed; fetch the dashboard's packages, if their lock did
+
+# A second with an npm on the machine, some more where it comes as a wheel. Nobody needs it but the dashboard: where no
+# registry can be reached it says so and the build goes on.
+$(VENDOR): $(VENDOR_PARTS) tools/node.lock | $(VENV)/.installed
+	@$(PY) -m tools.fetch_dashboard
+
+dashboard: $(VENV)/.installed ## fetch the JavaScript packages that the dashboard needs
+	@$(PY) -m tools.fetch_dashboard
 
 # Needs nothing but a C++ compiler. What it links of the C++ library lies within, so that any program can load it.
 $(ABI): $(ABI_PARTS) $(shell find tapewire/wire services/matcher -name '*.hpp')
@@ -56,6 +67,7 @@ generate: $(VENV)/.built ## write anew what is made from schemas/, FIX rules, ch
 	@$(PY) -m tapewire.fix.generate
 	@$(PY) -m tapewire.bus.generate
 	@$(PY) -m services.monitor.generate
+	@$(PY) -m tapewire.cli._generate
 
 check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/ruff format --check --quiet .
@@ -66,6 +78,7 @@ check: build ## format, lint, types, import rules, rules of the house
 	@$(PY) -m tapewire.fix.generate --check
 	@$(PY) -m tapewire.bus.generate --check
 	@$(PY) -m services.monitor.generate --check
+	@$(PY) -m tapewire.cli._generate --check
 	@$(PY) -m pytest tests/unit/test_tidy.py
 
 test: build ## the tests, within minutes
@@ -95,7 +108,7 @@ lock: ## resolve the dependencies anew (after editing pyproject.toml)
 
 clean: ## remove what was built, and empty rings in memory (not the data in .tapewire)
 	-@test ! -e $(VENV)/.built || $(PY) -m tapewire.ring.removal
-	@rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf build dist services/api/dashboard/vendor *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
-.PHONY: help setup build abi jaeger generate check test test-all sanitize fuzz fuzz-fix bench demo lock clean
+.PHONY: help setup build dashboard abi jaeger generate check test test-all sanitize fuzz fuzz-fix bench demo lock clean

@@ -74,6 +74,9 @@ class Folders:
     def router_tape(self, number: int) -> Path:
         return self.tape(f"router.{number}")
 
+    def api_tape(self, number: int) -> Path:
+        return self.tape(f"api.{number}")
+
     def venue_tape(self, name: str) -> Path:
         return self.tape(f"venue.{name}")
 

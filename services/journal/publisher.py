@@ -20,13 +20,13 @@ from importlib.metadata import version
 from typing import Protocol
 
 from services.journal.checkpoint import Checkpoint
-from services.journal.snapshot_requests import snapshot_for
 from tapewire import messages as m
 from tapewire.bus import schemas
 from tapewire.bus.discovery import Discovery
 from tapewire.config import Publisher as Settings
 from tapewire.errors import SubjectError, TapeDamaged, TapeError, TapeGone, TransportError
 from tapewire.house import FEED, HouseMarket
+from tapewire.house_snapshot import snapshot_for
 from tapewire.interfaces import Received, Transport
 from tapewire.logs import Logger
 from tapewire.snapshots import Snapshot

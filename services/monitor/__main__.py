@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from services.monitor.exposure import Exposure
 from services.monitor.metrics import Metrics
 from services.monitor.parts import Part, run_all
 from tapewire import config as configuration
@@ -29,7 +30,9 @@ def parts_of(settings: Config, log: Logger) -> list[Part]:
     exemplars = Exemplars()
     parts: list[Part] = []
     if settings.monitor.metrics_port:
-        parts.append(Metrics(settings, exemplars, log))
+        exposure = Exposure(settings, log) if settings.monitor.exposure else None
+        parts.append(Metrics(settings, exemplars, log, exposure.put if exposure else None))
+        parts += [exposure] if exposure else []
     if settings.monitor.otlp_url:
         from services.monitor.export import otlp  # not before it is wanted: the SDK takes a while
         from services.monitor.tracing import Tracing

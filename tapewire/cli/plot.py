@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tapewire.cli._options import Instant, data_option, json_option
+from tapewire.cli._options import Instant, complete_tapes, data_option, json_option
 
 if TYPE_CHECKING:
     from tapewire.plot.chart import Chart
@@ -53,7 +53,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("tape")
+@click.argument("tape", shell_complete=complete_tapes)
 @_shared
 def latency(tape: str, start: int | None, end: int | None, output: Path | None, data: Path, as_json: bool) -> None:
     """Percentiles over time of what TAPE's records took, and their distribution.
@@ -68,7 +68,7 @@ def latency(tape: str, start: int | None, end: int | None, output: Path | None, 
 
 
 @command.command()
-@click.argument("tape")
+@click.argument("tape", shell_complete=complete_tapes)
 @_shared
 def lag(tape: str, start: int | None, end: int | None, output: Path | None, data: Path, as_json: bool) -> None:
     """How far TAPE's feed is behind its venue's clock, by ticker.
@@ -83,7 +83,7 @@ def lag(tape: str, start: int | None, end: int | None, output: Path | None, data
 
 
 @command.command()
-@click.argument("tape")
+@click.argument("tape", shell_complete=complete_tapes)
 @_shared
 def rates(tape: str, start: int | None, end: int | None, output: Path | None, data: Path, as_json: bool) -> None:
     """Records a second on TAPE, by type.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tapewire.cli._options import Instant, data_option, json_option
+from tapewire.cli._options import Instant, complete_tapes, data_option, json_option
 from tapewire.cli._progress import progress
 
 if TYPE_CHECKING:
@@ -39,7 +39,12 @@ def command() -> None:
 @data_option
 @json_option
 def ls(data: Path, as_json: bool) -> None:
-    """List the tapes: what they hold, who writes them, how far their consumers are."""
+    """List the tapes: what they hold, who writes them, how far their consumers are.
+
+    \b
+    tapewire tape ls
+    tapewire tape ls --json
+    """
     import orjson
 
     from tapewire.folders import Folders
@@ -75,7 +80,7 @@ def ls(data: Path, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_tapes)
 @click.option("--from", "from_seq", type=click.IntRange(min=1), help="Begin with this record.")
 @click.option("--from-time", type=Instant(), help="Begin with the first record sequenced at this time or later.")
 @click.option("-n", "count", type=click.IntRange(min=0), default=10, show_default=True, help="Begin with the last N.")
@@ -85,7 +90,12 @@ def ls(data: Path, as_json: bool) -> None:
 def tail(
     name: str, from_seq: int | None, from_time: int | None, count: int, follow: bool, data: Path, as_json: bool
 ) -> None:
-    """Show the records of the tape NAME, decoded, one per line; follow it as it grows."""
+    """Show the records of the tape NAME, decoded, one per line; follow it as it grows.
+
+    \b
+    tapewire tape tail orders.0 -n 50
+    tapewire tape tail md.kraken --no-follow --json
+    """
     from tapewire.folders import Folders
     from tapewire.render import Renderer
     from tapewire.tape import TapeReader
@@ -152,7 +162,7 @@ def _show(tape: str, raws: list[bytes], renderer: Renderer | None) -> None:
 
 
 @command.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_tapes)
 @data_option
 @json_option
 @click.pass_context
@@ -160,6 +170,9 @@ def check(ctx: click.Context, names: tuple[str, ...], data: Path, as_json: bool)
     """Read the tapes NAMES (all by default) through: every checksum, every sequence number.
 
     Exits with 1 if one does not hold.
+
+    \b
+    tapewire tape check orders.0
     """
     import orjson
 
@@ -185,7 +198,7 @@ def check(ctx: click.Context, names: tuple[str, ...], data: Path, as_json: bool)
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_tapes)
 @click.option("--before", "seq", type=click.IntRange(min=2), required=True, help="The first record to take off.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_option
@@ -195,6 +208,9 @@ def cut(name: str, seq: int, yes: bool, data: Path, as_json: bool) -> None:
 
     No writer may have the tape open. Snapshots and consumers that are ahead of the cut are moved aside, too. A tape
     whose beginning was removed is not cut before its oldest snapshot.
+
+    \b
+    tapewire tape cut orders.0 --before 120001
     """
     import orjson
 
@@ -218,7 +234,7 @@ def cut(name: str, seq: int, yes: bool, data: Path, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_tapes)
 @click.option("--max-age-days", type=click.FloatRange(min=0), help="Keep records younger than this.")
 @click.option("--max-mb", type=click.FloatRange(min=0), help="Keep at most this much of each tape (10^6 bytes).")
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
@@ -238,6 +254,9 @@ def retain(
 
     Shows what goes, then asks. The platform may run meanwhile. Of an orders tape everything stays from the oldest
     snapshot on that a restart can begin with: docs/tapes.md.
+
+    \b
+    tapewire tape retain --max-age-days 30 --dry-run
     """
     import orjson
 
@@ -270,7 +289,7 @@ def retain(
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_tapes)
 @click.option("--from", "start", type=Instant(), help="Records from this time on. Default: all.")
 @click.option("--to", "end", type=Instant(), help="Records before this time. Default: all.")
 @click.option("--interval", type=click.FloatRange(min=0.001), default=1.0, show_default=True, help="Seconds, in a log.")

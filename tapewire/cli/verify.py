@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from tapewire.cli._options import data_option
+from tapewire.cli._options import complete_tapes, data_option
 from tapewire.cli._progress import progress
 from tapewire.errors import TapewireError
 
 
 @click.command()
-@click.argument("tapes", nargs=-1)
+@click.argument("tapes", nargs=-1, shell_complete=complete_tapes)
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document with a report per tape.")
 def command(tapes: tuple[str, ...], data: Path, as_json: bool) -> None:

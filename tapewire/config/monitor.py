@@ -37,3 +37,5 @@ class Monitor(Section, frozen=True, kw_only=True):
     """Where `/metrics` is served: an address of this host."""
     metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 9464
     """Its port; 0: metrics are not served."""
+    exposure: bool = True
+    """Whether the metrics tell what share of its limit each account uses: the orders tape is folded for it."""
