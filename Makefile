@@ -11,6 +11,8 @@ SECONDS := 600
 SEED := 1
 ABI := build/abi/libtapewire_book.so
 ABI_PARTS := services/matcher/abi.cpp services/matcher/abi.map include/tapewire/book.h pyproject.toml
+# With the binary of Jaeger v2.
+JAEGER_VERSION := v1.76.0
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 help: ## list the targets
@@ -31,7 +33,18 @@ $(VENV)/.built: $(VENV)/.installed setup.py pyproject.toml $(CORE)
 
 setup: $(VENV)/.installed ## install the locked dependencies into .venv
 
-build: $(VENV)/.built ## compile the core, if its sources changed
+VENDOR := services/api/dashboard/vendor/.lock-sha256
+VENDOR_PARTS := services/api/dashboard/package.json services/api/dashboard/package-lock.json tools/fetch_dashboard.py
+
+build: $(VENV)/.built $(VENDOR) ## compile the core, if its sources changed; fetch the dashboard's packages, if their lock did
+
+# A second with an npm on the machine, some more where it comes as a wheel. Nobody needs it but the dashboard: where no
+# registry can be reached it says so and the build goes on.
+$(VENDOR): $(VENDOR_PARTS) tools/node.lock | $(VENV)/.installed
+	@$(PY) -m tools.fetch_dashboard
+
+dashboard: $(VENV)/.installed ## fetch the JavaScript packages that the dashboard needs
+	@$(PY) -m tools.fetch_dashboard
 
 # Needs nothing but a C++ compiler. What it links of the C++ library lies within, so that any program can load it.
 $(ABI): $(ABI_PARTS) $(shell find tapewire/wire services/matcher -name '*.hpp')
@@ -43,10 +56,18 @@ $(ABI): $(ABI_PARTS) $(shell find tapewire/wire services/matcher -name '*.hpp')
 abi: $(ABI) ## compile the matcher for C and other languages: build/abi/libtapewire_book.so
 	@echo "$(ABI)"
 
-generate: $(VENV)/.built ## write anew what is made from schemas/, the FIX rules and the table of channels
+build/jaeger: tools/build_jaeger.sh
+	@bash tools/build_jaeger.sh $(JAEGER_VERSION) $@
+
+jaeger: build/jaeger ## build Jaeger with Go (five minutes), for the tests of tracing against it
+	@echo "$<"
+
+generate: $(VENV)/.built ## write anew what is made from schemas/, FIX rules, channels, metrics, alerts, commands
 	@$(PY) -m tapewire.wire.generate
 	@$(PY) -m tapewire.fix.generate
 	@$(PY) -m tapewire.bus.generate
+	@$(PY) -m services.monitor.generate
+	@$(PY) -m tapewire.cli._generate
 
 check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/ruff format --check --quiet .
@@ -56,6 +77,8 @@ check: build ## format, lint, types, import rules, rules of the house
 	@$(PY) -m tapewire.wire.generate --check
 	@$(PY) -m tapewire.fix.generate --check
 	@$(PY) -m tapewire.bus.generate --check
+	@$(PY) -m services.monitor.generate --check
+	@$(PY) -m tapewire.cli._generate --check
 	@$(PY) -m pytest tests/unit/test_tidy.py
 
 test: build ## the tests, within minutes
@@ -85,7 +108,7 @@ lock: ## resolve the dependencies anew (after editing pyproject.toml)
 
 clean: ## remove what was built, and empty rings in memory (not the data in .tapewire)
 	-@test ! -e $(VENV)/.built || $(PY) -m tapewire.ring.removal
-	@rm -rf build dist *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf build dist services/api/dashboard/vendor *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
-.PHONY: help setup build abi generate check test test-all sanitize fuzz fuzz-fix bench demo lock clean
+.PHONY: help setup build dashboard abi jaeger generate check test test-all sanitize fuzz fuzz-fix bench demo lock clean

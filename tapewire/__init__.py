@@ -2,6 +2,9 @@
 
 What a user imports:
 
+    tapewire.connect(...)  subscriptions, books, orders and history over the bus
+    tapewire.replay(...)   a tape as if it were live, by the same calls
+    tapewire.strategy      Strategy: the same code live, in simulation and in replay
     tapewire.messages      every message, typed; `decode(bytes)`
     tapewire.client        OrderClient: enter orders, read reports off the tape
     tapewire.tape          TapeReader, TapeWriter
@@ -15,3 +18,19 @@ What a user imports:
 
 Nothing is imported here: each of them costs only who uses it.
 """
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tapewire.connection import connect, replay
+
+__all__ = ["connect", "replay"]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        import tapewire.connection
+
+        return getattr(tapewire.connection, name)
+    raise AttributeError(f"module 'tapewire' has no attribute {name!r}")

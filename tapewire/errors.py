@@ -15,6 +15,7 @@ TapewireError                  what happened, where, what was expected, what to 
 │   └── TapeFull               the disk refused more
 ├── StoreError                 the archive cannot answer, or does not fit its tape
 ├── StatsError                 a page of statistics that cannot be made or opened as asked
+├── StageLogError              a stage log that cannot be made or opened as asked
 ├── TimeError                  text that means no time
 ├── TransportError             the bus cannot be reached, or refused
 ├── SubjectError               a subject or pattern of the bus that cannot be one
@@ -22,6 +23,10 @@ TapewireError                  what happened, where, what was expected, what to 
 ├── FeedError                  a venue sent what its protocol does not allow
 ├── FixError                   a FIX message that breaks its rules: carries the tag and the number for 373
 │   └── FixGarbled             bytes that are no FIX message: ignored by a session, as the standard says
+├── OrderRefused               an order that was not sent, or that the door did not take: no record of it exists
+├── OrderInDoubt               a request that cannot be asked about: what it did, the account's reports tell
+├── GapError                   messages are missing, and the subscription was told to end at the first one
+├── StrategyError              a strategy that cannot be loaded, or asks for what its runner has not
 ├── CredentialError            a logon secret that cannot be read, or is kept where others can read it
 └── EngineStopped              an invariant of the core does not hold: restart and recover by replay
 """
@@ -100,6 +105,10 @@ class StatsError(TapewireError):
     """A page of statistics cannot be made or opened as asked."""
 
 
+class StageLogError(TapewireError):
+    """A stage log cannot be made or opened as asked."""
+
+
 class TransportError(TapewireError):
     """The bus cannot be reached, or refused what was asked."""
 
@@ -129,6 +138,22 @@ class FixGarbled(FixError):
 
     def __init__(self, text: str) -> None:
         super().__init__(text, 0, 99)
+
+
+class OrderRefused(TapewireError):
+    """An order or request that nothing was done about: refused here, by the door, or never taken by anybody."""
+
+
+class OrderInDoubt(TapewireError):
+    """A request got no answer and leaves no trace by which it could be asked about. It may have been carried out."""
+
+
+class GapError(TapewireError):
+    """Messages of a subscription are missing, and it was told to end at the first gap."""
+
+
+class StrategyError(TapewireError):
+    """A strategy that cannot be loaded, has parameters that do not fit, or asks for what its runner does not have."""
 
 
 class CredentialError(TapewireError):

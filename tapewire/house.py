@@ -29,8 +29,8 @@ from tapewire.errors import WireError
 from tapewire.house_book import HouseBook
 from tapewire.house_notices import Notice
 from tapewire.house_orders import Kept, LiveOrders, contradiction
+from tapewire.house_reports import reports_of
 from tapewire.subjects import subject
-from tapewire.wire._wire import IntField
 
 FEED = "house"
 STATE_VERSION = 2
@@ -245,24 +245,18 @@ class HouseMarket:
         if self.quiet:
             return
         self._out.append(book.trade(record))
-        raw = bytes(record)
-        if record.maker_account == record.taker_account:
-            self._report_to(record.maker_account, raw)
-            return
-        # What the other side has left is its own affair: it may be the reserve of an iceberg.
-        self._report_to(record.maker_account, _blanked(raw, m.OrderExecuted.taker_leaves_qty))
-        self._report_to(record.taker_account, _blanked(raw, m.OrderExecuted.maker_leaves_qty))
+        self._report(record)
 
     def _on_busted(self, record: m.TradeBusted) -> None:
         # No core checks the instrument an operator names here: under one that never was, only the accounts are told.
         if (book := self._books.get(record.instrument)) is not None:
             self._notify(book.notices.busted(record))
-        self._report_both(record)
+        self._report(record)
 
     def _on_corrected(self, record: m.TradeCorrected) -> None:
         if (book := self._books.get(record.instrument)) is not None:
             self._notify(book.notices.corrected(record))
-        self._report_both(record)
+        self._report(record)
 
     # -- helpers
 
@@ -278,19 +272,11 @@ class HouseMarket:
         return book
 
     def _report(self, record: m.Message) -> None:
-        """Sends an event to the one account it concerns, if any."""
+        """Sends an event to the accounts it concerns."""
         if not self.quiet:
-            self._report_to(record.account, bytes(record))  # type: ignore[attr-defined]
-
-    def _report_both(self, record: m.TradeBusted | m.TradeCorrected) -> None:
-        if self.quiet:
-            return
-        for account in dict.fromkeys((record.maker_account, record.taker_account)):
-            self._report_to(account, bytes(record))
-
-    def _report_to(self, account: int, payload: bytes) -> None:
-        if account:
-            self._out.append((subject(self._env, FEED, "exec", account), payload))
+            self._out += [
+                (subject(self._env, FEED, "exec", account), payload) for account, payload in reports_of(record)
+            ]
 
     def _notify(self, notice: Notice) -> None:
         self._publish(*notice)
@@ -300,12 +286,16 @@ class HouseMarket:
             self._out.append((to, payload))
 
 
+<<<<<<< HEAD
 def _blanked(raw: bytes, field: IntField) -> bytes:
     """A copy of a message with one number taken out."""
     return raw[: field.at] + bytes(field.size) + raw[field.at + field.size :]
 
 
 FOLDS: dict[int, Callable[[HouseMarket, Any], None]] = {
+=======
+_FOLDS: dict[int, Callable[[HouseMarket, Any], None]] = {
+>>>>>>> 21d343b3d15550ab6615dcd5d5f7aeaf9a8f758c
     m.MessageType.instrument_definition: HouseMarket._on_definition,
     m.MessageType.order_accepted: HouseMarket._on_accepted,
     m.MessageType.order_executed: HouseMarket._on_executed,

@@ -156,6 +156,10 @@ class RouterClient:
         )
         return cl_ord_id
 
+    def submit(self, command: m.NewParent | m.ReplaceParent | m.CancelParent) -> None:
+        """Sends a command as it is; its ClOrdID must be above every earlier one's."""
+        self._write(command)
+
     def kill(self, account: int = 0, *, engaged: bool = True, cancel_open: bool = True, reason: str = "") -> None:
         """No new parents, of one account or (0) of all, and their children pulled; or, not `engaged`, takes it back."""
         now = time_ns()

@@ -13,16 +13,20 @@ import pkgutil
 import runpy
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from tapewire.errors import TapewireError
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 SERVICES = {
     "connector": "market data of one venue, onto the bus and its ring",
     "engine": "risk, journal and matcher of one shard",
     "gateway": "FIX sessions of clients: orders in, reports and market data out",
+    "api": "HTTP and WebSocket clients, and the dashboard in the browser",
     "router": "parent orders: algorithms, smart order routing, children at venues",
     "flusher": "market data from the rings onto tapes and into columnar files",
     "journal": "the orders tape republished on the bus",
@@ -35,6 +39,7 @@ First steps:
   tapewire demo                          run the whole platform on this machine
   tapewire sub 'demo.*.trade.*'          watch its messages, decoded
   tapewire tape tail orders.0            the tape of the house market, live
+  tapewire top                           all services: CPU, latency, feeds, lag, live
   tapewire config show                   what is set, and where each value came from
 
 \b
@@ -56,6 +61,17 @@ class Commands(click.Group):
             command: click.Command = importlib.import_module(f"tapewire.cli.{name}").command
             return command
         return _service(cmd_name) if cmd_name in SERVICES else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and first lines, without importing any command."""
+        from click.shell_completion import CompletionItem
+
+        found = super(click.Group, self).shell_complete(ctx, incomplete)
+        lines = {name: SERVICES.get(name) or _first_line(name) for name in self.list_commands(ctx)}
+        return [
+            *found,
+            *(CompletionItem(name, help=line) for name, line in lines.items() if name.startswith(incomplete)),
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         names = [name for name in self.list_commands(ctx) if name not in SERVICES]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from tapewire.config.api import Api, ApiKey, ApiUser, check_api
 from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
 from tapewire.config.monitor import Monitor
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
@@ -37,6 +38,9 @@ from tapewire.subjects import is_word
 
 __all__ = [
     "Account",
+    "Api",
+    "ApiKey",
+    "ApiUser",
     "Config",
     "Engine",
     "Feed",
@@ -76,6 +80,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "publisher": Publisher,
     "gateway": Gateway,
     "router": Router,
+    "api": Api,
     "monitor": Monitor,
 }
 _S = TypeVar("_S", bound=Section)
@@ -134,6 +139,7 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
                 f"operator ({producer.name}) acts for every account"
             )
     check_gateway(parts["gateway"], [one.account for one in parts["accounts"]])
+    check_api(parts["api"], [one.account for one in parts["accounts"]])
     if "data" not in tree:
         parts["data"] = Path(".tapewire") / config.env
     if "rings" not in tree:

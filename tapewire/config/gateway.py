@@ -162,7 +162,7 @@ def _check_session(one: GatewaySession, path: str, gateway: Gateway, accounts: C
         if given != (auth == one.auth):
             found = "is there" if given else "is missing"
             raise ConfigError(f'{path}.{key}: {found}, but auth is "{one.auth}"; it needs {needs[one.auth]} alone')
-    if one.auth == "password" and not gateway.tls and not _is_loopback(gateway.host):
+    if one.auth == "password" and not gateway.tls and not is_loopback(gateway.host):
         raise ConfigError(
             f'{path}.auth: holds "password", which would cross the network in clear; expected gateway.certificate for '
             f'TLS, or "ed25519" or "hmac", or gateway.host on loopback'
@@ -184,7 +184,7 @@ def _check_networks(networks: Networks, path: str) -> None:
             raise ConfigError(f'{path}: "{network}" is no address or network: {error}') from None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

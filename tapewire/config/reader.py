@@ -92,6 +92,8 @@ class Reader:
             at = f"{path}.{key}" if path else key
             if key in table and (info := _list_of_sections(hints[field.name])) is not None:
                 values[field.name] = self._list_of(info, table[key], at)
+            elif inspect.is_struct_type(hints[field.name]):
+                values[field.name] = self.section(hints[field.name], table.get(key, {}), at)
             elif key in table:
                 given = table[key]
                 if not isinstance(given, Given):

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from tapewire import messages as m
+from tapewire.config.api import Api
 from tapewire.config.gateway import Gateway
 from tapewire.config.monitor import Monitor
 from tapewire.config.router import Router
@@ -255,6 +256,7 @@ class Config(Section, frozen=True, kw_only=True):
     publisher: Publisher = Publisher()
     gateway: Gateway = Gateway()
     router: Router = Router()
+    api: Api = Api()
     monitor: Monitor = Monitor()
     venues: tuple[OutsideVenue, ...] = ()
 

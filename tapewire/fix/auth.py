@@ -62,7 +62,10 @@ class Password:
             )
 
     def proves(self, logon: Message) -> bool:
-        given = logon.get(554).encode("latin-1")
+        return self.is_of(logon.get(554).encode("latin-1"))
+
+    def is_of(self, given: bytes) -> bool:
+        """Whether this is the password."""
         # Bounded before any work is done for it; an empty one is hashed as well, so that both take the same time.
         return hmac.compare_digest(
             _scrypt(given[:MAX_PASSWORD], self._salt, self._n, self._r, self._p), self._digest
@@ -80,9 +83,11 @@ class HmacKey:
         self._secret = secret
 
     def proves(self, logon: Message) -> bool:
-        return hmac.compare_digest(
-            hmac_signature(self._secret, signed_text(logon)).encode(), logon.get(96).encode("latin-1")
-        )
+        return self.signed(signed_text(logon), logon.get(96))
+
+    def signed(self, text: str, signature: str) -> bool:
+        """Whether `signature` is that of `text`, both latin-1; in constant time."""
+        return hmac.compare_digest(hmac_signature(self._secret, text).encode(), signature.encode("latin-1"))
 
 
 class Ed25519Key:
@@ -99,10 +104,14 @@ class Ed25519Key:
             raise CredentialError("public_key: expected base64 of the 32 bytes of an Ed25519 public key") from None
 
     def proves(self, logon: Message) -> bool:
+        return self.signed(signed_text(logon), logon.get(96))
+
+    def signed(self, text: str, signature: str) -> bool:
+        """Whether `signature` is that of `text`, both latin-1."""
         from cryptography.exceptions import InvalidSignature
 
         try:
-            self._public.verify(_base64(logon.get(96)), signed_text(logon).encode("latin-1"))
+            self._public.verify(_base64(signature), text.encode("latin-1"))
         except (InvalidSignature, ValueError):
             return False
         return True

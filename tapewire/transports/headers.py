@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from tapewire.errors import TransportError
 
+STATUS = "Status"
 _VERSION = b"NATS/1.0\r\n"
 _KEY = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -27,6 +28,12 @@ def block(headers: Mapping[str, str]) -> bytes:
 
 
 def parse(block: bytes) -> dict[str, str]:
-    """The headers of a block, whoever made it: bytes that are no UTF-8 are replaced, and harm nothing else."""
-    lines = block.decode(errors="replace").split("\r\n")[1:]
-    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines) if key}
+    """The headers of a block, whoever made it: bytes that are no UTF-8 are replaced, and harm nothing else.
+
+    A status of the server, as in `NATS/1.0 503` (nobody listens), is the header `Status`.
+    """
+    first, *lines = block.decode(errors="replace").split("\r\n")
+    found = {key: value.strip() for key, _, value in (line.partition(":") for line in lines) if key}
+    if status := first[len(_VERSION) - 2 :].split():
+        found[STATUS] = status[0]
+    return found

@@ -146,13 +146,18 @@ class NatsTransport:
         *,
         name: str = "tapewire",
         on_failure: OnFailure | None = None,
+        on_disconnected: Callable[[], None] | None = None,
+        on_reconnected: Callable[[], None] | None = None,
         log: logs.Logger | None = None,
     ) -> None:
+        """`on_disconnected`, `on_reconnected`: called when the bus goes away (before it can be back), and when
+        it is back: what was published meanwhile was missed."""
         self.settings = settings or Nats()
         self.stats = TransportStats()
         self.log = log or logs.get("transport")
         self.closed = False
         self._name, self._on_failure = name, on_failure
+        self._on_away, self._on_back = on_disconnected, on_reconnected
         self._client = ShortWayIn()
         self._subscriptions: dict[int, NatsSubscription] = {}
         self._prefixes: dict[str, bytes] = {}
@@ -385,12 +390,16 @@ class NatsTransport:
     async def _on_disconnected(self) -> None:
         if not self.closed:
             self.log.warning("disconnected", url=without_secret(self.settings.url))
+            if self._on_away is not None:
+                self._on_away()
 
     async def _on_reconnected(self) -> None:
         self.stats.reconnects += 1
         self._last_error = ""
         self.log.info("reconnected", url=without_secret(self.settings.url), waiting=len(self._out))
         self._write()
+        if self._on_back is not None:
+            self._on_back()
 
     async def _on_closed(self) -> None:
         if not self.closed:

@@ -1,0 +1,1 @@
+"""The dashboard: static files for a browser, and what the API must know to serve them."""

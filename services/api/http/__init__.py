@@ -1,0 +1,1 @@
+"""HTTP: connections, the table of endpoints, the OpenAPI document made from it."""

@@ -1,0 +1,92 @@
+"""Orders by the stream: the same desk as by HTTP, the same answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from services.api.desk import Desk, Response
+from services.api.json_body import Body
+from services.api.problems import Problem
+from services.api.requests import Amend, MassCancel, NewOrder
+from services.api.stream.answers import Answer
+from services.api.stream.client import Client
+from services.api.stream.requests import Entered
+from services.api.tape import Origin
+from tapewire import messages as m
+
+_ORDER: Final = Body(NewOrder)
+_AMEND: Final = Body(Amend)
+_MASS_CANCEL: Final = Body(MassCancel)
+ENDS_S: Final = 5.0
+"""What those under way may take at the end."""
+
+
+class Ordering:
+    """All on the loop's thread. Requests of one client are entered in the order that they came."""
+
+    def __init__(
+        self, desk: Desk, max_pending: int, now: Callable[[], int], on_failure: Callable[[BaseException], None]
+    ) -> None:
+        """`now`: UTC ns. `on_failure`: called with what must not have happened."""
+        self._desk, self._max_pending, self._now, self._on_failure = desk, max_pending, now, on_failure
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def enter(self, client: Client, asked: Entered, raw: bytes) -> None:
+        """Answers when it is known what became of it."""
+        received = self._now()
+        author = client.author
+        assert author is not None, "who is not known enters nothing"
+        try:
+            author.charge(received)
+            author.need("trade")
+            if client.pending >= self._max_pending:
+                raise Problem(
+                    429, f"{client.pending} requests of this connection wait for their answers", reason="pending"
+                )
+        except Problem as problem:
+            _answer(client, asked.id, Response(problem.status, problem.body))
+            return
+        body = raw.decode("latin-1")
+        origin = Origin(m.ApiDoor.web_socket, asked.op, body, received, client.address)
+        client.pending += 1
+        task = asyncio.get_running_loop().create_task(self._enter(client, asked, origin))
+        self._tasks.add(task)
+        task.add_done_callback(self._entered)
+
+    async def drain(self) -> None:
+        """Waits for those under way, a few seconds."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=ENDS_S)
+
+    async def _enter(self, client: Client, asked: Entered, origin: Origin) -> None:
+        author, desk = client.author, self._desk
+        assert author is not None
+        try:
+            if asked.op == "order":
+                response = await desk.order(author, _ORDER.decode(asked.body), origin)
+            elif asked.op == "amend":
+                response = await desk.amend(author, asked.order_id, _AMEND.decode(asked.body), origin)
+            elif asked.op == "cancel":
+                response = await desk.cancel(author, asked.order_id, asked.account, asked.cl_ord_id, origin)
+            else:
+                response = await desk.mass_cancel(author, _MASS_CANCEL.decode(asked.body), origin)
+        except Problem as problem:
+            response = Response(problem.status, problem.body)
+        finally:
+            client.pending -= 1
+        if not client.closing:
+            _answer(client, asked.id, response)
+
+    def _entered(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_failure(error)
+
+
+def _answer(client: Client, number: int, response: Response) -> None:
+    client.tell(Answer(number, response.status, Raw(msgspec.json.encode(response.body))))

@@ -1,0 +1,1 @@
+"""The stream with real sockets, and what a client of it does."""
