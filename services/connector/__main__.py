@@ -19,16 +19,16 @@ import click
 from services.connector.binance import BinanceSession
 from services.connector.coinbase import CoinbaseSession
 from services.connector.kraken import KrakenSession
-from services.connector.publisher import Publisher
-from services.connector.reporter import STATS_EVERY_S, Reporter, create_page
-from services.connector.sequence import first_seq
-from services.connector.session import VenueSession
 from services.connector.shell import Shell
 from tapewire import config as configuration
 from tapewire import lifecycle
 from tapewire.clock import SystemClock
 from tapewire.config import Config, Feed
 from tapewire.errors import ConfigError
+from tapewire.feed.publisher import Publisher
+from tapewire.feed.reporter import STATS_EVERY_S, Reporter, create_page
+from tapewire.feed.sequence import first_seq
+from tapewire.feed.session import VenueSession
 from tapewire.lifecycle import draining, run, stop_on_signals
 from tapewire.logs import configure
 from tapewire.ring import RingProducer, create_ring
