@@ -44,6 +44,8 @@ SESSIONS: dict[str, Callable[[Sequence[str], int, Random], VenueSession[Any]]] =
 def find_feed(settings: Config, name: str) -> tuple[int, Feed]:
     """The feed's number (its place in the configuration, from 1) and its section."""
     for number, (known, feed) in enumerate(settings.feeds.items(), 1):
+        if known == name and feed.venue == "fix":
+            raise ConfigError(f"feed.{name}: is told by FIX; run `tapewire venue NAME --market-data` of its venue")
         if known == name:
             return number, feed
     raise ConfigError(f"no section [feed.{name}]; there is {', '.join(settings.feeds) or 'none'}")
