@@ -156,6 +156,10 @@ class Venue(Section, frozen=True, kw_only=True):
             heartbeat=one.heartbeat or self.heartbeat,
         )
 
+    def replaced(self, **keys: object) -> Venue:
+        """The same with these keys otherwise."""
+        return msgspec.structs.replace(self, **keys)
+
     @property
     def begin_string(self) -> str:
         return self.version if self.dialect == "broker" else DIALECTS[self.dialect][0]

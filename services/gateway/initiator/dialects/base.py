@@ -94,6 +94,10 @@ class Dialect:
         """The same of a drop-copy session."""
         return self.logon(head)
 
+    def data_logon(self, head: Head) -> Fields:
+        """The same of a market-data session."""
+        return self.logon(head)
+
     def header(self, kind: str) -> Fields:
         """Fields of ours for the header of a message."""
         return []

@@ -68,6 +68,9 @@ class Binance(Dialect):
     def copy_logon(self, head: Head) -> Fields:
         return [*self._signed(head), (9406, "Y"), (25035, "2")]
 
+    def data_logon(self, head: Head) -> Fields:
+        return [*self._signed(head), (25035, "2")]
+
     def _signed(self, head: Head) -> Fields:
         signed = SOH.join(("A", head.sender, head.target, head.seq, head.sending_time))
         signature = base64.b64encode(self._key.sign(signed.encode("ascii"))).decode()
