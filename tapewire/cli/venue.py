@@ -15,8 +15,10 @@ from tapewire.errors import TapewireError
 @click.option("--market-data", is_flag=True, help="The session for its market, a process of its own.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def command(name: str, market_data: bool, options: tuple[str, ...]) -> None:
-    """Runs the sessions to the venue NAME of [[venues]] until SIGTERM: docs/venues.md. Takes --config, and --router unless
-    it is for market data."""
+    """Runs the sessions to the venue NAME of [[venues]] until SIGTERM: docs/venues.md. Takes --config and, without
+    --market-data, --router."""
+    """Runs the sessions to the venue NAME of [[venues]] until SIGTERM: docs/venues.md. Takes --config and, without
+    --market-data, --router."""
     module = "services.gateway.initiator.market_data" if market_data else "services.gateway.initiator"
     sys.argv = ["tapewire venue", "--venue", name, *options]
     try:

@@ -1,8 +1,7 @@
-"""Where a feed is published: its ring, counters and publisher, wired from the configuration for who speaks to the venue.
+"""Where a feed is published: its ring, counters and publisher, wired from the configuration for whoever reads a venue.
 
-async with outlet(settings, "binance", session, log) as out:
-    async with draining(out.bus) as stop:
-        await supervise(shell, out.reporter, stop)
+outlet(settings, name, session, log) ──▶ (publisher, reporter, bus), its numbering begun behind the ring and the tape
+supervise(shell, reporter, stop)     ──▶ the shell runs, what it counts is told
 """
 
 from __future__ import annotations

@@ -115,8 +115,8 @@ class Initiator:
         on_failure: Callable[[BaseException], NoReturn],
         dictionary: Path | None = None,
     ) -> None:
-        """`resets`: whether both numbers begin at 1 with each logon. `dictionary`: of a venue whose messages have groups,
-        which come apart without; nothing is refused by it."""
+        """`resets`: whether both numbers begin at 1 with each logon. `dictionary`: of messages with groups, which come
+        apart without; nothing is refused by it."""
         settings, values = fix.SessionSettings(), fix.Dictionary()
         self._id = fix.SessionID(venue.begin_string, venue.sender, venue.target)
         for key, value in {

@@ -65,7 +65,7 @@ async def serve(settings: Config, name: str) -> None:
         relay = Relay(venue, shell.trouble)
         relay.start()
         reached = venue.replaced(reconnect=RECONNECT_S)
-        initiator = Initiator(reached, relay.port, dialect.dialect.resets, shell, fail, dialect.dictionary)
+        initiator = Initiator(reached, relay.port, True, shell, fail, dialect.dictionary)
         shell.layer(initiator, initiator.start)
         log.info("starting", venue=name, tickers=feed.tickers, next_seq=out.publisher.next_seq)
         async with draining(out.bus) as stop:

@@ -62,7 +62,7 @@ class MarketDialect:
 
     def read(self, message: Message) -> Told | None:
         """None: nothing of a market. Raises FixError if it is broken."""
-        match message.type:
+        match message.get(35):
             case "X":
                 return self._changed(message)
             case "W":

@@ -165,7 +165,7 @@ class FixFeed(VenueSession[FixInstrument]):
             case list():
                 return [action for one in told for action in self._listed(one, now)]
             case None:
-                return self._unknown(f"{message.type}: {shown(data)}", now) if message.type != "B" else NOTHING
+                return self._unknown(f"{message.get(35)}: {shown(data)}", now) if message.get(35) != "B" else NOTHING
         return NOTHING  # of a request that was left
 
     def _listed(self, one: Listed, now: int) -> list[Action]:

@@ -1,10 +1,10 @@
-"""Between the session layer's thread and the event loop: what the venue says goes in, what the session asks for goes out.
+"""Between the session layer's thread and the event loop: what the venue says, in; what the session asks for, out.
 
     session layer ──callbacks──▶ inbox ──▶ loop: session ──▶ publisher
        (its own thread)        (bounded)      └──▶ send, log out, log on
 
-A callback never waits: the session layer holds its lock meanwhile, which whoever sends needs, too. An inbox that is full
-has lost something, and that is a gap as any other.
+A callback never waits: the session layer holds its lock meanwhile, which whoever sends needs, too. An inbox that is
+full has lost something, and that is a gap as any other.
 """
 
 from __future__ import annotations
