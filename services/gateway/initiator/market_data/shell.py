@@ -27,6 +27,7 @@ from tapewire.logs import Logger
 INBOX: Final = 65_536
 BATCH: Final = 256
 """Messages taken before others on the loop have their turn."""
+LOGOUT_S: Final = 2.0
 SESSION_TYPES: Final = frozenset("0145A")
 """What says no more than that the venue is there."""
 GAP: Final = "a message of the venue is missing"
@@ -54,7 +55,7 @@ class Shell:
         self._loop = asyncio.get_running_loop()
         self._inbox: deque[Happened] = deque()
         self._full = self._woken = False
-        self._said = ""
+        self._said = self._leaving = ""
         self._on = self._away = False
         """Whether it is logged on; whether it waits for the time to try again."""
         self._timer: asyncio.TimerHandle | None = None
@@ -76,8 +77,11 @@ class Shell:
             self._start()
             await self._stopping.wait()
             if self._on:
+                self._leaving = "stopping"
                 self._sender.log_out("")
-                await asyncio.wait({self._loop.create_task(self._gone.wait())}, timeout=2.0)
+                await asyncio.wait({self._loop.create_task(self._gone.wait())}, timeout=LOGOUT_S)
+            if self._on:
+                self._off(Happened("off", self._clock(), reason=self._leaving))
         finally:
             for timer in (self._timer, self._again):
                 if timer is not None:
@@ -104,8 +108,8 @@ class Shell:
         self._put(Happened("on", self._clock()))
 
     def logged_out(self) -> None:
-        self._put(Happened("off", self._clock(), reason=self._said or "the connection is lost"))
-        self._said = ""
+        self._put(Happened("off", self._clock(), reason=self._leaving or self._said or "the connection is lost"))
+        self._said = self._leaving = ""
 
     def trouble(self, reason: str) -> None:
         """The venue cannot be reached."""
@@ -190,7 +194,7 @@ class Shell:
         self._sender.allow_logon()
 
     def _close(self, reason: str) -> None:
-        self._said = reason
+        self._leaving = reason
         self.log.warning("logging out", reason=reason)
         assert self._sender is not None
         self._sender.log_out(reason)
