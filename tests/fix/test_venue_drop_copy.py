@@ -128,15 +128,32 @@ def test_order_entry_lost_in_mid_fill_costs_no_order(market: Market) -> None:
     venue.fault("fill", qty=desk.qty_text(100_000))
     desk.wait_ready(2)
     ready = [one for one in desk.records() if isinstance(one, m.VenueChanged)][-1]
-    assert ready.reason == "1 orders as the drop copy told them"
+    assert ready.reason == "open orders that the drop copy has followed: 1"
     assert desk.sent("F") == []
     assert copied(desk, child) == ["executed"]
     last = desk.reports(child)[-1]
     assert (last.cum_qty, last.live) == (100_000, True)
     assert adds_up(desk.reports())[child] == truth(venue, desk, child)
+    assert differences(desk) == []
     venue.fault("fill")
     desk.until(lambda: adds_up(desk.reports())[child] == 400_000)
     assert not desk.reports(child)[-1].live
+
+
+@pytest.mark.slow
+def test_a_report_that_never_comes_ends_the_session_and_the_copy_has_told_it(market: Market) -> None:
+    """The venue sends nothing again: without an end, order entry would wait for the missing number for ever."""
+    venue, desk = market
+    child = desk.new(BUY, 400_000, 6_000_000)
+    desk.wait_for(child, "accepted")
+    venue.fault("gap", client="CLIENT")
+    for _ in range(2):
+        venue.fault("fill", qty=desk.qty_text(100_000))
+    desk.wait_ready(2)
+    downs = [one.reason for one in desk.records() if isinstance(one, m.VenueChanged) and one.state == m.VenueState.down]
+    assert "a message of the venue is missing" in downs[-1]
+    desk.until(lambda: adds_up(desk.reports())[child] == truth(venue, desk, child) >= 200_000)
+    assert (desk.reports(child)[-1].live, desk.sent("F"), differences(desk)) == (True, [], [])
 
 
 @pytest.mark.slow

@@ -121,10 +121,11 @@ class DropCopy:
     def follows(self, since: int) -> bool:
         return self.on and not self.leaving and self._since + self._delay <= since
 
-    def said(self, child: Child, exec_id: str, new: bool) -> None:
+    def said(self, child: Child, exec_id: str, ts: int, new: bool) -> None:
+        both = self.on and self.session.on and ts >= max(self._since, self.session.on_ns)
         if child.executions[exec_id].told_by == BOTH:
             self._waited.pop((child.child_id, exec_id), None)
-        elif new and self.on and self.session.on:
+        elif new and both:  # else the other was not there when it happened
             self._waited[child.child_id, exec_id] = self.session.clock()
             if len(self._waited) > COMPARED:
                 self._waited.popitem(last=False)

@@ -69,7 +69,7 @@ class Reconciliation:
         """`known`: the drop copy is up to date; else they are asked for like all others."""
         if known:
             left = [child for child in self.followed if self._left.pop(child, None) is not None]
-            self.found = f"{len(left)} orders as the drop copy told them" if left else ""
+            self.found = f"open orders that the drop copy has followed: {len(left)}" if left else ""
         self.followed = frozenset()
 
     def refused_mass(self) -> None:

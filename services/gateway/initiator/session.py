@@ -47,8 +47,8 @@ class Copy(Protocol):
     def follows(self, since: int) -> bool:
         """Whether it has been there all the time since then (UTC ns), so that it tells whatever happened."""
 
-    def said(self, child: Child, exec_id: str, new: bool) -> None:
-        """An execution was told, by it or by order entry. `new`: for the first time."""
+    def said(self, child: Child, exec_id: str, ts: int, new: bool) -> None:
+        """An execution of `ts` (UTC ns) was told, by it or by order entry. `new`: for the first time."""
 
 
 class VenueSession:
@@ -191,7 +191,7 @@ class VenueSession:
             child = self.orders.children.get(self.orders.find(report))
             if child is not None:
                 new = any(isinstance(one, Told) and one.kind == Kind.executed for one in out)
-                self.copy.said(child, report.exec_id, new)
+                self.copy.said(child, report.exec_id, report.ts, new)
 
     def take(self, report: Report, copied: bool) -> list[Said]:
         """What a message adds; `copied`: it came by the drop copy."""

@@ -147,7 +147,7 @@ def test_what_it_was_there_for_need_not_be_cancelled(world: Beside) -> None:
     world.answer_test()
     world.work()
     assert world.session.ready
-    assert world.state() == ("ready", "1 orders as the drop copy told them")
+    assert world.state() == ("ready", "open orders that the drop copy has followed: 1")
     assert not world.bodies("F")
     assert (world.kinds(), world.session.orders.open) == (["accepted", "executed"], {1})
     world.restart()
