@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.gateway.initiator.market_data.session import AWAITED
 from tapewire.feed.actions import BookDelta, BookSnapshot, InstrumentDefined, Quote, Trade
 from tapewire.feed.book import BUY, LIVE, SELL
 from tapewire.feed.instrument import LIVE_STATE
@@ -76,7 +77,7 @@ class Venue:
     def answer(self) -> None:
         """The snapshot that it is waited for."""
         instrument = self.fed.session.instruments[0]
-        if instrument.book_request and not instrument.last_id:
+        if instrument.book_request and instrument.last_id == AWAITED:
             bids = [("0", f"{p / 100:.2f}", f"{q / 10:.1f}") for p, q in sorted(self.book.bids.items(), reverse=True)]
             asks = [("1", f"{p / 100:.2f}", f"{q / 10:.1f}") for p, q in sorted(self.book.asks.items())]
             self.fed.whole(self.last, *bids, *asks, request=instrument.book_request)

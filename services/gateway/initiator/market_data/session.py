@@ -29,6 +29,7 @@ from tapewire.feed.session import VenueSession
 from tapewire.fix.message import fields_of
 from tapewire.fixed import exponent_of, to_mantissa
 
+AWAITED: Final = -1
 FINEST: Final = -12
 SENT_KEPT: Final = 4096
 """Requests that a Reject may speak of by number."""
@@ -38,7 +39,7 @@ TRADES_RETRY_NS: Final = 30 * SECOND
 
 
 class FixInstrument(Instrument):
-    """`last_id`: the update id the book stands at; 0 while a snapshot is awaited."""
+    """`last_id`: the update id the book stands at; AWAITED until its snapshot is there."""
 
     __slots__ = ("book_request", "last_id", "parts", "trades_again", "trades_request")
 
@@ -46,7 +47,7 @@ class FixInstrument(Instrument):
         super().__init__(index, ticker, book)
         self.book_request = self.trades_request = ""
         """Of the subscriptions that stand or are asked for; empty: there is none."""
-        self.last_id = self.trades_again = 0
+        self.last_id, self.trades_again = AWAITED, 0
         self.parts: list[Changes] = []
         """Of a change that is not whole yet."""
 
@@ -132,13 +133,13 @@ class FixFeed(VenueSession[FixInstrument]):
 
     def _forget(self, instrument: FixInstrument) -> None:
         instrument.book_request = instrument.trades_request = ""
-        instrument.last_id = instrument.trades_again = 0
+        instrument.last_id, instrument.trades_again = AWAITED, 0
         instrument.parts.clear()
         self._requests.clear()
         self._sent.clear()
 
     def _resync(self, instrument: FixInstrument, reason: str, now: int) -> list[Action]:
-        instrument.last_id = 0
+        instrument.last_id = AWAITED
         instrument.parts.clear()
         return super()._resync(instrument, reason, now)
 
@@ -184,21 +185,21 @@ class FixFeed(VenueSession[FixInstrument]):
         return out
 
     def _whole(self, instrument: FixInstrument, told: Whole, now: int) -> list[Action]:
-        if instrument.last_id:
+        if instrument.last_id != AWAITED:
             return self._gap(instrument, "a snapshot that nobody asked for", now)
         bids, asks, out = self._read(instrument, told.bids, told.asks, now)
         if bids is None or asks is None:
             self._retry_later(instrument, now)
             return out + self._impossible(instrument, "level of a snapshot", now)
         instrument.book.load(bids, asks)
-        instrument.last_id = max(told.last_id, 1)
+        instrument.last_id = told.last_id
         self._book_begins(instrument, now, f"in step at {told.last_id}", out)
         self._publish_book(instrument, [], 0, told.last_id, now, out)
         self._publish_top(instrument, 0, told.last_id, out)
         return out
 
     def _changes(self, instrument: FixInstrument, told: Changes, now: int) -> list[Action]:
-        if not instrument.last_id:
+        if instrument.last_id == AWAITED:
             return []  # the snapshot comes first, and holds it
         if told.last_id <= instrument.last_id:
             self.counters.duplicates += 1
@@ -219,8 +220,8 @@ class FixFeed(VenueSession[FixInstrument]):
         if bids is None or asks is None:
             self.counters.impossible += 1
             reason = f"impossible level in updates {told.first_id} to {told.last_id}"
-            return out + (self._resync(instrument, reason, now) if instrument.last_id else [])
-        if not instrument.last_id:
+            return out + (self._resync(instrument, reason, now) if instrument.last_id != AWAITED else [])
+        if instrument.last_id == AWAITED:
             return out  # finer levels than before: the book begins anew
         instrument.last_id = told.last_id
         self._publish_book(instrument, instrument.book.apply(bids, asks), told.ts, told.last_id, now, out)

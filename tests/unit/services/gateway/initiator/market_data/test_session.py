@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from services.gateway.session import field_of
@@ -30,6 +32,25 @@ def test_it_asks_for_the_definition_then_for_book_and_trades() -> None:
     ]
 
 
+def test_the_documented_exchange_is_what_happens() -> None:
+    """What is asked, and what is made of each message, word for word."""
+    text = (Path(__file__).parents[6] / "docs" / "venues.md").read_text()
+    example = text.partition("## Market data")[2].partition("## Look")[0].splitlines()
+    lines = [line.strip() for line in example if line.startswith("    ")]
+    fed, said = Fed("BTCUSDT"), []
+    fed.connect()
+    for line in (line for line in lines if line.startswith(("<  8=", ">  8="))):
+        raw = line[3:].replace("|", "\x01")
+        if line[0] == ">":
+            body = raw.partition("\x0156=SPOT\x01")[2].rpartition("10=")[0]
+            assert f"35={field_of(raw, 35)}\x01{body}" == fed.sent.pop(0)
+            said.append(line)
+        else:
+            said += [line, *map(repr, fed.raw(raw.encode()))]
+            fed.wait(0.1)
+    assert said == lines
+
+
 def test_a_book_begins_with_a_snapshot_and_changes_in_step() -> None:
     fed = Fed()
     fed.connect()
@@ -48,6 +69,15 @@ def test_a_book_begins_with_a_snapshot_and_changes_in_step() -> None:
     assert fed.change(104, 104, ("0", "10.01", "0.1")) == [
         BookDelta(1, [(1001, 1, 0, BUY)], 3, LIVE, 0, 104), Quote(1, 1001, 1, 1002, 30, 3, LIVE, 0, 104),
     ]  # fmt: skip
+
+
+def test_a_book_that_begins_empty_misses_nothing() -> None:
+    fed = Fed()
+    fed.connect()
+    fed.listed()
+    fed.wait(0.2)
+    assert states(fed.whole(0)) == [(LIVE_STATE, LIVE, "in step at 0")]
+    assert fed.change(1, 1, ("0", "10.00", "1.0"))[0] == BookDelta(1, [(1000, 10, 0, BUY)], 2, LIVE, 0, 1)
 
 
 def test_a_change_in_parts_is_one_change() -> None:
