@@ -43,9 +43,10 @@ $(ABI): $(ABI_PARTS) $(shell find tapewire/wire services/matcher -name '*.hpp')
 abi: $(ABI) ## compile the matcher for C and other languages: build/abi/libtapewire_book.so
 	@echo "$(ABI)"
 
-generate: $(VENV)/.built ## write anew what is made from schemas/ and from the FIX rules
+generate: $(VENV)/.built ## write anew what is made from schemas/, the FIX rules and the table of channels
 	@$(PY) -m tapewire.wire.generate
 	@$(PY) -m tapewire.fix.generate
+	@$(PY) -m tapewire.bus.generate
 
 check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/ruff format --check --quiet .
@@ -54,6 +55,7 @@ check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m tapewire.wire.generate --check
 	@$(PY) -m tapewire.fix.generate --check
+	@$(PY) -m tapewire.bus.generate --check
 	@$(PY) -m pytest tests/unit/test_tidy.py
 
 test: build ## the tests, within minutes

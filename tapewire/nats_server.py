@@ -48,12 +48,21 @@ class NatsServer:
     """One server process. Start it from a thread that stays: the server dies with the thread that started it.
 
     `port` is the one wanted; if it is taken, a free one is used, unless `strict_port`. `url` tells which it became.
+    `config`: a file of the server's own settings (keys, TLS), which has JetStream on.
     """
 
-    def __init__(self, store: Path, *, port: int = 4222, strict_port: bool = False, binary: Path | None = None) -> None:
+    def __init__(
+        self,
+        store: Path,
+        *,
+        port: int = 4222,
+        strict_port: bool = False,
+        binary: Path | None = None,
+        config: Path | None = None,
+    ) -> None:
         self.store, self.wanted_port, self.strict_port = store, port, strict_port
         self.port = port
-        self._binary = binary
+        self._binary, self._config = binary, config
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[bytes] | None = None
 
@@ -97,7 +106,8 @@ class NatsServer:
             ports_file.unlink()
         wanted = -1 if taken or self.wanted_port == 0 else self.wanted_port
         arguments = ["-a", HOST, "-p", str(wanted), "--ports_file_dir", str(self.store)]
-        arguments += ["-js", "-sd", str(self.store), "-l", str(self.log_file), "--log_size_limit", str(LOG_LIMIT_BYTES)]
+        arguments += ["-l", str(self.log_file), "--log_size_limit", str(LOG_LIMIT_BYTES)]
+        arguments += ["-js", "-sd", str(self.store)] if self._config is None else ["-c", str(self._config)]
         try:
             with self.log_file.with_suffix(".err").open("wb") as errors:
                 self._process = child.spawn([str(binary), *arguments], stdout=errors, stderr=errors)

@@ -17,8 +17,10 @@ from services.journal.checkpoint import Checkpoint
 from services.journal.publisher import Publisher
 from tapewire import config as configuration
 from tapewire import lifecycle
+from tapewire.bus import schemas
+from tapewire.bus.permissions import bucket
 from tapewire.config import Config
-from tapewire.errors import TapeDamaged, TapeError
+from tapewire.errors import TapeDamaged, TapeError, TransportError
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
 from tapewire.tape import TapeReader
@@ -43,6 +45,7 @@ async def serve(settings: Config, log: Logger) -> None:
     transport = NatsTransport(settings.nats, name="journal", on_failure=fail, log=log)
     await transport.connect()
     try:
+        await keep_schemas(transport, settings.env, log)
         publisher = Publisher(
             env=settings.env,
             shard=settings.engine.shard,
@@ -60,6 +63,16 @@ async def serve(settings: Config, log: Logger) -> None:
         reader.close()
     if failures:
         raise failures[0]
+
+
+async def keep_schemas(transport: NatsTransport, env: str, log: Logger) -> None:
+    """On a server without JetStream the schemas are to be had by request alone."""
+    try:
+        put = await schemas.keep(transport, env)
+    except TransportError as error:
+        log.warning("schemas_not_kept", reason=str(error))
+        return
+    log.info("schemas_kept", bucket=bucket(env), changed=put)
 
 
 async def open_tape(tape: Path, stop: asyncio.Event) -> TapeReader | None:

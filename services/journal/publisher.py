@@ -16,11 +16,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Protocol
 
 from services.journal.checkpoint import Checkpoint
 from services.journal.snapshot_requests import snapshot_for
 from tapewire import messages as m
+from tapewire.bus import schemas
+from tapewire.bus.discovery import Discovery
 from tapewire.config import Publisher as Settings
 from tapewire.errors import SubjectError, TapeDamaged, TapeError, TapeGone, TransportError
 from tapewire.house import FEED, HouseMarket
@@ -106,7 +109,7 @@ class Publisher:
     async def run(self, stop: asyncio.Event) -> None:
         """Catches up quietly, then publishes until `stop` is set. The transport is connected, and stays open."""
         await self._catch_up(stop)
-        await self._transport.subscribe(f"{self._env}.{FEED}.snapshot.*", self._on_snapshot_request)
+        await self._offer()
         if not stop.is_set():
             self._state = m.HealthState.ready
             self._log.info("publishing", shard=self._shard, from_seq=self.seq + 1)
@@ -153,6 +156,23 @@ class Publisher:
             await asyncio.sleep(0 if records else WAIT_S)
         # A command may be half folded here; its end is published with the next record, or at the tape's end.
         market.quiet = False
+
+    async def _offer(self) -> None:
+        """Answers requests from here on, and can be found ($SRV)."""
+        about = {"env": self._env, "shard": str(self._shard)}
+        offered = Discovery(
+            self._transport, "tapewire-journal", version("tapewire"), "the house market on the bus", **about
+        )
+        await offered.endpoint(
+            "snapshot",
+            f"{self._env}.{FEED}.snapshot.*",
+            self._on_snapshot_request,
+            "what was published last of a ticker",
+        )
+        await offered.endpoint(
+            "schema", f"{self._env}.ops.schema.*", self._on_schema_request, "a schema, or all offsets: layout"
+        )
+        await offered.start()
 
     async def _until_the_tape_is_there(self, stop: asyncio.Event) -> None:
         """Waits until the tape shows all that was published.
@@ -288,16 +308,19 @@ class Publisher:
             self._position.store(seq, self._epoch)
 
     def _on_snapshot_request(self, request: Received) -> None:
-        if not request.reply:
-            return
+        self._answer(request, snapshot_for(self._market, request.subject, request.data, self._now()))
+
+    def _on_schema_request(self, request: Received) -> None:
+        self._answer(request, schemas.answer(request.subject))
+
+    def _answer(self, request: Received, answer: bytes) -> None:
         try:
-            answer = snapshot_for(self._market, request.subject, request.data, self._now())
             taken = self._transport.publish(request.reply, answer)
         except SubjectError as error:
             # Anybody may ask, and ask to be answered anywhere: that must not end the service.
-            self._log.warning("snapshot_not_answered", subject=request.subject, reason=str(error))
+            self._log.warning("request_not_answered", subject=request.subject, reason=str(error))
             return
         if not taken:
-            self._log.warning("snapshot_not_answered", subject=request.subject, reason="outgoing buffer full")
+            self._log.warning("request_not_answered", subject=request.subject, reason="outgoing buffer full")
             return
         self.answered += 1

@@ -55,6 +55,16 @@ class Nats(Section, frozen=True, kw_only=True):
     """Messages a subscription may have waiting before new ones are dropped and counted."""
     max_outgoing: Annotated[int, Meta(ge=1 << 16, le=1 << 30)] = 8 << 20
     """Bytes that may wait for the socket (or for a reconnection) before publishing is refused."""
+    keys: Path = Path()
+    """The folder that `tapewire bus keys` made: `<user>.creds` or `<user>.nk` in it, mode 0600. Left out: none."""
+    user: str = ""
+    """The user whose key it is. Empty: the service's own name, as `journal` or `connector-binance`."""
+    ca: Path = Path()
+    """With TLS: PEM of who vouches for the server. Left out: the system's, for a URL that begins with `tls://`."""
+    certificate: Path = Path()
+    """PEM with our own chain, where the server asks for one."""
+    private_key: Path = Path()
+    """PEM with its key."""
 
 
 class Producer(Section, frozen=True, kw_only=True):

@@ -159,8 +159,8 @@ def read_secret(path: Path) -> bytes:
         raise CredentialError(f"{path}: expected one line of base64") from None
 
 
-def read_private(path: Path) -> str:
-    """The one line of such a file. CredentialError: it cannot be read, or others can read it, too."""
+def read_private(path: Path, most: int = MAX_SECRET_FILE) -> str:
+    """The text of such a file, at most so many bytes. CredentialError: it cannot be read, or others can, too."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
@@ -172,7 +172,9 @@ def read_private(path: Path) -> str:
                 f"{path}: holds a secret, so it must be a file of the user that runs this ({os.geteuid()}) with mode "
                 f"0600; it is of {status.st_uid} with mode {stat.S_IMODE(status.st_mode):04o}. Use chown, chmod 600"
             )
-        data = file.read(MAX_SECRET_FILE)
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise CredentialError(f"{path}: longer than the {most} bytes that a secret may have here")
     return data.decode("latin-1").strip()
 
 

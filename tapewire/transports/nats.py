@@ -19,6 +19,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsPySubscription
+from nats.js import JetStreamContext
 
 from tapewire import logs
 from tapewire.alarm import Alarm
@@ -26,7 +27,7 @@ from tapewire.config.sections import Nats
 from tapewire.errors import TransportError
 from tapewire.interfaces import Handler, OnFailure, Received, TransportStats
 from tapewire.subjects import check_subject
-from tapewire.transports import MAX_PAYLOAD_BYTES
+from tapewire.transports import MAX_PAYLOAD_BYTES, nats_access
 from tapewire.transports import headers as header_blocks
 
 WRITE_AT_BYTES = 64 << 10
@@ -36,6 +37,7 @@ RECONNECT_WAIT_S = 0.1
 RECONNECT_FOR_S = 3600.0
 PING_INTERVAL_S = 20
 SOCKET_BROKEN_WAIT_S = 0.01
+SAID = "nats: "  # how nats-py begins what the server said
 
 
 class NatsMessage:
@@ -172,6 +174,7 @@ class NatsTransport:
         self._full = Alarm(self._say_full, self._loop.call_later)
         self._last_error = ""
         limit = self.settings.connect_timeout
+        access = nats_access.options(self.settings, self._name)
         try:
             await asyncio.wait_for(
                 self._client.connect(
@@ -186,6 +189,7 @@ class NatsTransport:
                     max_reconnect_attempts=int(RECONNECT_FOR_S / RECONNECT_WAIT_S),
                     ping_interval=PING_INTERVAL_S,
                     drain_timeout=max(1, round(self.settings.drain_timeout)),
+                    **access,
                 ),
                 limit,
             )
@@ -331,6 +335,10 @@ class NatsTransport:
         self.stats.received += 1
         return answer
 
+    def jetstream(self) -> JetStreamContext:
+        """nats-py's JetStream, for what is beside the way of messages."""
+        return self._client.jetstream()
+
     # -- the end
 
     async def drain(self) -> None:
@@ -369,7 +377,9 @@ class NatsTransport:
             if slow := self._subscriptions.get(error.sid):
                 slow.alarm.hit()
             return
-        self._last_error = str(error) or type(error).__name__
+        # Of what the server says and how the socket breaks after it, the former is the reason.
+        if not (isinstance(error, OSError) and self._last_error.startswith(SAID)):
+            self._last_error = str(error) or type(error).__name__
         self._unreachable.hit()
 
     async def _on_disconnected(self) -> None:
@@ -378,6 +388,7 @@ class NatsTransport:
 
     async def _on_reconnected(self) -> None:
         self.stats.reconnects += 1
+        self._last_error = ""
         self.log.info("reconnected", url=without_secret(self.settings.url), waiting=len(self._out))
         self._write()
 

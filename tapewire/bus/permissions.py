@@ -1,0 +1,123 @@
+"""What each user of the bus may do, from the table of channels: nothing else is allowed by the server.
+
+service             publishes its own channels, answers what is asked of it, subscribes to what it reads
+connector-<feed>    the same, for its feed alone
+operator            subscribes to everything of its environment
+subscriber          the public market data
+account-<number>    that, the reports of its account, and orders for it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tapewire.bus.channels import ANY_FEED, CHANNELS, VENUES, Channel
+from tapewire.transports.nats_access import inbox
+
+SERVICES: Final = ("journal", "gateway", "router", "api", "monitor", "flusher", "strategy")
+READS: Final[dict[str, tuple[str, ...]]] = {
+    "router": ("trade", "quote", "book", "instrument", "status", "snapshot"),
+    "api": ("trade", "quote", "book", "instrument", "status", "auction", "snapshot", "parent", "health"),
+    "monitor": ("trade", "quote", "status", "health"),
+}
+"""The kinds of channels that a service reads, or asks. Those that are not here read tapes and rings alone."""
+
+_SRV = ("$SRV.PING", "$SRV.PING.>", "$SRV.INFO", "$SRV.INFO.>", "$SRV.STATS", "$SRV.STATS.>")
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """Subjects and patterns. `answers`: may publish once to where a request wants its answer."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    answers: bool = False
+
+
+def bucket(env: str) -> str:
+    """The JetStream KV bucket of the schemas."""
+    return f"tapewire-schemas-{env}"
+
+
+def of_service(env: str, name: str) -> Permissions:
+    """Of `services/<name>`. Raises KeyError for one that does not use the bus."""
+    if name not in SERVICES:
+        raise KeyError(name)
+    own = [channel for channel in CHANNELS if name in channel.services]
+    publish = {_own_subject(env, channel, "house", name) for channel in own if channel.asks is None}
+    answers = {_pattern(env, channel) for channel in own if channel.asks is not None}
+    reads = [channel for channel in CHANNELS if channel.kind in READS.get(name, ())]
+    publish |= {_pattern(env, channel) for channel in reads if channel.asks is not None}
+    subscribe = {_pattern(env, channel) for channel in reads if channel.asks is None} | answers
+    if answers:
+        subscribe |= set(_SRV)
+    if name == "journal":
+        publish |= {"$JS.API.INFO", f"$JS.API.STREAM.*.KV_{bucket(env)}", f"$KV.{bucket(env)}.>"}
+    return _made(name, publish, subscribe, answers=bool(answers))
+
+
+def of_connector(env: str, feed: str) -> Permissions:
+    """Of the connector of one feed: it can speak for no other, nor for the house."""
+    name = f"connector-{feed}"
+    own = [channel for channel in CHANNELS if "connector" in channel.services]
+    return _made(name, {_own_subject(env, channel, feed, name) for channel in own}, set())
+
+
+def of_operator(env: str) -> Permissions:
+    """Sees everything, says nothing but questions."""
+    asked = {_pattern(env, channel) for channel in CHANNELS if channel.asks == ()}
+    return _made("operator", {*asked, *_SRV}, {f"{env}.>"})
+
+
+def of_subscriber(env: str) -> Permissions:
+    """The public market data, of every feed."""
+    return _made("subscriber", *_public(env))
+
+
+def of_account(env: str, account: int) -> Permissions:
+    """What the holder of an account may do."""
+    publish, subscribe = _public(env)
+    for channel in CHANNELS:
+        if channel.readers == "account":
+            subject = f"{env}.{channel.feed}.{channel.kind}.{account}"
+            (subscribe if channel.asks is None else publish).add(subject)
+    return _made(f"account-{account}", publish, subscribe)
+
+
+def users(env: str, feeds: Iterable[str], accounts: Iterable[int]) -> Iterator[tuple[str, Permissions]]:
+    """Everybody, by name."""
+    for name in SERVICES:
+        yield name, of_service(env, name)
+    for feed in feeds:
+        yield f"connector-{feed}", of_connector(env, feed)
+    yield "operator", of_operator(env)
+    yield "subscriber", of_subscriber(env)
+    for account in accounts:
+        yield f"account-{account}", of_account(env, account)
+
+
+def _public(env: str) -> tuple[set[str], set[str]]:
+    public = [channel for channel in CHANNELS if channel.readers == "public"]
+    publish = {_pattern(env, channel) for channel in public if channel.asks is not None} | {"$SRV.INFO", "$SRV.PING"}
+    stream = f"KV_{bucket(env)}"
+    publish |= {f"$JS.API.STREAM.INFO.{stream}", f"$JS.API.STREAM.MSG.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>"}
+    return publish, {_pattern(env, channel) for channel in public if channel.asks is None}
+
+
+def _made(name: str, publish: set[str], subscribe: set[str], *, answers: bool = False) -> Permissions:
+    return Permissions(tuple(sorted(publish)), tuple(sorted({*subscribe, f"{inbox(name)}.>"})), answers)
+
+
+def _pattern(env: str, channel: Channel) -> str:
+    feed = "*" if channel.feed in (ANY_FEED, VENUES) else channel.feed
+    return f"{env}.{feed}.{channel.kind}.*"
+
+
+def _own_subject(env: str, channel: Channel, feed: str, name: str) -> str:
+    """Where a service may publish of a channel: of what is said by many, its own part."""
+    if channel.kind == "health":
+        return f"{env}.ops.health.{name}"
+    own = feed if channel.feed in (ANY_FEED, VENUES) else channel.feed
+    return f"{env}.{own}.{channel.kind}.*"

@@ -1,0 +1,217 @@
+"""The shipped server's settings, with keys as `tapewire bus keys` makes them: TLS, nkeys or tokens, and for everybody
+what must work and what must fail, tried on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nats
+import pytest
+from click.testing import CliRunner
+
+from tapewire import messages as m
+from tapewire.cli import cli
+from tapewire.config.sections import Nats
+from tapewire.errors import TransportError
+from tapewire.interfaces import Received
+from tapewire.nats_server import NatsServer
+from tapewire.transports.nats import NatsTransport
+from tests.fix.certificates import self_signed
+
+SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nats" / "nats-server.conf"
+TRADE = bytes(m.Trade(seq=1, ticker="ACME", price=100, qty=1))
+
+
+@dataclass
+class Secured:
+    server: NatsServer
+    folder: Path
+    ca: Path
+
+    def settings(self, user: str = "", **more: object) -> Nats:
+        settings = {"url": f"tls://localhost:{self.server.port}", "keys": self.folder / "keys", "ca": self.ca}
+        return Nats(user=user, **(settings | more))  # type: ignore[arg-type]
+
+    def transport(self, user: str) -> NatsTransport:
+        return NatsTransport(self.settings(user))
+
+
+@pytest.fixture(scope="module", params=["nkeys", "jwt"])
+def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """The shipped file, in a folder with keys; what it takes from the environment stands in front of it."""
+    folder = tmp_path_factory.mktemp("secured")
+    certificate, private = self_signed(folder, "localhost")
+    tokens = ["--jwt"] if request.param == "jwt" else []
+    made = CliRunner().invoke(
+        cli,
+        ["bus", "keys", str(folder), "--env", "t", "--feed", "binance", "--account", "7", "--account", "8", *tokens],
+    )
+    assert made.exit_code == 0, made.output
+    text = SHIPPED.read_text()
+    for name, value in (("CERT", certificate), ("KEY", private), ("STORE", folder / "store")):
+        text = text.replace(f"$TAPEWIRE_NATS_{name}", f'"{value}"')
+    if tokens:
+        text = text.replace("include users.conf", "include resolver.conf")
+    config = folder / "nats-server.conf"
+    config.write_text(text)
+    with NatsServer(folder / "data", port=0, config=config) as server:
+        yield Secured(server, folder, certificate)
+
+
+@pytest.mark.parametrize(
+    ("speaker", "subject", "listener"),
+    [
+        ("connector-binance", "t.binance.trade.ACME", "subscriber"),
+        ("journal", "t.house.trade.ACME", "account-7"),
+        ("journal", "t.house.exec.7", "account-7"),
+        ("journal", "t.orders.tape.0", "operator"),
+        ("router", "t.router.parent.8", "account-8"),
+    ],
+)
+async def test_what_is_allowed_arrives(secured: Secured, speaker: str, subject: str, listener: str) -> None:
+    heard = asyncio.Event()
+    one, other = secured.transport(speaker), secured.transport(listener)
+    await one.connect()
+    await other.connect()
+    try:
+        await other.subscribe(subject, lambda message: heard.set())
+        one.publish(subject, TRADE)
+        await asyncio.wait_for(heard.wait(), 5.0)
+    finally:
+        await one.close()
+        await other.close()
+
+
+@pytest.mark.parametrize(
+    ("speaker", "subject"),
+    [
+        ("connector-binance", "t.house.trade.ACME"),
+        ("connector-binance", "t.kraken.trade.ACME"),
+        ("journal", "t.orders.command.7"),
+        ("subscriber", "t.binance.trade.ACME"),
+        ("subscriber", "t.orders.command.7"),
+        ("account-7", "t.orders.command.8"),
+        ("account-7", "t.house.exec.7"),
+        ("operator", "t.house.trade.ACME"),
+        ("api", "t.house.trade.ACME"),
+        ("monitor", "t.ops.health.journal"),
+    ],
+)
+async def test_what_is_not_allowed_is_not_published(secured: Secured, speaker: str, subject: str) -> None:
+    heard, refused = list[Received](), asyncio.Event()
+    one, watch = secured.transport(speaker), secured.transport("operator")
+    await one.connect()
+    await watch.connect()
+    try:
+        await watch.subscribe("t.>", heard.append)
+        one.log = _Refusals(refused)  # type: ignore[assignment]
+        one.publish(subject, TRADE)
+        await asyncio.wait_for(refused.wait(), 5.0)
+        await watch.flush()
+        assert heard == []
+    finally:
+        await one.close()
+        await watch.close()
+
+
+@pytest.mark.parametrize(
+    ("listener", "subject", "speaker"),
+    [
+        ("subscriber", "t.house.exec.7", "journal"),
+        ("subscriber", "t.house.exec.*", "journal"),
+        ("account-8", "t.house.exec.7", "journal"),
+        ("subscriber", "t.orders.tape.0", "journal"),
+        ("account-7", "t.>", "journal"),
+        ("account-7", "_INBOX.account-8.>", "journal"),
+    ],
+)
+async def test_what_is_not_allowed_is_not_heard(secured: Secured, listener: str, subject: str, speaker: str) -> None:
+    heard, refused = list[Received](), asyncio.Event()
+    one, other = secured.transport(speaker), secured.transport(listener)
+    await one.connect()
+    await other.connect()
+    try:
+        other.log = _Refusals(refused)  # type: ignore[assignment]
+        await other.subscribe(subject, heard.append)
+        await asyncio.wait_for(refused.wait(), 5.0)
+        for said in ("t.house.exec.7", "t.orders.tape.0", "t.house.trade.ACME"):
+            one.publish(said, TRADE)
+        await one.flush()
+        await other.flush()
+        assert heard == []
+    finally:
+        await one.close()
+        await other.close()
+
+
+async def test_who_has_no_key_is_told_so_and_does_not_get_in(secured: Secured, tmp_path: Path) -> None:
+    with pytest.raises(TransportError, match=r"cannot reach a NATS server .*Authorization Violation"):
+        await NatsTransport(secured.settings(keys=Path(), connect_timeout=1.0)).connect()
+    with pytest.raises(TransportError, match=r"no key of the user 'nobody'.*`tapewire bus keys` makes them"):
+        await secured.transport("nobody").connect()
+    (loose := tmp_path / "journal.nk").write_text("SUAB\n")
+    loose.chmod(0o644)
+    with pytest.raises(TransportError, match=r"mode 0600"):
+        await NatsTransport(secured.settings("journal", keys=tmp_path)).connect()
+
+
+async def test_a_server_that_nobody_vouches_for_is_not_talked_to(secured: Secured, tmp_path: Path) -> None:
+    stranger, _ = self_signed(tmp_path, "localhost")
+    with pytest.raises(TransportError, match=r"(?i)certificate"):
+        await NatsTransport(secured.settings("journal", ca=stranger, connect_timeout=1.0)).connect()
+    with pytest.raises(ssl.SSLError):
+        # Without TLS there is no way in at all: this client is made to use it.
+        await nats.connect(f"nats://127.0.0.1:{secured.server.port}", allow_reconnect=False, connect_timeout=1)
+
+
+def test_keys_that_are_there_stay_when_an_account_comes(tmp_path: Path) -> None:
+    run = CliRunner()
+    arguments = ["bus", "keys", str(tmp_path), "--env", "t", "--account", "1"]
+    assert run.invoke(cli, arguments).exit_code == 0
+    before = {path.name: path.read_text() for path in (tmp_path / "keys").iterdir()}
+    more = run.invoke(cli, [*arguments, "--account", "2"])
+    assert sorted(map(str.strip, more.output.splitlines())) == [
+        str(tmp_path / "keys" / "account-2.nk"),
+        str(tmp_path / "users.conf"),
+    ]
+    after = {path.name: path.read_text() for path in (tmp_path / "keys").iterdir()}
+    assert after.items() > before.items()
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "keys").iterdir())
+
+
+def test_the_shipped_file_holds_for_the_server_as_it_is(tmp_path: Path) -> None:
+    """nats-server's own check, with what the environment must give."""
+    import subprocess
+
+    from tapewire.nats_server import find_binary
+
+    certificate, private = self_signed(tmp_path, "localhost")
+    shutil.copy(SHIPPED, tmp_path)
+    assert CliRunner().invoke(cli, ["bus", "keys", str(tmp_path), "--env", "t"]).exit_code == 0
+    environ = {"TAPEWIRE_NATS_CERT": str(certificate), "TAPEWIRE_NATS_KEY": str(private)}
+    done = subprocess.run(
+        [str(find_binary()), "-t", "-c", SHIPPED.name],
+        cwd=tmp_path,
+        env=environ | {"TAPEWIRE_NATS_STORE": str(tmp_path / "store")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+class _Refusals:
+    """A log that hears of the server's refusals."""
+
+    def __init__(self, refused: asyncio.Event) -> None:
+        self._refused = refused
+
+    def warning(self, event: str, **what: object) -> None:
+        assert event == "bus_error", (event, what)
+        assert "permissions violation" in str(what["error"]).lower()
+        self._refused.set()
