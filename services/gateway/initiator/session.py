@@ -78,8 +78,10 @@ class VenueSession:
         """Why the session is to be logged out; the agent does."""
         self.copy: Copy | None = None
         """The drop copy, where there is one."""
-        self.heard_ns = self.on_ns = 0
-        """When order entry was heard last, and logged on last (UTC ns); 0: not since the process began."""
+        self.on_ns = 0
+        """When order entry logged on last (UTC ns); 0: not since the process began."""
+        self._heard_ns = self._lost_ns = 0
+        """When it was heard last, and was before it was lost: what happened since then it may not have told."""
         self._doubtful: set[int] = set()
         """Children of which something was due when the connection was lost."""
         self._before: dict[int, set[str]] = {}
@@ -120,7 +122,7 @@ class VenueSession:
             self._before = {n: set(self.orders.children[n].requests) for n in children}
             followed = frozenset(filter(self._followed, children))
             self.reconciliation = Reconciliation(self.dialect.asks, children, self.timeout_ns, followed)
-            self.on_ns = self.heard_ns = self.clock()
+            self.on_ns = self.clock()
             self._become(m.VenueState.reconciling, "")
         self.log.info("logged on", open=len(children), followed=len(followed))
 
@@ -128,13 +130,15 @@ class VenueSession:
         """Whether the drop copy can tell how an order stands, where asking is to cancel: nothing of ours is on its way,
         and it has been there since before order entry was heard last."""
         child, copy = self.orders.children[number], self.copy
-        if copy is None or self.dialect.asks != "cancel" or not self.heard_ns or not copy.follows(self.heard_ns):
+        if copy is None or self.dialect.asks != "cancel" or not self._lost_ns or not copy.follows(self._lost_ns):
             return False
         quiet = not (child.requests or child.moving is not None or child.behind or child.doubt is not None)
         return quiet and child.acknowledged
 
     def logged_out(self) -> None:
         with self.lock:
+            if self.on:  # else it is an attempt that failed
+                self._lost_ns = self._heard_ns
             self.on = self.numbers.logged_on = False
             numbers, reason = self.numbers, self.leaving or self._reason or "the connection is lost"
             self.leaving = ""
@@ -163,7 +167,7 @@ class VenueSession:
             self.numbers.next_in = next_in
             text = without_secrets(raw) if message.type == "A" else raw.decode("latin-1")
             now = self.clock()
-            self.numbers.last_ts = self.heard_ns = now
+            self.numbers.last_ts = self._heard_ns = now
             seq = self.tape.received(message.seq, next_in, message.type, text, now)
             if message.type == "5":
                 self._reason = message.get(58, "the venue logged us out")
@@ -174,7 +178,7 @@ class VenueSession:
         message = fields_of(raw)
         with self.lock:
             now = self.clock()
-            self.numbers.next_in, self.numbers.last_ts, self.heard_ns = message.seq + 1, now, now
+            self.numbers.next_in, self.numbers.last_ts, self._heard_ns = message.seq + 1, now, now
             seq = self.tape.received(message.seq, message.seq + 1, message.type, raw.decode("latin-1"), now)
             if message.type == "B":
                 self.log.warning("the venue says", headline=message.get(148), text=message.get(58))

@@ -167,7 +167,9 @@ def test_an_order_that_ended_meanwhile_is_known_to_the_last_fill(world: Beside) 
     assert (last.last_price, last.last_qty, last.live) == (9_99, 100, False)
 
 
-@pytest.mark.parametrize("how", ["it is lost", "it does not answer", "it came too late", "a cancel was on its way"])
+@pytest.mark.parametrize(
+    "how", ["it is lost", "it does not answer", "it came too late", "it was away meanwhile", "a cancel was on its way"]
+)
 def test_what_it_cannot_vouch_for_is_asked_as_before(world: Beside, how: str) -> None:
     world.begin()
     if how == "a cancel was on its way":
@@ -178,6 +180,11 @@ def test_what_it_cannot_vouch_for_is_asked_as_before(world: Beside, how: str) ->
         world.copy_layer.connect()
     asked = len(world.bodies("F"))
     world.layer.lose()
+    if how == "it was away meanwhile":
+        world.copy_layer.lose()
+        world.work(1)
+        world.copy_layer.connect()
+        world.work(30)
     world.layer.connect()
     world.work(3)
     if how == "it is lost":
