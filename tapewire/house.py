@@ -286,16 +286,7 @@ class HouseMarket:
             self._out.append((to, payload))
 
 
-<<<<<<< HEAD
-def _blanked(raw: bytes, field: IntField) -> bytes:
-    """A copy of a message with one number taken out."""
-    return raw[: field.at] + bytes(field.size) + raw[field.at + field.size :]
-
-
 FOLDS: dict[int, Callable[[HouseMarket, Any], None]] = {
-=======
-_FOLDS: dict[int, Callable[[HouseMarket, Any], None]] = {
->>>>>>> 21d343b3d15550ab6615dcd5d5f7aeaf9a8f758c
     m.MessageType.instrument_definition: HouseMarket._on_definition,
     m.MessageType.order_accepted: HouseMarket._on_accepted,
     m.MessageType.order_executed: HouseMarket._on_executed,
