@@ -1,6 +1,6 @@
 """S1 to S3: strategies. Events a second of simulation and replay, and an order's round trip by the bus.
 
-The market is made (tests/recorded_market.py): simulated traders, one command every 5 ms, and the example market maker in it.
+The market is made (tests/recorded_market.py): simulated traders, a command every 5 ms, and the example market maker.
 The round trip is over real processes: nats-server, engine, journal, API; from `submit` to the answer in the client.
 """
 

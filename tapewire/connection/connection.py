@@ -368,8 +368,8 @@ def connect(
 ) -> Connection:
     """A connection to the bus at `url`, to be entered by `async with`.
 
-    `answer_timeout`: seconds after which an order that was not answered is in doubt, and asked about. `nats`: whole settings
-    as in `[nats]`, with keys and TLS, in place of `url`.
+    `answer_timeout`: seconds after which an order that was not answered is in doubt, and asked about. `nats`: settings as in
+    `[nats]`, with keys and TLS, in place of `url`.
     """
     transport = NatsTransport(
         nats or Nats(url=url),
