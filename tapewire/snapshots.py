@@ -46,7 +46,7 @@ def folder(tape: Path) -> Path:
 
 
 def save(tape: Path, snapshot: Snapshot, keep: int = KEEP) -> Path:
-    """Writes it durably, then deletes all but the newest `keep`. Raises OSError (disk full) with nothing half-written."""
+    """Writes it durably, then deletes all but the newest `keep`. Raises OSError (disk full), nothing half-written."""
     target = folder(tape)
     target.mkdir(exist_ok=True)
     path = target / f"{snapshot.seq:020d}.snap"

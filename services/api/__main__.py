@@ -8,23 +8,25 @@ if __name__ == "__main__":
     stopping.hold()
 
 import asyncio
+import gc
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
 
-from services.api import counters, recovery
+from services.api import counters, files, health, recovery
 from services.api.answers import Remembered
 from services.api.app import Api
 from services.api.bus_door import BusDoor
 from services.api.desk import Desk
-from services.api.entry import Entry, Ring
+from services.api.entry import Entry
 from services.api.history import History
 from services.api.http.server import HttpServer
 from services.api.hub import Hub
 from services.api.keys import Failures, Keys
 from services.api.operations import Operations
+from services.api.outgoing import Ring
 from services.api.parents import ParentDesk
 from services.api.sessions import Sessions, Tickets
 from services.api.stream.history import TapeHistory
@@ -39,6 +41,9 @@ from tapewire.interfaces import Transport
 from tapewire.logs import Logger, configure
 from tapewire.metrics import exposition
 from tapewire.ring import Doorbell, RingProducer
+
+COLLECT_AFTER = (100_000, 50, 1000)
+"""Objects, and collections of the younger ones, between two collections: of the oldest in effect never."""
 
 
 def open_ring(folders: Folders, shard: int, name: str, bell: Doorbell) -> Ring | None:
@@ -106,6 +111,10 @@ async def serve(settings: Config, log: Logger) -> None:
         durable = settings.engine.durability == "disk"
         tape = ApiTape(writer, clock, past.last_ts, Sampler(own.trace_sampling), durable=durable)
         entry = Entry(own, tape, trader, operator, remembered, past.found, clock, log)
+        # What was folded is never looked at again, and what comes makes no cycles: all would stop for nothing.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
         hub.tap(entry.fold)
         entry.hurry = hub.poll
 
@@ -130,6 +139,8 @@ async def serve(settings: Config, log: Logger) -> None:
             tasks.create_task(hub.run(ended))
             tasks.create_task(entry.run(ended))
             tasks.create_task(parents.run(ended))
+            if transport is not None:
+                tasks.create_task(health.tell(settings.env, transport, hub, entry, stop))
             tasks.create_task(opened(entry, hub, rings, door, stop, log))
             http = HttpServer(own, api.handle, log)
             await http.start()
@@ -137,7 +148,7 @@ async def serve(settings: Config, log: Logger) -> None:
             stream = StreamServer(own, hub, logs, keys, tickets, desk, clock, log)
             await stream.start()
             tasks.create_task(stream.run(stop))
-            tasks.create_task(counters.count(page, api, http, ended))
+            tasks.create_task(counters.count(page, api, http, stream, ended))
             log.info("listening", port=own.port, stream=own.stream_address[1])
             await stop.wait()
             entry.close()
@@ -154,6 +165,7 @@ async def serve(settings: Config, log: Logger) -> None:
 def main(path: Path | None) -> None:
     """HTTP and WebSocket clients, and the dashboard in the browser."""
     settings = configuration.load(path)
+    files.raise_limit(settings.api)
     settings.folders.prepare(settings.rings)
     lifecycle.run(serve(settings, configure("api")))
 

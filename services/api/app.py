@@ -243,6 +243,11 @@ def _query(kind: type[Any], text: str) -> Any:
     if len(values) != len(pairs):
         raise Problem(400, "a parameter is there twice", reason="duplicate_key")
     try:
-        return msgspec.convert(values, kind, strict=False)
+        found = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise invalid(str(error)) from None
+    names = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
+    for name in values:
+        if getattr(found, names[name]) is None:  # "null" is read as if nothing had been given
+            raise Problem(422, "expected a value", field=name, reason="invalid_field")
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -11,6 +11,7 @@ from services.api import types
 from services.api.answers import Answer
 from services.api.authors import Author
 from services.api.entry import Entry, check_text
+from services.api.hub import Hub, render
 from services.api.problems import FIELDS, REASONS, Problem
 from services.api.requests import Amend, MassCancel, NewOrder
 from services.api.shapes import Cancelled, Pending
@@ -37,20 +38,18 @@ class Response(NamedTuple):
     body: Struct
 
 
-class Instruments(Protocol):
-    """What the desk asks of the hub."""
+class Terms(NamedTuple):
+    """An instrument's number and exponents."""
 
-    def instrument(self, ticker: str) -> types.Instrument:
-        """Raises LookupError."""
-
-    def order(self, order_id: int) -> types.Order:
-        """Raises LookupError."""
+    instrument: int
+    price_exponent: int
+    qty_exponent: int
 
 
 class Desk:
     """Every method raises Problem for what is refused, whether it reached the tape (`received`) or not."""
 
-    def __init__(self, entry: Entry, hub: Instruments) -> None:
+    def __init__(self, entry: Entry, hub: Hub) -> None:
         self._entry, self._hub = entry, hub
 
     async def order(self, author: Author, asked: NewOrder, origin: Origin) -> Response:
@@ -110,25 +109,25 @@ class Desk:
             raise refused(answer, None)
         return Response(200, Cancelled(answer.seq, str(answer.ts), answer.cancelled))
 
-    def _of_order(self, answer: Answer, cl_ord_id: str, instrument: types.Instrument, status: int) -> Response:
+    def _of_order(self, answer: Answer, cl_ord_id: str, instrument: Terms, status: int) -> Response:
         if answer.reason:
             raise refused(answer, instrument)
         if answer.status == 202:
             return pending(answer, cl_ord_id)
-        try:
-            return Response(status, self._hub.order(answer.order_id))
-        except LookupError:
+        hub = self._hub
+        order = hub.views.orders.by_id.get(answer.order_id)
+        if order is None:
             raise Problem(
                 410, f"order {answer.order_id} ended so long ago that it is only on the tape", received=answer.received
-            ) from None
+            )
+        return Response(status, render.order(hub.views, order, hub.producers))
 
-    def _instrument(self, ticker: str) -> types.Instrument:
-        try:
-            return self._hub.instrument(ticker)
-        except LookupError:
-            raise Problem(
-                422, f"there is no instrument {_shown(ticker)}", field="ticker", reason="unknown_instrument"
-            ) from None
+    def _instrument(self, ticker: str) -> Terms:
+        book = self._hub.views.house.book(ticker)
+        if book is None:
+            raise Problem(422, f"there is no instrument {_shown(ticker)}", field="ticker", reason="unknown_instrument")
+        definition = book.definition
+        return Terms(definition.instrument, definition.price_exponent, definition.qty_exponent)
 
     def _own_order(self, author: Author, order_id: int, account: int | None) -> types.Order:
         """Raises Problem (404): there is none of this number that the author may see, told no further apart."""
@@ -149,7 +148,7 @@ def pending(answer: Answer, cl_ord_id: str) -> Response:
     return Response(202, body)
 
 
-def refused(answer: Answer, instrument: types.Instrument | None) -> Problem:
+def refused(answer: Answer, instrument: Terms | None) -> Problem:
     """What a refusal on the tape is told."""
     reason = answer.reason
     value, limit = str(answer.value), str(answer.limit)
@@ -174,7 +173,7 @@ def refused(answer: Answer, instrument: types.Instrument | None) -> Problem:
     )
 
 
-def _new_order(asked: NewOrder, instrument: types.Instrument) -> m.NewOrder:
+def _new_order(asked: NewOrder, instrument: Terms) -> m.NewOrder:
     px, qx = instrument.price_exponent, instrument.qty_exponent
     optional = {}
     for name, field, text, exponent in (
@@ -226,5 +225,5 @@ def nanoseconds(field: str, text: str) -> int:
 
 
 def _shown(text: str) -> str:
-    """A text of a client as it may stand in an answer: short, and printable."""
-    return "".join(char if char.isprintable() else "?" for char in text[:40])
+    """A text of a client as it may stand in an answer: short, printable, and no markup."""
+    return "".join(char if char.isprintable() and char not in "<>&\"'" else "?" for char in text[:40])

@@ -10,10 +10,8 @@ that an earlier process left in the rings has been taken by the engine and folde
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple
+from typing import Final
 
 from services.api.answers import (
     Answer,
@@ -26,12 +24,12 @@ from services.api.answers import (
     terms_of,
 )
 from services.api.authors import Author
+from services.api.outgoing import Outgoing, Ring
 from services.api.problems import Problem
 from services.api.tape import ApiTape, Origin
 from tapewire import messages as m
 from tapewire.config import Api
 from tapewire.logs import Logger
-from tapewire.ring import RingProducer
 
 NS: Final = 10**9
 TICK_S: Final = 0.01
@@ -42,13 +40,6 @@ LOOK_EVERY: Final = 10
 """Ticks between two looks at whether an engine listens."""
 MAX_TEXT: Final = 39
 """Bytes of a ClOrdID."""
-
-
-class Ring(NamedTuple):
-    """One of our rings at the engine."""
-
-    producer: RingProducer
-    source: int
 
 
 class _Pending:
@@ -79,16 +70,14 @@ class Entry:
     ) -> None:
         """`operator`: None if the engine knows no such producer; limits, kills and statuses are then refused. `found`:
         what to make of a command in our rings that an earlier process left there. `clock`: UTC ns."""
-        self._settings, self._tape, self._clock, self._log = settings, tape, clock, log
+        self._settings, self._tape, self.clock, self._log = settings, tape, clock, log
         self._trader, self._operator = trader, operator
         self._remembered = remembered
         sources = [trader.source] if operator is None else [trader.source, operator.source]
         self._answers = Answers(sources, self._decided, found)
         self._pending: dict[int, _Pending] = {}  # by ts_event
         self._by_made: dict[int, _Pending] = {}  # by id of its Made
-        self._unsecured: deque[tuple[Ring, bytes]] = deque()
-        self._secure = asyncio.Event()
-        self._backlog: deque[tuple[Ring, bytes]] = deque()
+        self._outgoing = Outgoing(tape, self._look_soon)
         self._engine_listens = trader.producer.consumer_alive
         self.ready = False
         """Set by `open`."""
@@ -166,12 +155,14 @@ class Entry:
         if not self.ready:
             raise _unavailable("the API is starting or ending", "not_ready")
         received, _ = self._tape.received(author.number, author.name, account, True, origin)
+        self._tape.commit()
         self.received += 1
         return received
 
     def noted(self, received: int, status: int) -> None:
         """How that was answered."""
         self._tape.answered(received, 0, status)
+        self._tape.commit()
         self.answered += 1
 
     async def secured(self) -> None:
@@ -201,7 +192,7 @@ class Entry:
             raise _unavailable("the API is starting or ending", "not_ready")
         if not self._engine_listens:
             raise _unavailable("no engine takes commands", "no_engine")
-        if len(self._backlog) + len(self._unsecured) >= self._settings.max_waiting:
+        if self._outgoing.waiting >= self._settings.max_waiting:
             raise _unavailable("the engine is behind with taking commands", "behind")
 
     def _send(
@@ -216,18 +207,13 @@ class Entry:
             stamps["cl_ord_id"] = number
         if isinstance(command, m.NewOrder):
             stamps["session"] = author.number
-        raw = bytes(command.replace(**stamps))
+        raw = bytes(command.replace(**stamps))  # the record comes first: its number stands in the command
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         deadline = origin.ts_recv + int(self._settings.answer_timeout * NS)
         pending = _Pending(made, origin, received, deadline, future)
         self._pending[number] = self._by_made[id(made)] = pending
         self._answers.expected[number] = made
-        if self._tape.durable:
-            self._unsecured.append((ring, raw))
-            self._secure.set()
-        else:
-            self._enter(ring, raw)
-            self._look_soon()
+        self._outgoing.add(ring, raw)
         return future
 
     # What the tape says
@@ -235,12 +221,13 @@ class Entry:
     def fold(self, raws: Sequence[bytes], at_end: bool) -> None:
         """Takes the next records of the orders tape, after the hub has."""
         self._answers.fold(raws, at_end)
+        self._tape.commit()
 
     def _decided(self, made: Made, answer: Answer) -> None:
         pending = self._by_made.pop(id(made), None)
         if pending is None:
             return  # of an earlier process, or told 202 before
-        answer = answer._replace(received=pending.received, flat_ns=self._clock() - pending.origin.ts_recv)
+        answer = answer._replace(received=pending.received, flat_ns=self.clock() - pending.origin.ts_recv)
         made.answer = answer._replace(event=b"")
         self.took(answer.flat_ns)
         self._resolve(pending, answer)
@@ -256,7 +243,7 @@ class Entry:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`: makes records durable, fills the ring, tells requests that took too long."""
-        secured = asyncio.create_task(self._run_secure())
+        secured = asyncio.create_task(self._outgoing.run())
         ticks = 0
         try:
             while not stop.is_set():
@@ -272,26 +259,14 @@ class Entry:
 
     def tick(self) -> None:
         """What is due."""
-        while self._backlog and self._backlog[0][0].producer.write(self._backlog[0][1]):
-            self._backlog.popleft()
-        now = self._clock()
+        self._outgoing.tick()
+        now = self.clock()
         for number in [number for number, one in self._pending.items() if one.future.done() or one.deadline <= now]:
             pending = self._pending.pop(number)
             if not pending.future.done():
                 self.late += 1
                 self._resolve(pending, Answer(202, pending.received))
-
-    async def _run_secure(self) -> None:
-        loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, "api sync") as pool:
-            while True:
-                await self._secure.wait()
-                self._secure.clear()
-                count = len(self._unsecured)
-                await loop.run_in_executor(pool, self._tape.secure)
-                for _ in range(count):
-                    self._enter(*self._unsecured.popleft())
-                self._look_soon()
+        self._tape.commit()
 
     def _look_soon(self) -> None:
         """The answer need not wait until somebody looks by himself."""
@@ -302,10 +277,6 @@ class Entry:
     def _look(self) -> None:
         self._looks = False
         self.hurry()
-
-    def _enter(self, ring: Ring, raw: bytes) -> None:
-        if self._backlog or not ring.producer.write(raw):
-            self._backlog.append((ring, raw))
 
 
 def check_text(cl_ord_id: str) -> None:

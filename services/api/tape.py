@@ -61,7 +61,7 @@ class Sampler:
 
 
 class ApiTape:
-    """Appends; on the loop's thread, but for `secure`."""
+    """Appends, and commits what gathered; on the loop's thread, but for `secure`."""
 
     def __init__(
         self, writer: TapeWriter, clock: Callable[[], int], last_ts: int, sampler: Sampler, *, durable: bool
@@ -76,7 +76,7 @@ class ApiTape:
         return self._writer.path
 
     def secure(self) -> None:
-        """Makes durable what was appended; from any thread. Raises TapeError."""
+        """Makes durable what was committed; from any thread. Raises TapeError."""
         self._writer.sync()
 
     def received(self, key: int, author: str, account: int, has_command: bool, origin: Origin) -> tuple[int, int]:
@@ -87,7 +87,7 @@ class ApiTape:
         origin.number, trace, seq = ts, origin.trace, self._writer.next_seq
         number, span = int(trace.trace_id, 16), int(trace.span_id, 16)
         high, low, flags = number >> 64, number & _LOW, trace.flags & 0xFF
-        self._append(
+        self._writer.append(
             _RECEIVED(
                 *(seq, ts, origin.ts_recv, ts if has_command else 0, high, low, span, key, account, flags),
                 *(origin.door, author, origin.address[:47], origin.nonce, origin.operation[:63], origin.body),
@@ -97,11 +97,12 @@ class ApiTape:
 
     def answered(self, received: int, orders_seq: int, status: int) -> None:
         ts = max(self._clock(), self.last_ts)
-        self._append(_ANSWERED(self._writer.next_seq, ts, received, orders_seq, status))
+        self._writer.append(_ANSWERED(self._writer.next_seq, ts, received, orders_seq, status))
 
-    def _append(self, raw: bytes) -> None:
-        self._writer.append(raw)
-        self._writer.commit()
+    def commit(self) -> None:
+        """Shows readers what was appended since the last time. Raises TapeError."""
+        if self._writer.batch_records:
+            self._writer.commit()
 
     def close(self) -> None:
         self._writer.close()

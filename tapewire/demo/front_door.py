@@ -30,8 +30,8 @@ def find(data: Path) -> Fix | None:
     else:
         private, public = new_ed25519()
         write_secret(path, private)
-    port = _free(PORT)
-    return Fix(port, _free(port + 1), public)
+    port = free(PORT)
+    return Fix(port, free(port + 1), public)
 
 
 def start(supervisor: Supervisor, config: Path) -> None:
@@ -40,7 +40,7 @@ def start(supervisor: Supervisor, config: Path) -> None:
     supervisor.start("gateway.front", "services.gateway.front", "--config", str(config))
 
 
-def _free(wanted: int) -> int:
+def free(wanted: int) -> int:
     """`wanted`, or one that the system gives."""
     for port in (wanted, 0):
         with socket.socket() as one:

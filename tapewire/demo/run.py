@@ -7,6 +7,7 @@ flusher          rings -> tapes -> columnar files
 engine           the house market: risk, journal, matcher
 journal          the orders tape on the bus
 gateway, front   the door for FIX clients, where QuickFIX is installed
+api              the dashboard, HTTP and WebSocket clients
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from rich.live import Live
 
 from tapewire import messages as m
 from tapewire.config.sections import Nats
-from tapewire.demo import front_door, kill, opening, settings
+from tapewire.demo import front_door, kill, opening, settings, web
 from tapewire.demo.observe import Observer, Sample, summary
 from tapewire.demo.supervisor import Supervisor
 from tapewire.demo.view import Market, View
@@ -42,7 +43,7 @@ LOOK_EVERY_S = 0.25
 DEFAULT_RATE = 400  # house commands a second
 # Who writes ends before who reads, so that everything written is drained.
 STOP_ORDER = (
-    ("traders", *(f"connector.{venue}" for venue in VENUES), *front_door.PROCESSES),
+    ("traders", *(f"connector.{venue}" for venue in VENUES), *front_door.PROCESSES, web.PROCESS),
     ("simulator", "engine", "flusher", "journal"),
 )
 
@@ -76,6 +77,7 @@ class Demo:
         self.killed: dict[str, Any] = {}
         self.config = Path()
         self.fix: settings.Fix | None = None
+        self.web: settings.Web | None = None
 
     async def run(self) -> Outcome:
         began = time.monotonic()
@@ -104,6 +106,8 @@ class Demo:
             opens = await self._open_house(transport, supervisor, stopping, began)
             if self.fix is not None:
                 front_door.start(supervisor, self.config)
+            if self.web is not None:
+                web.start(supervisor, self.config)
             if opens:
                 await self._heard({"house"}, observer, supervisor, stopping, began)
             self.setup_seconds = time.monotonic() - began
@@ -127,7 +131,8 @@ class Demo:
         )
         venues = await self._venues(ports, supervisor)
         self.fix = front_door.find(self.folders.data)
-        self.config = settings.write(self.folders.data, server.url, venues, self.fix)
+        self.web = web.find(self.folders.data)
+        self.config = settings.write(self.folders.data, server.url, venues, self.fix, self.web)
         at = ("--config", str(self.config))
         supervisor.start("engine", "services.engine", *at)
         supervisor.start("flusher", "services.flusher", *at)
@@ -224,6 +229,7 @@ class Demo:
             f"tapewire tape tail orders.0{data}": "the house tape, decoded, live",
             f"tapewire operator{data} halt BTCUSDT": "stops it; then: auction BTCUSDT --resume-in 5",
             **self._fix_hint(),
+            **self._web_hint(),
             f"tapewire verify{data}": "replays every tape, compares events and digests",
         }
         width = max(map(len, told)) + 3
@@ -234,6 +240,11 @@ class Demo:
             return {}
         data = "" if self.options.data == Options.data else f" {self.options.data}"
         return {f"python examples/fix_order.py{data}": f"an order by FIX at 127.0.0.1:{self.fix.port}"}
+
+    def _web_hint(self) -> dict[str, str]:
+        if self.web is None:
+            return {}
+        return {f"http://127.0.0.1:{self.web.port}/": f"the dashboard: user {web.USER}, password {self.web.password}"}
 
     def _finish(self, sample: Sample) -> Outcome:
         known: dict[str, Any] = {"setup_seconds": round(self.setup_seconds, 2)}

@@ -23,6 +23,8 @@ producers = [
     {{ name = "example" }},
     {{ name = "demo" }},
     {{ name = "gateway" }},
+    {{ name = "api" }},
+    {{ name = "api-operator", role = "operator" }},
 ]
 segment_bytes = {segment_bytes}
 snapshot_every = 100_000
@@ -93,6 +95,32 @@ accounts = {accounts}
 """
 SESSIONS = {"demo": "orders", "demo-md": "market-data", "demo-copy": "drop-copy"}
 
+# Browsers and programs: a user for the dashboard, and a key for scripts.
+API = """
+[api]
+port = {port}
+stream_port = {stream_port}
+bus_door = true
+trace_sampling = 1.0
+
+[[api.users]]
+name = "demo"
+number = 1
+password_hash = "{password_hash}"     # of <data>/api/password
+scopes = ["read", "trade", "risk", "admin"]
+accounts = {accounts}
+
+[[api.keys]]
+name = "demo-key"
+number = 2
+auth = "hmac"
+secret_file = {key}
+scopes = ["read", "trade", "risk", "admin"]
+accounts = {accounts}
+rate = 1000
+burst = 2000
+"""
+
 ACCOUNTS = range(1, 11)
 FIX_ACCOUNT = 10
 SEGMENT_BYTES = 16 << 20
@@ -108,7 +136,18 @@ class Fix:
     public_key: str
 
 
-def write(data: Path, nats: str, venues: Mapping[str, Mapping[str, object]], fix: Fix | None) -> Path:
+@dataclass(frozen=True, slots=True)
+class Web:
+    """Where the API stands, and what its user and its key prove themselves by."""
+
+    port: int
+    stream_port: int
+    password: str
+    password_hash: str
+    key: Path
+
+
+def write(data: Path, nats: str, venues: Mapping[str, Mapping[str, object]], fix: Fix | None, web: Web | None) -> Path:
     """Writes the file; `venues` as the simulator announced them: `url`, `rest_url`, `tickers` (and `depth`) by name."""
     text = HOUSE.format(data=_quoted(data), nats=_quoted(nats), segment_bytes=SEGMENT_BYTES)
     text += "".join(INSTRUMENT.format(ticker=ticker, **terms) for ticker, terms in INSTRUMENTS.items())
@@ -136,6 +175,14 @@ def write(data: Path, nats: str, venues: Mapping[str, Mapping[str, object]], fix
                 public_key=fix.public_key,
                 accounts=accounts,
             )
+    if web is not None:
+        text += API.format(
+            port=web.port,
+            stream_port=web.stream_port,
+            password_hash=web.password_hash,
+            key=_quoted(web.key),
+            accounts=list(ACCOUNTS),
+        )
     path = data / "demo.toml"
     path.write_text(text)
     return path

@@ -13,8 +13,8 @@ from tapewire import messages as m
 from tapewire.views.bounded import Bounded
 from tapewire.views.holding import Holding
 
-DONE_KEPT = 1_000  # orders of each account that live no more
-DONE_KEPT_IN_ALL = 50_000
+DONE_KEPT = 500  # orders of each account that live no more
+DONE_KEPT_IN_ALL = 20_000
 LIFE = 128  # records of one order's life; of a longer one the first LIFE_BEGINNING and the last
 LIFE_BEGINNING = 16
 _DROPPED_AT_ONCE = 32

@@ -28,8 +28,8 @@ from tapewire.views.changes import Change, Fill, Kill
 from tapewire.views.holding import MAKER, TAKER, Filled, Holding
 from tapewire.views.orders import Order, Orders, Status, holding_key
 
-FILLS_KEPT = 2_000  # of each account
-FILLS_KEPT_IN_ALL = 100_000
+FILLS_KEPT = 1_000  # of each account
+FILLS_KEPT_IN_ALL = 50_000
 TRADES_KEPT = 500  # of each instrument
 AMENDABLE_IN_ALL = 200_000  # fills that holdings keep for busts; above it all of them are let go
 _BUY = m.Side.buy
@@ -46,7 +46,8 @@ class Views:
         """`house`: one that was restored, for `restored` alone."""
         self.house = house or HouseMarket(env)
         self.house.quiet = True  # nothing of it is published here
-        self.house.on_settled = self._settled
+        self._changed_books: list[HouseBook] = []
+        self.house.changed_books = self._changed_books
         self.orders = Orders()
         self.holdings: dict[int, Holding] = {}
         """By account << 32 | instrument."""
@@ -69,26 +70,6 @@ class Views:
         self._command: m.Message | None = None
         self._command_raw = b""
         self._out: list[Change] = []
-        self._folds: dict[int, Callable[[Any, bytes], None]] = {
-            m.MessageType.new_order: self._on_command,
-            m.MessageType.replace_order: self._on_command,
-            m.MessageType.order_accepted: self._on_accepted,
-            m.MessageType.order_rejected: self._on_rejected,
-            m.MessageType.order_executed: self._on_executed,
-            m.MessageType.order_cancelled: self._on_cancelled,
-            m.MessageType.order_replaced: self._on_replaced,
-            m.MessageType.order_triggered: self._on_triggered,
-            m.MessageType.order_restated: self._on_restated,
-            m.MessageType.cancel_rejected: self._on_cancel_rejected,
-            m.MessageType.trade_busted: self._on_busted,
-            m.MessageType.trade_corrected: self._on_corrected,
-            m.MessageType.account_limits: self._on_limits,
-            m.MessageType.kill_switch: self._on_kill,
-            m.MessageType.instrument_status_changed: self._on_status,
-            m.MessageType.limit_state_changed: self._on_status,
-            m.MessageType.auction_indicated: self._on_status,
-            m.MessageType.command_completed: self._on_completed,
-        }
 
     @property
     def at_seq(self) -> int:
@@ -99,12 +80,14 @@ class Views:
         """Takes the next record. Raises EngineStopped if it contradicts what came before; the fold is then spent."""
         record = m.decode(raw)
         self.house.fold_record(record)
+        if self._changed_books:
+            self._settled()
         kind = record.TYPE
         self.counts[kind] += 1
         self.ts = record.ts
-        fold = self._folds.get(kind)
+        fold = _FOLDS.get(kind)
         if fold is not None:
-            fold(record, raw)
+            fold(self, record, raw)
         if not self._out:
             return NOTHING
         out, self._out = self._out, []
@@ -113,6 +96,7 @@ class Views:
     def settle(self) -> Sequence[Change]:
         """Ends the command under way: to be called where no command is half there."""
         self.house.settle()
+        self._settled()
         self._command = None
         out, self._out = self._out, []
         return out
@@ -155,13 +139,14 @@ class Views:
         if not self.quiet:
             self._out.append(Change(kind, owner, item))
 
-    def _settled(self, book: HouseBook) -> None:
-        if self.quiet:
-            return
-        instrument = book.definition.instrument
-        self._out.append(Change("book", instrument, book.changed))
-        if book.top_changed:
-            self._out.append(Change("quote", instrument, None))
+    def _settled(self) -> None:
+        if not self.quiet:
+            for book in self._changed_books:
+                instrument = book.definition.instrument
+                self._out.append(Change("book", instrument, book.changed))
+                if book.top_changed:
+                    self._out.append(Change("quote", instrument, None))
+        self._changed_books.clear()
 
     def _lived(self, order: Order, raw: bytes) -> None:
         order.lives(raw)
@@ -352,3 +337,26 @@ class Views:
 
     def _on_status(self, record: m.Message, raw: bytes) -> None:
         self._tell("status", record.instrument)
+
+
+_FOLDS: dict[int, Callable[[Views, Any, bytes], None]] = {
+    m.MessageType.new_order: Views._on_command,
+    m.MessageType.replace_order: Views._on_command,
+    m.MessageType.order_accepted: Views._on_accepted,
+    m.MessageType.order_rejected: Views._on_rejected,
+    m.MessageType.order_executed: Views._on_executed,
+    m.MessageType.order_cancelled: Views._on_cancelled,
+    m.MessageType.order_replaced: Views._on_replaced,
+    m.MessageType.order_triggered: Views._on_triggered,
+    m.MessageType.order_restated: Views._on_restated,
+    m.MessageType.cancel_rejected: Views._on_cancel_rejected,
+    m.MessageType.trade_busted: Views._on_busted,
+    m.MessageType.trade_corrected: Views._on_corrected,
+    m.MessageType.account_limits: Views._on_limits,
+    m.MessageType.kill_switch: Views._on_kill,
+    m.MessageType.instrument_status_changed: Views._on_status,
+    m.MessageType.limit_state_changed: Views._on_status,
+    m.MessageType.auction_indicated: Views._on_status,
+    m.MessageType.command_completed: Views._on_completed,
+}
+"""Of the class and not of the object: an object that refers to its own methods is freed by the collector alone."""

@@ -77,7 +77,7 @@ class Stack:
             )
         tables += (
             f'[[api.users]]\nname = "ann"\nnumber = 50\npassword_hash = "{hash_password(PASSWORD)}"\n'
-            f'scopes = ["read", "trade", "risk", "admin"]\naccounts = [1, 2]\n'
+            f'scopes = ["read", "trade", "risk", "admin"]\naccounts = [1, 2]\nrate = {rate}\nburst = {burst}\n'
         )
         self.engine = EngineProcess(
             folder, engine=f'{producers}\ndurability = "{durability}"', more=INSTRUMENTS + ACCOUNTS + tables + more
@@ -131,8 +131,8 @@ class Stack:
         return self.process.wait(PATIENCE_S)
 
     def client(self, key: str = "desk") -> HttpClient:
-        """One with a key; empty: with none."""
-        made = HttpClient(self.port, key, hmac_sign(SECRETS[key]) if key else None)
+        """One with a key, which has the secret of `desk` if it is not one of KEYS; empty: with none."""
+        made = HttpClient(self.port, key, hmac_sign(SECRETS.get(key, SECRETS["desk"])) if key else None)
         self._clients.append(made)
         return made
 

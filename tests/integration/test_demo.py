@@ -74,7 +74,8 @@ def test_the_demo_runs_everything_kills_the_engine_loses_nothing_and_goes_on_wit
     assert all(first["house"][name] > 0 for name in ("orders", "trades", "rejects", "restated"))
     assert first["house"]["auctions"] == 3  # each instrument was opened by one
     fix = {"fix.gateway"} if find_spec("quickfix") else set()
-    assert {"orders.0", *(f"md.{venue}" for venue in VENUES), *fix} == set(first["tape"])
+    web = {"api.0"} if find_spec("httptools") else set()
+    assert {"orders.0", *(f"md.{venue}" for venue in VENUES), *fix, *web} == set(first["tape"])
     assert {"queue", "decide", "commit", "answer"} <= set(first["latency"])
     assert set(first["latency"]["answer"]) == {"p50_ns", "p99_ns", "p999_ns", "count"}
     assert first["verify"]["ok"]

@@ -13,7 +13,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from services.api.answers import Remembered
 from services.api.desk import Desk
-from services.api.entry import Entry, Ring
+from services.api.entry import Entry
 from services.api.hub import Hub
 from services.api.keys import Failures, Keys
+from services.api.outgoing import Ring
 from services.api.sessions import Tickets
 from services.api.stream.history import TapeHistory
 from services.api.stream.server import StreamServer
@@ -82,6 +83,7 @@ port = {port}
 stream_port = {stream}
 bus = false
 origins = ["https://desk.example.com"]
+{api}
 
 [api.stream]
 {bounds}
@@ -102,7 +104,7 @@ burst = 10000
 class World:
     """Made by `running`."""
 
-    def __init__(self, folder: Path, bounds: str = "", more: str = "") -> None:
+    def __init__(self, folder: Path, bounds: str = "", more: str = "", api: str = "") -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         secret = folder / "secret"
@@ -110,7 +112,7 @@ class World:
         secret.chmod(0o600)
         file = folder / "tapewire.toml"
         ports = {"port": free_port(), "stream": free_port()}
-        text = SETTINGS.format(pid=os.getpid(), folder=folder, bounds=bounds, **ports)
+        text = SETTINGS.format(pid=os.getpid(), folder=folder, bounds=bounds, api=api, **ports)
         for name, (number, scopes, accounts) in KEYS.items():
             text += KEY.format(name=name, number=number, scopes=scopes, accounts=accounts, folder=folder)
         file.write_text(text + more)
@@ -146,7 +148,7 @@ class World:
         settings, own, clock, log = self.settings, self.settings.api, time.time_ns, get("test")
         self.hub = Hub(settings, None, log, clock)
         await self.hub.start()
-        keys = Keys(own, Failures(own.failures, int(own.failures_interval * 1e9)))
+        keys = self.keys = Keys(own, Failures(own.failures, int(own.failures_interval * 1e9)))
         self.writer = TapeWriter(settings.folders.api_tape(0), durability="memory")
         tape = ApiTape(self.writer, clock, 0, Sampler(0.0), durable=False)
         remembered = Remembered(1000)
@@ -176,7 +178,14 @@ class World:
 
     async def settled(self) -> None:
         """Returns when the hub has taken in all that was sent."""
-        await until(lambda: self.rings[1].head == self.rings[1].tail and self.hub.seq >= self.engine.next_seq - 1)
+        await until(
+            lambda: all(ring.head == ring.tail for ring in self.rings) and self.hub.seq >= self.engine.next_seq - 1
+        )
+
+    def ticket(self, name: str) -> str:
+        """As `POST /v1/stream/ticket` gives it to the key `name`."""
+        author = next(one for one in self.keys.authors if one.name == name)
+        return self.tickets.issue(author, time.time_ns())
 
     def records(self, tape: Path | None = None) -> list[m.Message]:
         with TapeReader(tape or self.tape, 1, "written") as reader:
@@ -188,9 +197,9 @@ def _nothing(raw: bytes, number: int) -> None:
 
 
 @asynccontextmanager
-async def running(folder: Path, bounds: str = "", more: str = "") -> AsyncIterator[World]:
-    """`bounds`: lines of [api.stream]; `more`: tables after everything else."""
-    world = World(folder, bounds, more)
+async def running(folder: Path, bounds: str = "", more: str = "", api: str = "") -> AsyncIterator[World]:
+    """`bounds`: lines of [api.stream]; `api`: of [api]; `more`: tables after everything else."""
+    world = World(folder, bounds, more, api)
     async with AsyncExitStack() as stack:
         world.open_engine()
         stack.callback(world.engine.close)
@@ -285,6 +294,3 @@ async def client(world: World, name: str = "trader", **options: Any) -> AsyncIte
             answer = await peer.ask(**signed(name))
             assert answer["op"] == "auth", answer
         yield peer
-
-
-Await = Awaitable[None]

@@ -148,6 +148,7 @@ ENDPOINTS: Final = (
         "orders",
         {200: (types.Orders, "Orders")},
         query=queries.OfOrders,
+        problems=(404,),
     ),
     Endpoint(
         *("GET", "/v1/orders/{order_id}", order, "One order"),

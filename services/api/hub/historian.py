@@ -6,6 +6,7 @@ it follows the tape and takes pictures of it. It ends with its input.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -17,7 +18,7 @@ import msgspec
 
 from services.api.hub import picture
 from services.api.hub.errors import BeyondEnd, Superseded, TooOld
-from services.api.hub.frames import LENGTH, MAX_FRAME, Answer, Ask, Settings, frame, question
+from services.api.hub.frames import HELLO, LENGTH, MAX_FRAME, Answer, Ask, Settings, frame, question
 from services.api.hub.past import Past
 from services.api.hub.pictures import Pictures
 from tapewire import logs
@@ -104,11 +105,15 @@ def main(argument: str) -> int:
     log = logs.configure("api")
     # The API ends this process by closing its input; a Ctrl-C in the terminal is for the API to take.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Folds hold hundreds of thousands of small objects and no cycles: the collector would walk through all of them
+    # again and again, which makes restoring a fold twenty times slower, and find nothing.
+    gc.disable()
     os.nice(NICE)
     tape, questions = Path(settings.tape), Questions(sys.stdin.fileno())
     pictures = Pictures(tape, settings.env, log, settings.pictures, settings.pictures_bytes)
     try:
         past = Past(tape, settings.env, log, pictures, settings.every)
+        send(sys.stdout.fileno(), frame(Answer(HELLO)))
         more = True
         while not questions.ended:
             questions.look(0.0 if more else IDLE_S)

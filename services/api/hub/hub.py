@@ -44,6 +44,7 @@ BATCH = 64  # records between two looks at the time
 BUSY_S, IDLE_S = 0.001, 0.005  # between two looks at a tape that stands still; idle: nothing came for a second
 READY_WITHIN = 1_000  # records
 PARENTS_BATCH = 512
+SPARED_EVERY = 20_000  # records folded between two times that the collector is told to leave them alone
 CONSUMER = "api.views"
 BEATS = {"state": 0.25, "feeds": 0.5, "latency": 1.0, "services": 1.0}  # seconds between two events
 _LOST = "the tape lost its tail"
@@ -77,6 +78,9 @@ class Hub(Answers):
         self._follower: Follower | None = None
         self._position: ConsumerPosition | None = None
         self._last_came = 0.0
+        self._spared_at = 0
+        self._half = False
+        """Whether the last command taken in may have more events, which are there already."""
         self._machine = TimeMachine(
             Settings(
                 tape=str(self._tape.absolute()),
@@ -128,6 +132,11 @@ class Hub(Answers):
         return follower is not None and follower.reader.positions.released_seq - self.seq <= READY_WITHIN
 
     @property
+    def past_pid(self) -> int | None:
+        """The process that folds the past, while one runs."""
+        return self._machine.pid
+
+    @property
     def seq(self) -> int:
         """The last record of the orders tape taken in."""
         return self.views.at_seq
@@ -164,11 +173,10 @@ class Hub(Answers):
                 follower.close()
                 self._follower = None
                 return False
-            if not records:
-                return False
-            ended = len(records) < BATCH
-            self._take(follower, records, ended)
-            if ended:
+            ended = not follower.reader.lag
+            if records or self._half:
+                self._take(follower, records, ended or not records)
+            if ended or not records:
                 return False
             if time.perf_counter() > until:
                 return True
@@ -200,23 +208,33 @@ class Hub(Answers):
 
     async def _begin(self) -> None:
         """Folds all that is released, from the newest picture on, a slice at a time and without telling anybody."""
-        follower = await asyncio.to_thread(past.begin, self._tape, self._config.env, self._log)
-        views, began = follower.views, time.perf_counter()
-        from_seq, views.quiet = views.at_seq, True
+        began = time.perf_counter()
+        gc.disable()  # it would walk again and again through what only grows, and makes this many times slower
         try:
-            await self._catch_up(follower)
-        except TapeError:
-            follower.close()
-            raise
+            follower = await asyncio.to_thread(past.begin, self._tape, self._config.env, self._log)
+            views = follower.views
+            from_seq, views.quiet = views.at_seq, True
+            try:
+                await self._catch_up(follower)
+            except TapeError:
+                follower.close()
+                raise
+        finally:
+            gc.enable()
         views.settle()
         views.quiet = False
-        self.views, self._follower = views, follower
+        self.views, self._follower, self._half = views, follower, False
+        self._spare_collector()
         self._rates.clear()
-        # What was folded stays: the collector need not walk through all orders each time, which takes tens of ms.
-        gc.collect()
-        gc.freeze()
         seconds = round(time.perf_counter() - began, 3)
         self._log.info("views_folded", picture=from_seq, seq=views.at_seq, seconds=seconds)
+
+    def _spare_collector(self) -> None:
+        """What was folded lives on, and has no cycles: a full collection need not walk through all orders, which would
+        hold the loop for tens of milliseconds. Orders are freed as ever when nothing refers to them."""
+        gc.collect(1)
+        gc.freeze()
+        self._spared_at = self.seq
 
     async def _catch_up(self, follower: Follower) -> None:
         views = follower.views
@@ -247,7 +265,8 @@ class Hub(Answers):
         views, telling = self.views, self._telling
         for raw in records:
             telling.changed(views.fold(raw), raw, views.at_seq)
-        follower.last = records[-1]
+        follower.last = records[-1] if records else follower.last
+        self._half = not ended
         if ended:
             # The released end, where no command is half there: what it changed need not wait for the next.
             telling.changed(views.settle(), b"", views.at_seq)
@@ -287,6 +306,8 @@ class Hub(Answers):
                     self._telling.beat(channel, self.seq)
                     if channel == "services":
                         self._store_position()
+                        if self.seq - self._spared_at > SPARED_EVERY:
+                            self._spare_collector()
             await asyncio.sleep(min(BEATS.values()))
 
     def _hear(self, received: Received) -> None:

@@ -19,6 +19,7 @@ from tapewire.tape import TapeReader
 from tapewire.views import Views
 
 PICTURE_EVERY = 20_000
+LOOK_AHEAD = 16  # records that belong to no command, at most so many in a row
 BATCH = 2_048  # records between two looks at whether the question still stands
 Cancelled = Callable[[], bool]
 
@@ -82,7 +83,19 @@ class Past:
             for raw in records:
                 shown.views.fold(raw)
             shown.last = records[-1]
+        if self._whole(seq):
+            shown.views.settle()
         return shown.views
+
+    def _whole(self, seq: int) -> bool:
+        """Whether record `seq` is the last of its command, as far as is known: books then show what that changed."""
+        for following in range(seq + 1, seq + 1 + LOOK_AHEAD):
+            raw = record_at(self._reader, following)
+            if not raw:
+                return True  # the released end
+            if m.type_of(raw) not in ASIDE:
+                return begins_command(raw)
+        return False
 
     def _best_base(self, standing: int, seq: int) -> bool:
         """Whether no picture lies closer below `seq` than the fold that stands at `standing`."""
@@ -96,21 +109,25 @@ class Past:
         return Follower(self._tape, views, last)
 
     def _go_on(self, tip: Follower) -> bool:
-        views, taken = tip.views, self._taken
-        if taken is not None and self._reader.positions.durable_seq >= taken[0]:
-            # Not before: a tape that loses its tail would lose the picture, too, and older ones have made way for it.
-            self._pictures.save(*taken, self._reader.first_seq)
-            self._taken = None
-        records = tip.poll(BATCH)
+        self._save_if_durable()
+        views, records = tip.views, tip.poll(BATCH)
         for raw in records:
             due = views.at_seq - self._last_picture >= self._every and self._taken is None
             if due and tip.last and begins_command(raw):
                 views.settle()
                 self._taken = (views.at_seq, tip.last, views.state())
                 self._last_picture = views.at_seq
+                self._save_if_durable()
             views.fold(raw)
             tip.last = raw
         return len(records) == BATCH
+
+    def _save_if_durable(self) -> None:
+        """Not before: a tape that loses its tail would lose the picture, too, and older ones have made way for it."""
+        taken = self._taken
+        if taken is not None and self._reader.positions.durable_seq >= taken[0]:
+            self._pictures.save(*taken, self._reader.first_seq)
+            self._taken = None
 
     def _forget(self, error: TailLost) -> None:
         """What was folded is not on the tape any more."""

@@ -4,8 +4,8 @@
     <tape>/consumers/api.views.restart    what a restart needs the records behind: the third newest of them
 
 A tape that lost its tail gives the same number to another record: the digest tells. There are at most PICTURES of
-PICTURES_BYTES together; when one is too many, the one goes whose neighbours are closest together in proportion to
-their age, so that they lie densest where people look most, and the oldest ones reach back as far as the tape does.
+PICTURES_BYTES together; when one is too many, the one goes whose neighbours are closest together, the square of that
+over its age: so they lie denser where people look most, and the oldest reaches back as far as the tape does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tapewire.views import Views
 FOLDER = "views"
 RESTART = "api.views.restart"
 RESTARTS = 3  # newest ones that retention leaves the records for
-PICTURES = 64
+PICTURES = 128
 PICTURES_BYTES = 512 << 20
 _DIGEST = 32
 
@@ -118,5 +118,9 @@ def least_missed(seqs: list[int]) -> int:
     """Of ascending seqs, more than RESTARTS, the one to go: neither the oldest nor one of the RESTARTS newest."""
     newest = seqs[-1]
     inner = range(1, len(seqs) - RESTARTS) if len(seqs) > RESTARTS + 1 else range(1)
-    at = min(inner, key=lambda i: ((seqs[i + 1] - (seqs[i - 1] if i else 0)) / (newest - seqs[i] + 1), seqs[i]))
-    return seqs[at]
+
+    def missed(i: int) -> tuple[float, int]:
+        gap = seqs[i + 1] - (seqs[i - 1] if i else 0)
+        return gap * gap / (newest - seqs[i] + 1), i
+
+    return seqs[min(inner, key=missed)]

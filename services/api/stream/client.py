@@ -78,12 +78,17 @@ class Client(WSListener):
 
     @property
     def broken(self) -> bool:
-        """Whether a closing frame was sent: what it still sends is of no interest."""
-        return self._ws is not None and self._ws.is_close_frame_sent
+        """Whether the session layer has found an error, and has sent a closing frame for it."""
+        return not self.closing and self._ws is not None and self._ws.is_close_frame_sent
 
     @property
     def closing(self) -> bool:
         return self.closed_at > 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that this process holds for it."""
+        return 0 if self._ws is None else int(self._ws.underlying_transport.get_write_buffer_size())
 
     # -- what topics need
 

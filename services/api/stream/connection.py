@@ -86,7 +86,7 @@ class Connection(WSProtocol):  # type: ignore[misc]
         super().buffer_updated(nbytes)
         client = self.client
         if client is not None and client.broken and self._raw is not None:
-            # The session layer has found an error and closes in a moment. What comes until then is not worth memory.
+            # It closes in a moment, and parses no more. What comes until then is not worth memory.
             self._raw.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -21,8 +21,10 @@ from services.api.stream.pacer import Pacer
 from services.api.stream.requests import Invalid, Subscribe
 from services.api.stream.states import state_of
 from services.api.stream.topic import StateTopic, Subscription, Topic, frame, tail
+from services.api.types import Fill, Order, Trade
 from tapewire import messages as m
 from tapewire.config.stream import Stream
+from tapewire.errors import TapeError
 
 Route = tuple[str, str, str | int]
 """Channel, feed, and ticker or account ("" for channels about several accounts, or the platform)."""
@@ -48,7 +50,7 @@ class Following:
         self._pacers: dict[int, Pacer] = {}
         self._logs: OrderedDict[Route, Log] = OrderedDict()
         """Of trades, fills and orders; those of the tape belong to their topics. The one used last is at the end."""
-        self._listening: dict[str, Callable[[], None]] = {"reset": hub.listen(self._on_event, ("reset",))}
+        self._listening: dict[str, Callable[[], None]] = {"": hub.listen(self._on_reset, ())}
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- what clients ask
@@ -69,6 +71,8 @@ class Following:
             snapshot = self._snapshot(topic, name) if isinstance(topic, LogTopic) else None
         except LookupError as error:
             raise Invalid("unknown", str(error.args[0]), CHANNELS[name.channel].key, asked.id) from None
+        except TapeError as error:
+            raise Invalid("unavailable", str(error), "", asked.id) from None
         subscription = client.subscriptions[asked.id] = Subscription(client, asked.id, topic)
         self._counters.subscriptions += 1
         client.tell(_subscribed(asked, name))
@@ -140,7 +144,7 @@ class Following:
         if not self._routes[route]:
             del self._routes[route]
         if name.channel == "tape" and route not in self._routes:
-            self._listening.pop("tape")()
+            self._listening.pop("tape", _nothing)()
 
     def _pacer(self, interval_ms: int) -> Pacer:
         pacer = self._pacers.get(interval_ms)
@@ -180,7 +184,7 @@ class Following:
             if after > self._hub.seq:
                 text = f"{after} is beyond the end of the tape, {self._hub.seq}: is this another platform's?"
                 raise Invalid("ahead", text, "after", number)
-        elif after < topic.log.floor or after > topic.log.end:
+        elif not len(topic.log) or after < topic.log.floor or after > topic.log.end:
             text = f"{name.feed}: expected {topic.log.floor} to {topic.log.end}, behind which all is here"
             raise Invalid("gone", text, "after", number)
 
@@ -226,8 +230,8 @@ class Following:
     def _on_event(self, event: Event) -> None:
         channel = event.channel
         if channel == "reset":
-            self._begin_anew()
-        elif channel == "tape":
+            return  # every listener is told; one time is enough, see `_on_reset`
+        if channel == "tape":
             self._on_record(event)
         elif CHANNELS[channel].is_log:
             self._on_item(event)
@@ -241,15 +245,16 @@ class Following:
 
     def _on_item(self, event: Event) -> None:
         route = (event.channel, event.feed, event.key)
-        log = self._logs.get(route)
+        log, item = self._logs.get(route), event.item
         if log is None:
             return
-        if event.seq < log.end and event.feed != HOUSE:
-            log.fill((), event.seq - 1)  # the venue's numbers began anew, and with them all that is told of it
-            log.append(event.seq, _encode(event.item))
+        assert isinstance(item, (Trade, Fill, Order))
+        if item.seq < log.end and event.feed != HOUSE:
+            log.fill((), item.seq - 1)  # the venue's numbers began anew, and with them all that is told of it
+            log.append(item.seq, _encode(item))
             self._renew(route)
             return
-        log.append(event.seq, _encode(event.item))
+        log.append(item.seq, _encode(item))
         for topic in self._routes.get(route, ()):
             topic.mark()
 
@@ -264,7 +269,7 @@ class Following:
                 topic.log.append(event.seq, raw)
                 topic.mark()
 
-    def _begin_anew(self) -> None:
+    def _on_reset(self, event: Event) -> None:
         """The tape has lost its tail: what was told of it is void."""
         for route, log in self._logs.items():
             if route[1] == HOUSE:
@@ -282,6 +287,10 @@ class Following:
                     topic.log.fill((), self._hub.seq)
                 topic.restart()
                 topic.begin_anew(*self._snapshot(topic, name))
+
+
+def _nothing() -> None:
+    """Nobody listens any more: the service ends."""
 
 
 def _follows(client: Client, subscription: Subscription) -> bool:

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.api.hub import Hub
-from services.api.stream.channels import HOUSE, Name
+from services.api.hub import Hub, render
+from services.api.stream.channels import Name
 from services.api.types import Order
 from tapewire import messages as m
 from tapewire.errors import TapeError, TapeGone
@@ -22,6 +22,7 @@ from tapewire.views import Fill
 from tapewire.views import Order as KnownOrder
 from tapewire.views.holding import MAKER, TAKER
 from tapewire.views.orders import DONE_KEPT, DONE_KEPT_IN_ALL
+from tapewire.views.views import FILLS_KEPT, TRADES_KEPT
 
 READERS: Final = 2
 """Threads that read tapes at a time."""
@@ -62,13 +63,13 @@ class TapeHistory:
         items: list[tuple[int, bytes]] = []
         if channel == "trades":
             assert isinstance(key, str)
-            items = [(one.seq, _encode(one)) for one in self._hub.trades(feed, key, 0, 1000).trades]
+            items = [(one.seq, _encode(one)) for one in self._hub.trades(feed, key, 0, TRADES_KEPT).trades]
         elif channel == "fills":
             assert isinstance(key, int)
-            items = [(one.seq, _encode(one)) for one in self._hub.fills([key], 0, 100_000).fills]
-        if items:
-            return items, items[0][0]  # others of the first record may have been let go
-        return items, self._hub.seq if feed == HOUSE else 0
+            items = [(one.seq, _encode(one)) for one in self._hub.fills([key], 0, FILLS_KEPT).fills]
+        else:
+            return items, self._hub.seq
+        return items, self._hub.kept_from(channel, feed, key) - 1
 
     async def read(self, name: Name, after: int, up_to: int) -> list[Page]:
         """What came behind `after`, in order, at most up to `up_to` (of orders: up to now); the last page tells how far

@@ -77,6 +77,11 @@ class StreamServer:
         assert self._server is not None, "not started"
         return int(self._server.sockets[0].getsockname()[1])
 
+    @property
+    def clients(self) -> list[Client]:
+        """Those whose connections were upgraded."""
+        return list(self._clients)
+
     async def start(self) -> None:
         """Listens. Raises OSError if the address cannot be bound, or the certificate cannot be read."""
         host, port = self._api.stream_address

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 from services.api.stream.counters import Counters
 from services.api.stream.pacer import Pacer
+from tapewire.errors import TapeError
 
 ROOM: Final = 14
 """Bytes in front of a message where the WebSocket frame's header is written."""
@@ -205,8 +206,9 @@ class StateTopic(Topic):
     def _make(self) -> None:
         try:
             body = self._state.change()
-        except LookupError:
-            return  # the ticker was delisted: `status` tells it, and there is nothing more to say here
+        except (LookupError, TapeError):
+            # The ticker was delisted, which `status` tells; or the tape is folded anew, and snapshots follow.
+            return
         if body is not None:
             self._snapshot = b""
             self._tell(tail(self.channel, b"update", body))

@@ -1,6 +1,6 @@
 // The page: door, workspaces, dialogs.
 
-import { Blotter } from "./blotter.js";
+import { Blotter, Standing } from "./blotter.js";
 import { Chart } from "./chart.js";
 import { onKey } from "./commands.js";
 import { connection, dialog, enter, me, past, useWorld } from "./desk.js";
@@ -18,12 +18,14 @@ import { Ticket } from "./ticket.js";
 import { TimeMachine } from "./timemachine.js";
 import { Topbar } from "./topbar.js";
 import { Trades } from "./trades.js";
+import { useWide } from "./wide.js";
 
 const DIALOGS = { help: Help, kill: KillDialog, palette: Palette, market: Markets, confirm: Confirm };
 const NOBODY = { name: "", scopes: [], accounts: [] };
 
 function Trade() {
-  return html`<main class="workspace trade"><${Ladder} /><${Chart} /><${Blotter} /><${Ticket} /><${Trades} /></main>`;
+  const blotter = useWide() ? html`<div class="pair blotters"><${Blotter} /><${Standing} /></div>` : html`<${Blotter} />`;
+  return html`<main class="workspace trade"><${Ladder} /><${Chart} />${blotter}<${Ticket} /><${Trades} /></main>`;
 }
 
 function Desk() {
@@ -36,7 +38,7 @@ function Desk() {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, []);
-  const logout = () => ask("POST", "logout", {}).finally(() => location.reload());
+  const logout = () => ask("POST", "logout").finally(() => location.reload());
   const OpenDialog = DIALOGS[open];
   return html`<div class="desk" data-world=${world.isPast ? "past" : "now"} data-connection=${link.name}>
     <${Topbar} onLogout=${logout} />
@@ -64,6 +66,8 @@ async function begin(known) {
   }
 }
 
+// A login lives in the API's memory: after its restart one enters anew, and finds everything as it was chosen.
+connection.onStranger = () => location.reload();
 connection.notices.listen((message) => message && notify("bad", `The stream says: ${message.detail ?? message.reason}`));
 render(html`<${Page} /><${Notices} />`, document.getElementById("app"));
 begin();

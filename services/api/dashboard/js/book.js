@@ -17,10 +17,15 @@ function place(levels, units, isBid) {
 
 export class Book {
   constructor() {
-    /** Best first; each {price, units, qty, size, orders}: text for people, units to compare, size for pixels. */
+    /**
+     * Best first; each {price, units, qty, amount, size, orders}: text for people, whole units of the price and of the
+     * quantity to reckon with, size for pixels.
+     */
     this.bids = [];
     this.asks = [];
+    /** Decimals that units and amounts are at. */
     this.digits = 0;
+    this.qtyDigits = 0;
     this.bookSeq = 0;
     this.seq = 0;
     this.ts = "0";
@@ -29,14 +34,15 @@ export class Book {
     this.version = 0;
   }
 
-  /** Takes a snapshot or an update; returns whether the book can be trusted to be whole. */
+  /** Takes a snapshot or an update; false: the update builds on another book, a snapshot is needed. */
   take(message) {
     if (message.type === "snapshot") {
       this.bids = [];
       this.asks = [];
       this.digits = 0;
+      this.qtyDigits = 0;
       this.known = true;
-    } else if (!this.known || (message.book_seq !== undefined && message.book_seq < this.bookSeq)) {
+    } else if (!this.known || message.prev !== this.bookSeq) {
       return false;
     }
     for (const level of message.bids ?? []) this.#set(this.bids, level, true);
@@ -50,22 +56,26 @@ export class Book {
   }
 
   #set(levels, [price, qty, orders], isBid) {
-    if (scale(price) > this.digits) this.#widen(scale(price));
+    if (scale(price) > this.digits || scale(qty) > this.qtyDigits) this.#widen(scale(price), scale(qty));
     const units = toUnits(price, this.digits);
     const at = place(levels, units, isBid);
     const found = levels[at]?.units === units;
-    const size = approx(qty);
-    if (size === 0) {
+    const amount = toUnits(qty, this.qtyDigits);
+    if (amount === 0n) {
       if (found) levels.splice(at, 1);
     } else {
-      levels.splice(at, found ? 1 : 0, { price, units, qty, size, orders: orders ?? 0 });
+      levels.splice(at, found ? 1 : 0, { price, units, qty, amount, size: approx(qty), orders: orders ?? 0 });
     }
   }
 
-  /** A price with more decimals than any before: all units are told at that scale from then on. */
-  #widen(digits) {
-    this.digits = digits;
-    for (const level of [...this.bids, ...this.asks]) level.units = toUnits(level.price, digits);
+  /** Something has more decimals than all before: everything is told at that scale from then on. */
+  #widen(digits, qtyDigits) {
+    this.digits = Math.max(this.digits, digits);
+    this.qtyDigits = Math.max(this.qtyDigits, qtyDigits);
+    for (const level of [...this.bids, ...this.asks]) {
+      level.units = toUnits(level.price, this.digits);
+      level.amount = toUnits(level.qty, this.qtyDigits);
+    }
   }
 
   get bestBid() {

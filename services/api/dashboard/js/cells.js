@@ -11,8 +11,10 @@ function tell() {
 }
 
 export class Cell {
-  constructor(value) {
+  /** `isUrgent`: tells at once and each time; for what a person's next key depends on. */
+  constructor(value, isUrgent = false) {
     this.value = value;
+    this.isUrgent = isUrgent;
     this.version = 0;
     this.listeners = new Set();
   }
@@ -26,6 +28,10 @@ export class Cell {
   touch() {
     this.version += 1;
     if (!this.listeners.size) return;
+    if (this.isUrgent) {
+      for (const listener of [...this.listeners]) listener(this.value);
+      return;
+    }
     waiting.add(this);
     if (!asked) {
       asked = true;

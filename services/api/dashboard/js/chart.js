@@ -5,26 +5,21 @@ import { Canvas } from "./canvas.js";
 import { DepthPainter } from "./depth_painter.js";
 import { scale } from "./decimal.js";
 import { chooseInterval, market, trust, useTrust, useWorld } from "./desk.js";
-import { html, useCell, useEffect, useState } from "./dom.js";
+import { html, useCell } from "./dom.js";
 import { Panel, Tabs } from "./panel.js";
 import { choose, settings } from "./settings.js";
+import { useWide } from "./wide.js";
 
 const INTERVALS = ["1s", "5s", "15s", "1m", "5m", "15m", "1h"];
-const wide = matchMedia("(min-width: 1700px)");
 
 export function Chart() {
-  const [isWide, setWide] = useState(wide.matches);
+  const isWide = useWide();
   const { chart, interval } = useCell(settings);
-  useEffect(() => {
-    const changed = () => setWide(wide.matches);
-    wide.addEventListener("change", changed);
-    return () => wide.removeEventListener("change", changed);
-  }, []);
   const intervals = html`<select aria-label="Interval" value=${interval} onChange=${(event) => chooseInterval(event.target.value)}>
     ${INTERVALS.map((one) => html`<option value=${one}>${one}</option>`)}
   </select>`;
   if (isWide) {
-    return html`<div class="pair">
+    return html`<div class="pair charts">
       <${Panel} name="depth" title="Depth"><${Depth} /><//>
       <${Panel} name="candles" title="Candles" more=${intervals}><${Candles} /><//>
     </div>`;
@@ -40,7 +35,7 @@ function Depth() {
   const world = useWorld();
   const { ticker, terms } = useCell(market);
   const state = useTrust(world);
-  const digits = scale(terms?.tick_size ?? "1");
+  const digits = terms ? scale(terms.tick_size) : world.book.value.digits;
   const make = (invalidate) => new DepthPainter(world, () => ({ trust: trust(world), digits }), invalidate);
   const label = `Depth of ${ticker} over time, ${state.text}`;
   return html`<${Canvas} make=${make} deps=${[world, ticker, digits]} label=${label} className="depth-map" />`;

@@ -10,13 +10,14 @@ import { send } from "./ticket.js";
 import { chooseSide, EMPTY, move, write } from "./ticket_state.js";
 import { play, stepBy, toggle, toNow } from "./timemachine.js";
 
-function focus(name) {
-  // After the panel was drawn: the command may have brought it there.
-  requestAnimationFrame(() => {
-    const field = document.querySelector(name);
-    field?.focus();
-    field?.select?.();
-  });
+const TYPING = new Set(["INPUT", "SELECT", "TEXTAREA"]);
+
+/** At once if it is there: the next key is meant for it. Else once the command's panel has been drawn. */
+function focus(name, isLast = false) {
+  const field = document.querySelector(name);
+  if (!field && !isLast) return setTimeout(() => focus(name, true), 50);
+  field?.focus();
+  field?.select?.();
 }
 
 function side(name) {
@@ -65,14 +66,14 @@ export const COMMANDS = [
 ];
 
 function escape() {
-  if (document.activeElement !== document.body) document.activeElement.blur();
+  const at = document.activeElement;
+  if (TYPING.has(at.tagName)) return at.blur(); // what was typed stays
   if (dismissAll()) return;
   if (past.isOn) return toNow();
   write(EMPTY);
 }
 
 const byKey = new Map(COMMANDS.flatMap((one) => one.keys.map((key) => [key, one])));
-const TYPING = new Set(["INPUT", "SELECT", "TEXTAREA"]);
 
 /** Listens to the whole page. Letters typed into a field are text there; Esc always leaves. */
 export function onKey(event) {
@@ -81,7 +82,8 @@ export function onKey(event) {
   const command = byKey.get(name);
   if (!command) return;
   const at = event.target;
-  const isField = TYPING.has(at.tagName) && at.type !== "checkbox";
+  const isField = TYPING.has(at.tagName) && at.type !== "checkbox" && at.type !== "range";
+  if (at.type === "range" && name.startsWith("Arrow")) return;
   if (isField && !["Escape", "ctrl+k"].includes(name)) return;
   // A button that has the keyboard takes Enter and space for itself.
   if (at.tagName === "BUTTON" && (name === "Enter" || name === " ")) return;

@@ -1,7 +1,7 @@
 // The WebSocket: opened with a ticket, opened again when lost, every subscription gone on with.
 
 import { Cell } from "./cells.js";
-import { ask } from "./rest.js";
+import { ask, Refused } from "./rest.js";
 import { backoff, Subscriptions } from "./resume.js";
 
 const PING_MS = 5_000;
@@ -13,6 +13,8 @@ export class Connection {
     this.state = new Cell({ name: "connecting", since: Date.now(), attempt: 0, reason: "" });
     this.subscriptions = new Subscriptions();
     this.notices = new Cell(null);
+    /** Called when the API no longer knows who we are. */
+    this.onStranger = () => {};
     this.received = 0;
     this.bytes = 0;
     this.socket = null;
@@ -28,10 +30,11 @@ export class Connection {
     this.ended = false;
     this.#tell(this.attempt ? "lost" : "connecting");
     try {
-      const { url, ticket } = await ask("POST", "stream/ticket", {});
+      const { url, ticket } = await ask("POST", "stream/ticket");
       if (!this.ended) this.#connect(url, ticket);
     } catch (error) {
-      this.#again(error.message);
+      if (error instanceof Refused && error.status === 401) this.onStranger();
+      else this.#again(error.message);
     }
   }
 
@@ -80,8 +83,22 @@ export class Connection {
       this.attempt = 0;
       this.#tell("live");
     }
-    if (message.op === "notice" || message.op === "error") this.notices.set(message);
-    if (message.ch !== undefined) this.subscriptions.take(message);
+    if (message.op === "notice") this.notices.set(message);
+    if (message.op === "error") this.#refused(message);
+    if (message.type !== undefined && this.subscriptions.take(message) === "anew") this.#anew(message.id);
+  }
+
+  /** A log from which too much is gone begins again with a snapshot; other refusals a person must see. */
+  #refused(message) {
+    if (message.reason !== "gone" || !this.subscriptions.has(message.id)) return this.notices.set(message);
+    this.subscriptions.forget(message.id);
+    this.send(this.subscriptions.request(message.id));
+  }
+
+  #anew(id) {
+    this.subscriptions.forget(id);
+    this.send({ op: "unsubscribe", id });
+    this.send(this.subscriptions.request(id));
   }
 
   #again(reason) {

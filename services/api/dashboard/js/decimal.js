@@ -68,5 +68,15 @@ export function trimmed(text, least = 0) {
   return text.slice(0, end === point + 1 ? point : end);
 }
 
+/** To `digits` decimals, half away from zero: for people; what is reckoned with stays exact. */
+export function rounded(text, digits) {
+  const more = scale(text) - digits;
+  if (more <= 0) return text;
+  const units = toUnits(text, scale(text));
+  const unit = 10n ** BigInt(more);
+  const half = units < 0n ? -unit / 2n : unit / 2n;
+  return fromUnits((units + half) / unit, digits);
+}
+
 /** A float near it: for pixels only. */
 export const approx = (text) => Number(text);

@@ -27,11 +27,14 @@ export class DepthHistory {
     this.version += 1;
   }
 
-  /** The columns up to a past seq. */
-  until(seq) {
-    let end = this.columns.length;
-    while (end > 0 && this.columns[end - 1].seq > seq) end -= 1;
-    return this.columns.slice(0, end);
+  /** Holds the columns of `other` up to a past seq, and behind them the book of that seq; `at` in ms. */
+  standAt(other, seq, book, at) {
+    let end = other.columns.length;
+    while (end > 0 && other.columns[end - 1].seq > seq) end -= 1;
+    this.columns = other.columns.slice(0, end);
+    const slot = Math.max(Math.floor(at / STEP_MS), (this.columns.at(-1)?.slot ?? 0) + 1);
+    if (book.known) this.columns.push(column(book, slot));
+    this.version += 1;
   }
 }
 

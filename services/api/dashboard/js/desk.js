@@ -8,6 +8,8 @@ import { Past } from "./past.js";
 import { ask, setCsrf } from "./rest.js";
 import { choose, settings } from "./settings.js";
 
+const RECORDS_AT_FIRST = 60;
+
 export const connection = new Connection();
 export const live = new Live(connection);
 export const past = new Past(live);
@@ -19,7 +21,7 @@ export const instruments = new Cell([]);
 export const market = new Cell({ feed: "house", ticker: "", terms: null });
 export const account = new Cell(0);
 /** The dialog that is open: "", "help", "kill", "palette", "market", "confirm". */
-export const dialog = new Cell("");
+export const dialog = new Cell("", true);
 
 export const may = (scope) => Boolean(me.value?.scopes?.includes(scope));
 
@@ -36,15 +38,23 @@ export async function enter(known) {
   setCsrf(found.csrf);
   me.set(found);
   const answer = await ask("GET", "instruments");
-  instruments.set(answer.instruments ?? answer);
-  live.watchPlatform(found.scopes);
+  instruments.set(answer.instruments.sort((a, b) => a.instrument - b.instrument));
+  await watchPlatform();
   await chooseAccounts(found);
-  const [feed, ticker] = settings.value.market.split(" ");
+  const [feed] = settings.value.market.split(" ");
+  const ticker = settings.value.market.slice(feed.length + 1); // a ticker may have spaces
   const remembered = instruments.value.find((one) => one.ticker === ticker && one.feeds.includes(feed));
   const first = instruments.value.find((one) => one.feeds.includes("house")) ?? instruments.value[0];
   if (remembered) chooseMarket(feed, ticker);
   else if (first) chooseMarket(first.feeds.includes("house") ? "house" : first.feeds[0], first.ticker);
   await connection.start();
+}
+
+/** The tape is for who may set risk; its last records come first, so that there is something to look at. */
+async function watchPlatform() {
+  const mayRead = may("risk") || may("admin");
+  const newest = mayRead ? (await ask("GET", "tape/state")).released_seq : 0;
+  live.watchPlatform(mayRead ? { after: Math.max(1, newest - RECORDS_AT_FIRST) } : null);
 }
 
 /** Whose accounts are not bound to a list may choose among all that risk knows. */

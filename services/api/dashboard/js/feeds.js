@@ -1,11 +1,10 @@
 // Panel: health of the feeds: state, quality of each book, gaps, resyncs, and how long ago something came.
 
 import { live } from "./desk.js";
+import { stateOf, TONES } from "./feed_state.js";
 import { html, useCell, useEffect, useState } from "./dom.js";
 import { clock, count, short } from "./format.js";
 import { Panel } from "./panel.js";
-
-export const TONES = { live: "good", connecting: "warn", resync: "warn", stale: "bad", crossed: "bad", down: "bad", silent: "bad" };
 
 function age(ts, now) {
   if (!ts || ts === "0") return "never";
@@ -21,7 +20,7 @@ export function Feeds() {
     return () => clearInterval(timer);
   }, []);
   const names = Object.keys(feeds).sort();
-  const bad = names.filter((name) => feeds[name].state !== "live").length;
+  const bad = names.filter((name) => stateOf(feeds[name]) !== "live").length;
   const state = names.length ? (bad ? { name: "stale", tone: "bad", text: `${bad} not live` } : { name: "live", tone: "good", text: "all live" }) : undefined;
   return html`<${Panel} name="feeds" title="Feeds" state=${state}>
     ${names.length
@@ -41,13 +40,13 @@ export function Feeds() {
 }
 
 function Row({ name, feed, now }) {
-  return html`<tr data-feed=${name} data-state=${feed.state} data-quality=${feed.quality}>
+  return html`<tr data-feed=${name} data-state=${stateOf(feed)} data-quality=${feed.quality}>
     <td>${name}</td>
-    <td><span class="chip ${TONES[feed.state] ?? ""}" title=${feed.reason ?? ""}>${feed.state}</span></td>
-    <td class="books">
+    <td><span class="chip ${TONES[stateOf(feed)] ?? ""}" title=${feed.reason ?? ""}>${stateOf(feed)}</span></td>
+    <td><div class="books">
       ${Object.entries(feed.tickers).map(
         ([ticker, quality]) => html`<span class="book-quality ${TONES[quality] ?? ""}" title=${`${ticker}: ${quality}`}>${ticker}</span>`,
-      )}
+      )}</div>
     </td>
     <td class="right num">${short(feed.rate)}<span class="dim">/s</span></td>
     <td class="right num dim">${feed.last_ts ? html`<span title=${clock(feed.last_ts)}>${age(feed.last_ts, now)}</span>` : "–"}</td>

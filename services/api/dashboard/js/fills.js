@@ -1,6 +1,6 @@
 // Own fills, newest first.
 
-import { grouped, multiply, trimmed } from "./decimal.js";
+import { grouped, multiply, rounded } from "./decimal.js";
 import { html, useCell } from "./dom.js";
 import { clock } from "./format.js";
 
@@ -24,7 +24,7 @@ export function Fills({ world }) {
           <td class=${one.side}>${one.side}</td>
           <td class="right num">${grouped(one.price)}</td>
           <td class="right num">${grouped(one.qty)}</td>
-          <td class="right num dim">${grouped(trimmed(multiply(one.price, one.qty), 2))}</td>
+          <td class="right num dim">${grouped(rounded(multiply(one.price, one.qty), 2))}</td>
           <td class="dim">${one.kind === "fill" ? one.liquidity : html`<span class="chip bad">${one.kind}</span>`}</td>
           <td class="right num dim">${one.order_id}</td>
           <td class="right num dim">${one.match_id}</td>

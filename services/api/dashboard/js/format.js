@@ -17,8 +17,9 @@ export function day(ts) {
   return new Date(Number(BigInt(ts) / 1_000_000n)).toISOString().slice(0, 10);
 }
 
-/** "850 ns", "12.3 µs", "1.2 ms", "3.4 s". */
+/** "850 ns", "12.3 µs", "1.2 ms", "3.4 s"; a dash for nothing. */
 export function duration(ns) {
+  if (!ns) return "–";
   if (ns < 1_000) return `${Math.round(ns)} ns`;
   for (const [unit, size] of [["µs", 1e3], ["ms", 1e6], ["s", 1e9]]) {
     const value = ns / size;

@@ -44,7 +44,7 @@ export function KillDialog() {
       </label>
       <label class="field">
         <span>Reason</span>
-        <input data-field="reason" maxlength="80" value=${reason} onInput=${(event) => setReason(event.target.value)} />
+        <input data-field="reason" maxlength="63" value=${reason} onInput=${(event) => setReason(event.target.value)} />
       </label>
       ${state.name === "refused" && html`<p class="alarm" role="alert">${state.text}</p>`}
       <div class="buttons">

@@ -1,11 +1,11 @@
 // Draws the ladder: asks above, bids below, the spread always in the middle, so that the eye needs not follow.
 
-import { grouped, scale, trimmed } from "./decimal.js";
+import { fromUnits, grouped, scale, trimmed } from "./decimal.js";
 import { ownRows, rowsOf } from "./ladder_rows.js";
 import { clear, ROW, sizeText, veil } from "./paint.js";
 
 const MIDDLE = 30; // height of the spread's row
-const FLASH_MS = 350;
+const FLASH_MS = 200;
 
 export class LadderPainter {
   /** `choice()` gives {ticker, step, qtyDecimals, trust}; `pick(price, side)` is told what was clicked. */
@@ -19,7 +19,7 @@ export class LadderPainter {
   }
 
   paint(context, width, height, colours) {
-    const { ticker, step, qtyDecimals, trust } = this.choice();
+    const { ticker, step, trust } = this.choice();
     const book = this.world.book.value;
     clear(context, width, height, colours.panel);
     const room = Math.floor((height - MIDDLE) / 2 / ROW);
@@ -30,9 +30,9 @@ export class LadderPainter {
       context,
       width,
       colours,
-      qtyDecimals,
-      largest: Math.max(...seen.map((row) => row.size), 0) || 1,
-      deepest: Math.max(asks[Math.min(room, asks.length) - 1]?.sum ?? 0, bids[Math.min(room, bids.length) - 1]?.sum ?? 0) || 1,
+      qtyDigits: book.qtyDigits,
+      largest: Math.max(...seen.map((row) => Number(row.amount)), 1),
+      deepest: Math.max(...seen.map((row) => Number(row.sum)), 1),
       now: performance.now(),
     };
     this.#notice(asks, bids, frame.now);
@@ -52,12 +52,11 @@ export class LadderPainter {
   #notice(asks, bids, now) {
     const sizes = new Map();
     for (const row of [...asks, ...bids]) {
-      sizes.set(row.price, row.size);
-      const before = this.sizes.get(row.price);
-      if (this.sizes.size && before !== row.size) this.changed.set(row.price, { at: now, more: row.size > (before ?? 0) });
+      sizes.set(row.price, row.amount);
+      if (this.sizes.size && this.sizes.get(row.price) !== row.amount) this.changed.set(row.price, now);
     }
     this.sizes = sizes;
-    for (const [price, { at }] of this.changed) if (now - at > FLASH_MS) this.changed.delete(price);
+    for (const [price, at] of this.changed) if (now - at > FLASH_MS) this.changed.delete(price);
   }
 
   #row(frame, row, y, side, own) {
@@ -67,10 +66,10 @@ export class LadderPainter {
     this.rowsAt.push({ y, price: row.price, side });
     context.fillStyle = wash;
     context.globalAlpha = 0.45;
-    const sum = (row.sum / deepest) * (width - 8);
+    const sum = (Number(row.sum) / deepest) * (width - 8);
     context.fillRect(width - sum, y, sum, ROW - 1);
     context.globalAlpha = 1;
-    const bar = (row.size / largest) * (width * 0.42);
+    const bar = (Number(row.amount) / largest) * (width * 0.42);
     context.fillRect(width - bar, y, bar, ROW - 1);
     if (this.hover >= y && this.hover < y + ROW) {
       context.strokeStyle = colours.dim;
@@ -84,18 +83,17 @@ export class LadderPainter {
       context.fillRect(0, y, 3, ROW - 1);
       context.font = `600 11px ${colours.mono}`;
       context.textAlign = "left";
-      context.fillText(sizeText(mine, frame.qtyDecimals), 8, line);
+      context.fillText(sizeText(mine), 8, line);
     }
     context.font = `12px ${colours.mono}`;
     context.textAlign = "right";
     context.fillStyle = tone;
     context.fillText(grouped(row.price), width * 0.46, line);
-    const flash = this.changed.get(row.price);
-    context.fillStyle = flash ? tone : colours.text;
-    context.fillText(sizeText(row.size, frame.qtyDecimals), width * 0.73, line);
+    context.fillStyle = this.changed.has(row.price) ? tone : colours.text;
+    context.fillText(sizeText(fromUnits(row.amount, frame.qtyDigits)), width * 0.73, line);
     context.fillStyle = colours.faint;
     context.font = `11px ${colours.mono}`;
-    context.fillText(sizeText(row.sum, Math.min(frame.qtyDecimals, 2)), width - 8, line);
+    context.fillText(sizeText(fromUnits(row.sum, frame.qtyDigits)), width - 8, line);
   }
 
   #spread({ context, width, colours }, book, middle, step) {
@@ -110,22 +108,19 @@ export class LadderPainter {
       context.fillText(bid ? "nobody offers" : ask ? "nobody bids" : "the book is empty", width / 2, middle);
       return;
     }
-    // The middle of two prices needs one more decimal: twice the mantissas' mean, times ten.
-    const middlePrice = (bid.units + ask.units) * 5n;
-    const digits = book.digits + 1;
-    const text = middlePrice.toString().padStart(digits + 1, "0");
-    const mid = trimmed(`${text.slice(0, -digits)}.${text.slice(-digits)}`, scale(step));
+    // The middle of two prices needs one more decimal: half their sum, times ten.
+    const mid = trimmed(fromUnits((bid.units + ask.units) * 5n, book.digits + 1), scale(step));
     context.textBaseline = "middle";
     context.textAlign = "left";
     context.font = `600 15px ${colours.mono}`;
     context.fillStyle = colours.text;
     context.fillText(grouped(mid), 10, middle);
-    const gap = Number(ask.units - bid.units) / 10 ** book.digits;
-    const bps = (gap / (Number(mid) || 1)) * 1e4;
+    const gap = ask.units - bid.units;
+    const bps = fromUnits((gap * 2_000_000n) / (bid.units + ask.units), 2);
     context.textAlign = "right";
     context.font = `11px ${colours.mono}`;
     context.fillStyle = colours.dim;
-    const told = gap > 0 ? `${gap.toFixed(book.digits)} · ${bps < 10 ? bps.toFixed(2) : bps.toFixed(0)} bp` : gap === 0 ? "locked" : "crossed";
+    const told = gap > 0n ? `${fromUnits(gap, book.digits)} · ${bps} bp` : gap === 0n ? "locked" : "crossed";
     context.fillText(told, width - 8, middle);
   }
 

@@ -1,23 +1,24 @@
-// The rows of the ladder: levels put together by price steps, with the sum from the best price on.
+// The rows of the ladder: levels put together by price steps, with the sum from the best price on. Exact: text and BigInt.
 
-import { fromUnits, scale, toUnits } from "./decimal.js";
+import { add, fromUnits, scale, toUnits } from "./decimal.js";
 
-/** Rows of one side, best first: {price, units, size, sum, orders, levels}. `step` is decimal text. */
+/** Rows of one side, best first: {price, units, amount, sum, orders}; amounts at the book's scale. `step` is decimal text. */
 export function rowsOf(levels, isBid, step, digits) {
-  const width = toUnits(step, Math.max(digits, scale(step)));
-  const lift = 10n ** BigInt(Math.max(0, scale(step) - digits));
+  const finest = Math.max(digits, scale(step));
+  const width = toUnits(step, finest);
+  const lift = 10n ** BigInt(finest - digits);
   const rows = [];
-  let sum = 0;
-  for (const level of levels) {
-    const at = rounded(level.units * lift, width, isBid);
-    sum += level.size;
+  let sum = 0n;
+  for (const { units, amount, orders } of levels) {
+    const at = rounded(units * lift, width, isBid);
+    sum += amount;
     const last = rows.at(-1);
     if (last?.units === at) {
-      last.size += level.size;
+      last.amount += amount;
       last.sum = sum;
-      last.orders += level.orders;
+      last.orders += orders;
     } else {
-      rows.push({ price: fromUnits(at, Math.max(digits, scale(step))), units: at, size: level.size, sum, orders: level.orders });
+      rows.push({ price: fromUnits(at, finest), units: at, amount, sum, orders });
     }
   }
   return rows;
@@ -30,7 +31,7 @@ function rounded(units, width, isBid) {
   return isBid ? units - rest : units - rest + width;
 }
 
-/** Own live quantity by row price, for one side. */
+/** Own live quantity, as text, by row price, for one side. */
 export function ownRows(orders, ticker, side, step) {
   const own = new Map();
   for (const order of orders.values()) {
@@ -39,7 +40,7 @@ export function ownRows(orders, ticker, side, step) {
     const digits = Math.max(scale(order.price), scale(step));
     const at = rounded(toUnits(order.price, digits), toUnits(step, digits), side === "buy");
     const price = fromUnits(at, digits);
-    own.set(price, (own.get(price) ?? 0) + Number(order.leaves_qty));
+    own.set(price, add(own.get(price) ?? "0", order.leaves_qty));
   }
   return own;
 }

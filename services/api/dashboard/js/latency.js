@@ -39,7 +39,7 @@ export function Latency() {
               </tbody>
             </table>
           </div>
-          <${Percentiles} stage=${stage} />
+          <${Percentiles} stage=${stage} key=${stage} />
           <${Histogram} stage=${stage} />
         </div>`
       : html`<div class="empty">No stage has told its latency yet.</div>`}

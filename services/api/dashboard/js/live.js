@@ -17,8 +17,8 @@ export class Live {
     setInterval(() => this.#sampleDepth(), STEP_MS);
   }
 
-  /** What is shown whatever is chosen. `scopes` of the person: a trader is not shown the tape. */
-  watchPlatform(scopes) {
+  /** What is shown whatever is chosen. `tape`: more terms of the tape's subscription; null: it may not be read. */
+  watchPlatform(tape) {
     const w = this.world;
     const into = (cell, name) => (message) => cell.set(message[name]);
     this.#subscribe({ channel: "state" }, (message) => w.state.set(message));
@@ -28,9 +28,7 @@ export class Live {
     });
     this.#subscribe({ channel: "feeds" }, into(w.feeds, "feeds"));
     this.#subscribe({ channel: "services" }, into(w.services, "services"));
-    if (scopes.includes("risk") || scopes.includes("admin")) {
-      this.#subscribe({ channel: "tape" }, (message) => this.#takeRecords(message));
-    }
+    if (tape) this.#subscribe({ channel: "tape", ...tape }, (message) => this.#takeRecords(message));
   }
 
   watchMarket(feed, ticker, interval) {
@@ -44,7 +42,7 @@ export class Live {
       this.#subscribe({ channel: "bars", interval, ...of }, (message) => this.#takeBars(message)),
     ];
     if (feed === "house") {
-      this.market.push(this.#subscribe({ channel: "status", ...of }, (message) => this.#takeStatus(message)));
+      this.market.push(this.#subscribe({ channel: "status", ticker }, (message) => this.#takeStatus(message)));
     }
   }
 
@@ -72,7 +70,8 @@ export class Live {
 
   #takeBook(message) {
     const { book } = this.world;
-    if (book.value.take(message)) book.touch();
+    if (!book.value.take(message)) return "anew";
+    book.touch();
   }
 
   #sampleDepth() {
@@ -101,9 +100,7 @@ export class Live {
 
   #takeOrders(message) {
     const { orders } = this.world;
-    // A snapshot holds the live ones; what is done stays to be looked at, unless it is a live one that was missed.
-    const kept = new Map(orders.value);
-    if (message.type === "snapshot") for (const [id, one] of kept) if (isLive(one)) kept.delete(id);
+    const kept = message.type === "snapshot" ? new Map() : new Map(orders.value);
     for (const one of message.orders) kept.set(keyOf(one), one);
     for (const [id, one] of kept) {
       if (kept.size <= ORDERS_KEPT) break;
@@ -120,10 +117,7 @@ export class Live {
   }
 
   #takePositions(message) {
-    const { positions } = this.world;
-    const told = new Set(message.positions.map((one) => one.ticker));
-    const kept = message.type === "snapshot" ? [] : positions.value.filter((one) => !told.has(one.ticker));
-    positions.set(kept.concat(message.positions).sort((a, b) => (a.ticker < b.ticker ? -1 : 1)));
+    this.world.positions.set([...message.positions].sort((a, b) => (a.ticker < b.ticker ? -1 : 1)));
   }
 
   #takeRisk(message, account) {
@@ -132,10 +126,7 @@ export class Live {
   }
 
   #takeParents(message) {
-    const { parents } = this.world;
-    const kept = message.type === "snapshot" ? new Map() : new Map(parents.value);
-    for (const one of message.parents) kept.set(one.parent_id, one);
-    parents.set(kept);
+    this.world.parents.set(new Map(message.parents.map((one) => [one.parent_id, one])));
   }
 
   #takeRecords(message) {

@@ -1,6 +1,6 @@
 // Own orders: live ones first, amended in place, cancelled one by one or all.
 
-import { grouped } from "./decimal.js";
+import { approx, grouped, scale, sign, trimmed } from "./decimal.js";
 import { account, market, may, past } from "./desk.js";
 import { html, useCell, useRef, useState } from "./dom.js";
 import { clock, words } from "./format.js";
@@ -10,6 +10,7 @@ import { sentence } from "./rest.js";
 import { amend, cancel, cancelAll } from "./trading.js";
 
 const SHOWN = 200;
+const SHORT = { partially_filled: "partial" };
 const TONES = { new: "good", partially_filled: "good", filled: "", cancelled: "", expired: "", rejected: "bad" };
 
 export function cancelEverything() {
@@ -62,9 +63,9 @@ function Row({ order, here, isPast }) {
     </td>
     <td class="right num">${live && !off ? html`<${Amendable} order=${order} field="qty" />` : grouped(order.qty)}</td>
     <td class="right num"><${Filled} order=${order} /></td>
-    <td class="right num dim">${order.cum_qty !== "0" && Number(order.cum_qty) ? grouped(order.avg_price) : "–"}</td>
+    <td class="right num dim">${sign(order.cum_qty) ? grouped(trimmed(order.avg_price, scale(order.price))) : "–"}</td>
     <td>
-      <span class="chip ${TONES[order.status] ?? ""}">${order.waiting ? "waiting" : words(order.status)}</span>
+      <span class="chip ${TONES[order.status] ?? ""}">${order.waiting ? "waiting" : (SHORT[order.status] ?? order.status)}</span>
       ${order.reason && html` <span class="dim reason">${words(order.reason)}</span>`}
     </td>
     <td class="right">
@@ -74,7 +75,7 @@ function Row({ order, here, isPast }) {
 }
 
 function Filled({ order }) {
-  const share = Number(order.qty) ? Number(order.cum_qty) / Number(order.qty) : 0;
+  const share = sign(order.qty) ? approx(order.cum_qty) / approx(order.qty) : 0;
   return html`<span class="filled"><meter min="0" max="1" value=${share} aria-label="Filled"></meter>${grouped(order.cum_qty)}</span>`;
 }
 

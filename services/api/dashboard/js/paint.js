@@ -1,5 +1,7 @@
 // What several canvases draw alike.
 
+import { grouped } from "./decimal.js";
+
 export const ROW = 19;
 
 export function clear(context, width, height, ground) {
@@ -34,9 +36,12 @@ export function veil(context, width, height, colour, panel, text) {
   context.restore();
 }
 
-/** Sizes as they are best read in a column: at most seven places. */
-export function sizeText(size, decimals) {
-  if (size >= 1e6) return `${(size / 1e6).toFixed(2)}M`;
-  if (size >= 1e5) return `${(size / 1e3).toFixed(1)}k`;
-  return size.toFixed(Math.max(0, Math.min(decimals, 6 - Math.floor(Math.log10(Math.max(1, size))))));
+const WIDEST = 7; // digits of a size in a column
+
+/** A quantity, cut (never rounded up) to what a column holds. */
+export function sizeText(text) {
+  const [whole, fraction = ""] = text.split(".");
+  if (whole.length > WIDEST) return grouped(whole);
+  const shown = fraction.slice(0, WIDEST - whole.length);
+  return shown ? `${whole}.${shown}` : whole;
 }

@@ -1,6 +1,6 @@
 // Parent orders: how far each algorithm is, and what it has cost against its benchmarks.
 
-import { grouped } from "./decimal.js";
+import { grouped, sign } from "./decimal.js";
 import { html, useCell } from "./dom.js";
 import { clock, tone, words } from "./format.js";
 
@@ -62,7 +62,7 @@ function Row({ one }) {
         <span class="num">${grouped(one.cum_qty)}</span><span class="num dim">of ${grouped(one.qty)}</span>
       </div>
     </td>
-    <td class="right num">${Number(one.cum_qty) ? grouped(one.avg_price) : "–"}</td>
+    <td class="right num">${sign(one.cum_qty) ? grouped(one.avg_price) : "–"}</td>
     <td class="right num dim">${one.arrival ? grouped(one.arrival) : "–"}</td>
     <${Slippage} text=${one.slippage_arrival} />
     <${Slippage} text=${one.slippage_vwap} />

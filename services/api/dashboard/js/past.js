@@ -68,8 +68,10 @@ export class Past {
     const found = answer.books.find(here);
     if (found) book.take({ type: "snapshot", ...found });
     world.book.set(book);
-    world.depth.columns = this.live.world.depth.until(seq);
-    world.trades.set(answer.trades.filter(here).sort((a, b) => a.seq - b.seq));
+    world.depth.standAt(this.live.world.depth, seq, book, Number(BigInt(ts) / 1_000_000n));
+    const told = answer.trades.filter(here).sort((a, b) => a.seq - b.seq);
+    const seen = choice.feed === "house" ? this.live.world.trades.value.filter((one) => one.seq <= seq) : [];
+    world.trades.set(seen.length > told.length ? seen : told);
     world.status.set(answer.statuses.find(here) ?? null);
     world.bars.set(finished(this.live.world.bars.value, choice.interval, BigInt(ts)));
     world.orders.set(new Map(answer.orders.filter(mine).map((one) => [keyOf(one), one])));

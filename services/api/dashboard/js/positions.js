@@ -1,12 +1,15 @@
 // Positions of the account, with what they have earned.
 
-import { add, grouped, trimmed } from "./decimal.js";
+import { add, grouped, rounded, scale, trimmed } from "./decimal.js";
 import { html, useCell } from "./dom.js";
 import { signed, tone } from "./format.js";
 
-const money = (text) => signed(trimmed(text, 2));
+const money = (text) => signed(rounded(text, 2));
+/** Average prices are told finer than the market's tick. */
+const price = (text, like) => grouped(trimmed(text, Math.max(2, scale(like))));
 
-export function Positions({ world }) {
+/** `brief`: without what was bought and sold in all. */
+export function Positions({ world, brief }) {
   const positions = useCell(world.positions, 200);
   if (!positions.length) return html`<div class="empty">No positions.</div>`;
   const total = (field) => positions.map((one) => one[field]).reduce(add, "0");
@@ -14,7 +17,8 @@ export function Positions({ world }) {
     <thead>
       <tr>
         <th>Instrument</th><th class="right">Net</th><th class="right">Average</th><th class="right">Mark</th>
-        <th class="right">Unrealised</th><th class="right">Realised</th><th class="right">Bought</th><th class="right">Sold</th>
+        <th class="right">Unrealised</th><th class="right">Realised</th>
+        ${!brief && html`<th class="right">Bought</th><th class="right">Sold</th>`}
       </tr>
     </thead>
     <tbody>
@@ -22,12 +26,11 @@ export function Positions({ world }) {
         (one) => html`<tr key=${one.ticker} data-position=${one.ticker}>
           <td>${one.ticker}</td>
           <td class="right num ${tone(one.net)}">${signed(one.net)}</td>
-          <td class="right num">${grouped(one.avg_price)}</td>
+          <td class="right num">${price(one.avg_price, one.mark)}</td>
           <td class="right num dim">${grouped(one.mark)}</td>
-          <td class="right num ${tone(one.unrealised)}">${money(one.unrealised)}</td>
-          <td class="right num ${tone(one.realised)}">${money(one.realised)}</td>
-          <td class="right num dim">${grouped(one.bought)}</td>
-          <td class="right num dim">${grouped(one.sold)}</td>
+          <td class="right num ${tone(one.unrealised)}" title=${one.unrealised}>${money(one.unrealised)}</td>
+          <td class="right num ${tone(one.realised)}" title=${one.realised}>${money(one.realised)}</td>
+          ${!brief && html`<td class="right num dim">${grouped(one.bought)}</td><td class="right num dim">${grouped(one.sold)}</td>`}
         </tr>`,
       )}
     </tbody>
@@ -36,7 +39,7 @@ export function Positions({ world }) {
         <td colspan="4" class="dim">All instruments</td>
         <td class="right num ${tone(total("unrealised"))}">${money(total("unrealised"))}</td>
         <td class="right num ${tone(total("realised"))}">${money(total("realised"))}</td>
-        <td colspan="2"></td>
+        ${!brief && html`<td colspan="2"></td>`}
       </tr>
     </tfoot>
   </table>`;

@@ -1,7 +1,7 @@
 // What is subscribed, and from where each log goes on after the connection was lost.
 
 /** Channels that are logs: nothing of them may be missing or come twice. The others tell the state of now. */
-const LOGS = new Set(["trades", "fills", "tape"]);
+const LOGS = new Set(["trades", "orders", "fills", "tape"]);
 
 export class Subscriptions {
   constructor() {
@@ -9,11 +9,11 @@ export class Subscriptions {
     this.byId = new Map();
   }
 
-  /** Returns the id. `handler(message)` gets each message once. */
+  /** Returns the id. `handler(message)` gets each message once; what it answers with "anew" is asked for from the start. */
   add(terms, handler) {
     const id = this.next;
     this.next += 1;
-    this.byId.set(id, { id, terms, handler, after: terms.after ?? 0, whole: false });
+    this.byId.set(id, { id, terms, handler, after: 0 });
     return id;
   }
 
@@ -21,29 +21,40 @@ export class Subscriptions {
     return this.byId.delete(id);
   }
 
+  has(id) {
+    return this.byId.has(id);
+  }
+
   /** What to send on a fresh connection: a log goes on behind what was seen, a state comes whole. */
   requests() {
-    return [...this.byId.values()].map((one) => this.request(one.id));
+    return [...this.byId.keys()].map((id) => this.request(id));
   }
 
   request(id) {
     const { terms, after } = this.byId.get(id);
-    const resumed = LOGS.has(terms.channel) && after > 0 ? { after } : {};
-    return { op: "subscribe", id, ...terms, ...resumed };
+    return { op: "subscribe", id, ...terms, ...(after > 0 ? { after } : {}) };
   }
 
-  /** Hands a message to its handler; says "taken", "repeated" (seen before the connection was lost) or "unknown". */
+  /** The log cannot be gone on with: the next request is for a snapshot. */
+  forget(id) {
+    const one = this.byId.get(id);
+    if (!one) return;
+    one.after = 0;
+    const { after, ...terms } = one.terms;
+    one.terms = terms;
+  }
+
+  /** Hands a message to its handler; says "taken", "anew" (ask for it from the start), "repeated" or "unknown". */
   take(message) {
     const one = this.byId.get(message.id);
     if (!one) return "unknown";
     if (LOGS.has(one.terms.channel)) {
-      const seq = Number(message.seq ?? 0);
-      if (one.whole && message.type === "update" && seq > 0 && seq <= one.after) return "repeated";
-      one.after = Math.max(one.after, seq);
-      one.whole = true;
+      const seq = message.seq ?? 0;
+      // What was seen before the connection was lost comes not twice; a snapshot always counts.
+      if (message.type === "update" && seq > 0 && seq <= one.after) return "repeated";
+      one.after = message.type === "snapshot" ? seq : Math.max(one.after, seq);
     }
-    one.handler(message);
-    return "taken";
+    return one.handler(message) === "anew" ? "anew" : "taken";
   }
 }
 

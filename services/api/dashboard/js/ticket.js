@@ -1,6 +1,6 @@
 // Panel: the order ticket.
 
-import { grouped, isDecimal, multiply, trimmed } from "./decimal.js";
+import { grouped, isDecimal, multiply, rounded } from "./decimal.js";
 import { account, dialog, market, may, past, useTrust, useWorld } from "./desk.js";
 import { html, useCell, useState } from "./dom.js";
 import { notify } from "./notices.js";
@@ -106,7 +106,7 @@ export function Ticket() {
   const off = world.isPast || !may("trade") || feed !== "house";
   const limited = needsPrice(now.type);
   const price = limited ? now.price : (now.side === "buy" ? world.book.value.bestAsk : world.book.value.bestBid)?.price;
-  const notional = isDecimal(now.qty) && isDecimal(price ?? "") ? grouped(trimmed(multiply(price, now.qty), 2)) : "–";
+  const notional = isDecimal(now.qty) && isDecimal(price ?? "") ? grouped(rounded(multiply(price, now.qty), 2)) : "–";
   const submitForm = (event) => {
     event.preventDefault();
     send();

@@ -6,41 +6,54 @@ const TALL = 44; // a row, where there is room
 const GAP = 5;
 const CLIENTS = new Set(["api", "gateway", "router", "simulator", "client"]);
 const CORE = new Set(["engine"]);
+const ROLES = { gateway: "FIX clients", archive: "to Parquet", journal: "to the bus", flusher: "to tapes" };
 const FEEDS_SHOWN = 4;
 
-const family = (name) => name.split(".")[0];
+const family = (name) => name.split(/[. -]/)[0];
 const columnOf = (name) => (CLIENTS.has(family(name)) ? 0 : CORE.has(family(name)) ? 1 : 3);
 const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
-/** Boxes of services, feeds and the tape: {id, name, kind, column, x, y, width, height, state, detail, title, rate, lag?}. */
-export function layout(services, feeds, state, width, height) {
-  const boxes = [];
-  for (const name of Object.keys(services).sort()) {
-    const { state: is, detail, pid } = services[name];
-    if (family(name) === "connector") continue; // told as its feed
-    const column = columnOf(name);
-    const title = `${name}: ${is}, ${detail} (process ${pid})`;
-    boxes.push({ id: name, name, kind: column === 1 ? "core" : "service", column, state: is, detail: detail || is, title });
+/** `stateOf(feed)` says how a feed is. Boxes of services, feeds and the tape: {id, name, kind, column, x, y, width, height, state, detail, title, rate, lag?}. */
+export function layout(services, feeds, state, stateOf, width, height) {
+  const rate = state?.rates?.all ?? 0;
+  const boxes = told(services);
+  const has = (name) => boxes.some((one) => family(one.id) === name);
+  // Who says nothing of its health is known by what it does: it reads the tape, writes it, or answers this page.
+  for (const consumer of Object.keys(state?.lag ?? {})) {
+    const name = family(consumer);
+    if (has(name) || name === "engine" || name === "api") continue;
+    boxes.push(box(name, "service", columnOf(name), "reading", ROLES[name] ?? "reads the tape", `${consumer}: known by its position on the tape`));
   }
-  if (!boxes.some((one) => one.kind === "core")) {
-    boxes.push({ id: "engine", name: "engine", kind: "core", column: 1, state: "", detail: "not heard of", title: "engine" });
-  }
-  const written = state ? `#${count(state.written_seq)}` : "";
-  const title = "The tape: one owner of the order of events";
-  boxes.push({ id: "tape", name: "orders tape", kind: "tape", column: 2, detail: written, title, rate: state?.rates?.all ?? 0 });
+  if (!has("engine")) boxes.push(box("engine", "core", 1, state ? "running" : "", "risk, order, match", "engine: known by its tape"));
+  if (!has("api")) boxes.push(box("api", "service", 0, "running", "answers this page", "api"));
+  const written = state ? `#${count(state.written_seq)}${rate ? ` ${short(rate)}/s` : ""}` : "";
+  boxes.push({ ...box("orders tape", "tape", 2, "", written, "The tape: one owner of the order of events"), rate });
   const outside = Object.keys(feeds).filter((name) => name !== "house").sort();
   for (const name of outside.slice(0, FEEDS_SHOWN)) {
     const feed = feeds[name];
     const detail = `${short(feed.rate)}/s${feed.gaps ? `, ${feed.gaps} gaps` : ""}`;
-    boxes.push({ id: `feed ${name}`, name, kind: "feed", column: 0, state: feed.state, detail, title: `${name}: ${feed.quality}`, rate: feed.rate });
+    boxes.push({ ...box(name, "feed", 0, stateOf(feed), detail, `${name}: ${feed.quality}`), rate: feed.rate });
   }
-  for (const one of boxes) one.lag = lagOf(one.id, state?.lag ?? {});
+  for (const one of boxes) one.lag = one.kind === "feed" ? undefined : lagOf(one.id, state?.lag ?? {});
   place(boxes, width, height);
   return boxes;
 }
 
+function box(name, kind, column, state, detail, title) {
+  return { id: name, name, kind, column, state, detail, title };
+}
+
+function told(services) {
+  const names = Object.keys(services).sort().filter((name) => family(name) !== "connector"); // told as its feed
+  return names.map((name) => {
+    const { state, detail, pid } = services[name];
+    const column = columnOf(name);
+    return box(name, column === 1 ? "core" : "service", column, state, detail || state, `${name}: ${state}, ${detail} (process ${pid})`);
+  });
+}
+
 function lagOf(id, lags) {
-  const found = Object.entries(lags).filter(([consumer]) => consumer.split(/[. ]/)[0] === family(id));
+  const found = Object.entries(lags).filter(([consumer]) => family(consumer) === family(id));
   return found.length ? Math.max(...found.map(([, n]) => n)) : undefined;
 }
 
@@ -66,10 +79,10 @@ function place(boxes, width, height) {
 /** Lines from clients to the engine, from it to the tape, from there to whoever reads it; feeds go to the flusher. */
 export function arrows(boxes) {
   const tape = boxes.find((one) => one.kind === "tape");
-  const engine = boxes.find((one) => one.kind === "core");
+  const engine = boxes.find((one) => family(one.id) === "engine");
   const flusher = boxes.find((one) => family(one.id) === "flusher");
   const { rate } = tape;
-  const found = [line(engine, tape, rate, rate ? `${short(rate)}/s` : "")];
+  const found = [line(engine, tape, rate, "")];
   for (const one of boxes) {
     if (one.kind === "feed" && flusher) found.push(line(one, flusher, one.state === "live" ? one.rate : 0, ""));
     if (one.kind !== "service") continue;

@@ -8,10 +8,10 @@ import { TradesPainter } from "./trades_painter.js";
 
 export function Trades() {
   const world = useWorld();
-  const { ticker, terms } = useCell(market);
+  const { ticker } = useCell(market);
   const trades = useCell(world.trades, 500);
   const state = useTrust(world);
-  const choice = () => ({ qtyDecimals: Math.max(0, -(terms?.qty_exponent ?? 0)), trust: trust(world) });
+  const choice = () => ({ trust: trust(world) });
   const make = (invalidate) => {
     const painter = new TradesPainter(world, choice, invalidate);
     painter.cells.push(connection.state, world.book);
@@ -25,6 +25,6 @@ export function Trades() {
     state=${state.name === "live" ? undefined : state}
     data=${{ "data-trades": trades.length, "data-last": last?.price ?? "" }}
   >
-    ${trades.length ? html`<${Canvas} make=${make} deps=${[world, terms]} label=${label} />` : html`<div class="empty">No trade yet.</div>`}
+    ${trades.length ? html`<${Canvas} make=${make} deps=${[world, ticker]} label=${label} />` : html`<div class="empty">No trade yet.</div>`}
   <//>`;
 }

@@ -12,7 +12,7 @@ export class TradesPainter {
   paint(context, width, height, colours) {
     clear(context, width, height, colours.panel);
     const trades = this.world.trades.value;
-    const { qtyDecimals, trust } = this.choice();
+    const { trust } = this.choice();
     const rows = Math.ceil(height / ROW);
     const newest = trades.length - 1 - this.scrolled;
     let largest = 0;
@@ -39,7 +39,7 @@ export class TradesPainter {
       context.fillText(grouped(trade.price), width * 0.7, line);
       if (before && before.price !== trade.price) arrow(context, width * 0.7 + 8, line, approx(trade.price) > approx(before.price));
       context.fillStyle = share > 0.7 ? colours.text : colours.dim;
-      context.fillText(sizeText(approx(trade.qty), qtyDecimals), width - 8, line);
+      context.fillText(sizeText(trade.qty), width - 8, line);
       if (trade.kind !== undefined && trade.kind !== "trade") strike(context, width, line, colours.alarm);
     }
     if (trust.name !== "live" && trust.name !== "past") veil(context, width, height, colours.warn, colours.panel, "");

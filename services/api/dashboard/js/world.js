@@ -4,7 +4,7 @@ import { Book } from "./book.js";
 import { Cell } from "./cells.js";
 import { DepthHistory } from "./depth_history.js";
 
-export const TRADES_KEPT = 500;
+export const TRADES_KEPT = 4_000;
 export const BARS_KEPT = 2_000;
 export const FILLS_KEPT = 500;
 export const ORDERS_KEPT = 500;

@@ -12,7 +12,7 @@ CAPACITY = 10
 
 
 def logged(steps: list[int]) -> tuple[Log, list[tuple[int, bytes]]]:
-    """A log and all that ever came: each step is how much higher its seq is than the last, 0 for another of the same."""
+    """A log and all that ever came. A step is how much higher its seq is than the last; 0: of the same record."""
     log, everything, seq = Log(5, CAPACITY), [], 6
     for number, step in enumerate(steps):
         seq += step
@@ -35,7 +35,7 @@ def test_read_in_pieces_it_gives_what_it_gives_at_once_and_parts_no_record(
 ) -> None:
     log, everything = logged(steps)
     up_to = max(min(up_to, log.end), log.floor)
-    position, read = log.floor, []
+    position, read = log.floor, list[bytes]()
     while position < up_to:
         items, further = log.after(position, limit, up_to)
         assert further > position

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -135,7 +136,7 @@ async def test_every_item_of_a_log_comes_once_and_in_order_to_whoever_reads_how(
     pacer = Pacer(asyncio.get_running_loop(), 0.0, failed)
     log = Log(0, 100_000)
     topic = LogTopic("trades", pacer, counters, log)
-    seq, clients = 0, []
+    seq, clients = 0, list[tuple[Slow, int]]()
     for _ in range(400):
         match chance.randrange(5):
             case 0 if len(clients) < 8:
@@ -163,7 +164,9 @@ async def test_every_item_of_a_log_comes_once_and_in_order_to_whoever_reads_how(
             await turns(1)
         assert not client.asked_back
         updates = [message for message in client.got if message["type"] == "update"]
-        assert [item["seq"] for message in updates for item in message["trades"]] == [s for s in everything if s > begins]
+        assert [item["seq"] for message in updates for item in message["trades"]] == [
+            s for s in everything if s > begins
+        ]
         assert all(message["trades"][-1]["seq"] == message["seq"] for message in updates)
 
 
@@ -264,5 +267,5 @@ async def test_a_pacer_tells_at_once_after_a_rest_and_then_keeps_its_interval() 
         pacer.mark(topic)
         await asyncio.sleep(0.005)
     assert told[0] - began < 0.03
-    assert all(later - earlier > 0.045 for earlier, later in zip(told, told[1:], strict=False))
+    assert all(later - earlier > 0.045 for earlier, later in pairwise(told))
     assert 2 <= len(told) <= 4
