@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -251,11 +252,10 @@ async def test_the_past_is_what_was_then_and_only_the_newest_question_of_a_clien
         with pytest.raises(BeyondEnd):
             await hub.as_of(end + 1, "slider")
         # Its process is killed: the next question finds another one.
-        process = hub._machine._process
-        assert process is not None
-        process.kill()
-        await process.wait()
-        await until(lambda: hub._machine._process not in (None, process))
+        first = hub.past_pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: hub.past_pid not in (None, first))
         assert (await hub.as_of(end, "slider")).seq == end
 
 

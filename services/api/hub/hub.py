@@ -132,6 +132,11 @@ class Hub(Answers):
         return follower is not None and follower.reader.positions.released_seq - self.seq <= READY_WITHIN
 
     @property
+    def past_pid(self) -> int | None:
+        """The process that folds the past, while one runs."""
+        return self._machine.pid
+
+    @property
     def seq(self) -> int:
         """The last record of the orders tape taken in."""
         return self.views.at_seq
