@@ -59,6 +59,7 @@ generate: $(VENV)/.built ## write anew what is made from schemas/, the FIX rules
 	@$(PY) -m tapewire.fix.generate
 	@$(PY) -m tapewire.bus.generate
 	@$(PY) -m services.monitor.generate
+	@$(PY) -m services.api.stream.document
 
 check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/ruff format --check --quiet .
@@ -69,6 +70,7 @@ check: build ## format, lint, types, import rules, rules of the house
 	@$(PY) -m tapewire.fix.generate --check
 	@$(PY) -m tapewire.bus.generate --check
 	@$(PY) -m services.monitor.generate --check
+	@$(PY) -m services.api.stream.document --check
 	@$(PY) -m pytest tests/unit/test_tidy.py
 
 test: build ## the tests, within minutes
