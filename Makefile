@@ -11,6 +11,8 @@ SECONDS := 600
 SEED := 1
 ABI := build/abi/libtapewire_book.so
 ABI_PARTS := services/matcher/abi.cpp services/matcher/abi.map include/tapewire/book.h pyproject.toml
+# With the binary of Jaeger v2.
+JAEGER_VERSION := v1.76.0
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 help: ## list the targets
@@ -54,12 +56,19 @@ $(ABI): $(ABI_PARTS) $(shell find tapewire/wire services/matcher -name '*.hpp')
 abi: $(ABI) ## compile the matcher for C and other languages: build/abi/libtapewire_book.so
 	@echo "$(ABI)"
 
-generate: $(VENV)/.built ## write anew what is made from schemas/, the FIX rules, channels, metrics, alerts and commands
+build/jaeger: tools/build_jaeger.sh
+	@bash tools/build_jaeger.sh $(JAEGER_VERSION) $@
+
+jaeger: build/jaeger ## build Jaeger with Go (five minutes), for the tests of tracing against it
+	@echo "$<"
+
+generate: $(VENV)/.built ## write anew what is made from schemas/, FIX rules, channels, metrics, alerts, commands
 	@$(PY) -m tapewire.wire.generate
 	@$(PY) -m tapewire.fix.generate
 	@$(PY) -m tapewire.bus.generate
 	@$(PY) -m services.monitor.generate
 	@$(PY) -m services.api.stream.document
+	@$(PY) -m tapewire.cli._generate
 
 check: build ## format, lint, types, import rules, rules of the house
 	@$(VENV)/bin/ruff format --check --quiet .
@@ -71,6 +80,7 @@ check: build ## format, lint, types, import rules, rules of the house
 	@$(PY) -m tapewire.bus.generate --check
 	@$(PY) -m services.monitor.generate --check
 	@$(PY) -m services.api.stream.document --check
+	@$(PY) -m tapewire.cli._generate --check
 	@$(PY) -m pytest tests/unit/test_tidy.py
 
 test: build ## the tests, within minutes
@@ -103,4 +113,4 @@ clean: ## remove what was built, and empty rings in memory (not the data in .tap
 	@rm -rf build dist services/api/dashboard/vendor *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
-.PHONY: help setup build dashboard abi generate check test test-all sanitize fuzz fuzz-fix bench demo lock clean
+.PHONY: help setup build dashboard abi jaeger generate check test test-all sanitize fuzz fuzz-fix bench demo lock clean

@@ -24,6 +24,7 @@ cdef extern from "bench/engine_native.hpp" namespace "tapewire::bench" nogil:
         int64_t stream(uint64_t, uint64_t, int, int)
         int64_t alone(uint64_t, cbool)
         double check_ns(uint64_t)
+        cbool keep_stages(const char*)
         size_t live_orders()
         uint64_t next_seq()
         uint64_t position()
@@ -69,6 +70,10 @@ cdef class Market:
             took = self.market.alone(commands, resting)
         self._check(took >= 0)
         return took
+
+    def keep_stages(self, path):
+        cdef bytes name = os.fsencode(path)
+        self._check(self.market.keep_stages(name))
 
     def check_ns(self, uint64_t rounds):
         cdef double took

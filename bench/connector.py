@@ -33,7 +33,7 @@ RUNS = 7
 
 
 class NoBus:
-    def publish(self, subject: str, payload: bytes) -> bool:
+    def publish(self, subject: str, payload: bytes, headers: bytes | None = None) -> bool:
         return True
 
 

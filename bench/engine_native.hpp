@@ -217,6 +217,9 @@ class Market {
         return refused ? -1.0 : double(took) / double(rounds);
     }
 
+    // From now on the engine keeps a stage log.
+    bool keep_stages(const char* path) { return host_->open_stages(path) || refuse(host_->error); }
+
     size_t live_orders() const { return host_->live_orders(); }
     uint64_t next_seq() const { return host_->tape().next_seq(); }
     uint64_t position() const { return host_->tape().position(); }

@@ -15,6 +15,7 @@ TapewireError                  what happened, where, what was expected, what to 
 │   └── TapeFull               the disk refused more
 ├── StoreError                 the archive cannot answer, or does not fit its tape
 ├── StatsError                 a page of statistics that cannot be made or opened as asked
+├── StageLogError              a stage log that cannot be made or opened as asked
 ├── TimeError                  text that means no time
 ├── TransportError             the bus cannot be reached, or refused
 ├── SubjectError               a subject or pattern of the bus that cannot be one
@@ -102,6 +103,10 @@ class TimeError(TapewireError, ValueError):
 
 class StatsError(TapewireError):
     """A page of statistics cannot be made or opened as asked."""
+
+
+class StageLogError(TapewireError):
+    """A stage log cannot be made or opened as asked."""
 
 
 class TransportError(TapewireError):

@@ -2,7 +2,7 @@
 
 <data>/tapes/<tape>/      one folder per tape, orders.0, md.binance: segments, control page, snapshots, consumers
 <data>/rings -> /dev/shm  a link into memory: orders.<shard>.<source>.<producer>, orders.<shard>.bell, md.<feed>,
-                          router.<number>.<source>.<client>, router.<number>.bell
+                          router.<number>.<source>.<client>, router.<number>.bell; stage logs: <tape>.<service>.stages
 <data>/archive/           sealed market data, columnar, written by the flusher alone
 <data>/stats/             counters and histograms of running services, one page each
 <data>/nats/              JetStream's own store
@@ -103,6 +103,10 @@ class Folders:
     def doorbell(self, shard: int) -> Path:
         """What producers ring to wake the engine of `shard`."""
         return self.ring(f"orders.{shard}.bell")
+
+    def stages(self, tape: str, service: str) -> Path:
+        """The stage log that `service` keeps of its work on a tape, such as `orders.0`."""
+        return self.rings / f"{tape}.{service}.stages"
 
     def prepare(self, rings: Path) -> None:
         """Creates what is missing and links `<data>/rings` to `rings`. Raises ConfigError if it cannot."""

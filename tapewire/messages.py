@@ -568,9 +568,7 @@ class BookDelta(Message):
     qty_exponent = IntField(81, 1, True)
     quality = EnumField(82, BookQuality)
     ticker = TextField(96, 112, 32)
-    levels: ListField[BookLevel] = ListField(
-        104, 144, 24, BookLevel, ((0, 8, True, None), (8, 8, True, None), (16, 4, False, None), (20, 2, False, Side))
-    )
+    levels: ListField[BookLevel] = ListField(104, 144, 24, BookLevel, ((0, 8, True, None), (8, 8, True, None), (16, 4, False, None), (20, 2, False, Side)))
 
 
 class BookSnapshot(Message):
@@ -591,9 +589,7 @@ class BookSnapshot(Message):
     qty_exponent = IntField(81, 1, True)
     quality = EnumField(82, BookQuality)
     ticker = TextField(96, 112, 32)
-    levels: ListField[BookLevel] = ListField(
-        104, 144, 24, BookLevel, ((0, 8, True, None), (8, 8, True, None), (16, 4, False, None), (20, 2, False, Side))
-    )
+    levels: ListField[BookLevel] = ListField(104, 144, 24, BookLevel, ((0, 8, True, None), (8, 8, True, None), (16, 4, False, None), (20, 2, False, Side)))
 
 
 class InstrumentDefinition(Message):
@@ -1862,25 +1858,7 @@ class RouteDecided(Message):
     limit_price = IntField(96, 8, True)
     unrouted = IntField(104, 8, True)
     """What no venue could take."""
-    venues: ListField[VenueScore] = ListField(
-        120,
-        128,
-        64,
-        VenueScore,
-        (
-            (0, 8, True, None),
-            (8, 8, True, None),
-            (16, 4, True, None),
-            (20, 4, False, None),
-            (24, 4, False, None),
-            (28, 2, False, None),
-            (30, 2, False, VenueState),
-            (32, 8, False, None),
-            (40, 8, True, None),
-            (48, 8, True, None),
-            (56, 2, False, Unusable),
-        ),
-    )
+    venues: ListField[VenueScore] = ListField(120, 128, 64, VenueScore, ((0, 8, True, None), (8, 8, True, None), (16, 4, True, None), (20, 4, False, None), (24, 4, False, None), (28, 2, False, None), (30, 2, False, VenueState), (32, 8, False, None), (40, 8, True, None), (48, 8, True, None), (56, 2, False, Unusable)))
 
 
 class ApiReceived(Message):

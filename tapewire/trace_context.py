@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from tapewire.traces import ids
 from tapewire.transports.headers import block
 
 SAMPLED = 1
+FIX_TAG: Final = 8041
+"""TraceParent, of the user-defined tags: the same text in a FIX message."""
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 
@@ -40,6 +43,12 @@ class TraceContext(NamedTuple):
         if self.state:
             headers["tracestate"] = self.state
         return block(headers)
+
+
+def tick_context(env: str, feed: str, seq: int) -> TraceContext:
+    """Of message `seq` of a feed of market data: the ids follow from it, as everywhere (tapewire/traces/ids.py)."""
+    trace = ids.trace_id(env, f"md.{feed}", 0, seq)
+    return TraceContext(f"{trace:032x}", f"{ids.span_id(trace, 'tick', seq):016x}")
 
 
 def parse(traceparent: str, state: str = "") -> TraceContext | None:

@@ -85,6 +85,7 @@ async def serve(settings: Config, name: str, seed: int | None) -> None:
             snapshot=session.snapshot,
             processing=page.histogram("decode_ns"),
             from_venue=page.histogram("exchange_to_edge_ns"),
+            trace_every=settings.monitor.tick_every,
         )
         check_ring(publisher, session, name, feed)
         shell = Shell(session, publisher, url=feed.url, rest_url=feed.rest_url, clock=clock, log=log)

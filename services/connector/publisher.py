@@ -27,6 +27,7 @@ from tapewire import messages as m
 from tapewire.clock import Clock
 from tapewire.histogram import Histogram
 from tapewire.subjects import subject
+from tapewire.trace_context import tick_context
 from tapewire.transports import MAX_PAYLOAD_BYTES
 
 BOOK_MESSAGE_OVERHEAD = 256
@@ -54,7 +55,7 @@ class Ring(Protocol):
 class Bus(Protocol):
     """What it needs of the bus; every `tapewire.interfaces.Transport` has it."""
 
-    def publish(self, subject: str, payload: bytes) -> bool: ...
+    def publish(self, subject: str, payload: bytes, headers: bytes | None = None) -> bool: ...
 
 
 class Lane:
@@ -136,15 +137,17 @@ class Publisher:
         snapshot: Callable[[int], BookSnapshot | None],
         processing: Histogram | None = None,
         from_venue: Histogram | None = None,
+        trace_every: int = 0,
     ) -> None:
         """`snapshot(index)` gives an instrument's book as it stands, or None while it is being built anew.
 
         `processing` gets the ns from the socket read to the stamp of each message, `from_venue` those from the venue's
-        own time to the socket read (the two clocks differ: below 0 counts as 0).
+        own time to the socket read (the two clocks differ: below 0 counts as 0). One message in `trace_every` carries
+        a trace context on the bus; 0: none does.
         """
         self.next_seq = next_seq
         self.published = self.dropped = self.bus_refused = 0
-        self._env, self._feed, self._source = env, feed, source
+        self._env, self._feed, self._source, self._trace_every = env, feed, source, trace_every
         self._ring, self._bus, self._now, self._snapshot_of = ring, bus, clock.now, snapshot
         self._lanes = [Lane(0), *(Lane(index) for index, _ in enumerate(tickers, 1))]
         for lane, ticker in zip(self._lanes[1:], tickers, strict=True):
@@ -315,7 +318,8 @@ class Publisher:
             return False
         self.next_seq += 1
         self.published += 1
-        if not self._bus.publish(to, raw):
+        traced = self._trace_every and (self.next_seq - 1) % self._trace_every == 0
+        if not (self._bus.publish(to, raw, self._context()) if traced else self._bus.publish(to, raw)):
             # The tape has it, the bus does not: its readers need a snapshot once they can be reached again.
             self.bus_refused += 1
             lane.bus_gap = True
@@ -324,6 +328,10 @@ class Publisher:
             if lane.instrument:  # The feed as a whole has no book.
                 lane.owes_book = self._owing = True
         return True
+
+    def _context(self) -> bytes:
+        """The header of the message that was numbered last: of a trace whose ids follow from its number."""
+        return tick_context(self._env, self._feed, self.next_seq - 1).header_block()
 
     def _drop(self, lane: Lane) -> None:
         self._owing = True

@@ -53,6 +53,7 @@ def main(path: Path | None) -> None:
         max_batch=own.max_batch,
         doorbell=folders.doorbell(own.shard),
         stats=folders.stats / f"engine.{own.shard}",
+        stages=folders.stages(tape.name, "engine"),
         version=version("tapewire"),
     )
     found = engine.recovery

@@ -34,6 +34,7 @@ class Engine:
         max_batch: int = 1024,
         doorbell: str | PathLike[str] | None = None,
         stats: str | PathLike[str] | None = None,
+        stages: str | PathLike[str] | None = None,
         now: int | None = None,
         version: str = "0",
     ) -> None: ...

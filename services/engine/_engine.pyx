@@ -83,6 +83,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
         cbool add_ring(const char*, uint64_t, uint16_t, Authority)
         cbool open_doorbell(const char*)
         cbool open_stats(const char*)
+        cbool open_stages(const char*)
         void publish_stats()
         cbool run(int64_t, Idle, const cbool*)
         void wake()
@@ -175,8 +176,8 @@ cdef class Engine:
         self.host = NULL
 
     def __init__(self, tape, rings=(), *, str name="orders.0", str durability="disk", uint64_t segment_bytes=64 << 20,
-                 uint64_t ring_bytes=1 << 20, size_t max_batch=1024, doorbell=None, stats=None, now=None,
-                 str version="0"):
+                 uint64_t ring_bytes=1 << 20, size_t max_batch=1024, doorbell=None, stats=None, stages=None,
+                 now=None, str version="0"):
         if not 1 <= max_batch <= 4096:
             raise ValueError(f"max_batch is {max_batch}; expected 1 to 4096")
         self.host = new Host(max_batch)
@@ -204,6 +205,9 @@ cdef class Engine:
         if stats is not None:
             path = os.fsencode(stats)
             self._check(self.host.open_stats(path))
+        if stages is not None:
+            path = os.fsencode(stages)
+            self._check(self.host.open_stages(path))
 
     def __dealloc__(self):
         if self.host is not NULL:

@@ -16,6 +16,7 @@
 #include "tapewire/clock.hpp"
 #include "tapewire/histogram/stats.hpp"
 #include "tapewire/ring/ring.hpp"
+#include "tapewire/stages/stages.hpp"
 #include "tapewire/tape/tape.hpp"
 
 namespace tapewire::engine {
@@ -60,6 +61,7 @@ class Engine {
     Core core;
     Time time;
     Stages stages;
+    stages::Writer stage_log;  // open: one line for each batch
     Counters counters;
 
     ring::Consumer& add_ring(uint16_t source, Authority authority) {
@@ -84,7 +86,7 @@ class Engine {
 
     size_t drain() {
         if (failed_ || !room()) return 0;
-        if (batch_recv_.empty()) batch_at_ = tape_.position();
+        if (batch_recv_.empty()) batch_at_ = tape_.position(), batch_seq_ = tape_.next_seq();
         const size_t advanced = advance_clock();
         size_t polled = 0;
         if (++first_ring_ >= rings_.size()) first_ring_ = 0;
@@ -123,6 +125,7 @@ class Engine {
         if (some_damaged_) [[unlikely]] let_damaged_go();
         if (batch_recv_.empty()) return;
         measure();
+        drained_ = written_ = durable_ = 0;
         batch_recv_.clear();
         ++counters.batches;
     }
@@ -131,8 +134,14 @@ class Engine {
     size_t do_work() {
         size_t taken = drain();
         if (!taken && !some_damaged_) return 0;
-        drained_ = tape_.disk() ? time.now() : 0;
-        if (write() && sync()) publish();
+        // Where nothing waits for the disk, the stages between are not looked at: each look costs as much as an order.
+        const bool waits = tape_.disk();
+        drained_ = waits ? time.now() : 0;
+        if (!write()) return taken;
+        written_ = waits ? time.now() : 0;
+        if (!sync()) return taken;
+        durable_ = waits ? time.now() : 0;
+        publish();
         return taken;
     }
 
@@ -282,8 +291,10 @@ class Engine {
     }
 
     void measure() {
-        if (!stages.answer) return;
+        if (!stages.answer && !stage_log.is_open()) return;
         const int64_t done = time.now(), drained = drained_ ? drained_ : done;
+        if (stage_log.is_open()) stage_log.record({batch_seq_, tape_.next_seq() - 1, began_, drained_, written_, durable_, done});
+        if (!stages.answer) return;
         const auto commands = int64_t(batch_recv_.size());
         for (int64_t recv : batch_recv_) {
             if (recv <= 0) continue;  // the producer says so, and may say anything
@@ -301,8 +312,8 @@ class Engine {
     size_t first_ring_ = 0;
     bool failed_ = false, blocked_ = false, some_damaged_ = false;
     int64_t now_ = 0, began_ = 0, retry_at_ = 0, advanced_at_ = 0;
-    uint64_t batch_at_ = 0;  // the tape's position where the batch began
-    int64_t drained_ = 0;  // 0: not looked at, as there is no commit to wait for
+    uint64_t batch_at_ = 0, batch_seq_ = 0;  // the tape's position where the batch began, and the seq of its first record
+    int64_t drained_ = 0, written_ = 0, durable_ = 0;  // 0: not looked at, as there is no commit to wait for
     std::vector<int64_t> batch_recv_;
     std::vector<std::string> damage_;
     uint8_t* event_ = nullptr;

@@ -141,6 +141,10 @@ class Host {
         return true;
     }
 
+    bool open_stages(const char* path) {
+        return engine_.stage_log.open(path) || refuse(ErrorKind::stats, engine_.stage_log.error());
+    }
+
     // Copies the engine's plain counters to the page that others read: between runs, not per command.
     void publish_stats() {
         if (!stats_.is_open()) return;

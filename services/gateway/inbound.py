@@ -13,7 +13,7 @@ from typing import Final
 from services.gateway.happened import Order
 from services.gateway.instruments import Instrument
 from services.gateway.orders import Orders
-from services.gateway.session import Session, echo_of
+from services.gateway.session import Session, parties_of
 from services.gateway.values import (
     ORD_TYPES,
     SELF_TRADES,
@@ -98,7 +98,7 @@ def _new_order(desk: Desk, session: Session, message: Message, cl_ord_id: int, n
         expire_time = to_ns(f[126], 126)
     elif 126 in f:
         raise Refusal("ExpireTime (126) belongs to good-till-date orders (59=6)")
-    if (length := len(echo_of(message.raw.decode("latin-1")))) > MAX_ECHO:
+    if (length := len(parties_of(message.raw.decode("latin-1")))) > MAX_ECHO:
         raise Refusal(f"parties (453) of {length} bytes; every report repeats them: expected at most {MAX_ECHO}")
     return _NEW(
         *(cl_ord_id, transacted_at(f), now, i.number, account, SIDES[f[54]], ord_type, time_in_force, price, qty),

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from services.gateway.happened import Request
 from services.gateway.sent import SentIndex
 from tapewire import messages as m
+from tapewire import trace_context
 from tapewire.config.gateway import GatewaySession
 from tapewire.errors import ConfigError
 from tapewire.fix.message import SOH, fields_of
@@ -284,7 +285,15 @@ _PARTY_TAGS = frozenset({"453", "448", "447", "452", "802", "523", "803"})
 
 
 def echo_of(raw: str) -> str:
-    """Fields of a NewOrderSingle that every report repeats: 528 and the parties."""
+    """Fields of a NewOrderSingle that every report repeats: 528, the parties, and the trace context if it is one."""
+    trace = field_of(raw, trace_context.FIX_TAG)
+    if not trace or f"{SOH}35=D{SOH}" not in raw or trace_context.parse(trace) is None:
+        return parties_of(raw)
+    return f"{parties_of(raw)}{trace_context.FIX_TAG}={trace}{SOH}"
+
+
+def parties_of(raw: str) -> str:
+    """Who it is for: 528 of a NewOrderSingle, and the parties."""
     kept = ""
     if (capacity := field_of(raw, 528)) and f"{SOH}35=D{SOH}" in raw:
         kept = f"528={capacity}{SOH}"

@@ -23,6 +23,7 @@ from tapewire.config import Config
 from tapewire.errors import TapeDamaged, TapeError, TransportError
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
+from tapewire.stages import StageWriter
 from tapewire.tape import TapeReader
 from tapewire.transports.nats import NatsTransport
 
@@ -42,6 +43,8 @@ async def serve(settings: Config, log: Logger) -> None:
     if reader is None:
         return
     checkpoint = Checkpoint(tape, log)
+    settings.folders.prepare(settings.rings)
+    stages = StageWriter(settings.folders.stages(tape.name, "publisher"))
     transport = NatsTransport(settings.nats, name="journal", on_failure=fail, log=log)
     await transport.connect()
     try:
@@ -55,12 +58,14 @@ async def serve(settings: Config, log: Logger) -> None:
             transport=transport,
             log=log,
             now=time.time_ns,
+            stages=stages,
         )
         await publisher.run(stop)
     finally:
         await transport.drain()
         checkpoint.close()
         reader.close()
+        stages.close()
     if failures:
         raise failures[0]
 

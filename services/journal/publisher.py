@@ -30,6 +30,7 @@ from tapewire.house_snapshot import snapshot_for
 from tapewire.interfaces import Received, Transport
 from tapewire.logs import Logger
 from tapewire.snapshots import Snapshot
+from tapewire.stages import StageWriter
 from tapewire.subjects import subject
 
 SERVICE = "journal"
@@ -80,8 +81,11 @@ class Publisher:
         transport: Transport,
         log: Logger,
         now: Callable[[], int],
+        stages: StageWriter | None = None,
     ) -> None:
+        """`stages`: where it notes when each batch was read and handed to the bus."""
         self._env, self._shard, self._settings = env, shard, settings
+        self._stages = stages
         self._tape, self._checkpoint, self._transport = tape, checkpoint, transport
         self._position = checkpoint.published
         self._log, self._now = log, now
@@ -116,7 +120,10 @@ class Publisher:
         try:
             while not stop.is_set():
                 records = self._next_records()
+                began = self._now() if records else 0
                 await self._publish(records, stop)
+                if records and self._stages is not None:
+                    self._stages.record(self.seq - len(records) + 1, self.seq, began, self._now())
                 await self._report_if_due()
                 await self._snapshot_if_due()
                 if not records:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-CHECKPOINTS: Final = r"archive|engine|gateway\\..*|venue\\..*"
+CHECKPOINTS: Final = r"archive|engine|gateway\\..*|venue\\..*|api\\..*"
 """Consumers that store their position at snapshots or stretches, and so stand far behind by nature."""
 
 
@@ -42,8 +42,8 @@ SERVICES: Final = AlertGroup(
             "15s",
             "critical",
             "{{ $labels.service }} is not running",
-            "The service ran here and is gone: it was stopped, or it died. Its page has no writer, or its process ended "
-            "within the last hour.",
+            "The service ran here and is gone: it was stopped, or it died. Its page has no writer, or its process "
+            "ended within the last hour.",
             ("`tapewire top`: what else is down", "the end of the service's log", "`dmesg` for the OOM killer"),
             "Start it again. Each service recovers by replaying what it needs, and loses nothing that was "
             "acknowledged. If it was stopped on purpose and has a page, remove `<data>/stats/<service>`.",
@@ -99,6 +99,17 @@ ENGINE: Final = AlertGroup(
             "The disk has no room for the tape's next segment. Nothing is lost and nothing is answered.",
             ("`df -h <data>`", "`tapewire tape ls`: which tape is large, which consumer holds it"),
             "Make room: `tapewire tape retain`, or a larger disk. The engine goes on by itself.",
+        ),
+        Alert(
+            "ApiLate",
+            "increase(tapewire_api_late_total[5m]) > 0",
+            "0s",
+            "warning",
+            "API {{ $labels.api }}: {{ $value }} writes were not answered in time",
+            "The API took orders in and did not see what became of them within its time; clients were told so by 202. "
+            "The orders are on its tape and, once the engine takes them, on the orders tape.",
+            ("*EngineBlocked*, *EngineLatency*", "`tapewire top`: does the engine run, how full is its ring"),
+            "Repair the engine; clients ask again with the same ClOrdID, or read the order's state.",
         ),
         Alert(
             "DamagedRing",

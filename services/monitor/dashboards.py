@@ -92,6 +92,15 @@ OVERVIEW: Final = Dashboard(
             "percentunit",
             most=1.0,
         ),
+        Panel(
+            "Traces and spans a second",
+            (
+                Query("rate(tapewire_monitor_traces_total[$__rate_interval])", "traces"),
+                Query("rate(tapewire_monitor_spans_exported_total[$__rate_interval])", "spans"),
+                Query("rate(tapewire_monitor_spans_dropped_total[$__rate_interval])", "dropped"),
+            ),
+            "ops",
+        ),
         Panel("Alerts firing", (Query('ALERTS{alertstate="firing"}'),), kind="table"),
     ),
 )
@@ -251,6 +260,37 @@ GATEWAY: Final = Dashboard(
     ),
 )
 
+API: Final = Dashboard(
+    "api",
+    "Tapewire: API",
+    (
+        Panel("Requests a second", (_rate("tapewire_api_requests_total", "api", "api {{api}}"),), "ops"),
+        Panel(
+            "Writes a second",
+            tuple(
+                _rate(f"tapewire_api_{name}_total", "api", f"{name} {{{{api}}}}")
+                for name in ("received", "answered", "late", "repeated")
+            ),
+            "ops",
+        ),
+        Panel("Last byte to answer", _quantiles("tapewire_api_answer_seconds", "api"), "s"),
+        Panel("Refused a second by status", (_rate("tapewire_api_refused_total", "status"),), "ops"),
+        Panel(
+            "Connections, logins, writes that wait",
+            (
+                Query("tapewire_api_connections", "connections {{api}}"),
+                Query("tapewire_api_logins", "logins {{api}}"),
+                Query("tapewire_api_waiting", "waiting {{api}}"),
+            ),
+        ),
+        Panel(
+            "Connections refused a second",
+            (_rate("tapewire_api_connections_refused_total", "api", "api {{api}}"),),
+            "ops",
+        ),
+    ),
+)
+
 RISK: Final = Dashboard(
     "risk",
     "Tapewire: risk",
@@ -323,4 +363,4 @@ ROUTER: Final = Dashboard(
     ),
 )
 
-DASHBOARDS: Final = (OVERVIEW, ENGINE, FEEDS, GATEWAY, RISK, ROUTER)
+DASHBOARDS: Final = (OVERVIEW, ENGINE, FEEDS, GATEWAY, API, RISK, ROUTER)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from tapewire.config import Config
 from tapewire.errors import ConfigError
@@ -14,24 +16,30 @@ from tapewire.logs import Logger
 from tapewire.metrics.exemplars import Exemplars
 from tapewire.metrics.exposition import registry, scrape
 from tapewire.metrics.reading import HostReader
+from tapewire.metrics.samples import Reading
 
 TIMEOUT_S = 10.0
 """How long a client may take for its request, and for taking the answer."""
 MOST_AT_ONCE = 4
+"""Scrapes; more are asked to come again."""
+MOST_CONNECTIONS = 32
 
 
 class Metrics:
     """A part of the monitor: a small HTTP door on threads of its own, since a look at the host takes tens of ms."""
 
-    def __init__(self, settings: Config, exemplars: Exemplars, log: Logger) -> None:
-        self._settings, self._exemplars, self._log = settings, exemplars, log
+    def __init__(
+        self, settings: Config, exemplars: Exemplars, log: Logger, extra: Callable[[Reading], None] | None = None
+    ) -> None:
+        """`extra` puts what another part of the monitor knows."""
+        self._settings, self._exemplars, self._log, self._extra = settings, exemplars, log, extra
         self.port = 0
         """Where it listens, once it runs."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until `stop`. ConfigError: the address is taken, or none of this host."""
         host, port = self._settings.monitor.metrics_host, self._settings.monitor.metrics_port
-        reader = HostReader(self._settings.folders)
+        reader = HostReader(self._settings.folders, self._extra)
         collectors = registry(self._settings.folders, self._exemplars, reader)
         try:
             server = _Server((host, port), lambda accept: scrape(collectors, accept), self._log)
@@ -60,6 +68,29 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
         self.answer, self.log = answer, log
         self.at_once = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._room = threading.BoundedSemaphore(MOST_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """On a thread of its own, as long as there are not too many."""
+        if not self._room.acquire(blocking=False):
+            self.log.warning("too many connections for metrics", most=MOST_CONNECTIONS)
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who leaves in the middle is no fault of ours; anything else is, and the next scrape may show it again."""
+        error = sys.exc_info()[1]
+        if isinstance(error, ConnectionError | TimeoutError):
+            self.log.debug("a scrape was left", by=client_address[0], error=str(error))
+        else:
+            self.log.error("a scrape failed", by=client_address[0], exc_info=error)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -13,11 +13,14 @@ import pkgutil
 import runpy
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from tapewire.errors import TapewireError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SERVICES = {
     "connector": "market data of one venue, onto the bus and its ring",
@@ -36,6 +39,7 @@ First steps:
   tapewire demo                          run the whole platform on this machine
   tapewire sub 'demo.*.trade.*'          watch its messages, decoded
   tapewire tape tail orders.0            the tape of the house market, live
+  tapewire top                           all services: CPU, latency, feeds, lag, live
   tapewire config show                   what is set, and where each value came from
 
 \b
@@ -57,6 +61,17 @@ class Commands(click.Group):
             command: click.Command = importlib.import_module(f"tapewire.cli.{name}").command
             return command
         return _service(cmd_name) if cmd_name in SERVICES else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and first lines, without importing any command."""
+        from click.shell_completion import CompletionItem
+
+        found = super(click.Group, self).shell_complete(ctx, incomplete)
+        lines = {name: SERVICES.get(name) or _first_line(name) for name in self.list_commands(ctx)}
+        return [
+            *found,
+            *(CompletionItem(name, help=line) for name, line in lines.items() if name.startswith(incomplete)),
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         names = [name for name in self.list_commands(ctx) if name not in SERVICES]

@@ -35,6 +35,19 @@ class Moment(Instant):
         return super().convert(value, param, ctx)
 
 
+def complete_tapes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The tapes of the data folder that is named, or set; none if there is no such folder."""
+    from tapewire.errors import TapewireError
+    from tapewire.folders import Folders
+
+    try:
+        data = ctx.params.get("data") or _of_the_settings(ctx, param, None)
+    except TapewireError:  # a file of settings that does not hold is said when a command runs
+        return []
+    names = sorted(path.parent.name for path in Folders(Path(data)).tapes.glob("*/control"))
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def _of_the_settings(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
     from tapewire.config import load
 

@@ -25,7 +25,11 @@ def command() -> None: ...
 @command.command()
 @json_option
 def channels(as_json: bool) -> None:
-    """Every subject: its messages, who publishes them, who may read them."""
+    """Every subject: its messages, who publishes them, who may read them.
+
+    \b
+    tapewire bus channels
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -58,7 +62,12 @@ def channels(as_json: bool) -> None:
 @click.argument("name", default="")
 @json_option
 def schema(name: str, as_json: bool) -> None:
-    """Prints the schema NAME (`layout`: all offsets, JSON); without a name, their names."""
+    """Prints the schema NAME (`layout`: all offsets, JSON); without a name, their names.
+
+    \b
+    tapewire bus schema orders.capnp
+    tapewire bus schema layout
+    """
     from tapewire.bus.schemas import files
 
     if not name:
@@ -81,6 +90,9 @@ def keys(folder: Path, env: str, feeds: tuple[str, ...], accounts: tuple[int, ..
     """Makes keys and permissions: of every service, the operator, a subscriber, each account.
 
     Keys that are there stay, so it can be run again with one more account. `[nats] keys` names FOLDER/keys.
+
+    \b
+    tapewire bus keys /etc/tapewire/bus --env prod --feed binance --account 7
     """
     from tapewire.bus import keys as made
     from tapewire.bus.permissions import users

@@ -19,14 +19,23 @@ from tapewire.fixed import to_text
 
 @click.group()
 def command() -> None:
-    """Show the settings in effect."""
+    """Show the settings in effect.
+
+    \b
+    tapewire config show --config tapewire.toml
+    """
 
 
 @command.command()
 @click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file to read.")
 @click.option("--json", "as_json", is_flag=True, help='One object: {"engine.max_batch": {"value": …, "origin": …}, …}.')
 def show(path: Path | None, as_json: bool) -> None:
-    """Print every key with its value and where it came from: default, the file, or the environment."""
+    """Print every key with its value and where it came from: default, the file, or the environment.
+
+    \b
+    tapewire config show
+    tapewire config show --json
+    """
     loaded = load_with_origins(path)
     rows = _rows(loaded)
     if as_json:

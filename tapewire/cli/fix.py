@@ -19,16 +19,23 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """FIX: credentials for sessions, and a certification walk through a counterparty."""
+    """FIX: credentials for sessions, and a certification walk through a counterparty.
+
+    \b
+    tapewire fix key acme
+    tapewire fix selftest 127.0.0.1:9880 --sender ACME --secret-file acme.key --symbol ACME --price 90 --qty 2 --half 1
+    """
 
 
 @command.command()
 @click.argument("name")
 @click.option("--kind", type=click.Choice(["ed25519", "hmac", "password"]), default="ed25519", show_default=True)
 @data_option
-def key(name: str, kind: str, data: Path) -> None:
+@json_option
+def key(name: str, kind: str, data: Path, as_json: bool) -> None:
     """Make credentials for the session NAME. The client's secret is printed once and kept nowhere else; the lines for
     [[gateway.sessions]] hold what the gateway needs. A shared HMAC secret also goes to <data>/gateway/keys/NAME.
+    With --json all of it is one object on standard output, the secret too.
 
     \b
     tapewire fix key acme
@@ -42,18 +49,22 @@ def key(name: str, kind: str, data: Path) -> None:
         raise TapewireError(f"key {name!r}: expected a name of a-z, 0-9, - and _")
     if kind == "password":
         secret = secrets.token_urlsafe(24)
-        lines = [f'password_hash = "{hash_password(secret)}"']
+        proof = {"password_hash": hash_password(secret)}
     elif kind == "hmac":
         raw, path = secrets.token_bytes(SECRET_BYTES), data / "gateway" / "keys" / name
         write_secret(path, raw)
         secret = base64.b64encode(raw).decode()
-        lines = [f"secret_file = {json.dumps(str(path))}"]
+        proof = {"secret_file": str(path)}
     else:
         private, public = new_ed25519()
         secret = base64.b64encode(private).decode()
-        lines = [f'public_key = "{public}"']
+        proof = {"public_key": public}
+    session = {"username": name, "auth": kind, **proof}
+    if as_json:
+        click.echo(json.dumps({"session": session, "secret": secret}))
+        return
     click.echo(f"# for [[gateway.sessions]] of {name}:")
-    click.echo(f'username = "{name}"\nauth = "{kind}"\n' + "\n".join(lines))
+    click.echo("\n".join(f"{field} = {json.dumps(value)}" for field, value in session.items()))
     click.echo("\n# for the client, shown this once:", err=True)
     click.echo(secret, err=True)
 

@@ -16,11 +16,14 @@ from typing import Any, cast
 import click
 
 from tapewire import messages as m
+from tapewire.cli._options import json_option
 from tapewire.config import load
 from tapewire.errors import ConfigError
 from tapewire.fixed import exponent_of, to_mantissa, to_text
 
 REASONS = ("requested", "schedule", "news", "market_wide")
+JSON = "tapewire.operator.json"
+"""Whether the subcommand was asked for JSON, in click's context."""
 STATUSES = [status.name for status in m.InstrumentStatus if status not in (0, m.InstrumentStatus.delisted)]
 
 
@@ -56,10 +59,17 @@ def _sends(function: Callable[..., None]) -> Callable[..., None]:
         data, shard, producer = context.obj
         # A service is named, not imported: tapewire depends on none.
         service = importlib.import_module("services.engine.operator")
+        context.meta[JSON] = given.pop("as_json")
         with service.Operator(data, shard, producer=producer) as operator:
             function(operator, *args, **given)
 
-    return run
+    return json_option(run)
+
+
+def _say(line: str) -> None:
+    """For people; programs get the answer as one document from _done."""
+    if not click.get_current_context().meta[JSON]:
+        click.echo(line)
 
 
 def _target(function: Callable[..., None]) -> Callable[..., None]:
@@ -99,18 +109,22 @@ def _set_status(
     answer = operator.set_status(instrument, status, reason=m.StatusReason[reason], resume_time=resume_time)
     for event in answer.events:
         if isinstance(event, m.InstrumentStatusChanged):
-            click.echo(
-                f"{tickers.get(event.instrument, event.instrument)}: {event.old_status.name} -> {event.status.name}"
-            )
+            _say(f"{tickers.get(event.instrument, event.instrument)}: {event.old_status.name} -> {event.status.name}")
     _done(answer)
 
 
 def _done(answer: Any) -> None:
     """Says the record it has become, and what came of it; raises if it was refused."""
     completed = answer.completed
+    if click.get_current_context().meta[JSON]:
+        import orjson
+
+        events = [event.to_dict() for event in answer.events]
+        click.echo(orjson.dumps({"record": completed.cause, "count": completed.count, "events": events}).decode())
+        return
     came = Counter(type(event).__name__ for event in answer.events[:-1])
     told = "".join(f", {count} {name}" for name, count in sorted(came.items()))
-    click.echo(f"done: record {completed.cause}, count {completed.count}{told}")
+    _say(f"done: record {completed.cause}, count {completed.count}{told}")
 
 
 @command.command()
@@ -119,7 +133,12 @@ def _done(answer: Any) -> None:
 @_until
 @_sends
 def halt(operator: Any, ticker: str | None, everything: bool, reason: str, resume_in: float | None) -> None:
-    """Stop trading: no new orders, no replaces; cancels are taken."""
+    """Stop trading: no new orders, no replaces; cancels are taken.
+
+    \b
+    tapewire operator halt BTCUSDT --reason news --resume-in 300
+    tapewire operator halt --all --json
+    """
     _set_status(operator, m.InstrumentStatus.halted, ticker, everything, reason, resume_in)
 
 
@@ -128,7 +147,11 @@ def halt(operator: Any, ticker: str | None, everything: bool, reason: str, resum
 @_why
 @_sends
 def resume(operator: Any, ticker: str | None, everything: bool, reason: str) -> None:
-    """Trade, after a halt or an auction: what was collected is uncrossed first."""
+    """Trade, after a halt or an auction: what was collected is uncrossed first.
+
+    \b
+    tapewire operator resume BTCUSDT
+    """
     _set_status(operator, m.InstrumentStatus.trading, ticker, everything, reason, None)
 
 
@@ -136,7 +159,11 @@ def resume(operator: Any, ticker: str | None, everything: bool, reason: str) -> 
 @_target
 @_sends
 def open_(operator: Any, ticker: str | None, everything: bool) -> None:
-    """Trade, by the schedule: the opening auction is uncrossed first."""
+    """Trade, by the schedule: the opening auction is uncrossed first.
+
+    \b
+    tapewire operator open --all
+    """
     _set_status(operator, m.InstrumentStatus.trading, ticker, everything, "schedule", None)
 
 
@@ -145,7 +172,11 @@ def open_(operator: Any, ticker: str | None, everything: bool) -> None:
 @_why
 @_sends
 def close(operator: Any, ticker: str | None, everything: bool, reason: str) -> None:
-    """End the day: the closing auction is uncrossed, DAY orders expire."""
+    """End the day: the closing auction is uncrossed, DAY orders expire.
+
+    \b
+    tapewire operator close --all --reason schedule
+    """
     _set_status(operator, m.InstrumentStatus.closed, ticker, everything, reason, None)
 
 
@@ -158,7 +189,11 @@ def close(operator: Any, ticker: str | None, everything: bool, reason: str) -> N
 def auction(
     operator: Any, ticker: str | None, everything: bool, kind: str, reason: str, resume_in: float | None
 ) -> None:
-    """Collect orders for an auction; `open`, `resume` or `close` uncrosses them."""
+    """Collect orders for an auction; `open`, `resume` or `close` uncrosses them.
+
+    \b
+    tapewire operator auction BTCUSDT --kind closing --resume-in 300
+    """
     _set_status(operator, m.InstrumentStatus[f"{kind}_auction"], ticker, everything, reason, resume_in)
 
 
@@ -166,7 +201,11 @@ def auction(
 @click.argument("ticker")
 @_sends
 def delist(operator: Any, ticker: str) -> None:
-    """Cancel all orders of an instrument and forget it."""
+    """Cancel all orders of an instrument and forget it.
+
+    \b
+    tapewire operator delist BTCUSDT
+    """
     _set_status(operator, m.InstrumentStatus.delisted, ticker, False, "requested", None)
 
 
@@ -175,7 +214,12 @@ def delist(operator: Any, ticker: str) -> None:
 @click.option("--keep-orders", is_flag=True, help="Leave what is live; only new orders are refused.")
 @_sends
 def kill(operator: Any, account: int, keep_orders: bool) -> None:
-    """Refuse new orders from now on, and cancel those that are live."""
+    """Refuse new orders from now on, and cancel those that are live.
+
+    \b
+    tapewire operator kill --account 7
+    tapewire operator kill
+    """
     _done(operator.kill(account, cancel_open=not keep_orders))
 
 
@@ -183,7 +227,11 @@ def kill(operator: Any, account: int, keep_orders: bool) -> None:
 @click.option("--account", type=click.IntRange(min=1), default=0, help="Only this account. Default: everybody.")
 @_sends
 def release(operator: Any, account: int) -> None:
-    """Take a kill back: new orders are taken again."""
+    """Take a kill back: new orders are taken again.
+
+    \b
+    tapewire operator release --account 7
+    """
     _done(operator.release(account))
 
 
@@ -203,7 +251,12 @@ def release(operator: Any, account: int) -> None:
 @click.option("--status", type=click.Choice(STATUSES), help="Of a new instrument. Default: trading.")
 @_sends
 def define(operator: Any, ticker: str, **given: Any) -> None:
-    """Change an instrument's terms, those not named stay; or add one (with --tick-size and --lot-size)."""
+    """Change an instrument's terms, those not named stay; or add one (with --tick-size and --lot-size).
+
+    \b
+    tapewire operator define BTCUSDT --reference-price 64000.00 --collar-bps 300
+    tapewire operator define ACME --tick-size 0.01 --lot-size 1
+    """
     known = operator.instruments().get(ticker)
     terms = {name: value for name, value in given.items() if value is not None}
     if known is None:
@@ -230,7 +283,11 @@ def define(operator: Any, ticker: str, **given: Any) -> None:
 @click.option("--self-trade", type=click.Choice([one.name for one in m.SelfTrade if one]))
 @_sends
 def limits(operator: Any, account: int, **given: Any) -> None:
-    """Open an account, or change its limits; those not named stay."""
+    """Open an account, or change its limits; those not named stay.
+
+    \b
+    tapewire operator limits 7 --max-position 500000
+    """
     terms = {name: value for name, value in given.items() if value is not None}
     if "self_trade" in terms:
         terms["self_trade"] = m.SelfTrade[terms["self_trade"]]
@@ -241,7 +298,11 @@ def limits(operator: Any, account: int, **given: Any) -> None:
 @click.argument("match_id", type=click.IntRange(min=1))
 @_sends
 def bust(operator: Any, match_id: int) -> None:
-    """A trade did not happen: positions are put back; the past stays on the tape."""
+    """A trade did not happen: positions are put back; the past stays on the tape.
+
+    \b
+    tapewire operator bust 1041
+    """
     answer = operator.bust(match_id)
     _say_trade(operator, answer)
     _done(answer)
@@ -253,7 +314,11 @@ def bust(operator: Any, match_id: int) -> None:
 @click.option("--qty", help="What was traded. Default: as it stands.")
 @_sends
 def correct(operator: Any, match_id: int, price: str | None, qty: str | None) -> None:
-    """A trade happened at another price or quantity."""
+    """A trade happened at another price or quantity.
+
+    \b
+    tapewire operator correct 1041 --price 64000.50
+    """
     if not price and not qty:
         raise click.UsageError("name --price, --qty, or both")
     definition = _definition(operator, operator.trade(match_id).instrument)
@@ -275,7 +340,7 @@ def _say_trade(operator: Any, answer: Any) -> None:
             terms = _definition(operator, event.instrument)
             qty, price = to_text(event.qty, terms.qty_exponent), to_text(event.price, terms.price_exponent)
             what = "busted" if isinstance(event, m.TradeBusted) else "now"
-            click.echo(
+            _say(
                 f"{terms.ticker}: trade {event.match_id} {what}: {qty} at {price}, "
                 f"accounts {event.maker_account} and {event.taker_account}"
             )

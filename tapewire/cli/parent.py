@@ -72,7 +72,7 @@ def _tape(context: click.Context) -> Path:
     return settings.folders.router_tape(settings.router.number)
 
 
-def _say(context: click.Context, client: RouterClient, cl_ord_id: int) -> None:
+def _say(client: RouterClient, cl_ord_id: int, as_json: bool) -> None:
     """Prints the answer; a refusal is an error."""
     from tapewire import messages as m
     from tapewire.errors import TapewireError
@@ -81,7 +81,12 @@ def _say(context: click.Context, client: RouterClient, cl_ord_id: int) -> None:
     if isinstance(answer, m.ParentRefused):
         numbers = f" ({answer.value}, {answer.limit})" if answer.value or answer.limit else ""
         raise TapewireError(f"refused: {answer.reason.name}{numbers}{': ' + answer.text if answer.text else ''}")
-    click.echo(f"parent {answer.parent_id}: {answer.state.name}")
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(answer.to_dict()).decode())
+    else:
+        click.echo(f"parent {answer.parent_id}: {answer.state.name}")
 
 
 def _definition(client: RouterClient, ticker: str) -> m.InstrumentDefinition:
@@ -121,11 +126,24 @@ def _venue_bits(settings: Config, names: tuple[str, ...]) -> int:
 @click.option("--urgency", type=Share(), default=0, help="Of a shortfall: 0 patient to 100 at once.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of its random numbers. Default: its number.")
 @click.option("--venue", "venues", multiple=True, help="Only there; may be given several times. Default: everywhere.")
+@json_option
 @click.pass_context
 def new(
-    context: click.Context, /, side: str, qty: str, ticker: str, account: int, algorithm: str, **given: Any
+    context: click.Context,
+    /,
+    side: str,
+    qty: str,
+    ticker: str,
+    account: int,
+    algorithm: str,
+    as_json: bool,
+    **given: Any,
 ) -> None:
-    """Enter a parent order: SIDE QTY TICKER, such as `buy 500 ACME`."""
+    """Enter a parent order: SIDE QTY TICKER, such as `buy 500 ACME`.
+
+    \b
+    tapewire parent new buy 500 ACME --account 1 --algorithm twap --end +10m
+    """
     from tapewire import messages as m
     from tapewire.fixed import to_mantissa
 
@@ -157,7 +175,7 @@ def new(
                 )
             },
         )
-        _say(context, client, number)
+        _say(client, number, as_json)
 
 
 @command.command()
@@ -168,11 +186,23 @@ def new(
 @click.option("--end", "end_time", type=Moment(), default=0)
 @click.option("--participation", type=Share(), default=0)
 @click.option("--max-participation", type=Share(), default=0)
+@json_option
 @click.pass_context
 def replace(
-    context: click.Context, /, parent: int, account: int, qty: str | None, limit_price: str | None, **given: int
+    context: click.Context,
+    /,
+    parent: int,
+    account: int,
+    qty: str | None,
+    limit_price: str | None,
+    as_json: bool,
+    **given: int,
 ) -> None:
-    """Change a parent's terms; those not named stay. Its children follow."""
+    """Change a parent's terms; those not named stay. Its children follow.
+
+    \b
+    tapewire parent replace 3 --account 1 --qty 300
+    """
     from tapewire.errors import TapewireError
     from tapewire.fixed import to_mantissa
     from tapewire.router_parents import read
@@ -189,17 +219,22 @@ def replace(
             limit_price=to_mantissa(limit_price, definition.price_exponent) if limit_price else 0,
             **given,
         )
-        _say(context, client, number)
+        _say(client, number, as_json)
 
 
 @command.command()
 @click.argument("parent", type=click.IntRange(min=1))
 @click.option("--account", type=click.IntRange(min=1), required=True)
+@json_option
 @click.pass_context
-def cancel(context: click.Context, parent: int, account: int) -> None:
-    """Cancel a parent: its children are pulled, and it ends when they are gone."""
+def cancel(context: click.Context, parent: int, account: int, as_json: bool) -> None:
+    """Cancel a parent: its children are pulled, and it ends when they are gone.
+
+    \b
+    tapewire parent cancel 3 --account 1
+    """
     with _open(context) as client:
-        _say(context, client, client.cancel(parent, account))
+        _say(client, client.cancel(parent, account), as_json)
 
 
 @command.command()
@@ -207,12 +242,18 @@ def cancel(context: click.Context, parent: int, account: int) -> None:
 @click.option("--release", is_flag=True, help="Take a kill back.")
 @click.option("--keep-orders", is_flag=True, help="Leave parents and children as they are; only nothing new is made.")
 @click.option("--reason", default="", help="What the tape says.")
+@json_option
 @click.pass_context
-def kill(context: click.Context, account: int, release: bool, keep_orders: bool, reason: str) -> None:
-    """Refuse new parents and pull all children, until released. Needs a client of the role operator (--client)."""
+def kill(context: click.Context, account: int, release: bool, keep_orders: bool, reason: str, as_json: bool) -> None:
+    """Refuse new parents and pull all children, until released. Needs a client of the role operator (--client).
+
+    \b
+    tapewire parent --client desk-operator kill --account 1
+    """
     with _open(context) as client:
         client.kill(account, engaged=not release, cancel_open=not keep_orders, reason=reason)
-    click.echo("released" if release else "killed")
+    done = "released" if release else "killed"
+    click.echo(f'{{"account":{account},"done":"{done}"}}' if as_json else done)
 
 
 @command.command("list")
@@ -220,7 +261,12 @@ def kill(context: click.Context, account: int, release: bool, keep_orders: bool,
 @json_option
 @click.pass_context
 def list_(context: click.Context, everything: bool, as_json: bool) -> None:
-    """The parents, one a line."""
+    """The parents, one a line.
+
+    \b
+    tapewire parent list --all
+    tapewire parent list --json
+    """
     from tapewire.cli._parents import Teller
     from tapewire.router_parents import read
 
@@ -239,7 +285,11 @@ def list_(context: click.Context, everything: bool, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(context: click.Context, parent: int, as_json: bool) -> None:
-    """One parent: its terms, schedule, decisions with their scores, children, progress and slippage."""
+    """One parent: its terms, schedule, decisions with their scores, children, progress and slippage.
+
+    \b
+    tapewire parent show 3
+    """
     from tapewire.cli._parents import Teller
     from tapewire.errors import TapewireError
     from tapewire.router_parents import read

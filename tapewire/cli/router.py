@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-from tapewire.cli._options import data_option
+from tapewire.cli._options import data_option, json_option
+from tapewire.cli._progress import progress
 from tapewire.errors import TapewireError
 
 
@@ -39,9 +40,18 @@ def command(context: click.Context, path: Path | None) -> None:
 @command.command()
 @click.argument("tape", default="router.0")
 @data_option
-def verify(tape: str, data: Path) -> None:
-    """Replay TAPE (router.0) and compare every event, byte for byte. Reads only."""
+@json_option
+def verify(tape: str, data: Path, as_json: bool) -> None:
+    """Replay TAPE (router.0) and compare every event, byte for byte. Reads only.
+
+    \b
+    tapewire router verify
+    tapewire router verify router.1 --json
+    """
     report = _replayed(tape, data, 0)
+    if as_json:
+        _print_json(report)
+        return
     verdict = "ok    " if report.ok else "FAILED"
     click.echo(f"{verdict} {report.tape:<16} {report.inputs:,} inputs  {report.events:,} events as recorded")
     _end(report)
@@ -51,14 +61,17 @@ def verify(tape: str, data: Path) -> None:
 @click.argument("tape", default="router.0")
 @data_option
 @click.option("--until", type=click.IntRange(min=0), default=0, help="Stop behind this record. Default: the last.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@json_option
 def replay(tape: str, data: Path, until: int, as_json: bool) -> None:
-    """Trade it all again from the tape's inputs alone, and see that the orders are the same."""
+    """Trade it all again from the tape's inputs alone, and see that the orders are the same.
+
+    \b
+    tapewire router replay
+    tapewire router replay router.0 --until 5000 --json
+    """
     report = _replayed(tape, data, until)
     if as_json:
-        import orjson
-
-        click.echo(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2).decode())
+        _print_json(report)
     else:
         rate = report.inputs / report.seconds if report.seconds else 0.0
         click.echo(
@@ -82,7 +95,16 @@ def _replayed(tape: str, data: Path, until: int) -> Any:
     path = Folders(data).tape(tape)
     if not path.is_dir():
         raise TapewireError(f"{path}: no such tape. See --data")
-    return importlib.import_module("services.router.verify").verify_tape(path, until=until)
+    with progress() as tell:
+        return importlib.import_module("services.router.verify").verify_tape(path, tell, until=until)
+
+
+def _print_json(report: Any) -> None:
+    """The document says what does not hold; so does the exit status."""
+    import orjson
+
+    click.echo(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2).decode())
+    click.get_current_context().exit(not report.ok)
 
 
 def _end(report: Any) -> None:

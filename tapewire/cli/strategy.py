@@ -21,7 +21,11 @@ US = 1_000
 
 @click.group()
 def command() -> None:
-    """Run trading strategies (docs/strategy.md)."""
+    """Run trading strategies (docs/strategy.md).
+
+    \b
+    tapewire strategy run examples/market_maker.py:MarketMaker --live --account 9
+    """
 
 
 @command.command("run")

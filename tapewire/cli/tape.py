@@ -6,12 +6,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tapewire.cli._options import Instant, data_option, json_option
+from tapewire.cli._options import Instant, complete_tapes, data_option, json_option
+from tapewire.cli._progress import progress
 
 if TYPE_CHECKING:
     from tapewire.render import Renderer
@@ -37,7 +39,12 @@ def command() -> None:
 @data_option
 @json_option
 def ls(data: Path, as_json: bool) -> None:
-    """List the tapes: what they hold, who writes them, how far their consumers are."""
+    """List the tapes: what they hold, who writes them, how far their consumers are.
+
+    \b
+    tapewire tape ls
+    tapewire tape ls --json
+    """
     import orjson
 
     from tapewire.folders import Folders
@@ -73,7 +80,7 @@ def ls(data: Path, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_tapes)
 @click.option("--from", "from_seq", type=click.IntRange(min=1), help="Begin with this record.")
 @click.option("--from-time", type=Instant(), help="Begin with the first record sequenced at this time or later.")
 @click.option("-n", "count", type=click.IntRange(min=0), default=10, show_default=True, help="Begin with the last N.")
@@ -83,7 +90,12 @@ def ls(data: Path, as_json: bool) -> None:
 def tail(
     name: str, from_seq: int | None, from_time: int | None, count: int, follow: bool, data: Path, as_json: bool
 ) -> None:
-    """Show the records of the tape NAME, decoded, one per line; follow it as it grows."""
+    """Show the records of the tape NAME, decoded, one per line; follow it as it grows.
+
+    \b
+    tapewire tape tail orders.0 -n 50
+    tapewire tape tail md.kraken --no-follow --json
+    """
     from tapewire.folders import Folders
     from tapewire.render import Renderer
     from tapewire.tape import TapeReader
@@ -150,7 +162,7 @@ def _show(tape: str, raws: list[bytes], renderer: Renderer | None) -> None:
 
 
 @command.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_tapes)
 @data_option
 @json_option
 @click.pass_context
@@ -158,6 +170,9 @@ def check(ctx: click.Context, names: tuple[str, ...], data: Path, as_json: bool)
     """Read the tapes NAMES (all by default) through: every checksum, every sequence number.
 
     Exits with 1 if one does not hold.
+
+    \b
+    tapewire tape check orders.0
     """
     import orjson
 
@@ -166,7 +181,8 @@ def check(ctx: click.Context, names: tuple[str, ...], data: Path, as_json: bool)
 
     folders = Folders(data)
     paths = [folders.tape(name) for name in names] or inspect.tapes(folders.tapes)
-    reports = [inspect.check(path) for path in paths]
+    with progress() as tell:
+        reports = [inspect.check(path, partial(tell, path.name)) for path in paths]
     if as_json:
         click.echo(orjson.dumps([report.to_dict() for report in reports]))
     for report in reports if not as_json else []:
@@ -182,7 +198,7 @@ def check(ctx: click.Context, names: tuple[str, ...], data: Path, as_json: bool)
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_tapes)
 @click.option("--before", "seq", type=click.IntRange(min=2), required=True, help="The first record to take off.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_option
@@ -192,6 +208,9 @@ def cut(name: str, seq: int, yes: bool, data: Path, as_json: bool) -> None:
 
     No writer may have the tape open. Snapshots and consumers that are ahead of the cut are moved aside, too. A tape
     whose beginning was removed is not cut before its oldest snapshot.
+
+    \b
+    tapewire tape cut orders.0 --before 120001
     """
     import orjson
 
@@ -215,7 +234,7 @@ def cut(name: str, seq: int, yes: bool, data: Path, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_tapes)
 @click.option("--max-age-days", type=click.FloatRange(min=0), help="Keep records younger than this.")
 @click.option("--max-mb", type=click.FloatRange(min=0), help="Keep at most this much of each tape (10^6 bytes).")
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
@@ -235,6 +254,9 @@ def retain(
 
     Shows what goes, then asks. The platform may run meanwhile. Of an orders tape everything stays from the oldest
     snapshot on that a restart can begin with: docs/tapes.md.
+
+    \b
+    tapewire tape retain --max-age-days 30 --dry-run
     """
     import orjson
 
@@ -260,5 +282,60 @@ def retain(
         return
     if not yes:
         click.confirm("Delete them?", abort=True, err=True)
-    for plan in plans:
-        retention.carry_out(plan)
+    with progress("tapes") as tell:
+        for done, plan in enumerate(plans):
+            tell("deleting", done, len(plans))
+            retention.carry_out(plan)
+
+
+@command.command()
+@click.argument("name", shell_complete=complete_tapes)
+@click.option("--from", "start", type=Instant(), help="Records from this time on. Default: all.")
+@click.option("--to", "end", type=Instant(), help="Records before this time. Default: all.")
+@click.option("--interval", type=click.FloatRange(min=0.001), default=1.0, show_default=True, help="Seconds, in a log.")
+@click.option("--hlog", type=click.Path(path_type=Path), help="Also write HdrHistogram's log, a line an interval.")
+@data_option
+@json_option
+def latency(
+    name: str, start: int | None, end: int | None, interval: float, hlog: Path | None, data: Path, as_json: bool
+) -> None:
+    """Percentiles of what the records of the tape NAME took: `edge` from the venue's or client's clock to our edge,
+    `queue` from there until they were sequenced.
+
+    \b
+    tapewire tape latency orders.0 --from -5m
+    tapewire tape latency md.kraken --hlog kraken.hlog
+    """
+    import orjson
+
+    from tapewire.errors import TapewireError
+    from tapewire.folders import Folders
+    from tapewire.histogram import hdr
+    from tapewire.plot import timing
+    from tapewire.plot.records import Stretch
+    from tapewire.plot.words import duration
+
+    with progress() as tell:
+        found = timing.intervals(
+            Stretch(Folders(data).tape(name), start, end), int(interval * 1e9), partial(tell, name)
+        )
+    whole = timing.merged(found)
+    if hlog is not None and found:
+        try:
+            with hlog.open("w", encoding="ascii") as out:
+                hdr.write_log(out, found[0].start, [(one.start, one.end, one.histograms) for one in found])
+        except OSError as error:
+            raise TapewireError(f"{hlog}: cannot be written: {error.strerror}") from error
+    shares = (50.0, 90.0, 99.0, 99.9, 99.99)
+    if as_json:
+        told = {
+            span: {"count": one.count, "mean_ns": one.mean, "max_ns": one.max}
+            | {f"p{share:g}_ns": one.percentile(share) for share in shares}
+            for span, one in whole.items()
+        }
+        click.echo(orjson.dumps({"tape": name, "spans": told}).decode())
+        return
+    click.echo(f"{'span':<8}" + "".join(f"{f'p{share:g}':>10}" for share in shares) + f"{'max':>10}{'count':>12}")
+    for span, one in whole.items():
+        values = [duration(one.percentile(share)) for share in shares] + [duration(one.max)]
+        click.echo(f"{span:<8}" + "".join(f"{value:>10}" for value in values) + f"{one.count:>12,}")

@@ -14,7 +14,11 @@ from tapewire.errors import TapewireError
 @click.argument("name")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def command(name: str, options: tuple[str, ...]) -> None:
-    """Runs the session to the venue NAME of [[venues]] until SIGTERM: docs/venues.md. Takes --config and --router."""
+    """Runs the session to the venue NAME of [[venues]] until SIGTERM: docs/venues.md. Takes --config and --router.
+
+    \b
+    tapewire venue broker --config tapewire.toml
+    """
     sys.argv = ["tapewire venue", "--venue", name, *options]
     try:
         runpy.run_module("services.gateway.initiator", run_name="__main__", alter_sys=True)

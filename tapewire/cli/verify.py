@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from tapewire.cli._options import data_option
+from tapewire.cli._options import complete_tapes, data_option
+from tapewire.cli._progress import progress
 from tapewire.errors import TapewireError
 
 
 @click.command()
-@click.argument("tapes", nargs=-1)
+@click.argument("tapes", nargs=-1, shell_complete=complete_tapes)
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document with a report per tape.")
 def command(tapes: tuple[str, ...], data: Path, as_json: bool) -> None:
@@ -26,8 +27,6 @@ def command(tapes: tuple[str, ...], data: Path, as_json: bool) -> None:
     import importlib
 
     import orjson
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
     from tapewire.folders import Folders
 
@@ -40,18 +39,8 @@ def command(tapes: tuple[str, ...], data: Path, as_json: bool) -> None:
     # A service is named, not imported: tapewire depends on none.
     engine = importlib.import_module("services.engine.verify")
     router = importlib.import_module("services.router.verify")
-    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TextColumn("records"), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=as_json) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def progress(tape: str, done: int, total: int) -> None:
-            if tape not in tasks:
-                tasks[tape] = bar.add_task(tape)
-            bar.update(tasks[tape], completed=done, total=total)
-
-        reports = [
-            (router if path.name.startswith("router.") else engine).verify_tape(path, progress) for path in paths
-        ]
+    with progress() as tell:
+        reports = [(router if path.name.startswith("router.") else engine).verify_tape(path, tell) for path in paths]
     if as_json:
         document = {"ok": all(r.ok for r in reports), "tapes": [r.to_dict() for r in reports]}
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())

@@ -25,13 +25,17 @@ class Monitor(Section, frozen=True, kw_only=True):
     """Orders slower than this percentile of the last ones are always traced; 0: none."""
     rejected: bool = True
     """Whether refused orders are always traced."""
-    ticks: Share = 0.0
-    """Share of market-data messages whose way to the bus is traced."""
+    tick_every: Annotated[int, Meta(ge=0, le=1 << 32)] = 0
+    """One market-data message in so many is traced from socket to subscriber; 0: none. Connectors read it, too."""
     max_orders: Annotated[int, Meta(ge=100, le=1 << 22)] = 65_536
     """Orders held at once until their traces are whole; the oldest goes, counted, when there are more."""
     buffer: Annotated[int, Meta(ge=100, le=1 << 20)] = 16_384
     """Spans that may wait for the collector; what comes on top is dropped and counted."""
+    nice: Annotated[int, Meta(ge=0, le=19)] = 19
+    """How far it stands back where the CPUs are busy: 19 takes about a 70th of one, and falls behind; 0: not at all."""
     metrics_host: str = "127.0.0.1"
     """Where `/metrics` is served: an address of this host."""
     metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 9464
     """Its port; 0: metrics are not served."""
+    exposure: bool = True
+    """Whether the metrics tell what share of its limit each account uses: the orders tape is folded for it."""

@@ -209,9 +209,27 @@ GATEWAY = Group(
     ),
 )
 
+API = Group(
+    "API",
+    "The page `api.<number>`, brought up to date twice a second.",
+    (
+        _counter("api_requests", "Requests answered, whatever the answer.", "api"),
+        _counter("api_received", "Writes taken in: each stands on the API's tape.", "api"),
+        _counter("api_answered", "Writes answered off the orders tape.", "api"),
+        _counter("api_late", "Writes that were not answered in time: the client was told so (202).", "api"),
+        _counter("api_repeated", "Writes that came before, and were answered as then.", "api"),
+        _counter("api_refused", "Requests refused, by HTTP status.", "api", "status"),
+        _counter("api_connections_refused", "Connections beyond the bound.", "api"),
+        _gauge("api_connections", "Open connections.", "api"),
+        _gauge("api_waiting", "Writes that wait for their answer.", "api"),
+        _gauge("api_logins", "People logged in.", "api"),
+        _histogram("api_answer", "From a write's last byte until its answer was read off the tape.", "api"),
+    ),
+)
+
 RISK = Group(
     "Risk",
-    "The orders tape, of which only refusals and kill switches are read; counted from the exporter's start.",
+    "The orders tape: refusals and kill switches since the exporter began; exposure from a fold of it in the monitor.",
     (
         _counter("risk_refused", "Commands refused, by RejectReason.", "shard", "reason"),
         _counter("risk_refused_inputs", "Ring records that were no command, by RefusalReason.", "shard", "reason"),
@@ -240,6 +258,26 @@ ROUTER = Group(
             "router_records", "Records by kind: parents, slices, decisions, children, refusals.", "router", "kind"
         ),
         _gauge("router_parents", "Parents by the state that they were last told to be in.", "router", "state"),
+    ),
+)
+
+TRACING = Group(
+    "Tracing",
+    "The page `monitor`, while `[monitor] otlp_url` is set.",
+    (
+        _counter("monitor_records", "Records read for traces."),
+        _counter("monitor_works", "Orders and ticks followed."),
+        _counter("monitor_traces", "Traces exported."),
+        _counter("monitor_sampled_head", "Traced since the edge chose them."),
+        _counter("monitor_sampled_rejected", "Traced since they were refused."),
+        _counter("monitor_sampled_slow", "Traced since they were slow."),
+        _counter("monitor_spans_exported", "Spans the collector took."),
+        _counter("monitor_spans_dropped", "Spans dropped: the collector was away, or too slow."),
+        _counter("monitor_export_failures", "Requests to the collector that failed."),
+        _counter("monitor_works_dropped", "Orders let go before their trace was whole: too many at once."),
+        _counter("monitor_batches_missed", "Batches that the stage log had forgotten before they were read."),
+        _gauge("monitor_spans_waiting", "Spans that wait for the collector."),
+        _gauge("monitor_lag_records", "Records not read for traces yet."),
     ),
 )
 
@@ -283,7 +321,7 @@ EXPORTER = Group(
     ),
 )
 
-GROUPS: Final = (SERVICES, TAPES, RINGS, ENGINE, FEEDS, STORAGE, GATEWAY, RISK, ROUTER, HOST, EXPORTER)
+GROUPS: Final = (SERVICES, TAPES, RINGS, ENGINE, FEEDS, STORAGE, GATEWAY, API, RISK, ROUTER, TRACING, HOST, EXPORTER)
 METRICS: Final[dict[str, Metric]] = {metric.name: metric for group in GROUPS for metric in group.metrics}
 
 

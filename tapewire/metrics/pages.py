@@ -46,9 +46,24 @@ VENUE: Final = {
     "open": "tapewire_venue_open_orders",
     **{name: f"tapewire_venue_{name}_total" for name in ("sent", "answered_here", "throttled")},
 }
-COUNTERS: Final = {"engine": ENGINE, "connector": FEED, "flusher": FLUSHER, "archiver": ARCHIVER, "venue": VENUE}
+API: Final = {
+    **{
+        name: f"tapewire_api_{name}_total"
+        for name in ("requests", "received", "answered", "late", "repeated", "connections_refused")
+    },
+    **{name: f"tapewire_api_{name}" for name in ("connections", "waiting", "logins")},
+}
+COUNTERS: Final = {
+    "api": API,
+    "engine": ENGINE,
+    "connector": FEED,
+    "flusher": FLUSHER,
+    "archiver": ARCHIVER,
+    "venue": VENUE,
+}
 """By kind of page: the metric of each counter; "" for what something else tells better. The label is its name."""
 HISTOGRAMS: Final = {
+    ("api", "answer"): "tapewire_api_answer_seconds",
     ("connector", "decode_ns"): "tapewire_feed_decode_seconds",
     ("connector", "exchange_to_edge_ns"): "tapewire_feed_exchange_to_edge_seconds",
     ("flusher", "sequenced_to_committed"): "tapewire_flusher_sequenced_to_committed_seconds",
@@ -96,10 +111,12 @@ def read_page(reading: Reading, name: str, page: StatsPage) -> None:
     elif (known := COUNTERS.get(kind)) is not None:
         for counter, value in page.counters().items():
             metric = known.get(counter)
-            if metric is None:
+            if kind == "api" and counter.startswith("refused."):
+                reading.put("tapewire_api_refused_total", value, rest, counter.removeprefix("refused."))
+            elif metric is None:
                 reading.put("tapewire_page_counter", value, name, counter)
             elif metric:
-                reading.put(metric, value, rest)
+                reading.put(metric, value, *([rest] if rest else []))  # there is one monitor
         if kind == "connector" and not page.writer_alive:
             reading.put("tapewire_feed_books_live", 0, rest)
     else:

@@ -23,7 +23,8 @@ from tapewire.tape import TapeReader
 from tapewire.tape.inspect import inspect, tapes
 
 RESTART: Final = ".restart"  # a consumer's second position: where a restart of it would begin, always far behind
-BELL: Final = ".bell"
+NO_RINGS: Final = (".bell", ".stages")
+"""Endings of what else lies in the folder of rings: doorbells and stage logs."""
 FORGET_S: Final = 3600.0
 """How long a service without a page that ended is still told of as down."""
 
@@ -52,7 +53,7 @@ class HostReader:
             for path in tapes(self.folders.tapes):
                 self._guarded(path.name, lambda path=path: self._tape(reading, path))  # type: ignore[misc]
             for path in sorted(self.folders.rings.glob("*")):
-                if not path.name.endswith(BELL):
+                if not path.name.endswith(NO_RINGS):
                     self._guarded(path.name, lambda path=path: _ring(reading, path))  # type: ignore[misc]
             self._guarded("disks", lambda: read_disks(reading, self.folders))
             self._guarded("clock", lambda: self._clock.read(reading))

@@ -16,6 +16,7 @@ from services.connector.publisher import BOOK_MESSAGE_OVERHEAD, BYTES_PER_LEVEL,
 from tapewire import messages as m
 from tapewire.histogram import Histogram
 from tapewire.testing.clock import ManualClock
+from tapewire.trace_context import tick_context
 from tests.oracle.naive_venue_book import Subscriber
 
 DEFINED = InstrumentDefined(instrument=1, ticker="BTC/USD", price_exponent=-1, qty_exponent=-8, tick_size=5)
@@ -47,11 +48,13 @@ class FakeRing:
 class FakeBus:
     def __init__(self) -> None:
         self.published: list[tuple[str, bytes]] = []
+        self.headers: list[bytes | None] = []
         self.full = False
 
-    def publish(self, subject: str, payload: bytes) -> bool:
+    def publish(self, subject: str, payload: bytes, headers: bytes | None = None) -> bool:
         if not self.full:
             self.published.append((subject, payload))
+            self.headers.append(headers)
         return not self.full
 
 
@@ -68,7 +71,7 @@ class Book:
         return BookSnapshot(index, LEVELS, self.seq, LIVE, 5, 0) if self.live else None
 
 
-def made(ring: FakeRing, bus: FakeBus, book: Book | None = None, next_seq: int = 1) -> Publisher:
+def made(ring: FakeRing, bus: FakeBus, book: Book | None = None, next_seq: int = 1, trace_every: int = 0) -> Publisher:
     publisher = Publisher(
         env="demo",
         feed="kraken",
@@ -79,6 +82,7 @@ def made(ring: FakeRing, bus: FakeBus, book: Book | None = None, next_seq: int =
         next_seq=next_seq,
         clock=ManualClock(1_000),
         snapshot=(book or Book()).snapshot,
+        trace_every=trace_every,
     )
     publisher.publish(DEFINED, 900)
     return publisher
@@ -94,6 +98,15 @@ def delta(seq: int, price: int = 999) -> BookDelta:
 
 def decoded(ring: FakeRing) -> list[m.Message]:
     return [m.decode(raw) for raw in ring.records]
+
+
+def test_one_message_in_so_many_carries_a_trace_context_that_follows_from_its_number() -> None:
+    ring, bus = FakeRing(), FakeBus()
+    publisher = made(ring, bus, trace_every=4)
+    for trade_id in range(1, 10):
+        publisher.publish(trade(trade_id), 1_000)
+    marked = {seq: headers for seq, headers in enumerate(bus.headers, 1) if headers is not None}
+    assert marked == {seq: tick_context("demo", "kraken", seq).header_block() for seq in (4, 8)}
 
 
 def test_each_kind_is_encoded_whole_and_goes_to_its_subject() -> None:

@@ -187,7 +187,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 
 
 def test_on_a_full_disk_commands_wait_and_are_answered_when_there_is_room(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", "2600k") as disk, engine(disk, engine="snapshot_every = 500") as process:
+    with small_disk(tmp_path / "disk", "6800k") as disk, engine(disk, engine="snapshot_every = 500") as process:
         process.log = tmp_path / "log"
         process.start()
         with process.client() as client:

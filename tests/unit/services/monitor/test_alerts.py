@@ -42,6 +42,7 @@ CASES: dict[str, tuple[Series, Series]] = {
         },
     ),
     "EngineBlocked": ({"tapewire_engine_blocked{}": "1x60"}, {"tapewire_engine_blocked{}": "0x60"}),
+    "ApiLate": ({"tapewire_api_late_total{}": "0+1x60"}, {"tapewire_api_late_total{}": "4x60"}),
     "DamagedRing": ({"tapewire_engine_damaged_rings{}": "1x60"}, {"tapewire_engine_damaged_rings{}": "0x60"}),
     "ConsumerLag": (
         {
