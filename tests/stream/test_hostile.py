@@ -293,6 +293,16 @@ async def test_what_is_another_accounts_is_not_told(world: World, asked: dict[st
     assert (answer["op"], answer["reason"], answer["field"], answer["id"]) == ("error", "forbidden", field, 1)
 
 
+async def test_what_was_refused_leaves_nothing_behind(world: World) -> None:
+    async with client(world, "risk") as c:
+        for number in range(20):
+            asked = {"op": "subscribe", "id": number, "channel": "tape", "after": 1 << 40, "interval_ms": number}
+            assert (await c.ask(**asked))["reason"] == "ahead"
+        refused = await c.ask(op="subscribe", id=1, channel="tape", types=["no_such_record"])
+        assert (refused["reason"], refused["field"]) == ("invalid", "types")
+    assert world.stream.topics == 0
+
+
 async def test_subscriptions_are_bounded(world: World) -> None:
     async with client(world) as c:
         for number in range(3):
@@ -305,13 +315,13 @@ async def test_subscriptions_are_bounded(world: World) -> None:
 
 async def test_who_sends_too_fast_is_told_and_who_goes_on_is_closed(world: World) -> None:
     async with known(world) as raw:
-        await raw.send(frame(b'{"op":"ping"}') * 110)
-        said = [await raw.message() for _ in range(100)]
-        assert [one["op"] for one in said].count("error") == 1
-        assert next(one["reason"] for one in said if one["op"] == "error") == "rate"
-        await raw.send(frame(b"", PING) * 2000)
+        await raw.send(frame(b'{"op":"ping"}') * 300)
+        while (said := await raw.message())["op"] == "pong":
+            pass
+        assert (said["op"], said["reason"]) == ("error", "rate")
+        await raw.send(frame(b"", PING) * 5000)
         assert await raw.close_reason() == (1008, "far more than 100 messages a second")
-    assert 400 <= world.stream.counters.limited <= 500
+    assert 400 <= world.stream.counters.limited < 5000
 
 
 async def test_who_is_gone_without_a_word_is_found_out(world: World) -> None:
