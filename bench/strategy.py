@@ -70,10 +70,15 @@ def run(probes: Probes) -> Iterator[Row]:
         value, spread = median(simulated, RUNS)
         one = runs[-1]
         metric = f"simulation: a market maker, {one.records:,} records, {one.commands:,} commands of its own"
-        yield Row(id="S1", metric=metric, value=value, unit="events/s", n=one.events, spread=spread)
+        yield Row(id="S1", metric=metric, value=value, unit="events/s of CPU time", n=one.events, spread=spread)
         value, spread = median(lambda: replayed(one), RUNS)
         yield Row(
-            id="S2", metric="replay, decisions compared", value=value, unit="events/s", n=one.events, spread=spread
+            id="S2",
+            metric="replay, decisions compared",
+            value=value,
+            unit="events/s of CPU time",
+            n=one.events,
+            spread=spread,
         )
         with BusStack(folder / "stack") as stack:
             took = asyncio.run(round_trips(stack, QUICK_ORDERS if probes.quick else ORDERS))

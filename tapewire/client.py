@@ -225,6 +225,11 @@ class OrderClient:
         return definitions.by_ticker(definitions.read(self._reader.path))
 
     @property
+    def tape(self) -> Path:
+        """The orders tape that answers stand on."""
+        return self._reader.path
+
+    @property
     def lag(self) -> int:
         """Bytes of the tape that this client has not read yet."""
         return self._reader.lag

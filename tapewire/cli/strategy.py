@@ -15,6 +15,7 @@ from tapewire.errors import StrategyError
 
 if TYPE_CHECKING:
     from tapewire.strategy.report import RunReport
+    from tapewire.strategy.strategy import Strategy
 
 US = 1_000
 
@@ -48,6 +49,9 @@ def command() -> None:
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Folder for the tape of a simulation; default: a new one."
 )
+@click.option(
+    "--ring", default="", metavar="PRODUCER", help="Live by a ring of the engine on this machine, not the bus."
+)
 @click.option("--url", default=None, help="Of the bus; default: that of the settings.")
 @click.option("--env", "environment", default=None, help="Default: that of the settings.")
 @json_option
@@ -69,6 +73,7 @@ def run(
     since: int | None,
     until: int | None,
     output: Path | None,
+    ring: str,
     url: str | None,
     environment: str | None,
     as_json: bool,
@@ -90,7 +95,9 @@ def run(
         raise click.UsageError("give one of --live, --simulate TAPE, --replay TAPE")
     loaded = load(strategy, dict(_pair(one) for one in params))
     latency = Latency(order_latency * US, data_latency * US, jitter * US)
-    if live:
+    if live and ring:
+        report = _by_ring(loaded, account, name, seed, seconds, ring)
+    elif live:
         report = asyncio.run(_live(loaded, account, name, seed, seconds, url, environment))
     elif simulate is not None:
         import importlib
@@ -133,7 +140,7 @@ def run(
 
 
 async def _live(
-    strategy: object,
+    strategy: Strategy,
     account: int,
     name: str,
     seed: int,
@@ -145,9 +152,7 @@ async def _live(
     from tapewire import lifecycle
     from tapewire.config import load
     from tapewire.strategy.live import LiveRun
-    from tapewire.strategy.strategy import Strategy
 
-    assert isinstance(strategy, Strategy)
     settings = load()
     async with tapewire.connect(url or settings.nats.url, env=environment or settings.env, account=account) as tw:
         running = LiveRun(strategy, tw, name=name, seed=seed)
@@ -158,6 +163,27 @@ async def _live(
             return await running.run(seconds)
         finally:
             stopping.cancel()
+
+
+def _by_ring(strategy: Strategy, account: int, name: str, seed: int, seconds: float | None, producer: str) -> RunReport:
+    import signal
+
+    from tapewire.config import load
+    from tapewire.strategy.local import LocalRun
+
+    settings = load()
+    running = LocalRun(
+        strategy,
+        settings.data,
+        account=account,
+        producer=producer,
+        shard=settings.engine.shard,
+        name=name,
+        seed=seed,
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: running.stop())
+    return running.run(seconds)
 
 
 class _progress:

@@ -156,7 +156,7 @@ class Stepped:
     def _deliver(self, deliveries: list[tuple[str, bytes]], now: int) -> None:
         trader = self.trader
         for to, payload in deliveries:
-            if trader.stopped:
+            if trader.stopped and not trader.ended:
                 return
             message = m.decode(payload)
             if to is self._exec or to == self._exec:

@@ -107,6 +107,8 @@ class Trader:
 
     def market(self, feed: str, message: m.Message, now: int) -> None:
         """A message of a watched ticker."""
+        if self.ended:
+            return
         self.now = now
         self.events += 1
         strategy = self.strategy

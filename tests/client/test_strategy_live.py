@@ -23,6 +23,7 @@ from tapewire.client import OrderClient
 from tapewire.strategy import Strategy
 from tapewire.strategy.live import LiveRun
 from tapewire.strategy.loading import load
+from tapewire.strategy.local import LocalRun
 from tapewire.strategy.replaying import Replayed
 from tests.client.stack import BusStack
 from tests.engine_process import ROOT
@@ -135,6 +136,23 @@ async def test_a_twap_takes_its_quantity_in_slices(tmp_path: Path) -> None:
         acme = report.instruments[0]
         assert (report.stopped, acme.position, acme.fills, acme.qty_taker) == ("done", Decimal(10), 5, Decimal(10))
         assert (acme.slippage, acme.spread_capture) == (Decimal("5.000"), Decimal(0))  # half the spread, ten times
+
+
+def test_the_same_code_beside_the_engine_without_a_bus(tmp_path: Path) -> None:
+    with BusStack(tmp_path, journal=False) as stack, traders(stack):
+        run = LocalRun(
+            load("examples/market_maker.py:MarketMaker", MAKER),
+            stack.engine.folders.data,
+            account=ACCOUNT,
+            producer="strategy",
+        )
+        report = run.run(2.0)
+        records = stack.records()
+    acme = report.instruments[0]
+    position, cash = net(records, ACCOUNT)
+    assert (report.stopped, acme.position, acme.cash) == ("", Decimal(position), Decimal(cash).scaleb(-2))
+    assert acme.fills > 5
+    assert run.trader.orders.live == []
 
 
 class Failing(Strategy):
