@@ -368,7 +368,7 @@ def connect(
 ) -> Connection:
     """A connection to the bus at `url`, to be entered by `async with`.
 
-    `answer_timeout`: seconds after which an order without an answer is in doubt, and asked about. `nats`: settings as in
+    `answer_timeout`: seconds after which an order without an answer is in doubt and asked about. `nats`: settings as in
     `[nats]`, with keys and TLS, in place of `url`.
     """
     transport = NatsTransport(

@@ -23,6 +23,7 @@ from tapewire.errors import TapeError
 from tapewire.house import HouseMarket, Publication
 from tapewire.interfaces import Received, Transport
 from tapewire.nats_server import NatsServer
+from tapewire.order_bus import unframed
 from tapewire.snapshots import Snapshot
 from tapewire.transports.memory import MemoryBus, MemoryTransport
 from tapewire.transports.nats import NatsTransport
@@ -133,6 +134,8 @@ async def test_everything_on_the_tape_is_published_and_snapshots_are_answered(
         subject = f"{env}.house.snapshot.BTC=2FUSD"
         words = (b"book", b"status", b"limit", b"auction", b"\xff" * 99)
         asked = [m.decode((await watching.request(subject, word)).data) for word in words]
+        defined = m.decode((await watching.request(subject, b"instrument")).data)
+        every = unframed((await watching.request(f"{env}.house.snapshot.=", b"instruments")).data)
         unknown = m.decode((await watching.request(f"{env}.house.snapshot.XYZ", b"")).data)
         stop.set()
         await running
@@ -152,7 +155,10 @@ async def test_everything_on_the_tape_is_published_and_snapshots_are_answered(
     ]
     assert asked[0] == answer
     assert bytes(asked[1]) == statuses[-1]
-    assert "expected book, status, limit, auction, or no payload" in asked[4].reason  # type: ignore[attr-defined]
+    assert "expected book, status, limit, auction, instrument, instruments, or no payload" in asked[4].reason  # type: ignore[attr-defined]
+    assert isinstance(defined, m.InstrumentDefinition)
+    assert defined.ticker == "BTC/USD"
+    assert [m.InstrumentDefinition.decode(raw).ticker for raw in every] == list(TICKERS)
     assert isinstance(unknown, m.FeedStatus)
     assert unknown.reason == f"no instrument 'XYZ'; there are {', '.join(TICKERS)}"
     await until(lambda: health[-1].state == m.HealthState.draining)
