@@ -72,6 +72,8 @@ async def opened(
     until = hub.state().released_seq
     while hub.seq < until and not stop.is_set():
         await asyncio.sleep(recovery.POLL_S)
+    if stop.is_set():
+        return
     entry.open()
     if door is not None:
         # Not before: what it says of an account's history is final, and what the rings hold is not on the tape yet.

@@ -92,7 +92,7 @@ async def test_when_the_tape_is_folded_anew_everything_is_told_anew(tmp_path: Pa
     async with running(tmp_path) as world, client(world, "risk") as c:
         world.send(world.order(BUY, 9900, 10), world.order(SELL, 9900, 4, account=1))
         await world.settled()
-        channels = {
+        channels: dict[int, tuple[str, dict[str, object]]] = {
             1: ("book", {"ticker": "ACME"}),
             2: ("trades", {"ticker": "ACME"}),
             3: ("orders", {"account": 2}),
@@ -102,7 +102,7 @@ async def test_when_the_tape_is_folded_anew_everything_is_told_anew(tmp_path: Pa
         }
         before = {number: await c.subscribe(number, name, **of) for number, (name, of) in channels.items()}
         world.hub._telling.reset(world.hub.seq)
-        after = {}
+        after: dict[int, object] = {}
         while len(after) < len(before):
             message = await c.next()
             if message.get("type") == "snapshot":

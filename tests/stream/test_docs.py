@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from services.api.stream import document
 from services.api.stream.channels import CHANNELS, DEPTH, INTERVALS
 from services.api.stream.counters import Counters
 from services.api.stream.requests import Auth, Subscribe
@@ -113,5 +115,29 @@ async def test_the_javascript_client_prints_trades(tmp_path: Path) -> None:
 
 
 def test_the_clients_are_as_short_as_they_can_be_read() -> None:
-    assert len(source("python").splitlines()) <= 20
-    assert len(source("javascript").splitlines()) <= 15
+    for language, most in (("python", 20), ("javascript", 15)):
+        assert len([line for line in source(language).splitlines() if line]) <= most
+
+
+def test_the_asyncapi_document_is_that_of_today_and_points_nowhere_else() -> None:
+    assert document.main(["--check"]) == 0, "run `make generate`"
+    made = document.document()
+    for reference in set(re.findall(r'"#/([^"]+)"', json.dumps(made))):
+        place = made
+        for part in reference.split("/"):
+            place = place[part]
+    assert set(document.BODIES) == set(CHANNELS)
+
+
+async def test_what_is_said_in_the_exchanges_fits_the_asyncapi_document() -> None:
+    made = document.document()
+    messages, schemas = made["components"]["messages"], made["components"]["schemas"]
+    for line in (
+        line[2:] for place in MARKED.finditer(TEXT) for line in place[0].splitlines() if line[:2] in ("> ", "< ")
+    ):
+        said = json.loads(line)
+        if "ch" in said and "type" in said:
+            head = messages[f"channel.{said['ch']}"]["payload"]["allOf"][0]["properties"]
+            name = "BookUpdate" if "prev" in said else document.BODIES[said["ch"]].__name__
+            assert set(said) <= set(head) | set(schemas[name]["properties"]), line
+            assert set(schemas[name]["required"]) <= set(said) | {"seq"}, line

@@ -24,9 +24,9 @@ max_clients_per_address = 10
 max_subscriptions = 3
 max_message_bytes = 4096
 max_message_rate = 100
-handshake_timeout = 0.3
-auth_timeout = 0.5
-idle_timeout = 1.0
+handshake_timeout = 1.0
+auth_timeout = 1.0
+idle_timeout = 2.0
 """
 
 
@@ -101,9 +101,10 @@ async def test_other_requests_are_refused(world: World, path: str, more: str, st
 
 async def test_who_does_not_ask_for_an_upgrade_in_time_is_closed(world: World) -> None:
     async with connection(world) as slow, connection(world) as silent:
-        for byte in b"GET /v1/stream HT":
-            await slow.send(bytes([byte]))
-            await asyncio.sleep(0.005)
+        with suppress(ConnectionError):
+            for byte in b"GET /v1/stream HT":
+                await slow.send(bytes([byte]))
+                await asyncio.sleep(0.005)
         assert await slow.ended() == b""
         assert await silent.ended() == b""
     assert world.stream.counters.clients == 0
@@ -185,7 +186,7 @@ async def test_a_signature_and_a_ticket_are_good_once(world: World) -> None:
 
 async def test_who_says_nothing_after_the_upgrade_is_closed(world: World) -> None:
     async with client(world, "") as c:
-        assert await c.closed() == (1008, "no auth within 0.5 s")
+        assert await c.closed() == (1008, "no auth within 1 s")
 
 
 # Frames
@@ -293,6 +294,16 @@ async def test_what_is_another_accounts_is_not_told(world: World, asked: dict[st
     assert (answer["op"], answer["reason"], answer["field"], answer["id"]) == ("error", "forbidden", field, 1)
 
 
+async def test_what_was_refused_leaves_nothing_behind(world: World) -> None:
+    async with client(world, "risk") as c:
+        for number in range(20):
+            asked = {"op": "subscribe", "id": number, "channel": "tape", "after": 1 << 40, "interval_ms": number}
+            assert (await c.ask(**asked))["reason"] == "ahead"
+        refused = await c.ask(op="subscribe", id=1, channel="tape", types=["no_such_record"])
+        assert (refused["reason"], refused["field"]) == ("invalid", "types")
+    assert world.stream.topics == 0
+
+
 async def test_subscriptions_are_bounded(world: World) -> None:
     async with client(world) as c:
         for number in range(3):
@@ -305,25 +316,25 @@ async def test_subscriptions_are_bounded(world: World) -> None:
 
 async def test_who_sends_too_fast_is_told_and_who_goes_on_is_closed(world: World) -> None:
     async with known(world) as raw:
-        await raw.send(frame(b'{"op":"ping"}') * 110)
-        said = [await raw.message() for _ in range(100)]
-        assert [one["op"] for one in said].count("error") == 1
-        assert next(one["reason"] for one in said if one["op"] == "error") == "rate"
-        await raw.send(frame(b"", PING) * 2000)
+        await raw.send(frame(b'{"op":"ping"}') * 300)
+        while (said := await raw.message())["op"] == "pong":
+            pass
+        assert (said["op"], said["reason"]) == ("error", "rate")
+        await raw.send(frame(b"", PING) * 5000)
         assert await raw.close_reason() == (1008, "far more than 100 messages a second")
-    assert 400 <= world.stream.counters.limited <= 500
+    assert 400 <= world.stream.counters.limited < 5000
 
 
 async def test_who_is_gone_without_a_word_is_found_out(world: World) -> None:
     async with known(world) as raw:
         kind, _ = await raw.frame()
         assert kind == PING  # and nothing answers
-        assert await raw.close_reason() == (1001, "nothing heard for 1 s")
+        assert await raw.close_reason() == (1001, "nothing heard for 2 s")
     assert world.stream.counters.dropped_idle == 1
 
 
 async def test_who_answers_pings_stays(world: World) -> None:
     async with client(world) as c:
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2.5)
         assert (await c.ask(op="ping"))["op"] == "pong"
     assert world.stream.counters.dropped_idle == 0

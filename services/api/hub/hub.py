@@ -39,12 +39,12 @@ from tapewire.logs import Logger
 from tapewire.subjects import Subject
 from tapewire.views import Views
 
-SLICE_S = 0.004  # of the loop at a time
-BATCH = 64  # records between two looks at the time
+SLICE_S = 0.003  # of the loop at a time
+BATCH = 16  # records between two looks at the time
 BUSY_S, IDLE_S = 0.001, 0.005  # between two looks at a tape that stands still; idle: nothing came for a second
 READY_WITHIN = 1_000  # records
 PARENTS_BATCH = 512
-SPARED_EVERY = 20_000  # records folded between two times that the collector is told to leave them alone
+SPARED_EVERY = 5_000  # records folded between two times that the collector is told to leave them alone
 CONSUMER = "api.views"
 BEATS = {"state": 0.25, "feeds": 0.5, "latency": 1.0, "services": 1.0}  # seconds between two events
 _LOST = "the tape lost its tail"
@@ -271,6 +271,8 @@ class Hub(Answers):
             # The released end, where no command is half there: what it changed need not wait for the next.
             telling.changed(views.settle(), b"", views.at_seq)
         self._last_came = time.monotonic()
+        if views.at_seq - self._spared_at > SPARED_EVERY:
+            self._spare_collector()
         for tap in list(self._taps):
             tap(records, ended)
         telling.deliver()
@@ -306,8 +308,6 @@ class Hub(Answers):
                     self._telling.beat(channel, self.seq)
                     if channel == "services":
                         self._store_position()
-                        if self.seq - self._spared_at > SPARED_EVERY:
-                            self._spare_collector()
             await asyncio.sleep(min(BEATS.values()))
 
     def _hear(self, received: Received) -> None:

@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 
 from services.api.authors import Author
 from services.api.stream.requests import Invalid, Subscribe
+from tapewire import messages as m
 
 INTERVALS: Final = (0, 5, 10, 16, 25, 50, 100, 250, 500, 1000, 2000, 5000, 10_000)
 """Milliseconds between two messages of a subscription; few, so that many clients share each. 0: every turn of the
@@ -16,6 +17,7 @@ SNAPSHOT_ITEMS: Final = 50
 """Trades, fills, records in a snapshot."""
 SNAPSHOT_ORDERS: Final = 1000
 HOUSE: Final = "house"
+_TYPES: Final = frozenset(kind.name for kind in m.MessageType)
 
 
 class Channel(NamedTuple):
@@ -83,6 +85,8 @@ def name_of(asked: Subscribe, author: Author, max_depth: int) -> Name:
         option = asked.interval or "1m"
     elif asked.channel == "tape":
         option = frozenset(asked.types or ())
+        if unknown := option - _TYPES:
+            raise _wrong(asked, "invalid", f"there are no records of type {min(unknown)}", "types")
     feed = (asked.feed or HOUSE) if channel.key == "ticker" or channel.key == "account" else ""
     return Name(asked.channel, feed, _key(asked, channel, author), option, _interval(asked, channel))
 

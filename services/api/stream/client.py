@@ -45,6 +45,9 @@ class Handler(Protocol):
 
     def read_back(self, client: Client, subscription: Subscription) -> None: ...
     def uncongested(self, client: Client) -> None: ...
+    def wrong(self, error: Exception) -> None:
+        """A message of a client met an error of ours."""
+
     def gone(self, client: Client) -> None: ...
 
 
@@ -274,6 +277,9 @@ class Client(WSListener):
             self.refuse(error)
             if self.author is None:
                 self._break_off(WSCloseCode.POLICY_VIOLATION, error.detail)
+        except Exception as error:  # noqa: BLE001 - what one client can cause must not end the others
+            self._handler.wrong(error)
+            self.close(WSCloseCode.INTERNAL_ERROR, "an error of ours, which is logged")
 
     def _break_off(self, code: WSCloseCode, reason: str) -> None:
         self._counters.dropped_invalid += 1

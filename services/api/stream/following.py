@@ -53,6 +53,10 @@ class Following:
         self._listening: dict[str, Callable[[], None]] = {"": hub.listen(self._on_reset, ())}
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def topics(self) -> int:
+        return len(self._topics)
+
     # -- what clients ask
 
     def follow(self, client: Client, asked: Subscribe) -> None:
@@ -64,15 +68,7 @@ class Following:
             raise Invalid("too_many", text, "", asked.id)
         assert client.author is not None, "who is not known follows nothing"
         name = name_of(asked, client.author, self._limits.max_depth)
-        try:
-            topic = self._topic(name)
-            if isinstance(topic, LogTopic) and asked.after is not None:
-                self._check_after(topic, name, asked.after, asked.id)
-            snapshot = self._snapshot(topic, name) if isinstance(topic, LogTopic) else None
-        except LookupError as error:
-            raise Invalid("unknown", str(error.args[0]), CHANNELS[name.channel].key, asked.id) from None
-        except TapeError as error:
-            raise Invalid("unavailable", str(error), "", asked.id) from None
+        topic, snapshot = self._found(name, asked)
         subscription = client.subscriptions[asked.id] = Subscription(client, asked.id, topic)
         self._counters.subscriptions += 1
         client.tell(_subscribed(asked, name))
@@ -84,6 +80,25 @@ class Following:
                 topic.join(subscription, *snapshot)
             else:
                 topic.join(subscription, None, asked.after)
+
+    def _found(self, name: Name, asked: Subscribe) -> tuple[Topic, tuple[bytes, int] | None]:
+        """The topic, and of a log a snapshot. Raises Invalid; nothing that nobody follows is left then."""
+        topic = None
+        try:
+            topic = self._topic(name)
+            if not isinstance(topic, LogTopic):
+                return topic, None
+            if asked.after is not None:
+                self._check_after(topic, name, asked.after, asked.id)
+            return topic, self._snapshot(topic, name)
+        except (LookupError, TapeError, Invalid) as error:
+            if topic is not None and not topic.followers:
+                topic.ended()
+            if isinstance(error, Invalid):
+                raise
+            if isinstance(error, TapeError):
+                raise Invalid("unavailable", str(error), "", asked.id) from None
+            raise Invalid("unknown", str(error.args[0]), CHANNELS[name.channel].key, asked.id) from None
 
     def unfollow(self, client: Client, number: int) -> None:
         """Raises Invalid."""
@@ -273,7 +288,10 @@ class Following:
         """The tape has lost its tail: what was told of it is void."""
         for route, log in self._logs.items():
             if route[1] == HOUSE:
-                self._fill(log, route)
+                try:
+                    self._fill(log, route)
+                except LookupError:  # its definition was in the tail that was lost
+                    log.fill((), self._hub.seq)
         for route in list(self._routes):
             if route[1] in ("", HOUSE):
                 self._renew(route)

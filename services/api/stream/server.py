@@ -78,6 +78,11 @@ class StreamServer:
         return int(self._server.sockets[0].getsockname()[1])
 
     @property
+    def topics(self) -> int:
+        """Things that are followed."""
+        return self._following.topics
+
+    @property
     def clients(self) -> list[Client]:
         """Those whose connections were upgraded."""
         return list(self._clients)
@@ -209,6 +214,9 @@ class StreamServer:
 
     def uncongested(self, client: Client) -> None:
         self._loop.call_soon(self._catch_up, client)
+
+    def wrong(self, error: Exception) -> None:
+        self._log.error("message_failed", exc_info=error)
 
     def gone(self, client: Client) -> None:
         self._clients.pop(client, None)

@@ -197,8 +197,11 @@ class StateTopic(Topic):
         self._enliven(subscription)
 
     def begin_anew(self) -> None:
-        """All that was told is void: everybody gets a snapshot."""
-        self._state.refresh()
+        """All that was told is void: everybody gets a snapshot, if there still is such a thing."""
+        try:
+            self._state.refresh()
+        except LookupError:
+            return
         self._snapshot = b""
         self._tell(self._snapshot_now())
         self._deliver()

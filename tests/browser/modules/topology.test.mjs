@@ -39,8 +39,9 @@ test("flows go from clients by the engine to the tape and on to its readers; wha
     "api engine": true,
     "orders tape journal": true,
     "orders tape archive": true,
-    "binance flusher": true,
-    "kraken flusher": false,
+    "binance feed tapes": true,
+    "kraken feed tapes": false,
+    "feed tapes flusher": true,
   });
 });
 

@@ -11,8 +11,8 @@ const BRIDGED = 12; // steps; longer ones are a gap
 
 export class DepthPainter {
   constructor(world, choice, invalidate) {
-    Object.assign(this, { world, choice, invalidate, zoom: 1, cells: [world.trades], drawn: -1 });
-    // The history has its own clock: columns come whether or not the book changes.
+    Object.assign(this, { world, choice, invalidate, zoom: 1, cells: [], drawn: -1 });
+    // The history has its own clock: columns come whether or not the book changes, and trades with the next column.
     this.timer = setInterval(() => {
       if (this.world.depth.version !== this.drawn) this.invalidate();
     }, STEP_MS);
