@@ -8,7 +8,6 @@ import os
 from tapewire.doctor.finding import Finding
 
 STA_UNSYNC = 0x0040
-STA_NANO = 0x2000
 LARGE_US = 100_000
 
 
