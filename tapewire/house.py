@@ -20,7 +20,7 @@ is hidden. bookSeq is a function of the tape: a restarted publisher goes on with
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -37,7 +37,7 @@ STATE_VERSION = 2
 Publication = tuple[str, bytes]
 
 # Records that a writer puts on the tape by itself: they belong to no command and end none.
-_ASIDE = frozenset({m.MessageType.epoch_started, m.MessageType.input_refused, m.MessageType.segment_header})
+ASIDE = frozenset({m.MessageType.epoch_started, m.MessageType.input_refused, m.MessageType.segment_header})
 
 
 class _Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -73,25 +73,11 @@ class HouseMarket:
         self._last: m.Message | None = None
         self._seq = 0
         self._out: list[Publication] = []
-        self._folds: dict[int, Callable[[m.Message], None]] = {
-            m.MessageType.instrument_definition: self._on_definition,  # type: ignore[dict-item]
-            m.MessageType.order_accepted: self._on_accepted,  # type: ignore[dict-item]
-            m.MessageType.order_executed: self._on_executed,  # type: ignore[dict-item]
-            m.MessageType.order_cancelled: self._on_cancelled,  # type: ignore[dict-item]
-            m.MessageType.order_replaced: self._on_replaced,  # type: ignore[dict-item]
-            m.MessageType.order_triggered: self._on_triggered,  # type: ignore[dict-item]
-            m.MessageType.order_restated: self._on_restated,  # type: ignore[dict-item]
-            m.MessageType.order_rejected: self._report,
-            m.MessageType.cancel_rejected: self._report,
-            m.MessageType.command_completed: self._report,
-            m.MessageType.instrument_status_changed: self._on_status,  # type: ignore[dict-item]
-            m.MessageType.limit_state_changed: self._on_limit,  # type: ignore[dict-item]
-            m.MessageType.auction_indicated: self._on_indicated,  # type: ignore[dict-item]
-            m.MessageType.trade_busted: self._on_busted,  # type: ignore[dict-item]
-            m.MessageType.trade_corrected: self._on_corrected,  # type: ignore[dict-item]
-        }
         self.quiet = False
         """While true nothing is made to publish; the state and all numbers move on. For catching up after a restart."""
+        self.changed_books: list[HouseBook] | None = None
+        """A list here collects the books that commands changed, quiet or not; whoever set it empties it. `changed` and
+        `top_changed` of a book say what its last command did."""
 
     @property
     def seq(self) -> int:
@@ -107,6 +93,10 @@ class HouseMarket:
         """Of the instruments that are listed."""
         return [ticker for ticker in self._by_ticker if self.book(ticker)]
 
+    def book_of(self, instrument: int) -> HouseBook | None:
+        """The book of an instrument, listed or not any more; None if it was never defined."""
+        return self._books.get(instrument)
+
     def book(self, ticker: str) -> HouseBook | None:
         """The book of a ticker as far as it has been published; None if no listed instrument has it."""
         book = self._by_ticker.get(ticker)
@@ -114,8 +104,11 @@ class HouseMarket:
 
     def fold(self, raw: bytes) -> list[Publication]:
         """Takes the next record. Raises EngineStopped if it contradicts what came before."""
-        record = m.decode(raw)
-        if record.TYPE not in _ASIDE:
+        return self.fold_record(m.decode(raw))
+
+    def fold_record(self, record: m.Message) -> list[Publication]:
+        """As `fold`, of a record that is decoded already."""
+        if record.TYPE not in ASIDE:
             group = record.cause or record.seq
             if group != self._group:
                 self._settle()
@@ -125,8 +118,8 @@ class HouseMarket:
         if self._definition is not None and record.cause == self._definition.seq:
             self._answer_definition(self._definition, record)
         self._seq = record.seq
-        if (fold := self._folds.get(record.TYPE)) is not None:
-            fold(record)
+        if (fold := FOLDS.get(record.TYPE)) is not None:
+            fold(self, record)
         out, self._out = self._out, []
         return out
 
@@ -181,6 +174,8 @@ class HouseMarket:
         assert self._last is not None
         for book in self._touched.values():
             self._out += book.settle(self._last, self.quiet)
+            if book.changed and self.changed_books is not None:
+                self.changed_books.append(book)
         self._touched.clear()
 
     # -- instruments
@@ -284,14 +279,17 @@ class HouseMarket:
 
     def _report(self, record: m.Message) -> None:
         """Sends an event to the one account it concerns, if any."""
-        self._report_to(record.account, bytes(record))  # type: ignore[attr-defined]
+        if not self.quiet:
+            self._report_to(record.account, bytes(record))  # type: ignore[attr-defined]
 
     def _report_both(self, record: m.TradeBusted | m.TradeCorrected) -> None:
+        if self.quiet:
+            return
         for account in dict.fromkeys((record.maker_account, record.taker_account)):
             self._report_to(account, bytes(record))
 
     def _report_to(self, account: int, payload: bytes) -> None:
-        if account and not self.quiet:
+        if account:
             self._out.append((subject(self._env, FEED, "exec", account), payload))
 
     def _notify(self, notice: Notice) -> None:
@@ -305,3 +303,23 @@ class HouseMarket:
 def _blanked(raw: bytes, field: IntField) -> bytes:
     """A copy of a message with one number taken out."""
     return raw[: field.at] + bytes(field.size) + raw[field.at + field.size :]
+
+
+FOLDS: dict[int, Callable[[HouseMarket, Any], None]] = {
+    m.MessageType.instrument_definition: HouseMarket._on_definition,
+    m.MessageType.order_accepted: HouseMarket._on_accepted,
+    m.MessageType.order_executed: HouseMarket._on_executed,
+    m.MessageType.order_cancelled: HouseMarket._on_cancelled,
+    m.MessageType.order_replaced: HouseMarket._on_replaced,
+    m.MessageType.order_triggered: HouseMarket._on_triggered,
+    m.MessageType.order_restated: HouseMarket._on_restated,
+    m.MessageType.order_rejected: HouseMarket._report,
+    m.MessageType.cancel_rejected: HouseMarket._report,
+    m.MessageType.command_completed: HouseMarket._report,
+    m.MessageType.instrument_status_changed: HouseMarket._on_status,
+    m.MessageType.limit_state_changed: HouseMarket._on_limit,
+    m.MessageType.auction_indicated: HouseMarket._on_indicated,
+    m.MessageType.trade_busted: HouseMarket._on_busted,
+    m.MessageType.trade_corrected: HouseMarket._on_corrected,
+}
+"""Of the class and not of the object: an object that refers to its own methods is freed by the collector alone."""

@@ -13,6 +13,7 @@ from tapewire.house_notices import HEAD, Notices, terms_of
 from tapewire.subjects import subject
 
 MAX_LEVELS_PER_MESSAGE = 40_000
+EVERY_LEVEL = 1 << 62
 _STALE_HEAP = 64
 
 Top = tuple[int, int, int, int]
@@ -55,9 +56,9 @@ class Levels:
             heapq.heappop(self._heap)
         return 0, 0
 
-    def best_first(self, totals: dict[int, tuple[int, int]]) -> list[m.BookLevel]:
-        """`totals` of this side as levels, the best first."""
-        prices = sorted(totals, key=lambda price: self._sign * price)
+    def best_first(self, totals: dict[int, tuple[int, int]], most: int = EVERY_LEVEL) -> list[m.BookLevel]:
+        """`totals` of this side as levels, the best first, at most `most`."""
+        prices = (heapq.nlargest if self._sign < 0 else heapq.nsmallest)(most, totals)
         return [m.BookLevel(price, *totals[price], self.side) for price in prices]
 
     def level(self, price: int) -> m.BookLevel:
@@ -76,6 +77,9 @@ class HouseBook:
         self.at = (0, 0)
         """seq and ts of the record after which the book stands as published."""
         self._before: dict[tuple[m.Side, int], tuple[int, int]] = {}
+        self.changed: list[m.BookLevel] = []
+        self.top_changed = False
+        """What the command changed that `settle` ended last."""
         self.notices = Notices(env, definition)
         self._set_terms(definition)
 
@@ -128,6 +132,7 @@ class HouseBook:
             if before != self._totals(side, price)
         ]
         self._before.clear()
+        self.changed, self.top_changed = changed, False
         if not changed:
             return []
         changed.sort(key=_bids_then_asks)
@@ -143,7 +148,7 @@ class HouseBook:
                 part = changed[at : at + MAX_LEVELS_PER_MESSAGE]
                 out.append((self._to_book, self._delta(*head, self.book_seq, quality, part)))
         if top != self._top:
-            self._top = top
+            self._top, self.top_changed = top, True
             if not quiet:
                 out.append((self._to_quote, self._quote(*head, self.book_seq, quality, *top)))
         return out
@@ -160,15 +165,28 @@ class HouseBook:
     def snapshot(self) -> bytes:
         """A BookSnapshot as last published, even in the middle of a command; of each side at most half
         MAX_LEVELS_PER_MESSAGE levels."""
-        levels: list[m.BookLevel] = []
-        for side in (self.bids, self.asks):
-            totals = dict(side.totals)
-            for (of, price), before in self._before.items():
-                if of == side.side:
-                    totals[price] = before
-            published = {price: total for price, total in totals.items() if total[1]}
-            levels += side.best_first(published)[: MAX_LEVELS_PER_MESSAGE // 2]
+        levels = [level for side in self.depth(MAX_LEVELS_PER_MESSAGE // 2) for level in side]
         return self._snapshot(*self.at, self.book_seq, self._quality, levels)
+
+    def depth(self, most: int) -> tuple[list[m.BookLevel], list[m.BookLevel]]:
+        """The best bids and asks, at most `most` of each, as last published, even in the middle of a command."""
+        bids, asks = (side.best_first(self._published(side), most) for side in (self.bids, self.asks))
+        return bids, asks
+
+    @property
+    def top(self) -> Top:
+        """Price and quantity of the best bid and of the best ask as last published; zeros for an empty side."""
+        return self._top
+
+    @property
+    def quality(self) -> m.BookQuality:
+        return self._quality
+
+    def _published(self, side: Levels) -> dict[int, tuple[int, int]]:
+        if not self._before:
+            return side.totals
+        totals = side.totals | {price: before for (of, price), before in self._before.items() if of == side.side}
+        return {price: total for price, total in totals.items() if total[1]}
 
 
 def _bids_then_asks(level: m.BookLevel) -> tuple[int, int]:

@@ -17,14 +17,14 @@ MAX_INSTRUMENTS = 65_536
 _NS = 1_000_000_000
 _HEADER = frozenset(m.Trade.FIELDS) & frozenset(m.Quote.FIELDS) & frozenset(m.NewOrder.FIELDS)
 _NOT_SHOWN = _HEADER | {"ticker", "price_exponent", "qty_exponent"}
-_PRICES = frozenset(
+PRICES = frozenset(
     {
         *("price", "old_price", "new_price", "bid_price", "ask_price", "stop_px", "last_px", "auction_price"),
         *("min_price", "max_price", "lower_price", "upper_price", "reference_price", "tick_size"),
         *("limit_price", "last_price"),
     }
 )
-_QTYS = frozenset(
+QTYS = frozenset(
     {
         *("qty", "old_qty", "new_qty", "bid_qty", "ask_qty", "max_qty", "min_qty", "lot_size", "cancelled_qty"),
         *("cum_qty", "leaves_qty", "old_leaves_qty", "maker_leaves_qty", "taker_leaves_qty"),
@@ -32,7 +32,7 @@ _QTYS = frozenset(
         *("open_qty", "last_qty", "scheduled_qty", "market_qty", "total_qty", "size", "unrouted"),
     }
 )
-_TIMES = frozenset({"expire_time", "resume_time", "up_to", "start_time", "end_time", "due"})
+TIMES = frozenset({"expire_time", "resume_time", "up_to", "start_time", "end_time", "due"})
 _SIDES = {m.Side.buy: "bid", m.Side.sell: "ask"}
 
 
@@ -85,11 +85,11 @@ def _shown(name: str, value: Any, price_exponent: int, qty_exponent: int) -> str
     """One field: `price=64000.10`."""
     if isinstance(value, tuple):
         return _levels(value, price_exponent, qty_exponent)
-    if name in _PRICES:
+    if name in PRICES:
         return f"{name}={to_text(value, price_exponent)}"
-    if name in _QTYS:
+    if name in QTYS:
         return f"{name}={to_text(value, qty_exponent)}"
-    if name in _TIMES:
+    if name in TIMES:
         return f"{name}={times.show(value)}"
     return f"{name}={getattr(value, 'name', value)}"
 

@@ -45,8 +45,8 @@ def folder(tape: Path) -> Path:
     return tape / "snapshots"
 
 
-def save(tape: Path, snapshot: Snapshot) -> Path:
-    """Writes it durably, then deletes all but the newest KEEP. Raises OSError (disk full) with nothing half-written."""
+def save(tape: Path, snapshot: Snapshot, keep: int = KEEP) -> Path:
+    """Writes it durably, then deletes all but the newest `keep`. Raises OSError (disk full), nothing half-written."""
     target = folder(tape)
     target.mkdir(exist_ok=True)
     path = target / f"{snapshot.seq:020d}.snap"
@@ -65,7 +65,7 @@ def save(tape: Path, snapshot: Snapshot) -> Path:
         temporary.unlink(missing_ok=True)
     _sync(target)
     ours = sorted(path for path in target.glob("*.snap") if seq_of(path) >= 0)
-    for old in ours[:-KEEP]:
+    for old in ours[:-keep]:
         old.unlink()
     return path
 

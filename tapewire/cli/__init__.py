@@ -26,6 +26,7 @@ SERVICES = {
     "router": "parent orders: algorithms, smart order routing, children at venues",
     "flusher": "market data from the rings onto tapes and into columnar files",
     "journal": "the orders tape republished on the bus",
+    "monitor": "traces and metrics of the whole platform",
     "simulator": "venues that speak the real protocols, for demos and tests",
 }
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
+from tapewire.config.monitor import Monitor
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
 from tapewire.config.router import Router, RouterAccount, RouterClient, RouterFeed, RouterInstrument, check_router
 from tapewire.config.section import Section
@@ -45,6 +46,7 @@ __all__ = [
     "Instrument",
     "Loaded",
     "Market",
+    "Monitor",
     "Nats",
     "Producer",
     "Publisher",
@@ -74,6 +76,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "publisher": Publisher,
     "gateway": Gateway,
     "router": Router,
+    "monitor": Monitor,
 }
 _S = TypeVar("_S", bound=Section)
 

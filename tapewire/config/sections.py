@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from tapewire import messages as m
 from tapewire.config.gateway import Gateway
+from tapewire.config.monitor import Monitor
 from tapewire.config.router import Router
 from tapewire.config.section import Section
 from tapewire.config.venues import Venue as OutsideVenue
@@ -254,6 +255,7 @@ class Config(Section, frozen=True, kw_only=True):
     publisher: Publisher = Publisher()
     gateway: Gateway = Gateway()
     router: Router = Router()
+    monitor: Monitor = Monitor()
     venues: tuple[OutsideVenue, ...] = ()
 
     @property

@@ -26,6 +26,14 @@ class Histogram:
     @property
     def mean(self) -> float:
         """Exact, in ns; 0.0 if nothing was recorded."""
+    @property
+    def sum(self) -> int:
+        """Exact, in ns."""
+    def counts(self) -> list[tuple[int, int]]:
+        """(bucket, count) of every bucket that holds something, by rising bucket. The drawing is in histogram.hpp."""
+    @staticmethod
+    def highest_of(bucket: int, /) -> int:
+        """The longest duration, in ns, that goes into a bucket. ValueError: there is no such bucket."""
 
 class StatsPage:
     """A file of up to 32 histograms and 64 counters that one process writes and any number read."""

@@ -19,12 +19,17 @@ cdef extern from "<string_view>" namespace "std" nogil:
 cdef extern from "tapewire/histogram/stats.hpp" namespace "tapewire::histogram" nogil:
     cdef cppclass CHistogram "tapewire::histogram::Histogram":
         uint64_t max
+        uint64_t sum
+        const uint64_t* counts
         void record(int64_t)
         void merge(const CHistogram&)
         void reset()
         uint64_t count()
         double mean()
         uint64_t percentile(double)
+        @staticmethod
+        uint64_t highest_of(size_t)
+    const size_t BUCKETS "tapewire::histogram::Histogram::BUCKETS"
     cdef cppclass CStatsPage "tapewire::histogram::StatsPage":
         cbool create(const char*, const vector[string]&, const vector[string]&)
         cbool open(const char*)
@@ -94,6 +99,20 @@ cdef class Histogram:
     @property
     def mean(self):
         return self.it.mean()
+
+    @property
+    def sum(self):
+        return self.it.sum
+
+    def counts(self):
+        cdef size_t i
+        return [(i, self.it.counts[i]) for i in range(BUCKETS) if self.it.counts[i]]
+
+    @staticmethod
+    def highest_of(size_t bucket, /):
+        if bucket >= BUCKETS:
+            raise ValueError(f"bucket {bucket}; there are 0 to {BUCKETS - 1}")
+        return CHistogram.highest_of(bucket)
 
     def __repr__(self):
         return (
