@@ -104,6 +104,9 @@ bench: build ## measure everything, write bench/results/<machine>.json
 demo: build ## run the whole platform on this machine
 	@$(VENV)/bin/tapewire demo $(ARGS)
 
+wheels: build ## a wheel for every CPython 3.11 to 3.13 that is here, for any Linux with glibc 2.28, into dist/
+	@$(PY) -m tools.wheels $(ARGS)
+
 lock: ## resolve the dependencies anew (after editing pyproject.toml)
 	@$(VENV)/bin/uv lock --quiet
 	@$(VENV)/bin/uv export --quiet --no-header --all-extras --no-emit-project --no-annotate -o requirements.lock
@@ -113,4 +116,4 @@ clean: ## remove what was built, and empty rings in memory (not the data in .tap
 	@rm -rf build dist services/api/dashboard/vendor *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
-.PHONY: help setup build dashboard abi jaeger generate check test test-all sanitize fuzz fuzz-fix bench demo lock clean
+.PHONY: help setup build dashboard abi jaeger generate check test test-all sanitize fuzz fuzz-fix bench demo wheels lock clean

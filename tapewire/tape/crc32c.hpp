@@ -40,7 +40,13 @@ inline uint32_t extend_table(uint32_t crc, const uint8_t* p, size_t n) {
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) inline uint32_t extend_sse42(uint32_t crc, const uint8_t* p, size_t n) {
+// To clang the instruction is a feature of its own.
+#if defined(__clang__)
+#define TAPEWIRE_CRC32 __attribute__((target("sse4.2,crc32")))
+#else
+#define TAPEWIRE_CRC32 __attribute__((target("sse4.2")))
+#endif
+TAPEWIRE_CRC32 inline uint32_t extend_sse42(uint32_t crc, const uint8_t* p, size_t n) {
     uint64_t wide = crc;
     for (; n >= 8; p += 8, n -= 8) {
         uint64_t word;

@@ -42,7 +42,7 @@ inline FrameHead load_head(const uint8_t* frame) {
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) inline uint32_t frame_crc_sse42(const uint8_t* frame, size_t n) {
+TAPEWIRE_CRC32 inline uint32_t frame_crc_sse42(const uint8_t* frame, size_t n) {
     uint32_t length;
     std::memcpy(&length, frame, 4);
     uint64_t crc = _mm_crc32_u32(~0u, length);

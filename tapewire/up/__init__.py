@@ -1,0 +1,1 @@
+"""Every service of a configuration as a process of its own on this machine, kept running: `tapewire up`."""

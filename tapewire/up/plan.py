@@ -1,0 +1,48 @@
+"""Which processes a configuration asks for, in the order in which they start; they end in the other direction.
+
+engine, flusher      take what the others write: first to come, last to go
+connectors, journal
+gateway, its front, router, sessions to venues
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from tapewire.config import Config
+
+
+class Unit(NamedTuple):
+    """One process."""
+
+    name: str
+    """In logs: `engine`, `connector.binance`."""
+    arguments: tuple[str, ...]
+    """Behind `python -m`."""
+    rank: int
+    """Lower ones start before and end after."""
+
+
+def plan(config: Config, file: Path) -> list[Unit]:
+    """`file`: what `config` was read from, for the processes to read."""
+    at = ("--config", str(file))
+    units: list[Unit] = []
+    if config.instruments:
+        units.append(Unit("engine", ("services.engine", *at), 0))
+        units.append(Unit("journal", ("services.journal", *at), 1))
+    if config.feeds:
+        units.append(Unit("flusher", ("services.flusher", *at), 0))
+    units += [Unit(f"connector.{name}", ("services.connector", name, *at), 1) for name in config.feeds]
+    if config.gateway.sessions:
+        units.append(Unit("gateway", ("services.gateway", *at), 2))
+        units.append(Unit("gateway.front", ("services.gateway.front", *at), 3))
+    if config.router.feeds:
+        units.append(Unit("router", ("services.router", *at), 2))
+        number = ("--router", str(config.router.number))
+        units += [
+            Unit(f"venue.{one.name}", ("services.gateway.initiator", "--venue", one.name, *number, *at), 2)
+            for one in config.venues
+            if one.kind == "fix"
+        ]
+    return sorted(units, key=lambda unit: unit.rank)

@@ -1,0 +1,44 @@
+"""Which processes a configuration asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tapewire.config import load
+from tapewire.up.plan import plan
+
+INSTRUMENT = '[[instrument]]\nticker = "ACME"\ntick_size = "0.01"\nlot_size = "1"\n'
+FEED = '[feed.kraken]\nvenue = "kraken"\ntickers = ["BTC/USD"]\n'
+SESSION = """
+[[account]]
+account = 1
+[[gateway.sessions]]
+name = "a"
+number = 1
+comp_id = "A"
+username = "a"
+public_key = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+accounts = [1]
+"""
+
+
+def names(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "tapewire.toml"
+    file.write_text(text)
+    return [unit.name for unit in plan(load(file, {}), file)]
+
+
+def test_a_market_of_our_own_needs_an_engine_and_its_publisher(tmp_path: Path) -> None:
+    assert names(tmp_path, INSTRUMENT) == ["engine", "journal"]
+
+
+def test_who_takes_what_others_write_starts_first(tmp_path: Path) -> None:
+    assert names(tmp_path, INSTRUMENT + FEED) == ["engine", "flusher", "journal", "connector.kraken"]
+
+
+def test_clients_by_fix_come_in_last(tmp_path: Path) -> None:
+    assert names(tmp_path, INSTRUMENT + SESSION) == ["engine", "journal", "gateway", "gateway.front"]
+
+
+def test_settings_that_ask_for_nothing_get_nothing(tmp_path: Path) -> None:
+    assert names(tmp_path, "") == []
