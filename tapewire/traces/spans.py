@@ -1,5 +1,7 @@
 """Works as spans: pure. What each span and attribute means stands in docs/tracing.md.
 
+The root ends with the answer: what the client waited for. Publication goes on beside it.
+
 order                                    ├───────────────────────────────────────────────┤  gateway, api, or engine
   edge: checked, on the edge's tape      ├────┤
   ring                                        ├────┤                                        engine
@@ -83,7 +85,7 @@ def spans_of(work: Work, terms: Terms) -> list[Span]:
         return [_fill(work, terms)]
     root = _root(work, terms)
     children = _children(work, root)
-    root.end = max(root.end, *(child.end for child in children), root.start) if children else max(root.end, root.start)
+    root.end = max(root.end, root.start)
     return [root, *children]
 
 
@@ -115,8 +117,9 @@ def _children(work: Work, root: Span) -> list[Span]:
         span = _child(root, work.seq, "publish", "journal", work.published.began, work.published.released, "producer")
         found.append(span)
     if edge is not None and work.acked:
-        start = max(released, work.ts) if released <= work.acked else work.ts
-        found.append(_child(root, work.seq, "ack", edge.service, start, work.acked, "producer"))
+        # Readers see a batch a moment before its writer has noted so.
+        free = (batch.durable or min(released, work.acked)) if batch is not None else work.ts
+        found.append(_child(root, work.seq, "ack", edge.service, min(free, work.acked), work.acked, "producer"))
         found[-1].attributes["tapewire.answer"] = work.ack
     return found
 

@@ -93,7 +93,7 @@ def test_an_order_is_whole_once_its_batch_and_its_answer_are_known() -> None:
         "ring": (100, seq * 1000),
         "risk, sequence, match": (seq * 1000, seq * 1000 + 200),
         "durable": (seq * 1000 + 200, seq * 1000 + 5000),
-        "ack": (seq * 1000 + 5100, 9000),
+        "ack": (seq * 1000 + 5000, 9000),
     }
     assert (spans["order"].trace_id, spans["order"].parent_id) == (TRACE, PARENT)
     assert {spans[name].parent_id for name in spans if name != "order"} == {spans["order"].span_id}
