@@ -101,6 +101,7 @@ def test_a_broken_connection_is_gone_on_with_and_nothing_is_missed_or_told_twice
     expect(row).to_contain_text("0.01500")
     expect(fills).to_have_text(str(before + 3))
     desk.press("Escape", "f")
+    expect(desk.find("tr[data-fill]")).to_have_count(before + 3)
     matches = [one.get_attribute("data-fill") for one in desk.find("tr[data-fill]").all()]
     assert len(matches) == len(set(matches)) == before + 3
 

@@ -15,6 +15,7 @@ def test_the_past_is_shown_marked_and_cannot_be_traded(desk: Desk, stack: Stack)
     ladder, bar = desk.panel("ladder"), desk.find(".timebar")
     expect(ladder).to_have_attribute("data-best-bid", "62100.00")
     seq = int(stack.client("boss").get("/v1/tape/state")["released_seq"])
+    expect(bar).to_have_attribute("data-seq", str(seq))
     row.locator('[data-action="cancel"]').click()
     expect(ladder).to_have_attribute("data-best-bid", "")
 

@@ -12,7 +12,9 @@ export const playing = new Cell(0); // records a second; 0: stands still
 
 function bounds() {
   const state = live.world.state.value;
-  return { first: Math.max(1, state?.oldest_as_of ?? 1), last: Math.max(1, state?.released_seq ?? live.world.at.value.seq) };
+  // The state comes four times a second; an order's answer may have told of a later record.
+  const last = Math.max(1, state?.released_seq ?? 1, live.world.at.value.seq);
+  return { first: Math.max(1, state?.oldest_as_of ?? 1), last };
 }
 
 export function goTo(seq) {
