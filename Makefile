@@ -67,6 +67,7 @@ generate: $(VENV)/.built ## write anew what is made from schemas/, FIX rules, ch
 	@$(PY) -m tapewire.fix.generate
 	@$(PY) -m tapewire.bus.generate
 	@$(PY) -m services.monitor.generate
+	@$(PY) -m services.api.stream.document
 	@$(PY) -m tapewire.cli._generate
 
 check: build ## format, lint, types, import rules, rules of the house
@@ -78,6 +79,7 @@ check: build ## format, lint, types, import rules, rules of the house
 	@$(PY) -m tapewire.fix.generate --check
 	@$(PY) -m tapewire.bus.generate --check
 	@$(PY) -m services.monitor.generate --check
+	@$(PY) -m services.api.stream.document --check
 	@$(PY) -m tapewire.cli._generate --check
 	@$(PY) -m pytest tests/unit/test_tidy.py
 

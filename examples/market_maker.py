@@ -6,9 +6,11 @@ tapewire strategy run examples/market_maker.py:MarketMaker --simulate .tapewire/
 
 from decimal import Decimal
 
-from tapewire.strategy import Book, OrderState, Report, Strategy, StrategyParams
+from tapewire.strategy import Book, Level, OrderState, Report, Strategy, StrategyParams
 
 BPS = Decimal(10_000)
+DEPTH = 5
+"""Levels that are looked at."""
 
 
 class MarketMaker(Strategy):
@@ -26,7 +28,7 @@ class MarketMaker(Strategy):
         """A quote that is further than this from where it should be is moved."""
         max_loss: Decimal = Decimal(1000)
         stale_seconds: float = 5.0
-        """A book that has not been live for so long ends it."""
+        """A book that was not live, or told of nothing, for so long ends it."""
         max_rejects: int = 10
 
     params: Params
@@ -47,8 +49,8 @@ class MarketMaker(Strategy):
 
     def on_timer(self, now: int) -> None:
         params = self.params
-        if now - self.live_at > params.stale_seconds * 1e9 and not self.book(params.ticker).live:
-            self.kill(f"the book has not been live for {params.stale_seconds:g} s")
+        if now - self.live_at > params.stale_seconds * 1e9:
+            self.kill(f"no live book for {params.stale_seconds:g} s")
         pnl = self.pnl(params.ticker)
         if pnl is not None and pnl < -params.max_loss:
             self.kill(f"lost {-pnl}, more than {params.max_loss}")
@@ -67,19 +69,25 @@ class MarketMaker(Strategy):
 
     def quote(self, book: Book) -> None:
         """Both quotes where they should be."""
-        params, mid = self.params, book.mid
-        best_bid, best_ask = book.best_bid, book.best_ask
-        if mid is None or best_bid is None or best_ask is None:
+        params = self.params
+        best_bid, best_ask = self.best(book.bids(DEPTH)), self.best(book.asks(DEPTH))
+        if best_bid is None or best_ask is None:
             return
+        mid = (best_bid + best_ask) / 2
         instrument = self.instrument(params.ticker)
         most = instrument.lot * params.max_lots
         lean = mid * params.skew_bps / BPS * self.position(params.ticker) / most
         half = mid * params.half_spread_bps / BPS
         # Never at or through the other side: quotes are post-only.
-        bid = min(instrument.floor(mid - lean - half), best_ask.price - instrument.tick)
-        ask = max(instrument.ceil(mid - lean + half), best_bid.price + instrument.tick)
+        bid = min(instrument.floor(mid - lean - half), best_ask - instrument.tick)
+        ask = max(instrument.ceil(mid - lean + half), best_bid + instrument.tick)
         self.keep("buy", bid, self.position(params.ticker) < most)
         self.keep("sell", ask, self.position(params.ticker) > -most)
+
+    def best(self, levels: list[Level]) -> Decimal | None:
+        """The best price at which others stand: whoever follows its own quotes follows itself."""
+        own = {order.price: order.leaves_qty for order in self.open_orders if order.is_live}
+        return next((level.price for level in levels if level.qty > own.get(level.price, 0)), None)
 
     def keep(self, side: str, price: Decimal, wanted: bool) -> None:
         order, params = self.quotes[side], self.params

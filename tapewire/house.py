@@ -118,7 +118,7 @@ class HouseMarket:
         if self._definition is not None and record.cause == self._definition.seq:
             self._answer_definition(self._definition, record)
         self._seq = record.seq
-        if (fold := _FOLDS.get(record.TYPE)) is not None:
+        if (fold := FOLDS.get(record.TYPE)) is not None:
             fold(self, record)
         out, self._out = self._out, []
         return out
@@ -286,7 +286,7 @@ class HouseMarket:
             self._out.append((to, payload))
 
 
-_FOLDS: dict[int, Callable[[HouseMarket, Any], None]] = {
+FOLDS: dict[int, Callable[[HouseMarket, Any], None]] = {
     m.MessageType.instrument_definition: HouseMarket._on_definition,
     m.MessageType.order_accepted: HouseMarket._on_accepted,
     m.MessageType.order_executed: HouseMarket._on_executed,

@@ -13,6 +13,7 @@ from tapewire.house_notices import HEAD, Notices, terms_of
 from tapewire.subjects import subject
 
 MAX_LEVELS_PER_MESSAGE = 40_000
+EVERY_LEVEL = 1 << 62
 _STALE_HEAP = 64
 
 Top = tuple[int, int, int, int]
@@ -55,7 +56,7 @@ class Levels:
             heapq.heappop(self._heap)
         return 0, 0
 
-    def best_first(self, totals: dict[int, tuple[int, int]], most: int) -> list[m.BookLevel]:
+    def best_first(self, totals: dict[int, tuple[int, int]], most: int = EVERY_LEVEL) -> list[m.BookLevel]:
         """`totals` of this side as levels, the best first, at most `most`."""
         prices = (heapq.nlargest if self._sign < 0 else heapq.nsmallest)(most, totals)
         return [m.BookLevel(price, *totals[price], self.side) for price in prices]

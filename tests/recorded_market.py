@@ -1,4 +1,4 @@
-"""A small recorded market, made by the real core and the simulated traders: an orders tape, and a venue's tape of it."""
+"""A small recorded market, made by the real core and the simulated traders: an orders tape, and a venue's tape."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from services.api import counters, health, recovery
+from services.api import counters, files, health, recovery
 from services.api.answers import Remembered
 from services.api.app import Api
 from services.api.bus_door import BusDoor
@@ -72,6 +72,8 @@ async def opened(
     until = hub.state().released_seq
     while hub.seq < until and not stop.is_set():
         await asyncio.sleep(recovery.POLL_S)
+    if stop.is_set():
+        return
     entry.open()
     if door is not None:
         # Not before: what it says of an account's history is final, and what the rings hold is not on the tape yet.
@@ -148,7 +150,7 @@ async def serve(settings: Config, log: Logger) -> None:
             stream = StreamServer(own, hub, logs, keys, tickets, desk, clock, log)
             await stream.start()
             tasks.create_task(stream.run(stop))
-            tasks.create_task(counters.count(page, api, http, ended))
+            tasks.create_task(counters.count(page, api, http, stream, ended))
             log.info("listening", port=own.port, stream=own.stream_address[1])
             await stop.wait()
             entry.close()
@@ -165,6 +167,7 @@ async def serve(settings: Config, log: Logger) -> None:
 def main(path: Path | None) -> None:
     """HTTP and WebSocket clients, and the dashboard in the browser."""
     settings = configuration.load(path)
+    files.raise_limit(settings.api)
     settings.folders.prepare(settings.rings)
     lifecycle.run(serve(settings, configure("api")))
 

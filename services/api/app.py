@@ -5,7 +5,6 @@ request ──▶ endpoint ──▶ author (signature or login) ──▶ rate 
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
@@ -17,7 +16,7 @@ import msgspec
 
 from services.api import sessions as logins
 from services.api.authors import NS, Author, Bucket
-from services.api.desk import Desk
+from services.api.desk import Desk, Response
 from services.api.entry import Entry
 from services.api.history import History
 from services.api.http import openapi
@@ -148,7 +147,7 @@ class Api:
             )
         try:
             result = endpoint.handle(call)
-            if inspect.isawaitable(result):
+            if not isinstance(result, Reply | Response):
                 result = await result
         except Problem as problem:
             if origin is not None and (parent := origin.traceparent):

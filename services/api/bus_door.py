@@ -13,6 +13,7 @@ import asyncio
 import base64
 import struct
 from collections.abc import Callable, Coroutine
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,9 +26,10 @@ from services.api.problems import Problem
 from services.api.tape import Origin
 from tapewire import messages as m
 from tapewire import order_bus, subjects, trace_context
+from tapewire.bus.discovery import Discovery
 from tapewire.errors import SubjectError, TapeError, TapeGone, TransportError, WireError
 from tapewire.house_reports import EVENTS, reports_of
-from tapewire.interfaces import Received, Subscription, Transport
+from tapewire.interfaces import Received, Transport
 from tapewire.logs import Logger
 from tapewire.tape import TapeReader
 from tapewire.transports import MAX_PAYLOAD_BYTES
@@ -65,21 +67,25 @@ class BusDoor:
         self._late: dict[int, dict[str, tuple[order_bus.Command, Origin]]] = {}
         """By account: those that were told 202."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._subscriptions: list[Subscription] = []
+        about = "orders over the bus, and the history of accounts"
+        self._offered = Discovery(transport, "tapewire-api", version("tapewire"), about, env=env)
         self._reading = asyncio.Semaphore(READERS)
         self.commands = self.refused = self.histories = 0
         """Counters: commands taken in, requests refused before that, pages told."""
 
     async def start(self) -> None:
-        """From now on requests are taken."""
-        for kind, handler in ((order_bus.COMMAND, self._on_command), (order_bus.HISTORY, self._on_history)):
+        """From now on requests are taken, and the door can be found ($SRV)."""
+        for kind, handler, what in (
+            (order_bus.COMMAND, self._on_command, "a command of an account; answered by the event that decided it"),
+            (order_bus.HISTORY, self._on_history, "what the orders tape has of an account behind a record"),
+        ):
             pattern = subjects.pattern(self._env, order_bus.FEED, kind)
-            self._subscriptions.append(await self._transport.subscribe(pattern, handler))
+            await self._offered.endpoint(kind, pattern, handler, what)
+        await self._offered.start()
 
     async def close(self) -> None:
         """Takes nothing more, and lets what is under way be answered."""
-        for subscription in self._subscriptions:
-            await subscription.unsubscribe()
+        await self._offered.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -219,7 +225,7 @@ class BusDoor:
     # -- both
 
     def _account(self, received: Received) -> int:
-        """Raises Problem for a subject that names none, or for a request that nobody waits for."""
+        """Raises Problem for a subject that names none."""
         try:
             key = subjects.Subject.parse(received.subject).key
         except SubjectError as error:

@@ -58,8 +58,8 @@ class History:
             self._store = Store(self._data)
         try:
             rows = self._store.query("trades", ticker, feed, first, end, MAX_TRADES)
-        except StoreError as error:
-            raise Problem(404, str(error), reason="unknown") from None
+        except StoreError:  # its text names folders
+            raise Problem(404, f"nothing is recorded of this ticker in feed {feed}", reason="unknown") from None
         if rows.num_rows >= MAX_TRADES:
             raise Problem(422, f"more than {MAX_TRADES} trades; ask for a shorter time", reason="too_many_rows")
         return folded(rows, step, limit)

@@ -202,7 +202,7 @@ class MarketData:
         found: dict[Key, Level] = {}
         for kind, levels in (("0", book.bids), ("1", book.asks)):
             if kind in one.types:
-                for level in levels.best_first(levels.totals)[:depth]:
+                for level in levels.best_first(levels.totals, depth):
                     found[kind, level.price] = (level.qty, level.orders)
         return found
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from tapewire import messages as m
+from tapewire import order_bus
 
 ANY_FEED: Final = "*"
 """A venue's feed, or the house market."""
@@ -58,6 +59,7 @@ EXEC = (
 )
 COMMANDS = (m.NewOrder, m.CancelOrder, m.ReplaceOrder, m.MassCancel)
 DECIDED = (m.OrderAccepted, m.OrderRejected, m.OrderCancelled, m.OrderReplaced, m.CancelRejected, m.CommandCompleted)
+STANDING = (m.BookSnapshot, m.InstrumentStatusChanged, m.LimitStateChanged, m.AuctionIndicated, m.InstrumentDefinition)
 
 CHANNELS: Final = (
     Channel(
@@ -100,19 +102,19 @@ CHANNELS: Final = (
         *("every event that concerns the account, at once", "1 to 3 a command of the account"),
     ),
     Channel(
-        *("house", "snapshot", "ticker", (m.BookSnapshot, m.InstrumentStatusChanged, m.LimitStateChanged)),
-        *(("journal",), "public", "asked: see [Coming later](#coming-later)", "answers in under a millisecond"),
+        *("house", "snapshot", "ticker", STANDING, ("journal",), "public"),
+        *("asked: see [Coming later](#coming-later)", "answers in under a millisecond"),
         asks=(),
     ),
     Channel(
         *("orders", "command", "account", DECIDED, ("api",), "account"),
         *("asked: enter, amend, cancel; answered once decided and durable", "as the client asks, up to its limit"),
         asks=COMMANDS,
-        headers=TRACE,
+        headers=(*TRACE, order_bus.EXPIRES),
     ),
     Channel(
-        *("orders", "history", "account", EXEC, ("api",), "account"),
-        *("asked: what concerned the account since a record", "a page a request"),
+        *("orders", "history", "account", (*COMMANDS, *EXEC), ("api",), "account"),
+        *("asked: what the tape has of the account behind a record; see [client.md](client.md)", "a page a request"),
         asks=(),
     ),
     Channel(

@@ -7,10 +7,11 @@ import json
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from tapewire.cli._options import data_option
+from tapewire.cli._options import data_option, json_option
 from tapewire.errors import TapewireError
 
 
@@ -39,9 +40,19 @@ def command(context: click.Context, path: Path | None) -> None:
 @click.option("--account", "accounts", type=int, multiple=True, help="It may see; again for more.")
 @click.option("--scope", "scopes", type=click.Choice(["read", "trade", "risk", "admin"]), multiple=True)
 @data_option
-def key(name: str, kind: str, number: int, accounts: tuple[int, ...], scopes: tuple[str, ...], data: Path) -> None:
-    """Make the key NAME for a program. Its secret is printed once and kept nowhere else; the lines for [[api.keys]] hold
-    what the API needs. A shared HMAC secret also goes to <data>/api/keys/NAME.
+@json_option
+def key(
+    name: str,
+    kind: str,
+    number: int,
+    accounts: tuple[int, ...],
+    scopes: tuple[str, ...],
+    data: Path,
+    as_json: bool,
+) -> None:
+    """Make the key NAME for a program. Its secret is printed once and kept nowhere else; the lines for [[api.keys]]
+    hold what the API needs. A shared HMAC secret also goes to <data>/api/keys/NAME. With --json all of it is one object
+    on standard output, the secret too.
 
     \b
     tapewire api key desk --number 1 --account 7 --scope read --scope trade
@@ -54,14 +65,18 @@ def key(name: str, kind: str, number: int, accounts: tuple[int, ...], scopes: tu
     if kind == "hmac":
         raw, path = secrets.token_bytes(SECRET_BYTES), data / "api" / "keys" / name
         write_secret(path, raw)
-        line = f"secret_file = {json.dumps(str(path))}"
+        proof = {"secret_file": str(path)}
     else:
         raw, public = new_ed25519()
-        line = f'public_key = "{public}"'
-    click.echo(f'[[api.keys]]\nname = "{name}"\nnumber = {number}\nauth = "{kind}"\n{line}')
-    click.echo(_rights(accounts, scopes))
+        proof = {"public_key": public}
+    made = {"name": name, "number": number, "auth": kind, **proof, **_rights(accounts, scopes)}
+    secret = base64.b64encode(raw).decode()
+    if as_json:
+        click.echo(json.dumps({"key": made, "secret": secret}))
+        return
+    click.echo(_table("api.keys", made))
     click.echo("\n# for the client, shown this once:", err=True)
-    click.echo(base64.b64encode(raw).decode(), err=True)
+    click.echo(secret, err=True)
 
 
 @command.command()
@@ -70,7 +85,10 @@ def key(name: str, kind: str, number: int, accounts: tuple[int, ...], scopes: tu
 @click.option("--account", "accounts", type=int, multiple=True, help="It may see; again for more.")
 @click.option("--scope", "scopes", type=click.Choice(["read", "trade", "risk", "admin"]), multiple=True)
 @click.option("--password", help="Left out: asked for, or made if the answer is empty.")
-def user(name: str, number: int, accounts: tuple[int, ...], scopes: tuple[str, ...], password: str | None) -> None:
+@json_option
+def user(
+    name: str, number: int, accounts: tuple[int, ...], scopes: tuple[str, ...], password: str | None, as_json: bool
+) -> None:
     """Make the user NAME for the dashboard: lines for [[api.users]], with the password's hash.
 
     \b
@@ -83,18 +101,26 @@ def user(name: str, number: int, accounts: tuple[int, ...], scopes: tuple[str, .
     _check_name(name)
     if password is None:
         password = str(click.prompt("Password", default="", hide_input=True, show_default=False, err=True))
-    if not password:
-        password = secrets.token_urlsafe(12)
-        click.echo(f"# made, shown this once: {password}", err=True)
-    hashed = hash_password(password)
-    click.echo(f'[[api.users]]\nname = "{name}"\nnumber = {number}\npassword_hash = "{hashed}"')
-    click.echo(_rights(accounts, scopes))
+    generated = "" if password else secrets.token_urlsafe(12)
+    rights = _rights(accounts, scopes)
+    made = {"name": name, "number": number, "password_hash": hash_password(password or generated), **rights}
+    if as_json:
+        click.echo(json.dumps({"user": made, **({"password": generated} if generated else {})}))
+        return
+    if generated:
+        click.echo(f"# made, shown this once: {generated}", err=True)
+    click.echo(_table("api.users", made))
 
 
-def _rights(accounts: tuple[int, ...], scopes: tuple[str, ...]) -> str:
+def _table(name: str, fields: dict[str, Any]) -> str:
+    """One table of an array, in TOML; texts and lists are written there as in JSON."""
+    return "\n".join((f"[[{name}]]", *(f"{field} = {json.dumps(value)}" for field, value in fields.items())))
+
+
+def _rights(accounts: tuple[int, ...], scopes: tuple[str, ...]) -> dict[str, Any]:
     if "trade" in scopes and not accounts:
         raise TapewireError("the scope trade needs --account: whose orders it may send")
-    return f"scopes = {json.dumps(list(scopes) or ['read'])}\naccounts = {json.dumps(list(accounts))}"
+    return {"scopes": list(scopes) or ["read"], "accounts": list(accounts)}
 
 
 def _check_name(name: str) -> None:

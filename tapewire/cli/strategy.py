@@ -21,7 +21,11 @@ US = 1_000
 
 @click.group()
 def command() -> None:
-    """Run trading strategies (docs/strategy.md)."""
+    """Run trading strategies (docs/strategy.md).
+
+    \b
+    tapewire strategy run examples/market_maker.py:MarketMaker --live --account 9
+    """
 
 
 @command.command("run")
@@ -39,6 +43,7 @@ def command() -> None:
 @click.option("--jitter", type=click.IntRange(0), default=0, show_default=True, help="µs more to the engine, at most.")
 @click.option("--ticker", "tickers", multiple=True, help="Of a venue's tape: what the market is made of; default all.")
 @click.option("--without", type=int, multiple=True, metavar="ACCOUNT", help="Leave out its recorded orders.")
+@click.option("--since", type=Instant(), default=None, help="Of a replay: when the run began then.")
 @click.option("--until", type=Instant(), default=None, help="When it ends; of a replay: when it ended then.")
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Folder for the tape of a simulation; default: a new one."
@@ -61,6 +66,7 @@ def run(
     jitter: int,
     tickers: tuple[str, ...],
     without: tuple[int, ...],
+    since: int | None,
     until: int | None,
     output: Path | None,
     url: str | None,
@@ -108,7 +114,14 @@ def run(
 
         assert replay is not None
         again = Replayed(
-            loaded, replay, account=account, name=name or "simulated", seed=seed, latency=latency, until=until or 0
+            loaded,
+            replay,
+            account=account,
+            name=name or "simulated",
+            seed=seed,
+            latency=latency,
+            since=since or 0,
+            until=until or 0,
         )
         with _progress(as_json, "records") as progress:
             report = again.run(progress)

@@ -364,13 +364,15 @@ def connect(
     data: Path | str | None = None,
     answer_timeout: float = ANSWER_TIMEOUT_S,
     name: str = "tapewire-client",
+    nats: Nats | None = None,
 ) -> Connection:
     """A connection to the bus at `url`, to be entered by `async with`.
 
-    `answer_timeout`: seconds after which an order that was not answered is in doubt, and asked about.
+    `answer_timeout`: seconds after which an order without an answer is in doubt, and asked about. `nats`: settings as in
+    `[nats]`, with keys and TLS, in place of `url`.
     """
     transport = NatsTransport(
-        Nats(url=url),
+        nats or Nats(url=url),
         name=name,
         on_disconnected=lambda: connection.on_disconnected(),
         on_reconnected=lambda: connection.on_reconnected(),

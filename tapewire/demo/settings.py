@@ -147,9 +147,7 @@ class Web:
     key: Path
 
 
-def write(
-    data: Path, nats: str, venues: Mapping[str, Mapping[str, object]], fix: Fix | None, web: Web | None
-) -> Path:
+def write(data: Path, nats: str, venues: Mapping[str, Mapping[str, object]], fix: Fix | None, web: Web | None) -> Path:
     """Writes the file; `venues` as the simulator announced them: `url`, `rest_url`, `tickers` (and `depth`) by name."""
     text = HOUSE.format(data=_quoted(data), nats=_quoted(nats), segment_bytes=SEGMENT_BYTES)
     text += "".join(INSTRUMENT.format(ticker=ticker, **terms) for ticker, terms in INSTRUMENTS.items())

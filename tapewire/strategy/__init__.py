@@ -1,6 +1,6 @@
 """Strategies: one class that trades live, in simulation and in replay (docs/strategy.md)."""
 
-from tapewire.connection.book import Book
+from tapewire.connection.book import Book, Level
 from tapewire.connection.instrument import Instrument
 from tapewire.connection.order import OrderState, OrderStatus, Report
 from tapewire.connection.values import Auction, Gap, Quote, Status, Trade, TradeBusted, TradeCorrected
@@ -18,6 +18,7 @@ __all__ = [
     "Instrument",
     "InstrumentMetrics",
     "Latency",
+    "Level",
     "OrderState",
     "OrderStatus",
     "Quote",

@@ -43,10 +43,12 @@ class Replayed:
         name: str,
         seed: int = 0,
         latency: Latency | None = None,
+        since: int = 0,
         until: int = 0,
     ) -> None:
-        """`until`: when the run ended then (UTC ns); 0: the tape's end, with what became of the orders it left."""
-        self._until = until
+        """`since`, `until`: when the run began and ended then (UTC ns; its report says so); 0: just before the first
+        order of anybody, and the tape's end, with what became of the orders that it left."""
+        self._since, self._until = since, until
         self.tape, self.name = tape, name
         self._then = _sent(tape, account, name)
         if not self._then:
@@ -71,8 +73,8 @@ class Replayed:
             head = m.decode(group[0])
             if self._until and head.ts > self._until:
                 break
-            if not stepped.started and head.seq >= first:
-                stepped.start(now)
+            if not stepped.started and (head.ts >= self._since if self._since else head.seq >= first):
+                stepped.start(self._since or max(now, head.ts))
             now = max(now, head.ts)
             while not trader.stopped and (due := stepped.due) is not None and due < (now, MARKET_RANK):
                 stepped.step()
@@ -82,7 +84,7 @@ class Replayed:
             if stepped.records - seen >= PROGRESS_EVERY:
                 seen = stepped.records
                 progress(seen)
-        now = max(now, self._until)
+        now = max(now, self._until)  # by then, what the market did last was told
         while not trader.stopped and (due := stepped.due) is not None and due < (now + 1, MARKET_RANK):
             stepped.step()
         stepped.end(max(now, trader.now))

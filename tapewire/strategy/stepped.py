@@ -27,15 +27,18 @@ ARRIVAL: Final = 1
 DELIVERY: Final = 2
 TIMER: Final = 3
 
+MOST_AT_ONCE: Final = 10_000
+"""Commands of one instant. With no latency at all a strategy can answer itself for ever, and time stands still."""
+
 KINDS: Final = ("trade", "quote", "book", "status", "auction")
 
 
 class Latency(NamedTuple):
     """ns."""
 
-    order: int = 0
+    order: int = 100_000
     """From the strategy's decision to the engine."""
-    data: int = 0
+    data: int = 100_000
     """From the engine to the strategy: market data and reports."""
     jitter: int = 0
     """Added to `order`: up to so much, drawn from the seed; orders never overtake each other."""
@@ -64,6 +67,7 @@ class Stepped:
         self._number = 0
         self._jitter = random.Random(seed)
         self._last_arrival = 0
+        self._instant, self._at_once = 0, 0
         self._known: dict[str, Instrument] = {}
         self._exec = subjects.subject(house.FEED, house.FEED, "exec", account)
         self._wanted: set[str] = {self._exec}
@@ -167,6 +171,12 @@ class Stepped:
 
     def send(self, command: order_bus.Command, order: StrategyOrder) -> None:
         now = self.trader.now
+        self._at_once = self._at_once + 1 if now == self._instant else 1
+        self._instant = now
+        if self._at_once > MOST_AT_ONCE:
+            raise StrategyError(
+                f"{MOST_AT_ONCE:,} commands at one instant ({now}): the strategy answers itself. Give it a latency"
+            )
         jitter = self._jitter.randrange(self.latency.jitter + 1) if self.latency.jitter else 0
         self._last_arrival = max(self._last_arrival, now + self.latency.order + jitter)
         self.at(self._last_arrival, ARRIVAL, lambda at: self._arrive(command, order, at))

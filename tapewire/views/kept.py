@@ -25,8 +25,10 @@ class State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     ts: int
     counts: list[int]
     holdings: list[list[Any]]
-    orders: list[Any]
-    fills: list[tuple[int, tuple[int, int, str, bytes]]]
+    live: list[Any]
+    done: msgspec.Raw
+    fills: msgspec.Raw
+    """Lists in msgpack of their own, which a fold that shows neither need not take apart."""
     trades: list[tuple[int, list[bytes]]]
     bars: list[tuple[int, list[Any]]]
     limits: list[bytes]
@@ -34,7 +36,14 @@ class State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     amendable: int
 
 
+_done: msgspec.msgpack.Decoder[list[Any]] = msgspec.msgpack.Decoder(list[Any])
+_fills: msgspec.msgpack.Decoder[list[tuple[int, tuple[int, int, str, bytes]]]] = msgspec.msgpack.Decoder(
+    list[tuple[int, tuple[int, int, str, bytes]]]
+)
+
+
 def encode(views: Views) -> bytes:
+    live, done = views.orders.kept()
     return msgspec.msgpack.encode(
         State(
             STATE_VERSION,
@@ -42,8 +51,9 @@ def encode(views: Views) -> bytes:
             views.ts,
             views.counts,
             [holding.kept() for _, holding in sorted(views.holdings.items())],
-            views.orders.kept(),
-            [(owner, (fill.seq, fill.role, fill.text, fill.raw)) for owner, fill in views.fills.all()],
+            live,
+            msgspec.Raw(msgspec.msgpack.encode(done)),
+            msgspec.Raw(msgspec.msgpack.encode([(owner, tuple(fill)) for owner, fill in views.fills.all()])),
             [(instrument, list(trades)) for instrument, trades in sorted(views.trades.items())],
             [(instrument, bars.kept()) for instrument, bars in sorted(views.bars.items())],
             [bytes(limits) for _, limits in sorted(views.limits.items())],
@@ -64,8 +74,8 @@ def decode(state: bytes) -> State:
     return known
 
 
-def restore(views: Views, known: State) -> None:
-    """Makes a new `views` what the one was that was kept. Raises WireError for what cannot be."""
+def restore(views: Views, known: State, lean: bool) -> None:
+    """Makes a new `views` what the one was that was kept; a lean one has no done orders and fills. Raises WireError."""
     try:
         views.ts, views.amendable = known.ts, known.amendable
         views.counts[: len(known.counts)] = known.counts
@@ -73,8 +83,9 @@ def restore(views: Views, known: State) -> None:
             holding = Holding.restored(one)
             views.holdings[holding_key(holding.account, holding.instrument)] = holding
             views.holdings_of.setdefault(holding.account, []).append(holding)
-        views.orders.restore(known.orders, views.holdings)
-        for owner, fill in known.fills:
+        done, fills = ([], []) if lean else (_done.decode(known.done), _fills.decode(known.fills))
+        views.orders.restore(known.live, done, views.holdings)
+        for owner, fill in fills:
             views.fills.add(owner, Fill(*fill))
         for instrument, trades in known.trades:
             views.trades_of(instrument).extend(trades)
@@ -85,5 +96,5 @@ def restore(views: Views, known: State) -> None:
             limits = m.AccountLimits.decode(raw)
             views.limits[limits.account] = limits
         views.kills = {account: Kill(*kill) for account, kill in known.kills}
-    except (LookupError, TypeError, ValueError, AssertionError) as error:
+    except (msgspec.DecodeError, LookupError, TypeError, ValueError, AssertionError) as error:
         raise WireError(f"not the state of views: {error}") from error

@@ -144,14 +144,14 @@ class Orders:
         self.keep(order)
         return order
 
-    def kept(self) -> list[Any]:
-        return [
+    def kept(self) -> tuple[list[Any], list[Any]]:
+        """Live ones by account and OrderID, done ones in the order they ended, for `restore`."""
+        return (
             [order.kept() for _, own in sorted(self.live.items()) for _, order in sorted(own.items())],
             [order.kept() for _, order in self.done.all()],
-        ]
+        )
 
-    def restore(self, kept: list[Any], holdings: dict[int, Holding]) -> None:
-        live, done = kept
+    def restore(self, live: list[Any], done: list[Any], holdings: dict[int, Holding]) -> None:
         for one in live:
             self.add(_restored(one, holdings))
         for one in done:

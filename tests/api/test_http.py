@@ -88,6 +88,27 @@ def test_pages_of_a_list_meet_without_a_gap(stack: Stack) -> None:
     assert paged == whole
 
 
+def test_bars_of_a_time_are_made_of_the_trades_of_that_time(stack: Stack) -> None:
+    boss = stack.client("boss")
+    began = time.time_ns()
+    for number, price in enumerate(("63901.00", "63903.00", "63902.00")):
+        boss.call("POST", "/v1/orders", order(f"bar-buy-{number}", price=price, qty="0.00100"))
+        sold = boss.call(
+            "POST", "/v1/orders", order(f"bar-sell-{number}", side="sell", account=2, price=price, qty="0.00100")
+        )
+        assert sold.body["status"] == "filled"
+    second = 10**9
+    bars = boss.get(f"/v1/bars/BTCUSDT?interval=1s&from={began - second}")["bars"]
+    assert all(int(one[0]) % second == 0 and int(one[0]) >= began - second for one in bars)
+    assert (bars[0][1], bars[-1][4], max(one[2] for one in bars)) == ("63901.00", "63902.00", "63903.00")
+    assert sum(one[6] for one in bars) == 3
+    assert (
+        boss.get(f"/v1/bars/BTCUSDT?interval=1s&from={began - 3600 * second}&to={began - 3599 * second}")["bars"] == []
+    )
+    assert boss.call("GET", f"/v1/bars/BTCUSDT?from={began}&to=5").body["field"] == "to"
+    assert str(stack.folder) not in boss.call("GET", f"/v1/bars/NONE?from={began}").body["detail"]
+
+
 def test_the_trace_of_a_request_goes_on_in_the_answer_and_stands_on_the_tape(stack: Stack) -> None:
     desk = stack.client()
     given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -41,7 +41,7 @@ def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def desk(browser: Browser, stack: Stack) -> Iterator[Desk]:
-    """Somebody logged in with all scopes, the market BTCUSDT before them. At the end nothing may have been complained."""
+    """Somebody logged in with all scopes, before the market BTCUSDT. At the end the page may not have complained."""
     desk = Desk(browser, stack.port)
     try:
         yield desk.enter()

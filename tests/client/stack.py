@@ -45,7 +45,10 @@ class BusStack:
         self.folder = folder
         self.nats = NatsServer(folder / "nats", port=free_port(), strict_port=True)
         self.nats_port = self.nats.wanted_port
-        tables = f'[nats]\nurl = "{self.nats.url}"\n[api]\nport = {free_port()}\nanswer_timeout = 1.0\nbus_door = true\n{api}\n'
+        tables = (
+            f'[nats]\nurl = "{self.nats.url}"\n'
+            f"[api]\nport = {free_port()}\nanswer_timeout = 1.0\nbus_door = true\n{api}\n"
+        )
         self.engine = EngineProcess(
             folder, engine=f'{PRODUCERS}\ndurability = "memory"\n{engine}', more=tables + INSTRUMENTS + ACCOUNTS
         )

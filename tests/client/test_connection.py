@@ -27,18 +27,23 @@ async def test_an_order_is_accepted_rests_trades_and_ends_with_every_report_told
     async with stack.connect(1) as seller, stack.connect(2) as buyer:
         sell = await seller.sell("ACME", 10, "100.05")
         ack = await sell.ack()
-        assert (ack.kind, ack.price, ack.qty, sell.status) == ("accepted", Decimal("100.05"), 10, OrderStatus.new)
+        assert (ack.kind, ack.price, ack.qty, sell.status) == (
+            "accepted",
+            Decimal("100.05"),
+            Decimal(10),
+            OrderStatus.new,
+        )
         buy = await buyer.buy("ACME", "4", Decimal("100.06"))
         await asyncio.wait_for(buy.done(), PATIENCE_S)
-        assert (buy.status, buy.cum_qty, buy.avg_px) == (OrderStatus.filled, 4, Decimal("100.05"))
+        assert (buy.status, buy.cum_qty, buy.avg_px) == (OrderStatus.filled, Decimal(4), Decimal("100.05"))
         replaced = await sell.replace(price="100.10")
-        assert (replaced.kind, sell.leaves_qty, sell.price) == ("replaced", 6, Decimal("100.10"))
+        assert (replaced.kind, sell.leaves_qty, sell.price) == ("replaced", Decimal(6), Decimal("100.10"))
         cancelled = await sell.cancel()
         assert (cancelled.kind, sell.status, sell.cum_qty, sell.leaves_qty) == (
             "cancelled",
             OrderStatus.cancelled,
-            4,
-            0,
+            Decimal(4),
+            Decimal(0),
         )
         kinds = [report.kind async for report in sell.reports()]
         assert kinds == ["accepted", "executed", "replaced", "cancelled"]
@@ -89,33 +94,37 @@ async def test_a_mass_cancel_counts_what_it_took(stack: BusStack) -> None:
 
 async def test_market_data_and_books_follow_the_house(stack: BusStack) -> None:
     gaps: list[Gap] = []
-    async with stack.connect(1) as tw, stack.connect(2) as other:
-        async with tw.trades("house", "BTCUSDT", on_gap=gaps.append) as trades, tw.book("house", "BTCUSDT") as book:
-            sell = await tw.sell("BTCUSDT", "0.5", "64100.01")
-            await sell.ack()
-            async for _ in book.changes():
-                if book.asks():
-                    break
-            assert book.live
-            assert [(level.price, level.qty, level.orders) for level in book.asks()] == [
-                (Decimal("64100.01"), Decimal("0.500"), 1)
-            ]
-            buy = await other.buy("BTCUSDT", "0.2", "64100.01")
-            await buy.done()
-            trade = await asyncio.wait_for(anext(trades), PATIENCE_S)
-            assert isinstance(trade, Trade)
-            assert (trade.ticker, trade.price, trade.qty, trade.aggressor) == (
-                "BTCUSDT",
-                Decimal("64100.01"),
-                Decimal("0.200"),
-                m.Side.buy,
-            )
-            await sell.cancel()
-            async for _ in book.changes():
-                if not book.asks():
-                    break
-            with pytest.raises(TransportError, match="no instrument"):
-                await tw.book("house", "NOTHING")
+    async with (
+        stack.connect(1) as tw,
+        stack.connect(2) as other,
+        tw.trades("house", "BTCUSDT", on_gap=gaps.append) as trades,
+        tw.book("house", "BTCUSDT") as book,
+    ):
+        sell = await tw.sell("BTCUSDT", "0.5", "64100.01")
+        await sell.ack()
+        async for _ in book.changes():
+            if book.asks():
+                break
+        assert book.live
+        assert [(level.price, level.qty, level.orders) for level in book.asks()] == [
+            (Decimal("64100.01"), Decimal("0.500"), 1)
+        ]
+        buy = await other.buy("BTCUSDT", "0.2", "64100.01")
+        await buy.done()
+        trade = await asyncio.wait_for(anext(trades), PATIENCE_S)
+        assert isinstance(trade, Trade)
+        assert (trade.ticker, trade.price, trade.qty, trade.aggressor) == (
+            "BTCUSDT",
+            Decimal("64100.01"),
+            Decimal("0.200"),
+            m.Side.buy,
+        )
+        await sell.cancel()
+        async for _ in book.changes():
+            if not book.asks():
+                break
+        with pytest.raises(TransportError, match="no instrument"):
+            await tw.book("house", "NOTHING")
     assert gaps == []
 
 
@@ -133,7 +142,7 @@ async def test_reports_resume_exactly_behind_a_record(stack: BusStack) -> None:
             found.append((report.kind, report.qty))
             if len(found) == 3:
                 break
-        assert found == [("cancelled", 1), ("accepted", 2), ("cancelled", 2)]
+        assert found == [("cancelled", Decimal(1)), ("accepted", Decimal(2)), ("cancelled", Decimal(2))]
 
 
 async def test_a_clordid_cannot_be_used_twice(stack: BusStack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from pathlib import Path
 
@@ -21,12 +22,9 @@ async def flow(tw: Connection, pick: random.Random, count: int, orders: list[Ord
     """Orders of both sides around one price, and cancels of some; never waits for an answer."""
     cancels: list[asyncio.Task[object]] = []
     for _ in range(count):
-        try:
-            orders.append(
-                await tw.submit("ACME", pick.choice(("buy", "sell")), pick.randint(1, 9), 95 + pick.randint(0, 9))
-            )
-        except OrderRefused:
-            pass  # not connected: it was never an order
+        with contextlib.suppress(OrderRefused):  # not connected: it was never an order
+            side, price = pick.choice(("buy", "sell")), 95 + pick.randint(0, 9)
+            orders.append(await tw.submit("ACME", side, pick.randint(1, 9), price))
         if orders and pick.random() < 0.3:
             cancels.append(asyncio.create_task(cancelled(pick.choice(orders))))
         await asyncio.sleep(pick.random() * 0.004)
@@ -101,8 +99,10 @@ async def told_once(orders: list[Order], records: list[m.Message]) -> None:
         theirs = [
             record.seq
             for record in records
-            if (getattr(record, "order_id", 0) == order.order_id
-            and isinstance(record, m.OrderAccepted | m.OrderCancelled | m.CancelRejected | m.OrderReplaced))
+            if (
+                getattr(record, "order_id", 0) == order.order_id
+                and isinstance(record, m.OrderAccepted | m.OrderCancelled | m.CancelRejected | m.OrderReplaced)
+            )
             or (
                 isinstance(record, m.OrderExecuted) and order.order_id in (record.maker_order_id, record.taker_order_id)
             )

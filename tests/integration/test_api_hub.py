@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from services.api import platform
 from services.api import types as t
 from services.api.hub import Event, Hub, picture
 from services.api.hub.errors import BeyondEnd, Superseded
+from services.api.hub.hub import BATCH
 from services.engine.operator import Operator
 from services.risk import Risk
 from tapewire import config as configuration
@@ -178,6 +180,23 @@ def operator_of(engine: EngineProcess) -> Operator:
     return Operator(engine.folders.data)
 
 
+async def test_a_command_that_ends_with_a_full_batch_is_told_as_ended(engine: EngineProcess) -> None:
+    hub = Hub(configuration.load(engine.config), None, logs.get("api"), time.time_ns)
+    await hub.start()
+    told: list[tuple[int, bool]] = []
+    heard: list[Event] = []
+    hub.tap(lambda records, ended: told.append((len(records), ended)))
+    hub.listen(heard.append, ["book"])
+    client = engine.client()
+    for number in range(BATCH // 2):  # each is a NewOrder and an OrderAccepted
+        last = order(client, BUY, 900 + number)
+    list(client.answers(last))
+    assert not hub.poll()
+    assert told == [(BATCH, True)]
+    assert len(heard) == BATCH // 2
+    await hub.close()
+
+
 async def test_kill_mass_cancel_status_and_bust_show_at_once(engine: EngineProcess) -> None:
     async with hub_of(engine) as hub:
         client, operator = engine.client(), await asyncio.to_thread(operator_of, engine)
@@ -233,11 +252,10 @@ async def test_the_past_is_what_was_then_and_only_the_newest_question_of_a_clien
         with pytest.raises(BeyondEnd):
             await hub.as_of(end + 1, "slider")
         # Its process is killed: the next question finds another one.
-        process = hub._machine._process
-        assert process is not None
-        process.kill()
-        await process.wait()
-        await until(lambda: hub._machine._process not in (None, process))
+        first = hub.past_pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: hub.past_pid not in (None, first))
         assert (await hub.as_of(end, "slider")).seq == end
 
 

@@ -60,7 +60,7 @@ def top(house: HouseMarket, instruments: Instruments, ticker: str, depth: int) -
     if book is None:  # delisted
         return found
     for kind, side in (("0", book.bids), ("1", book.asks)):
-        for level in side.best_first(side.totals)[: depth or None]:
+        for level in side.best_first(side.totals, depth or len(side.totals)):
             found[kind, i.px(level.price)] = (i.qty(level.qty), str(level.orders))
     return found
 

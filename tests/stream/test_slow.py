@@ -72,7 +72,7 @@ class Follower:
                 await asyncio.sleep(self.chance.random() * 0.1)
 
     def _take(self, message: dict[str, Any]) -> None:
-        channel = message.get("ch")
+        channel = str(message.get("ch"))
         assert message.get("op") != "error", message
         if "op" in message:
             return

@@ -23,9 +23,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from services.api.answers import Remembered
 from services.api.desk import Desk
 from services.api.entry import Entry
-from services.api.outgoing import Ring
 from services.api.hub import Hub
 from services.api.keys import Failures, Keys
+from services.api.outgoing import Ring
 from services.api.sessions import Tickets
 from services.api.stream.history import TapeHistory
 from services.api.stream.server import StreamServer
@@ -83,6 +83,7 @@ port = {port}
 stream_port = {stream}
 bus = false
 origins = ["https://desk.example.com"]
+{api}
 
 [api.stream]
 {bounds}
@@ -103,7 +104,7 @@ burst = 10000
 class World:
     """Made by `running`."""
 
-    def __init__(self, folder: Path, bounds: str = "", more: str = "") -> None:
+    def __init__(self, folder: Path, bounds: str = "", more: str = "", api: str = "") -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         secret = folder / "secret"
@@ -111,7 +112,7 @@ class World:
         secret.chmod(0o600)
         file = folder / "tapewire.toml"
         ports = {"port": free_port(), "stream": free_port()}
-        text = SETTINGS.format(pid=os.getpid(), folder=folder, bounds=bounds, **ports)
+        text = SETTINGS.format(pid=os.getpid(), folder=folder, bounds=bounds, api=api, **ports)
         for name, (number, scopes, accounts) in KEYS.items():
             text += KEY.format(name=name, number=number, scopes=scopes, accounts=accounts, folder=folder)
         file.write_text(text + more)
@@ -196,9 +197,9 @@ def _nothing(raw: bytes, number: int) -> None:
 
 
 @asynccontextmanager
-async def running(folder: Path, bounds: str = "", more: str = "") -> AsyncIterator[World]:
-    """`bounds`: lines of [api.stream]; `more`: tables after everything else."""
-    world = World(folder, bounds, more)
+async def running(folder: Path, bounds: str = "", more: str = "", api: str = "") -> AsyncIterator[World]:
+    """`bounds`: lines of [api.stream]; `api`: of [api]; `more`: tables after everything else."""
+    world = World(folder, bounds, more, api)
     async with AsyncExitStack() as stack:
         world.open_engine()
         stack.callback(world.engine.close)

@@ -56,6 +56,8 @@ async def bars(call: Call) -> Response:
     end = None if asked.to is None else nanoseconds("to", asked.to)
     if start is None and end is None:
         return Response(200, call.api.hub.bars(asked.feed, ticker, asked.interval, asked.limit))
+    if start is not None and end is not None and start > end:
+        raise Problem(422, "it is before `from`", field="to", reason="invalid_field")
     return Response(200, await call.api.history.bars(asked.feed, ticker, asked.interval, start, end, asked.limit))
 
 

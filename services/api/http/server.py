@@ -34,12 +34,13 @@ class HttpServer:
     async def start(self) -> None:
         """Raises TransportError if nobody can listen there, ConfigError for what is no certificate."""
         own = self._settings
-        scheme = "https" if own.tls else "http"
+        scheme, context = "https" if own.tls else "http", tls_context(own)
         try:
             self._server = await asyncio.get_running_loop().create_server(
                 lambda: Connection(own, self._handle, self._opened, scheme),
                 *(own.host, own.port),
-                ssl=tls_context(own),
+                ssl=context,
+                ssl_handshake_timeout=None if context is None else own.head_timeout,
                 backlog=BACKLOG,
                 reuse_address=True,
             )

@@ -12,6 +12,8 @@ import msgspec
 
 LENGTH = struct.Struct("<I")
 MAX_FRAME = 64 << 20
+HELLO = 0
+"""Id of the first answer, to no question: the process is there."""
 
 
 class Ask(msgspec.Struct, frozen=True, tag=True):

@@ -18,7 +18,7 @@ import msgspec
 
 from services.api.hub import picture
 from services.api.hub.errors import BeyondEnd, Superseded, TooOld
-from services.api.hub.frames import LENGTH, MAX_FRAME, Answer, Ask, Settings, frame, question
+from services.api.hub.frames import HELLO, LENGTH, MAX_FRAME, Answer, Ask, Settings, frame, question
 from services.api.hub.past import Past
 from services.api.hub.pictures import Pictures
 from tapewire import logs
@@ -113,6 +113,7 @@ def main(argument: str) -> int:
     pictures = Pictures(tape, settings.env, log, settings.pictures, settings.pictures_bytes)
     try:
         past = Past(tape, settings.env, log, pictures, settings.every)
+        send(sys.stdout.fileno(), frame(Answer(HELLO)))
         more = True
         while not questions.ended:
             questions.look(0.0 if more else IDLE_S)

@@ -39,8 +39,8 @@ from tapewire.logs import Logger
 from tapewire.subjects import Subject
 from tapewire.views import Views
 
-SLICE_S = 0.004  # of the loop at a time
-BATCH = 64  # records between two looks at the time
+SLICE_S = 0.003  # of the loop at a time
+BATCH = 32  # records between two looks at the time
 BUSY_S, IDLE_S = 0.001, 0.005  # between two looks at a tape that stands still; idle: nothing came for a second
 READY_WITHIN = 1_000  # records
 PARENTS_BATCH = 512
@@ -79,6 +79,8 @@ class Hub(Answers):
         self._position: ConsumerPosition | None = None
         self._last_came = 0.0
         self._spared_at = 0
+        self._half = False
+        """Whether the last command taken in may have more events, which are there already."""
         self._machine = TimeMachine(
             Settings(
                 tape=str(self._tape.absolute()),
@@ -130,6 +132,11 @@ class Hub(Answers):
         return follower is not None and follower.reader.positions.released_seq - self.seq <= READY_WITHIN
 
     @property
+    def past_pid(self) -> int | None:
+        """The process that folds the past, while one runs."""
+        return self._machine.pid
+
+    @property
     def seq(self) -> int:
         """The last record of the orders tape taken in."""
         return self.views.at_seq
@@ -166,11 +173,10 @@ class Hub(Answers):
                 follower.close()
                 self._follower = None
                 return False
-            if not records:
-                return False
             ended = not follower.reader.lag
-            self._take(follower, records, ended)
-            if ended:
+            if records or self._half:
+                self._take(follower, records, ended or not records)
+            if ended or not records:
                 return False
             if time.perf_counter() > until:
                 return True
@@ -217,7 +223,7 @@ class Hub(Answers):
             gc.enable()
         views.settle()
         views.quiet = False
-        self.views, self._follower = views, follower
+        self.views, self._follower, self._half = views, follower, False
         self._spare_collector()
         self._rates.clear()
         seconds = round(time.perf_counter() - began, 3)
@@ -259,11 +265,14 @@ class Hub(Answers):
         views, telling = self.views, self._telling
         for raw in records:
             telling.changed(views.fold(raw), raw, views.at_seq)
-        follower.last = records[-1]
+        follower.last = records[-1] if records else follower.last
+        self._half = not ended
         if ended:
             # The released end, where no command is half there: what it changed need not wait for the next.
             telling.changed(views.settle(), b"", views.at_seq)
         self._last_came = time.monotonic()
+        if views.at_seq - self._spared_at > SPARED_EVERY:
+            self._spare_collector()
         for tap in list(self._taps):
             tap(records, ended)
         telling.deliver()
@@ -299,8 +308,6 @@ class Hub(Answers):
                     self._telling.beat(channel, self.seq)
                     if channel == "services":
                         self._store_position()
-                        if self.seq - self._spared_at > SPARED_EVERY:
-                            self._spare_collector()
             await asyncio.sleep(min(BEATS.values()))
 
     def _hear(self, received: Received) -> None:

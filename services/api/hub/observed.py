@@ -126,9 +126,12 @@ def feeds(venues: Venues, rates: dict[str, float], own: platform.Feed) -> platfo
 def _feed(venues: Venues, name: str, rates: dict[str, float]) -> platform.Feed:
     feed = venues.feeds[name]
     said = feed.status
+    # A feed that was there before this API came says nothing of itself until something changes: its messages tell.
+    live = any(book.quality == m.BookQuality.live for book in feed.books.values())
+    state, quality = ("live", "live" if live else "resync") if feed.messages else ("unspecified", "unspecified")
     made = platform.Feed(
-        state=said.state.name if said else "unspecified",
-        quality=said.quality.name if said else "unspecified",
+        state=said.state.name if said else state,
+        quality=said.quality.name if said else quality,
         gaps=said.gaps if said else 0,
         resyncs=said.resyncs if said else 0,
         dropped=said.dropped if said else 0,

@@ -42,7 +42,7 @@ class Past:
         """
         try:
             if self._tip is None:
-                self._tip = self._begin(self._reader.positions.released_seq)
+                self._tip = self._begin(self._reader.positions.released_seq, lean=False)
                 self._last_picture = self._tip.views.at_seq
             return self._go_on(self._tip)
         except TailLost as error:
@@ -50,7 +50,8 @@ class Past:
             return True
 
     def at(self, seq: int, cancelled: Cancelled) -> Views:
-        """All that stood right after record `seq`; good until the next call.
+        """All that stood right after record `seq`, but for done orders and the log of fills, of which it may have less;
+        good until the next call.
 
         Raises TooOld, BeyondEnd, Superseded (once `cancelled` says so), TapeError.
         """
@@ -73,7 +74,7 @@ class Past:
         shown = self._shown
         if shown is None or not self._best_base(shown.views.at_seq, seq):
             self._let_go()
-            shown = self._shown = self._begin(seq)
+            shown = self._shown = self._begin(seq, lean=True)
         while (left := seq - shown.views.at_seq) > 0:
             if cancelled():
                 raise Superseded(f"record {seq}: the same client has asked for another since")
@@ -101,9 +102,9 @@ class Past:
         """Whether no picture lies closer below `seq` than the fold that stands at `standing`."""
         return standing <= seq and not any(standing < one <= seq for one in self._pictures.seqs())
 
-    def _begin(self, seq: int) -> Follower:
+    def _begin(self, seq: int, lean: bool) -> Follower:
         """A fold at or below `seq`. Raises TapeGone if there is neither a picture nor the tape's beginning."""
-        found = self._pictures.nearest(self._reader, seq)
+        found = self._pictures.nearest(self._reader, seq, lean)
         views, last = found or (Views(self._env), b"")
         views.quiet = True
         return Follower(self._tape, views, last)

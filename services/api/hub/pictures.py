@@ -51,10 +51,11 @@ class Pictures:
             return 1
         return min((seq for seq in self.seqs() if seq >= first_seq - 1), default=0)
 
-    def nearest(self, reader: TapeReader, seq: int) -> tuple[Views, bytes] | None:
+    def nearest(self, reader: TapeReader, seq: int, lean: bool = False) -> tuple[Views, bytes] | None:
         """The fold at the newest picture at or below `seq`, and its last record; None if there is none that holds.
 
-        The last record is empty if retention removed it. Moves the reader. Raises TapeError.
+        `lean`: without done orders and the log of fills. The last record is empty if retention removed it. Moves the
+        reader. Raises TapeError.
         """
         for snapshot in self._below(seq):
             try:
@@ -67,7 +68,7 @@ class Pictures:
                     raise WireError(f"snapshot {snapshot.seq} lies beyond the tape's end")
                 if snapshot.seq < reader.first_seq - 1:
                     return None
-                return Views.restored(self._env, snapshot.state[_DIGEST:]), last
+                return Views.restored(self._env, snapshot.state[_DIGEST:], lean), last
             except WireError as error:
                 # The tape says it all: an older snapshot, or none, only takes longer.
                 if str(error) not in self._passed_over:

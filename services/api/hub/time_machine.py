@@ -16,13 +16,14 @@ from dataclasses import dataclass
 import msgspec
 
 from services.api.hub.errors import BeyondEnd, Busy, PastError, Superseded, TooOld
-from services.api.hub.frames import LENGTH, Answer, Ask, Cancel, Settings, answer, frame
+from services.api.hub.frames import HELLO, LENGTH, Answer, Ask, Cancel, Settings, answer, frame
 from services.api.types import AsOf
 from tapewire.errors import TapewireError
 from tapewire.logs import Logger
 
 CLIENTS = 64
 TIMEOUT_S = 10.0  # for one question; the process is then replaced
+START_S = 30.0  # until the process says that it is there
 RESTART_S = 1.0  # between two starts of the process
 END_S = 3.0
 _ENDED = "the process that folds the past has ended; its log says why"
@@ -38,14 +39,19 @@ class _Wanted:
 class TimeMachine:
     """Runs the process from `start` to `close`, and again when it fails."""
 
-    def __init__(self, settings: Settings, log: Logger) -> None:
-        self._settings, self._log = settings, log
+    def __init__(self, settings: Settings, log: Logger, timeout_s: float = TIMEOUT_S) -> None:
+        self._settings, self._log, self._timeout_s = settings, log, timeout_s
         self._waiting: dict[str, _Wanted] = {}
         self._asked: _Wanted | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._process: Process | None = None
         self._next_id = 1
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while one runs."""
+        return None if self._process is None else self._process.pid
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -110,7 +116,10 @@ class TimeMachine:
         command = (sys.executable, "-m", __name__.replace("time_machine", "historian"), argument)
         self._process = process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
         ended = asyncio.create_task(process.wait())
+        assert process.stdout is not None
         try:
+            async with asyncio.timeout(START_S):
+                await self._read(process.stdout, HELLO)
             while True:
                 await self._wanted(ended)
                 self._asked = self._waiting.pop(next(iter(self._waiting)))
@@ -133,7 +142,7 @@ class TimeMachine:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(frame(wanted.ask))
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(self._timeout_s):
             await process.stdin.drain()
             got = await self._read(process.stdout, wanted.ask.id)
         if not wanted.answer.done():
@@ -151,12 +160,15 @@ class TimeMachine:
                 return got
 
     def _fail(self, error: Exception) -> None:
-        """The question under way gets no answer."""
-        wanted, self._asked = self._asked, None
-        if wanted is not None and not wanted.answer.done():
-            late = isinstance(error, TimeoutError)
-            why = TimeoutError(f"record {wanted.ask.seq}: not shown within {TIMEOUT_S:.0f} s") if late else None
-            wanted.answer.set_exception(why or PastError(f"record {wanted.ask.seq}: {error}"))
+        """The question under way gets no answer, nor do those that wait: whoever still wants it asks again."""
+        asked, self._asked = self._asked, None
+        late = isinstance(error, TimeoutError)
+        for wanted in [*([asked] if asked else []), *self._waiting.values()]:
+            if not wanted.answer.done():
+                what = f"record {wanted.ask.seq}: "
+                why = f"not shown within {self._timeout_s:g} s" if late else str(error)
+                wanted.answer.set_exception(TimeoutError(what + why) if late else PastError(what + why))
+        self._waiting.clear()
 
     async def _end(self) -> None:
         process, self._process = self._process, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
 
 
 @dataclass(slots=True)
@@ -46,4 +47,7 @@ class Counters:
 
     def to_dict(self) -> dict[str, int]:
         """By name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in NAMES}
+
+
+NAMES: Final = tuple(field.name for field in fields(Counters))

@@ -104,7 +104,7 @@ class _Amend(Struct, tag_field="op", tag="amend"):
     order_id: Id
 
 
-class _Cancel(Struct, tag_field="op", tag="cancel", forbid_unknown_fields=True):
+class Cancel(Struct, tag_field="op", tag="cancel", forbid_unknown_fields=True):
     id: Id
     order_id: Id
     account: int | None = None
@@ -115,7 +115,7 @@ class _Numbered(Struct):
     id: Id | None = None
 
 
-_DECODER = msgspec.json.Decoder(Auth | Subscribe | Unsubscribe | Ping | _Order | _MassCancel | _Amend | _Cancel)
+_DECODER = msgspec.json.Decoder(Auth | Subscribe | Unsubscribe | Ping | _Order | _MassCancel | _Amend | Cancel)
 _NUMBERED = msgspec.json.Decoder(_Numbered)
 _OBJECT: Final = Body(dict[str, msgspec.Raw])
 _OURS = ("op", "id", "order_id")
@@ -138,10 +138,10 @@ def read(raw: bytes) -> Request:
         raise Invalid("malformed", str(error) or "not JSON") from None
 
 
-def _entered(head: _Order | _MassCancel | _Amend | _Cancel, raw: bytes) -> Entered:
+def _entered(head: _Order | _MassCancel | _Amend | Cancel, raw: bytes) -> Entered:
     """The order's own fields are left as they came: whoever takes them for HTTP judges them here, too."""
     op = str(head.__struct_config__.tag)
-    if isinstance(head, _Cancel):
+    if isinstance(head, Cancel):
         return Entered(op, head.id, head.order_id, head.account, head.cl_ord_id, b"")
     try:
         fields = _OBJECT.decode(raw)

@@ -95,8 +95,10 @@ class Simulation:
                     progress(self.steps)
             if not stepped.started:
                 stepped.start(self.exchange.now)
-            self._catch_up(self.exchange.now + 1)
-            stepped.end(max(self.exchange.now, trader.now))
+            # What the market did last is still told, and what is decided on that still arrives.
+            ended = self.exchange.now + sum(self.settings.latency)
+            self._catch_up(ended + 1)
+            stepped.end(max(self.exchange.now, trader.now) if trader.stopped else ended)
         finally:
             self.exchange.close()
         return report_of("simulate", self.tape, trader, stepped.records, time.perf_counter() - began, str(self.output))
@@ -107,7 +109,7 @@ class Simulation:
             if until and step.ts >= until:
                 return
             if not self.stepped.started and self._opened():
-                self.stepped.start(self.exchange.now)
+                self.stepped.start(max(step.ts, self.exchange.now))
             yield step
 
     def _opened(self) -> bool:

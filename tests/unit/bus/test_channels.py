@@ -8,7 +8,7 @@ from pathlib import Path
 from tapewire import messages as m
 from tapewire.bus import generate
 from tapewire.bus.channels import CHANNELS
-from tapewire.house import HouseMarket
+from tapewire.house import FOLDS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -42,7 +42,7 @@ def test_every_reference_of_the_document_leads_somewhere() -> None:
 def test_every_private_report_is_in_the_table() -> None:
     """What the fold publishes to accounts, by the fold's own list."""
     told = next(channel for channel in CHANNELS if channel.name == "house.exec").messages
-    folded = {m.MessageType(kind) for kind in HouseMarket("x")._folds}
+    folded = {m.MessageType(kind) for kind in FOLDS}
     market = {
         *(m.MessageType.instrument_definition, m.MessageType.instrument_status_changed),
         *(m.MessageType.limit_state_changed, m.MessageType.auction_indicated),

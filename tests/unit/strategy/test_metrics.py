@@ -140,8 +140,8 @@ def test_a_trade_that_is_taken_back_leaves_no_trace_in_the_position() -> None:
     tally.fill(m.Side.buy, 100, 5, 1, maker=True, first=True, arrival=200)
     tally.moved(-5, 100, 2)
     got = tally.metrics(3)
-    assert (got.position, got.cash, got.pnl, got.realised) == (0, 0, 0, 0)
+    assert (got.position, got.cash, got.pnl, got.realised) == (Decimal(0),) * 4
 
 
 def test_a_ratio_of_nothing_is_nothing() -> None:
-    assert (ratio(1, 0), ratio(1, 3)) == (0, Decimal("0.333333333333"))
+    assert (ratio(1, 0), ratio(1, 3)) == (Decimal(0), Decimal("0.333333333333"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.engine.simulation import Simulation, SimulationSettings, simulate
-from services.engine.simulation.mirrored import MAKER_ACCOUNT, TAKER_ACCOUNT, MirroredMarket
+from services.engine.simulation.mirrored import MirroredMarket
 from services.engine.verify import verify_tape
 from tapewire import messages as m
 from tapewire import times
@@ -222,7 +222,7 @@ def test_behind_a_level_only_trades_bring_an_order_to_its_turn(tmp_path: Path) -
         m.Trade(price=10_000, qty=3, aggressor=SELL, trade_id=1, **TERMS),
         m.Trade(price=10_000, qty=2, aggressor=SELL, trade_id=2, **TERMS),
     )
-    assert (order.cum_qty, order.avg_px) == (1, Decimal("100.00"))
+    assert (order.cum_qty, order.avg_px) == (Decimal(1), Decimal("100.00"))
 
 
 def test_a_market_that_moves_through_an_order_trades_with_it_at_its_price(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_market_that_moves_through_an_order_trades_with_it_at_its_price(tmp_pa
         delta(2, (9_990, 0, BUY), (9_980, 10, BUY)),
         delta(3, (10_010, 0, SELL), (9_995, 3, SELL)),
     )
-    assert (order.cum_qty, order.avg_px) == (3, Decimal("100.00"))
+    assert (order.cum_qty, order.avg_px) == (Decimal(3), Decimal("100.00"))
 
 
 def test_a_feed_that_is_not_live_takes_its_orders_away(tmp_path: Path) -> None:
@@ -252,4 +252,3 @@ def test_a_simulation_needs_an_empty_folder_and_a_market(orders: Path, venue: Pa
         simulate(Strategy(), orders, tmp_path)
     with pytest.raises(TapewireError, match="no trades and no book of NONE"):
         MirroredMarket(venue, frozenset({"NONE"}))
-    assert MAKER_ACCOUNT != TAKER_ACCOUNT

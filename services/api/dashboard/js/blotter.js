@@ -33,7 +33,7 @@ export function Blotter() {
 export function Standing() {
   const world = useWorld();
   return html`<${Panel} name="standing" title="Positions and risk">
-    <${Positions} world=${world} />
-    <${Risk} world=${world} />
+    <${Positions} world=${world} brief />
+    <${Risk} world=${world} brief />
   <//>`;
 }

@@ -40,7 +40,7 @@ export function Candles() {
   const state = useTrust(world);
   useEffect(() => {
     const chart = createChart(place.current, options(colours.value));
-    const digits = scale(terms?.tick_size ?? "1");
+    const digits = terms ? scale(terms.tick_size) : world.book.value.digits;
     const format = { type: "price", precision: digits, minMove: 1 / 10 ** digits };
     chart.applyOptions({ localization: { priceFormatter: (price) => grouped(price.toFixed(digits)) } });
     const prices = chart.addSeries(CandlestickSeries, { priceFormat: format, borderVisible: false });

@@ -35,7 +35,7 @@ function Depth() {
   const world = useWorld();
   const { ticker, terms } = useCell(market);
   const state = useTrust(world);
-  const digits = scale(terms?.tick_size ?? "1");
+  const digits = terms ? scale(terms.tick_size) : world.book.value.digits;
   const make = (invalidate) => new DepthPainter(world, () => ({ trust: trust(world), digits }), invalidate);
   const label = `Depth of ${ticker} over time, ${state.text}`;
   return html`<${Canvas} make=${make} deps=${[world, ticker, digits]} label=${label} className="depth-map" />`;

@@ -7,6 +7,7 @@ import { clear, veil } from "./paint.js";
 const AXIS = 74;
 const FOOT = 18;
 const SHADES = 24;
+const BRIDGED = 12; // steps; longer ones are a gap
 
 export class DepthPainter {
   constructor(world, choice, invalidate) {
@@ -41,9 +42,11 @@ export class DepthPainter {
     const y = (price) => plot.height - ((price - range.low) / (range.high - range.low)) * plot.height;
     const lastSlot = shown.at(-1).slot;
     const x = (slot) => Math.floor(plot.width) - (lastSlot - slot + 1) * step;
-    this.#heat(context, shown, { x, y, step, plot, colours, range });
-    this.#tops(context, shown, { x, y, step, colours });
+    // A step that the page had no time for shows what was before it.
+    const widths = shown.map((one, i) => step * Math.min(BRIDGED, (shown[i + 1]?.slot ?? lastSlot + 1) - one.slot));
+    this.#heat(context, shown, { x, y, widths, plot, colours, range });
     this.#trades(context, { x, y, step, lastSlot, plot, colours });
+    this.#tops(context, shown, { x, y, widths, colours });
     this.#axes(context, { plot, range, y, shown, step, width, height, colours, digits });
     if (trust.name !== "live" && trust.name !== "past") {
       veil(context, plot.width, plot.height, trust.tone === "warn" ? colours.warn : colours.alarm, colours.panel, trust.text.toUpperCase());
@@ -68,44 +71,44 @@ export class DepthPainter {
     return { low: centre - half, high: centre + half };
   }
 
-  #heat(context, shown, { x, y, step, plot, colours, range }) {
+  #heat(context, shown, { x, y, widths, plot, colours, range }) {
     let largest = 0;
     for (const one of shown) for (const size of one.sizes) largest = Math.max(largest, Math.abs(size));
     const thick = Math.round(Math.max(3, Math.min(16, 0.9 * rowHeight(shown.at(-1), y))));
     // Painted shade by shade, so that the colour is set a few dozen times and not once for each of the levels.
     const boxes = [new Array(SHADES).fill(null).map(() => []), new Array(SHADES).fill(null).map(() => [])];
-    for (const one of shown) {
+    for (const [at, one] of shown.entries()) {
       const left = x(one.slot);
       for (let i = 0; i < one.prices.length; i += 1) {
         const price = one.prices[i];
         if (price < range.low || price > range.high) continue;
         const share = Math.sqrt(Math.abs(one.sizes[i]) / largest);
         const shade = Math.min(SHADES - 1, Math.floor(share * SHADES));
-        boxes[one.sizes[i] > 0 ? 0 : 1][shade].push(left, Math.round(y(price) - thick / 2));
+        boxes[one.sizes[i] > 0 ? 0 : 1][shade].push(left, Math.round(y(price) - thick / 2), widths[at]);
       }
     }
     boxes.forEach((side, isAsk) => {
       context.fillStyle = isAsk ? colours.ask : colours.bid;
       side.forEach((points, shade) => {
         context.globalAlpha = 0.06 + 0.7 * ((shade + 1) / SHADES) ** 1.4;
-        for (let i = 0; i < points.length; i += 2) context.fillRect(points[i], points[i + 1], step, thick);
+        for (let i = 0; i < points.length; i += 3) context.fillRect(points[i], points[i + 1], points[i + 2], thick);
       });
     });
     context.globalAlpha = 1;
     // Times in which the book could not be trusted are darkened.
     context.fillStyle = colours.panel;
     context.globalAlpha = 0.65;
-    for (const one of shown) if (!one.isLive) context.fillRect(x(one.slot), 0, step, plot.height);
+    for (const [at, one] of shown.entries()) if (!one.isLive) context.fillRect(x(one.slot), 0, widths[at], plot.height);
     context.globalAlpha = 1;
   }
 
-  #tops(context, shown, { x, y, step, colours }) {
+  #tops(context, shown, { x, y, widths, colours }) {
     context.lineWidth = 1.25;
     for (const [side, colour] of [["bid", colours.bid], ["ask", colours.ask]]) {
       context.strokeStyle = colour;
       context.beginPath();
       let isDown = false;
-      for (const one of shown) {
+      for (const [at, one] of shown.entries()) {
         const price = one[side];
         if (Number.isNaN(price)) {
           isDown = false;
@@ -114,7 +117,7 @@ export class DepthPainter {
         const left = x(one.slot);
         if (isDown) context.lineTo(left, y(price));
         else context.moveTo(left, y(price));
-        context.lineTo(left + step, y(price));
+        context.lineTo(left + widths[at], y(price));
         isDown = true;
       }
       context.stroke();
@@ -125,13 +128,13 @@ export class DepthPainter {
     const trades = this.world.trades.value;
     let largest = 0;
     for (const trade of trades) largest = Math.max(largest, approx(trade.qty));
-    context.globalAlpha = 0.8;
+    context.globalAlpha = 0.7;
     for (const trade of trades) {
       const slot = Number(BigInt(trade.ts) / 1_000_000n) / STEP_MS;
       const left = x(slot) + step / 2;
       if (left < 0 || slot > lastSlot + 2) continue;
       context.fillStyle = { buy: colours.bid, sell: colours.ask }[trade.aggressor] ?? colours.accent;
-      const radius = 1 + 4.5 * Math.sqrt(approx(trade.qty) / largest);
+      const radius = 0.75 + 3.5 * Math.sqrt(approx(trade.qty) / largest);
       context.beginPath();
       context.arc(Math.min(left, plot.width), y(approx(trade.price)), radius, 0, 2 * Math.PI);
       context.fill();

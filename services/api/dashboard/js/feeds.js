@@ -1,14 +1,10 @@
 // Panel: health of the feeds: state, quality of each book, gaps, resyncs, and how long ago something came.
 
 import { live } from "./desk.js";
+import { stateOf, TONES } from "./feed_state.js";
 import { html, useCell, useEffect, useState } from "./dom.js";
 import { clock, count, short } from "./format.js";
 import { Panel } from "./panel.js";
-
-export const TONES = { live: "good", connecting: "warn", resync: "warn", stale: "bad", crossed: "bad", down: "bad", silent: "bad" };
-
-/** A feed that was live before the API began to listen has not told its state yet: its books tell. */
-const stateOf = (feed) => (feed.state === "unspecified" ? feed.quality : feed.state);
 
 function age(ts, now) {
   if (!ts || ts === "0") return "never";

@@ -1,7 +1,7 @@
 // Dialogs that lead to everything else: the keys, commands by name, the choice of a market, the last word before an order.
 
 import { COMMANDS } from "./commands.js";
-import { account, chooseMarket, instruments } from "./desk.js";
+import { account, chooseMarket, instruments, live } from "./desk.js";
 import { close, Dialog } from "./dialog.js";
 import { html, useCell, useState } from "./dom.js";
 import { send, told } from "./ticket.js";
@@ -84,15 +84,18 @@ export function Palette() {
 }
 
 export function Markets() {
-  const all = useCell(instruments);
-  const items = all.flatMap((one) =>
-    one.feeds.map((feed) => ({
-      text: one.ticker,
-      more: feed,
-      end: html`<span class="chip">${words(one.status)}</span>`,
-      run: () => chooseMarket(feed, one.ticker),
-    })),
-  );
+  const listed = useCell(instruments).flatMap((one) => one.feeds.map((feed) => [feed, one.ticker, feed === "house" ? one.status : ""]));
+  // Venues have instruments that the house does not list.
+  const feeds = Object.entries(useCell(live.world.feeds, 1000));
+  const others = feeds.flatMap(([feed, { tickers }]) => Object.entries(tickers).map(([ticker, quality]) => [feed, ticker, quality]));
+  const found = new Map([...others, ...listed].map((one) => [`${one[0]} ${one[1]}`, one]));
+  const order = ([a], [b]) => (b === "house") - (a === "house") || (a < b ? -1 : a > b ? 1 : 0);
+  const items = [...found.values()].sort(order).map(([feed, ticker, status]) => ({
+    text: ticker,
+    more: feed,
+    end: status && html`<span class="chip">${words(status)}</span>`,
+    run: () => chooseMarket(feed, ticker),
+  }));
   return html`<${Search} name="market" title="Markets" items=${items} hint="Ticker or feed" />`;
 }
 

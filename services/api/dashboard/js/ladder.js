@@ -1,7 +1,7 @@
 // Panel: the order book as a ladder.
 
 import { Canvas } from "./canvas.js";
-import { grouped, multiply } from "./decimal.js";
+import { fromUnits, grouped, multiply } from "./decimal.js";
 import { connection, market, trust, useTrust, useWorld } from "./desk.js";
 import { html, useCell } from "./dom.js";
 import { LadderPainter } from "./ladder_painter.js";
@@ -22,7 +22,8 @@ export function Ladder() {
   const { grouping } = useCell(settings);
   const state = useTrust(world);
   const book = world.book.value;
-  const tick = terms?.tick_size ?? "1";
+  // Of a venue's instrument that the house does not list no tick is known: the finest that its prices show.
+  const tick = terms?.tick_size ?? fromUnits(1n, book.digits);
   const step = multiply(tick, String(grouping));
   const choice = () => ({ ticker, step, trust: trust(world) });
   const make = (invalidate) => {

@@ -1,16 +1,16 @@
 // Parent orders: how far each algorithm is, and what it has cost against its benchmarks.
 
-import { grouped, sign } from "./decimal.js";
+import { grouped, sign, trimmed } from "./decimal.js";
 import { html, useCell } from "./dom.js";
 import { clock, tone, words } from "./format.js";
 
 const TONES = { working: "good", waiting: "", filled: "", suspended: "warn", cancelling: "warn" };
 
 /** Basis points; worse than the benchmark is positive, and red. */
-function Slippage({ text }) {
+function Slippage({ text, title }) {
   if (text === undefined) return html`<td class="right num dim">–</td>`;
   const worse = { up: "down", down: "up", dim: "dim" }[tone(text)];
-  return html`<td class="right num ${worse}">${text.startsWith("-") ? text : `+${text}`}</td>`;
+  return html`<td class="right num ${worse}" title=${title}>${text.startsWith("-") ? text : `+${text}`}</td>`;
 }
 
 /** How much of its time is over, 0 to 1; null: it has no end. */
@@ -31,7 +31,7 @@ export function Parents({ world }) {
     <thead>
       <tr>
         <th>Parent</th><th>Instrument</th><th>Side</th><th>Algorithm</th><th>State</th><th class="bar-column">Progress</th>
-        <th class="right">Average</th><th class="right">Arrival</th><th class="right">bp arrival</th><th class="right">bp VWAP</th>
+        <th class="right">Average</th><th class="right">bp arrival</th><th class="right">bp VWAP</th>
         <th class="right">bp TWAP</th><th class="right">Children</th>
       </tr>
     </thead>
@@ -59,14 +59,13 @@ function Row({ one }) {
           <rect class="done" width=${done * 100} height="8" />
           ${planned !== null && html`<rect class="plan" x=${Math.min(98.8, planned * 100)} width="1.2" height="8" />`}
         </svg>
-        <span class="num">${grouped(one.cum_qty)}</span><span class="num dim">of ${grouped(one.qty)}</span>
+        <span class="num">${grouped(trimmed(one.cum_qty))}<span class="dim">/${grouped(trimmed(one.qty))}</span></span>
       </div>
     </td>
     <td class="right num">${sign(one.cum_qty) ? grouped(one.avg_price) : "–"}</td>
-    <td class="right num dim">${one.arrival ? grouped(one.arrival) : "–"}</td>
-    <${Slippage} text=${one.slippage_arrival} />
-    <${Slippage} text=${one.slippage_vwap} />
-    <${Slippage} text=${one.slippage_twap} />
+    <${Slippage} text=${one.slippage_arrival} title=${one.arrival && `arrival ${one.arrival}`} />
+    <${Slippage} text=${one.slippage_vwap} title=${one.vwap && `VWAP ${one.vwap}`} />
+    <${Slippage} text=${one.slippage_twap} title=${one.twap && `TWAP ${one.twap}`} />
     <td class="right num dim">${one.children}</td>
   </tr>`;
 }

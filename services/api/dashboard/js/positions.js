@@ -8,7 +8,8 @@ const money = (text) => signed(rounded(text, 2));
 /** Average prices are told finer than the market's tick. */
 const price = (text, like) => grouped(trimmed(text, Math.max(2, scale(like))));
 
-export function Positions({ world }) {
+/** `brief`: without what was bought and sold in all. */
+export function Positions({ world, brief }) {
   const positions = useCell(world.positions, 200);
   if (!positions.length) return html`<div class="empty">No positions.</div>`;
   const total = (field) => positions.map((one) => one[field]).reduce(add, "0");
@@ -16,7 +17,8 @@ export function Positions({ world }) {
     <thead>
       <tr>
         <th>Instrument</th><th class="right">Net</th><th class="right">Average</th><th class="right">Mark</th>
-        <th class="right">Unrealised</th><th class="right">Realised</th><th class="right">Bought</th><th class="right">Sold</th>
+        <th class="right">Unrealised</th><th class="right">Realised</th>
+        ${!brief && html`<th class="right">Bought</th><th class="right">Sold</th>`}
       </tr>
     </thead>
     <tbody>
@@ -28,8 +30,7 @@ export function Positions({ world }) {
           <td class="right num dim">${grouped(one.mark)}</td>
           <td class="right num ${tone(one.unrealised)}" title=${one.unrealised}>${money(one.unrealised)}</td>
           <td class="right num ${tone(one.realised)}" title=${one.realised}>${money(one.realised)}</td>
-          <td class="right num dim">${grouped(one.bought)}</td>
-          <td class="right num dim">${grouped(one.sold)}</td>
+          ${!brief && html`<td class="right num dim">${grouped(one.bought)}</td><td class="right num dim">${grouped(one.sold)}</td>`}
         </tr>`,
       )}
     </tbody>
@@ -38,7 +39,7 @@ export function Positions({ world }) {
         <td colspan="4" class="dim">All instruments</td>
         <td class="right num ${tone(total("unrealised"))}">${money(total("unrealised"))}</td>
         <td class="right num ${tone(total("realised"))}">${money(total("realised"))}</td>
-        <td colspan="2"></td>
+        ${!brief && html`<td colspan="2"></td>`}
       </tr>
     </tfoot>
   </table>`;

@@ -8,7 +8,8 @@ import { clock, count, signed, tone, words } from "./format.js";
 /** 0 means the platform's bound alone. */
 const limit = (n) => (n ? count(n) : "platform");
 
-export function Risk({ world }) {
+/** `brief`: without notionals. */
+export function Risk({ world, brief }) {
   const risk = useCell(world.risk, 200);
   if (!risk) return html`<div class="empty">Risk knows nothing of this account yet.</div>`;
   const limits = [
@@ -32,17 +33,17 @@ export function Risk({ world }) {
       <thead>
         <tr>
           <th>Instrument</th><th class="right">Net</th><th class="right">Open buy</th><th class="right">Open sell</th>
-          <th class="right">Buy notional</th><th class="right">Sell notional</th><th class="bar-column">Of the position limit</th>
+          ${!brief && html`<th class="right">Buy notional</th><th class="right">Sell notional</th>`}<th class="bar-column">Of the position limit</th>
         </tr>
       </thead>
       <tbody>
-        ${risk.exposures.map((one) => html`<${Exposure} key=${one.ticker} one=${one} />`)}
+        ${risk.exposures.map((one) => html`<${Exposure} key=${one.ticker} one=${one} brief=${brief} />`)}
       </tbody>
     </table>
   </div>`;
 }
 
-function Exposure({ one }) {
+function Exposure({ one, brief }) {
   const isBound = one.max_position !== "0";
   const used = Math.min(1, one.used);
   const level = used >= 0.9 ? "bad" : used >= 0.7 ? "warn" : "";
@@ -51,8 +52,9 @@ function Exposure({ one }) {
     <td class="right num ${tone(one.net)}">${signed(one.net)}</td>
     <td class="right num">${grouped(one.open_buy)}</td>
     <td class="right num">${grouped(one.open_sell)}</td>
-    <td class="right num dim">${grouped(rounded(one.open_buy_notional, 2))}</td>
-    <td class="right num dim">${grouped(rounded(one.open_sell_notional, 2))}</td>
+    ${!brief &&
+    html`<td class="right num dim">${grouped(rounded(one.open_buy_notional, 2))}</td>
+      <td class="right num dim">${grouped(rounded(one.open_sell_notional, 2))}</td>`}
     <td class="bar-column">
       ${isBound
         ? html`<div class="bar ${level}" title=${`reaches ${one.reach_long} long, ${one.reach_short} short, of ${one.max_position}`}>

@@ -20,6 +20,10 @@ function Market() {
   const before = trades.at(-2);
   const change = last && before ? subtract(last.price, before.price) : "0";
   const tone = change.startsWith("-") ? "sell" : /[1-9]/.test(change) ? "buy" : "";
+  const title = `${state.name === "live" ? "" : `${state.text}: `}${last ? grouped(last.price) : ""} ${ticker} · Tapewire`;
+  useEffect(() => {
+    document.title = title; // in the browser's row of tabs
+  }, [title]);
   return html`<div class="market" data-quality=${state.name}>
     <button class="ticker" data-action="market" title="Choose a market (m)" onClick=${() => dialog.set("market")}>
       <b>${ticker || "no market"}</b> <span class="dim">${feed}</span> <span class="caret">▾</span>

@@ -2,7 +2,7 @@
 
 import { live } from "./desk.js";
 import { html, useCell, useEffect, useRef, useState } from "./dom.js";
-import { TONES } from "./feeds.js";
+import { stateOf, TONES } from "./feed_state.js";
 import { arrows, layout } from "./topology_layout.js";
 import { Panel } from "./panel.js";
 
@@ -19,7 +19,7 @@ export function Topology() {
     observer.observe(place.current);
     return () => observer.disconnect();
   }, []);
-  const boxes = layout(services, feeds, state, width, height);
+  const boxes = layout(services, feeds, state, stateOf, width, height);
   const lines = arrows(boxes);
   return html`<${Panel} name="topology" title="Topology">
     <div class="map" ref=${place}><svg width=${width} height=${height} role="img" aria-label="Services and what flows between them">

@@ -6,33 +6,39 @@ const TALL = 44; // a row, where there is room
 const GAP = 5;
 const CLIENTS = new Set(["api", "gateway", "router", "simulator", "client"]);
 const CORE = new Set(["engine"]);
+const ROLES = { gateway: "FIX clients", archive: "to Parquet", journal: "to the bus", flusher: "to tapes" };
 const FEEDS_SHOWN = 4;
+const TAPE = "orders tape";
+const FEED_TAPES = "feed tapes";
 
 const family = (name) => name.split(/[. -]/)[0];
 const columnOf = (name) => (CLIENTS.has(family(name)) ? 0 : CORE.has(family(name)) ? 1 : 3);
 const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
-/** Boxes of services, feeds and the tape: {id, name, kind, column, x, y, width, height, state, detail, title, rate, lag?}. */
-export function layout(services, feeds, state, width, height) {
+/** `stateOf(feed)` says how a feed is. Boxes of services, feeds and the tape: {id, name, kind, column, x, y, width, height, state, detail, title, rate, lag?}. */
+export function layout(services, feeds, state, stateOf, width, height) {
   const rate = state?.rates?.all ?? 0;
   const boxes = told(services);
   const has = (name) => boxes.some((one) => family(one.id) === name);
   // Who says nothing of its health is known by what it does: it reads the tape, writes it, or answers this page.
   for (const consumer of Object.keys(state?.lag ?? {})) {
     const name = family(consumer);
-    if (has(name)) continue;
-    boxes.push(box(name, "service", columnOf(name), "reading", "reads the tape", `${consumer}: known by its position on the tape`));
+    if (has(name) || name === "engine" || name === "api") continue;
+    boxes.push(box(name, "service", columnOf(name), "reading", ROLES[name] ?? "reads the tape", `${consumer}: known by its position on the tape`));
   }
-  if (!has("engine")) boxes.push(box("engine", "core", 1, state ? "running" : "", rate ? "writes the tape" : "quiet", "engine: known by its tape"));
+  if (!has("engine")) boxes.push(box("engine", "core", 1, state ? "running" : "", "risk, order, match", "engine: known by its tape"));
   if (!has("api")) boxes.push(box("api", "service", 0, "running", "answers this page", "api"));
   const written = state ? `#${count(state.written_seq)}${rate ? ` ${short(rate)}/s` : ""}` : "";
-  boxes.push({ ...box("orders tape", "tape", 2, "", written, "The tape: one owner of the order of events"), rate });
+  boxes.push({ ...box(TAPE, "tape", 2, "", written, "The tape: one owner of the order of events"), rate });
   const outside = Object.keys(feeds).filter((name) => name !== "house").sort();
   for (const name of outside.slice(0, FEEDS_SHOWN)) {
     const feed = feeds[name];
     const detail = `${short(feed.rate)}/s${feed.gaps ? `, ${feed.gaps} gaps` : ""}`;
-    const is = feed.state === "unspecified" ? feed.quality : feed.state;
-    boxes.push({ ...box(name, "feed", 0, is, detail, `${name}: ${feed.quality}`), rate: feed.rate });
+    boxes.push({ ...box(name, "feed", 1, stateOf(feed), detail, `${name}: ${feed.quality}`), rate: feed.rate });
+  }
+  if (outside.length) {
+    const all = outside.reduce((sum, name) => sum + feeds[name].rate, 0);
+    boxes.push({ ...box(FEED_TAPES, "tape", 2, "", `${outside.length} ${short(all)}/s`, "Each feed has a tape of its own"), rate: all });
   }
   for (const one of boxes) one.lag = one.kind === "feed" ? undefined : lagOf(one.id, state?.lag ?? {});
   place(boxes, width, height);
@@ -71,23 +77,24 @@ function place(boxes, width, height) {
       one.width = wide;
       one.height = pitch - GAP;
       one.name = cut(one.name, Math.floor(wide / 7.5));
-      one.detail = cut(one.detail, Math.floor(wide / 6.6));
+      one.detail = cut(one.detail, Math.floor(wide / 6.4) - 3);
     });
   });
 }
 
-/** Lines from clients to the engine, from it to the tape, from there to whoever reads it; feeds go to the flusher. */
+/** Lines from clients to the engine, from it to the tape, from there to whoever reads it; feeds go to their tapes. */
 export function arrows(boxes) {
-  const tape = boxes.find((one) => one.kind === "tape");
+  const tape = boxes.find((one) => one.id === TAPE);
+  const feedTapes = boxes.find((one) => one.id === FEED_TAPES);
   const engine = boxes.find((one) => family(one.id) === "engine");
-  const flusher = boxes.find((one) => family(one.id) === "flusher");
   const { rate } = tape;
   const found = [line(engine, tape, rate, "")];
   for (const one of boxes) {
-    if (one.kind === "feed" && flusher) found.push(line(one, flusher, one.state === "live" ? one.rate : 0, ""));
+    if (one.kind === "feed") found.push(line(one, feedTapes, one.state === "live" ? one.rate : 0, ""));
     if (one.kind !== "service") continue;
     if (one.column === 0) found.push(line(one, engine, one.state && rate ? 1 : 0, ""));
-    else if (one !== flusher) found.push(line(tape, one, one.lag === undefined ? 0 : rate, one.lag ? `−${count(one.lag)}` : ""));
+    else if (family(one.id) === "flusher" && feedTapes) found.push(line(feedTapes, one, feedTapes.rate, ""));
+    else found.push(line(tape, one, one.lag === undefined ? 0 : rate, one.lag ? `−${short(one.lag)}` : ""));
   }
   return found;
 }
