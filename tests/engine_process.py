@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tapewire import definitions
 from tapewire import messages as m
 from tapewire.client import OrderClient
 from tapewire.errors import RingBusy
@@ -104,6 +105,13 @@ class EngineProcess:
             except RingBusy:
                 assert time.monotonic() < deadline, self.log.read_text()
                 time.sleep(0.01)
+
+    def wait_for_accounts(self, *accounts: int) -> None:
+        """Until what the configuration defines, these accounts last, stands on the tape."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not set(accounts) <= definitions.read(self.tape).accounts.keys():
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.01)
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:

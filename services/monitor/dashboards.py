@@ -288,6 +288,29 @@ API: Final = Dashboard(
             (_rate("tapewire_api_connections_refused_total", "api", "api {{api}}"),),
             "ops",
         ),
+        Panel(
+            "Stream: clients",
+            (
+                Query("tapewire_stream_clients", "clients {{api}}"),
+                Query("tapewire_stream_congested", "congested {{api}}"),
+                Query("tapewire_stream_subscriptions", "subscriptions {{api}}"),
+            ),
+        ),
+        Panel(
+            "Stream: messages a second",
+            tuple(
+                _rate(f"tapewire_stream_{name}_total", "api", f"{name} {{{{api}}}}")
+                for name in ("messages", "conflated", "received", "invalid")
+            ),
+            "ops",
+        ),
+        Panel(
+            "Stream: clients closed in five minutes",
+            tuple(
+                Query(f"increase(tapewire_stream_dropped_{name}_total[5m])", f"{name} {{{{api}}}}")
+                for name in ("slow", "idle", "invalid")
+            ),
+        ),
     ),
 )
 

@@ -227,6 +227,34 @@ API = Group(
     ),
 )
 
+STREAM = Group(
+    "Stream",
+    "The WebSocket stream of the API, on the page `api.<number>`.",
+    (
+        _gauge("stream_clients", "Open connections, authenticated or not.", "api"),
+        _gauge("stream_unknown", "Of those the ones that have not said who they are.", "api"),
+        _gauge("stream_subscriptions", "Subscriptions of all clients.", "api"),
+        _gauge("stream_congested", "Clients that do not read as fast as they are sent to.", "api"),
+        _counter("stream_connected", "Connections taken.", "api"),
+        _counter("stream_refused", "Connections and upgrades refused: bounds, origin, path.", "api"),
+        _counter("stream_unauthenticated", "First messages that proved nothing.", "api"),
+        _counter("stream_received", "Messages from clients.", "api"),
+        _counter("stream_invalid", "Of those the ones refused with a reason.", "api"),
+        _counter("stream_limited", "Of those the ones that came too fast.", "api"),
+        _counter("stream_messages", "Messages sent.", "api"),
+        _counter("stream_bytes", "Their bytes, without frame headers.", "api", unit="bytes"),
+        _counter("stream_conflated", "Updates that a later one stood for, since a client did not read.", "api"),
+        _counter(
+            "stream_skipped", "Records that followers of the tape were told the number of, in place of them.", "api"
+        ),
+        _counter("stream_resumed", "Resumes read off the tape.", "api"),
+        _counter("stream_told_slow", "Clients told that they are slow.", "api"),
+        _counter("stream_dropped_slow", "Clients closed since they were slow.", "api"),
+        _counter("stream_dropped_idle", "Clients closed since nothing came from them.", "api"),
+        _counter("stream_dropped_invalid", "Clients closed since they broke the protocol, or went on too fast.", "api"),
+    ),
+)
+
 RISK = Group(
     "Risk",
     "The orders tape: refusals and kill switches since the exporter began; exposure from a fold of it in the monitor.",
@@ -321,7 +349,22 @@ EXPORTER = Group(
     ),
 )
 
-GROUPS: Final = (SERVICES, TAPES, RINGS, ENGINE, FEEDS, STORAGE, GATEWAY, API, RISK, ROUTER, TRACING, HOST, EXPORTER)
+GROUPS: Final = (
+    SERVICES,
+    TAPES,
+    RINGS,
+    ENGINE,
+    FEEDS,
+    STORAGE,
+    GATEWAY,
+    API,
+    STREAM,
+    RISK,
+    ROUTER,
+    TRACING,
+    HOST,
+    EXPORTER,
+)
 METRICS: Final[dict[str, Metric]] = {metric.name: metric for group in GROUPS for metric in group.metrics}
 
 

@@ -52,6 +52,14 @@ API: Final = {
         for name in ("requests", "received", "answered", "late", "repeated", "connections_refused")
     },
     **{name: f"tapewire_api_{name}" for name in ("connections", "waiting", "logins")},
+    **{f"stream.{name}": f"tapewire_stream_{name}" for name in ("clients", "unknown", "subscriptions", "congested")},
+    **{
+        f"stream.{name}": f"tapewire_stream_{name}_total"
+        for name in (
+            *("connected", "refused", "unauthenticated", "received", "invalid", "limited", "messages", "bytes"),
+            *("conflated", "skipped", "resumed", "told_slow", "dropped_slow", "dropped_idle", "dropped_invalid"),
+        )
+    },
 }
 COUNTERS: Final = {
     "api": API,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapewire.histogram import Histogram, hdr
@@ -17,6 +17,7 @@ def reference() -> HdrHistogram:
     return HdrHistogram(hdr.LOWEST, hdr.HIGHEST, hdr.DIGITS)
 
 
+@settings(deadline=None)
 @given(values)
 def test_what_is_encoded_reads_back_with_hdrhistogram_as_if_it_had_recorded_it(found: list[int]) -> None:
     ours, theirs = Histogram(), reference()

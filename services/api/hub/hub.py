@@ -40,11 +40,11 @@ from tapewire.subjects import Subject
 from tapewire.views import Views
 
 SLICE_S = 0.003  # of the loop at a time
-BATCH = 32  # records between two looks at the time
+BATCH = 16  # records between two looks at the time
 BUSY_S, IDLE_S = 0.001, 0.005  # between two looks at a tape that stands still; idle: nothing came for a second
 READY_WITHIN = 1_000  # records
 PARENTS_BATCH = 512
-SPARED_EVERY = 20_000  # records folded between two times that the collector is told to leave them alone
+SPARED_EVERY = 5_000  # records folded between two times that the collector is told to leave them alone
 CONSUMER = "api.views"
 BEATS = {"state": 0.25, "feeds": 0.5, "latency": 1.0, "services": 1.0}  # seconds between two events
 _LOST = "the tape lost its tail"

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapewire.cli import cli
@@ -97,6 +97,7 @@ def test_with_room_orders_are_sent_on_time_through_a_stall() -> None:
     assert measured.corrected.percentile(99) > 80 * MS
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(1, 50 * MS), min_size=5, max_size=40), st.integers(1, 30))
 def test_corrected_latency_is_from_the_intended_time_of_each_order(services: list[int], room: int) -> None:
     class Uneven(Server):
@@ -142,6 +143,7 @@ def test_through_a_real_engine(tmp_path: Path) -> None:
     )
     engine.start()
     try:
+        engine.wait_for_accounts(1)
         log = tmp_path / "load.hlog"
         arguments = ["load", "ring", "--data", str(engine.folders.data), "--producer", "load", "--ticker", "ACME"]
         more = ["--account", "1", "--steps", "200x0.3,500x0.2", "--json", "--hlog", str(log)]

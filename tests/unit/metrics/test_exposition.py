@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -28,6 +28,7 @@ def test_names_and_units_keep_prometheus_conventions() -> None:
         assert metric.help.endswith("."), metric.name
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1 << 41), max_size=50))
 def test_buckets_count_what_was_recorded_up_to_their_bound(values: list[int]) -> None:
     histogram = Histogram()

@@ -66,6 +66,20 @@ def test_pages_and_counters_that_no_table_knows_are_told_all_the_same(folders: F
         assert ("novelty", "wait") in reading.histograms["tapewire_page_seconds"]
 
 
+def test_numbers_of_the_api_and_its_stream_have_names(folders: Folders) -> None:
+    counters = ["received", "waiting", "refused.429", "stream.clients", "stream.bytes"]
+    with StatsPage.create(folders.stats / "api.0", ["answer"], counters) as page:
+        for value, name in enumerate(counters, start=1):
+            page.set(name, value)
+        reading = read_once(folders)
+        assert reading.value("tapewire_api_received_total", "0") == 1
+        assert reading.value("tapewire_api_waiting", "0") == 2
+        assert reading.value("tapewire_api_refused_total", "0", "429") == 3
+        assert reading.value("tapewire_stream_clients", "0") == 4
+        assert reading.value("tapewire_stream_bytes_total", "0") == 5
+        assert "tapewire_page_counter" not in reading.values
+
+
 def test_a_page_that_is_none_is_counted_and_the_rest_is_told(folders: Folders) -> None:
     (folders.stats / "broken").write_bytes(b"no page")
     with StatsPage.create(folders.stats / "engine.0", [], ["commands"]) as page:

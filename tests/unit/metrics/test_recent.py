@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapewire.histogram import Histogram
@@ -19,6 +19,7 @@ def highest(value: int) -> int:
     return Histogram.highest_of(bucket)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1 << 39), min_size=1, max_size=80), st.lists(st.integers(0, 1 << 39), max_size=80))
 def test_percentiles_are_of_what_was_recorded_since_the_last_look(new: list[int], before: list[int]) -> None:
     histogram, recent = Histogram(), Recent()

@@ -40,6 +40,7 @@ def engine(tmp_path: Path) -> Iterator[EngineProcess]:
     made = EngineProcess(tmp_path, engine=PRODUCERS, more=MARKET)
     made.start()
     try:
+        made.wait_for_accounts(7, 8)
         with OrderClient.open(made.folders.data) as client:
             for account, qty in ((7, 250), (8, 99)):
                 sent = client.new_order(instrument=1, account=account, side=m.Side.buy, price=100, qty=qty)
