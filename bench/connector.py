@@ -15,11 +15,11 @@ from random import Random
 
 from bench.harness import Row, median
 from bench.probes import Probes
-from services.connector.actions import InstrumentDefined
 from services.connector.binance import BinanceSession
-from services.connector.publisher import Publisher
 from services.connector.replay import Event, Replay, read_hftbacktest
 from tapewire.clock import SystemClock
+from tapewire.feed.actions import InstrumentDefined
+from tapewire.feed.publisher import Publisher
 from tapewire.messages import BookQuality
 from tapewire.ring import RingConsumer, RingProducer, create_ring
 from tapewire.testing import recordings

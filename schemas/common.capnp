@@ -63,6 +63,7 @@ enum MessageType {
   volumeProfile @53;
   apiReceived @54;
   apiAnswered @55;
+  venueDiffered @56;
 }
 
 struct Header {

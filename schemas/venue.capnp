@@ -1,6 +1,7 @@
 @0x9c3f5a7be2d41806;
 # Outside venues: what a venue said of our orders, and how our session to it stands. On the tape `venue.<name>`, beside
-# the bytes they came from (`FixReceived`, `FixSent`, `FixSessionChanged` of session 1), and from there on the router's.
+# the bytes they came from (`FixReceived`, `FixSent`, `FixSessionChanged`: of session 1, order entry, and of session 2, drop
+# copy), and from there on the router's.
 # Prices and quantities are mantissas at the exponents of the router's instrument (header.instrument).
 
 using Common = import "common.capnp";
@@ -36,6 +37,8 @@ enum ReportOrigin {
   # PossDupFlag or PossResend.
   reconciled @3;
   # Answer to our own question after a disconnect.
+  dropCopy @4;
+  # Told by the drop-copy session before, or in place of, the order-entry session.
 }
 
 enum Liquidity {
@@ -103,4 +106,23 @@ struct VenueChanged {
   # Of `ready`: how many orders the venue told otherwise than we had them.
   name @5 :Text $Common.room(16);
   reason @6 :Text;
+}
+
+struct VenueDiffered {
+  # Order entry and drop copy do not say the same of one execution. Nothing follows from it: what was reported first
+  # stands, and somebody must look.
+  header @0 :Common.Header;
+  childId @1 :UInt64;
+  venue @2 :UInt16;
+  received @3 :UInt64;
+  # Seq of the FixReceived that says otherwise; 0: one of them has not said it at all.
+  price @4 :Int64;
+  qty @5 :Int64;
+  # As reported (VenueReported), which stands.
+  otherPrice @6 :Int64;
+  otherQty @7 :Int64;
+  # As the other session has it; 0: it has not said it.
+  orderId @8 :Text $Common.room(48);
+  execId @9 :Text $Common.room(48);
+  reason @10 :Text;
 }

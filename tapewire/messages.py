@@ -92,6 +92,7 @@ __all__ = [
     "TriggerReason",
     "Unusable",
     "VenueChanged",
+    "VenueDiffered",
     "VenueReportKind",
     "VenueReported",
     "VenueScore",
@@ -161,6 +162,7 @@ class MessageType(IntEnum):
     volume_profile = 53
     api_received = 54
     api_answered = 55
+    venue_differed = 56
 
 
 class Side(IntEnum):
@@ -400,6 +402,8 @@ class ReportOrigin(IntEnum):
     """PossDupFlag or PossResend."""
     reconciled = 3
     """Answer to our own question after a disconnect."""
+    drop_copy = 4
+    """Told by the drop-copy session before, or in place of, the order-entry session."""
 
 
 class Liquidity(IntEnum):
@@ -1494,6 +1498,34 @@ class VenueChanged(Message):
     reason = TextField(104, 128, 0)
 
 
+class VenueDiffered(Message):
+    """Order entry and drop copy do not say the same of one execution. Nothing follows from it: what was reported first stands, and somebody must look."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    child_id = IntField(72, 8, False)
+    venue = IntField(80, 2, False)
+    received = IntField(88, 8, False)
+    """Seq of the FixReceived that says otherwise; 0: one of them has not said it at all."""
+    price = IntField(96, 8, True)
+    qty = IntField(104, 8, True)
+    """As reported (VenueReported), which stands."""
+    other_price = IntField(112, 8, True)
+    other_qty = IntField(120, 8, True)
+    """As the other session has it; 0: it has not said it."""
+    order_id = TextField(136, 160, 48)
+    exec_id = TextField(144, 208, 48)
+    reason = TextField(152, 256, 0)
+
+
 class MarketDefinition(Message):
     """How one instrument is traded at one venue. Put on the tape when the configuration says so; replay needs no file."""
 
@@ -1961,6 +1993,7 @@ for _message, _type in (
     (FixSessionChanged, MessageType.fix_session_changed),
     (VenueReported, MessageType.venue_reported),
     (VenueChanged, MessageType.venue_changed),
+    (VenueDiffered, MessageType.venue_differed),
     (MarketDefinition, MessageType.market_definition),
     (VolumeProfile, MessageType.volume_profile),
     (NewParent, MessageType.new_parent),

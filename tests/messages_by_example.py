@@ -39,7 +39,7 @@ GREATEST: dict[int, dict[type[IntEnum], IntEnum]] = {
         m.TimeInForce: m.TimeInForce.fok,
         m.CancelReason: m.CancelReason.self_trade,
     },
-    2: {m.MessageType: m.MessageType.command_completed},
+    2: {m.MessageType: m.MessageType.command_completed, m.ReportOrigin: m.ReportOrigin.reconciled},
 }
 # The elements of a list that starts at a place: one small, one with extremes.
 ELEMENTS: dict[type, Callable[[int], list[tuple[object, ...]]]] = {

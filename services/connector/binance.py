@@ -20,7 +20,6 @@ import msgspec
 
 from services.connector import _binance
 from services.connector._decimal import levels
-from services.connector.actions import NOTHING, Action, Actions, InstrumentDefined, Quote, Replace, Trade
 from services.connector.binance_instrument import BinanceInstrument, finer
 from services.connector.binance_messages import (
     DEFAULT_EXPONENT,
@@ -32,11 +31,12 @@ from services.connector.binance_messages import (
     definition_of,
     read_error,
 )
-from services.connector.book import BUY, CROSSED, LIVE, RESYNC, SELL, Book, Change
-from services.connector.counters import shown
-from services.connector.instrument import DOWN, RESYNC_STATE, rescaled
-from services.connector.limits import MS, SECOND, Limits
-from services.connector.session import BAD_INPUT, VenueSession
+from tapewire.feed.actions import NOTHING, Action, Actions, InstrumentDefined, Quote, Replace, Trade
+from tapewire.feed.book import BUY, CROSSED, LIVE, RESYNC, SELL, Book, Change
+from tapewire.feed.counters import shown
+from tapewire.feed.instrument import DOWN, RESYNC_STATE, rescaled
+from tapewire.feed.limits import MS, SECOND, Limits
+from tapewire.feed.session import BAD_INPUT, VenueSession
 
 MAX_UPDATE_SPAN = 1_000_000
 """Update ids in one frame; the busiest recorded holds some hundreds."""

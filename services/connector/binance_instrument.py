@@ -7,10 +7,10 @@ from collections import deque
 import msgspec
 
 from services.connector._decimal import levels
-from services.connector.actions import InstrumentDefined
 from services.connector.binance_messages import DepthFrame
-from services.connector.book import Book
-from services.connector.instrument import Instrument, rescaled
+from tapewire.feed.actions import InstrumentDefined
+from tapewire.feed.book import Book
+from tapewire.feed.instrument import Instrument, rescaled
 
 MAX_BUFFERED = 2_000
 """Depth frames kept while a snapshot is awaited, 200 s at 100 ms; the oldest go first, then a newer one is asked."""

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from services.connector._decimal import decimals, mantissa
-from services.connector.actions import InstrumentDefined
+from tapewire.feed.actions import InstrumentDefined
 from tapewire.messages import InstrumentStatus
 
 DEFAULT_EXPONENT = -8

@@ -18,8 +18,6 @@ from urllib.parse import quote
 import msgspec
 
 from services.connector._decimal import levels, mantissa, rfc3339_ns
-from services.connector.actions import NOTHING, Action, Actions, InstrumentDefined, Trade
-from services.connector.book import BUY, LIVE, RESYNC, SELL, STALE, Book
 from services.connector.coinbase_messages import (
     DEFAULT_EXPONENT,
     Match,
@@ -31,10 +29,12 @@ from services.connector.coinbase_messages import (
     decode_update,
     definition_of,
 )
-from services.connector.counters import shown
-from services.connector.instrument import DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
-from services.connector.limits import SECOND, Limits
-from services.connector.session import VenueSession
+from tapewire.feed.actions import NOTHING, Action, Actions, InstrumentDefined, Trade
+from tapewire.feed.book import BUY, LIVE, RESYNC, SELL, STALE, Book
+from tapewire.feed.counters import shown
+from tapewire.feed.instrument import DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
+from tapewire.feed.limits import SECOND, Limits
+from tapewire.feed.session import VenueSession
 
 LIMITS = Limits(recovery_first=5 * SECOND)
 """A new snapshot takes two control messages and the venue's answer: not to be asked for twice meanwhile."""

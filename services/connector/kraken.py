@@ -17,10 +17,6 @@ from zlib import crc32
 import msgspec
 
 from services.connector._decimal import checksum_digits, lexeme_mantissa, rfc3339_ns
-from services.connector.actions import NOTHING, Action, Actions, Trade
-from services.connector.book import BUY, RESYNC, SELL, Book, BookSide, Change, Level
-from services.connector.counters import shown
-from services.connector.instrument import DOWN, Instrument
 from services.connector.kraken_messages import (
     BookData,
     RawLevel,
@@ -34,8 +30,12 @@ from services.connector.kraken_messages import (
     definition_of,
     inferred,
 )
-from services.connector.limits import SECOND, Limits
-from services.connector.session import VenueSession
+from tapewire.feed.actions import NOTHING, Action, Actions, Trade
+from tapewire.feed.book import BUY, RESYNC, SELL, Book, BookSide, Change, Level
+from tapewire.feed.counters import shown
+from tapewire.feed.instrument import DOWN, Instrument
+from tapewire.feed.limits import SECOND, Limits
+from tapewire.feed.session import VenueSession
 
 DEPTHS = (10, 25, 100, 500, 1000)
 CHECKED_LEVELS = 10

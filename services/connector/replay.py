@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from services.connector.actions import Action, Close, Connect, FetchRest, Replace, Send, Update, Wait
-from services.connector.limits import SECOND
-from services.connector.session import VenueSession
+from tapewire.feed.actions import Action, Close, Connect, FetchRest, Replace, Send, Update, Wait
+from tapewire.feed.limits import SECOND
+from tapewire.feed.session import VenueSession
 
 MAX_TIMERS_PER_EVENT = 1_000
 """Timers fired between two events; across a longer silence time jumps."""

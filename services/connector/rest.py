@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from services.connector.talking import MAX_REST_IN_FLIGHT
+from tapewire.feed.talking import MAX_REST_IN_FLIGHT
 
 TIMEOUT_S = 10.0
 MAX_BODY = 16 << 20

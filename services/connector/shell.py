@@ -16,12 +16,12 @@ from typing import Any
 
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from services.connector.actions import Action, Close, Connect, FetchRest, Replace, Send, Wait
-from services.connector.limits import SECOND
-from services.connector.publisher import Publisher
 from services.connector.rest import RestClient
-from services.connector.session import VenueSession
 from tapewire.clock import Clock
+from tapewire.feed.actions import Action, Close, Connect, FetchRest, Replace, Send, Wait
+from tapewire.feed.limits import SECOND
+from tapewire.feed.publisher import Publisher
+from tapewire.feed.session import VenueSession
 from tapewire.logs import Logger
 
 HANDSHAKE_S = 10.0

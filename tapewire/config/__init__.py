@@ -69,6 +69,7 @@ PUBLIC_URLS = {
     "binance": ("wss://stream.binance.com:9443/stream", "https://api.binance.com"),
     "coinbase": ("wss://ws-feed.exchange.coinbase.com", "https://api.exchange.coinbase.com"),
     "kraken": ("wss://ws.kraken.com/v2", "https://api.kraken.com"),
+    "fix": ("", ""),
 }
 _LISTS = ("instrument", "account", "feed", "venues")
 # Second parts of subjects that our own services publish under.
@@ -123,7 +124,7 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
     parts["accounts"] = _tables(reader, tree, "account", Account, lambda one: one.account)
     parts["feeds"] = _feeds(reader, tree)
     parts["venues"] = _tables(reader, tree, "venues", Venue, lambda one: one.name)
-    check_venues(parts["venues"])
+    check_venues(parts["venues"], {name for name, feed in parts["feeds"].items() if feed.venue == "fix"})
     check_router(
         parts["router"],
         parts["venues"],
@@ -185,6 +186,8 @@ def _feeds(reader: Reader, tree: dict[str, Any]) -> dict[str, Feed]:
 def _with_public_urls(reader: Reader, feed: Feed, path: str) -> Feed:
     url, rest_url = PUBLIC_URLS[feed.venue]
     for key, value in (("url", feed.url), ("rest_url", feed.rest_url)):
+        if value and feed.venue == "fix":
+            raise ConfigError(f"{path}.{key}: holds {value!r}; a feed by FIX has its address in [[venues.sessions]]")
         if not value:
             reader.origins[f"{path}.{key}"] = f"default for {feed.venue}"
     return msgspec.structs.replace(feed, url=feed.url or url, rest_url=feed.rest_url or rest_url)

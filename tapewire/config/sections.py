@@ -23,7 +23,7 @@ from tapewire.folders import Folders
 
 Durability = Literal["memory", "disk"]
 Idle = Literal["spin", "yield", "futex"]
-Venue = Literal["binance", "coinbase", "kraken"]
+Venue = Literal["binance", "coinbase", "kraken", "fix"]
 Role = Literal["operator", "trader"]
 OpeningStatus = Literal["trading", "halted", "closed", "opening_auction", "closing_auction", "halt_auction"]
 SelfTrade = Literal["allow", "cancel_newest", "cancel_oldest", "cancel_both", "decrement_and_cancel"]
@@ -192,11 +192,11 @@ class Feed(Section, frozen=True, kw_only=True):
     """`[feed.<name>]`: one venue's market data. The name is the feed in subjects and tape names."""
 
     venue: Venue
-    """Whose protocol it speaks."""
+    """Whose protocol it speaks. fix: a session of [[venues]] tells it, see [[venues.sessions]] in docs/venues.md."""
     tickers: Annotated[tuple[Ticker, ...], Meta(min_length=1, max_length=1024)]
     """As the venue writes them. Ids follow this order: append, never reorder."""
     url: Url = ""
-    """WebSocket address. Left out: the venue's public one."""
+    """WebSocket address. Left out: the venue's public one. Of fix: none."""
     rest_url: Url = ""
     """Base address for snapshots. Left out: the venue's public one."""
     depth: Annotated[int, Meta(ge=1, le=5000)] = 100

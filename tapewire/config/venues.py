@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from tapewire.config.gateway import CompId, Host, Port
@@ -17,6 +18,7 @@ VenueVersion = Literal["FIX.4.2", "FIX.4.4"]
 VenueName = Annotated[
     str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,14}\Z", extra={"allowed": "1 to 15 of a-z, 0-9, - and _"})
 ]
+SessionKind = Literal["market-data", "drop-copy"]
 Prefix = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{1,6}\Z", extra={"allowed": "1 to 6 letters and digits"})]
 Hour = Annotated[
     str,
@@ -53,6 +55,28 @@ class Market(Section, frozen=True, kw_only=True):
     min_qty: Step = 0
     max_qty: Step = 0
     """0: none."""
+
+
+class OtherSession(Section, frozen=True, kw_only=True):
+    """`[[venues.sessions]]`: a session to the same venue beside that for orders. What is left out is the venue's."""
+
+    kind: SessionKind
+    """market-data: its books and trades; drop-copy: what becomes of all orders of the account, told a second time."""
+    host: Host
+    port: Port
+    comp_id: CompId
+    """Ours there (49); another one for each session."""
+    target_comp_id: str = ""
+    server_name: str = ""
+    """The name asked for (SNI) and verified. Empty: host."""
+    username: str = ""
+    secret_file: Path = Path()
+    """For a key of its own, which need not be allowed to trade."""
+    heartbeat: Annotated[int, Meta(ge=0, le=300)] = 0
+    feed: str = ""
+    """Of market data: the [feed.<name>] with venue = "fix" that it tells; its tickers are asked for."""
+    delay: Annotated[float, Meta(ge=0.0, le=60.0)] = 2.0
+    """Of a drop copy: seconds after which it has surely told what happened."""
 
 
 class Venue(Section, frozen=True, kw_only=True):
@@ -113,6 +137,28 @@ class Venue(Section, frozen=True, kw_only=True):
     drain_timeout: Annotated[float, Meta(ge=0.05, le=600.0)] = 5.0
     """How long the logout may take at the end."""
     markets: Annotated[tuple[Market, ...], Meta(max_length=4096)] = ()
+    sessions: Annotated[tuple[OtherSession, ...], Meta(max_length=2)] = ()
+
+    def session(self, kind: SessionKind) -> OtherSession | None:
+        return next((one for one in self.sessions if one.kind == kind), None)
+
+    def reached_by(self, one: OtherSession) -> Venue:
+        """This venue as that session reaches it."""
+        return msgspec.structs.replace(
+            self,
+            host=one.host,
+            port=one.port,
+            comp_id=one.comp_id,
+            target_comp_id=one.target_comp_id or self.target_comp_id,
+            server_name=one.server_name or one.host,
+            username=one.username or self.username,
+            secret_file=one.secret_file if one.secret_file != Path() else self.secret_file,
+            heartbeat=one.heartbeat or self.heartbeat,
+        )
+
+    def replaced(self, **keys: object) -> Venue:
+        """The same with these keys otherwise."""
+        return msgspec.structs.replace(self, **keys)
 
     @property
     def begin_string(self) -> str:
@@ -133,6 +179,8 @@ class Venue(Section, frozen=True, kw_only=True):
         return self.server_name or self.host
 
 
+OFFERED: dict[str, frozenset[str]] = {"binance": frozenset({"market-data", "drop-copy"})}
+"""By dialect: what sessions it speaks besides order entry."""
 _NEEDS = {
     "broker": (),
     "binance": ("username", "secret_file"),
@@ -142,9 +190,10 @@ _NEEDS = {
 _EMPTY = ("", Path())
 
 
-def check_venues(venues: tuple[Venue, ...]) -> None:
-    """What the types alone cannot say. Raises ConfigError."""
+def check_venues(venues: tuple[Venue, ...], feeds: set[str]) -> None:
+    """What the types alone cannot say; `feeds`: those that are told by FIX. Raises ConfigError."""
     seen: dict[int, int] = {}
+    untold = set(feeds)
     for at, one in enumerate(venues):
         path = f"venues[{at}]"
         if (other := seen.setdefault(one.number, at)) != at:
@@ -152,6 +201,13 @@ def check_venues(venues: tuple[Venue, ...]) -> None:
         _check_markets(one, path)
         if one.kind == "fix":
             _check(one, path)
+            _check_sessions(one, path, feeds, untold)
+    if untold:
+        name = min(untold)
+        raise ConfigError(
+            f"feed.{name}.venue: is fix, but no session of [[venues.sessions]] tells it; expected one of kind "
+            f'"market-data" with feed = "{name}"'
+        )
 
 
 def _check(one: Venue, path: str) -> None:
@@ -170,6 +226,26 @@ def _check(one: Venue, path: str) -> None:
         raise ConfigError(f'{path}.rollover: expected "", as {one.dialect} begins anew at each logon')
     if one.dialect == "binance" and not 5 <= one.heartbeat <= 60:
         raise ConfigError(f"{path}.heartbeat: holds {one.heartbeat}; binance takes 5 to 60")
+
+
+def _check_sessions(one: Venue, path: str, feeds: set[str], untold: set[str]) -> None:
+    comp_ids, kinds = {one.comp_id}, set()
+    for at, session in enumerate(one.sessions):
+        where = f"{path}.sessions[{at}]"
+        if session.kind not in OFFERED.get(one.dialect, ()):
+            able = [name for name, offered in OFFERED.items() if session.kind in offered]
+            raise ConfigError(f"{where}.kind: {one.dialect} has no {session.kind} session here; expected one of {able}")
+        if session.kind in kinds or session.comp_id in comp_ids:
+            key = "kind" if session.kind in kinds else "comp_id"
+            raise ConfigError(f"{where}.{key}: another session of this venue has it, too; expected each once")
+        kinds.add(session.kind)
+        comp_ids.add(session.comp_id)
+        if one.dialect == "binance" and session.heartbeat and not 5 <= session.heartbeat <= 60:
+            raise ConfigError(f"{where}.heartbeat: holds {session.heartbeat}; binance takes 5 to 60")
+        if session.kind == "market-data" and session.feed not in untold:
+            why = "another session tells it" if session.feed in feeds else 'no [feed.<name>] with venue = "fix"'
+            raise ConfigError(f"{where}.feed: {session.feed!r}: {why}; expected one of {sorted(untold)}")
+        untold.discard(session.feed)
 
 
 def _check_markets(one: Venue, path: str) -> None:

@@ -62,6 +62,7 @@ enum class MessageType : uint16_t {
     volume_profile = 53,
     api_received = 54,
     api_answered = 55,
+    venue_differed = 56,
 };
 
 enum class Side : uint16_t {
@@ -245,6 +246,7 @@ enum class ReportOrigin : uint16_t {
     live = 1,
     resent = 2,
     reconciled = 3,
+    drop_copy = 4,
 };
 
 enum class Liquidity : uint16_t {
@@ -1727,6 +1729,45 @@ inline constexpr VenueChanged BLANK_VENUE_CHANGED = [] {
     return m;
 }();
 
+struct VenueDiffered {
+    static constexpr MessageType TYPE = MessageType::venue_differed;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t child_id;
+    uint16_t venue;
+    uint8_t gap_10[6];
+    uint64_t received;
+    int64_t price;
+    int64_t qty;
+    int64_t other_price;
+    int64_t other_qty;
+    uint64_t header_pointer;
+    uint64_t order_id_pointer;
+    uint64_t exec_id_pointer;
+    uint64_t reason_pointer;
+    char order_id[48];
+    char exec_id[48];
+};
+static_assert(sizeof(VenueDiffered) == 256);
+static_assert(offsetof(VenueDiffered, child_id) == 72);
+static_assert(offsetof(VenueDiffered, venue) == 80);
+static_assert(offsetof(VenueDiffered, received) == 88);
+static_assert(offsetof(VenueDiffered, price) == 96);
+static_assert(offsetof(VenueDiffered, qty) == 104);
+static_assert(offsetof(VenueDiffered, other_price) == 112);
+static_assert(offsetof(VenueDiffered, other_qty) == 120);
+inline constexpr VenueDiffered BLANK_VENUE_DIFFERED = [] {
+    VenueDiffered m{};
+    m.framing = 31ull << 32;
+    m.root = 0x400070000001cull;
+    m.header.type = MessageType::venue_differed;
+    m.header_pointer = 0x7ffffffc4ull;
+    m.order_id_pointer = 0xa00000009ull;
+    m.exec_id_pointer = 0xa0000001dull;
+    return m;
+}();
+
 struct MarketDefinition {
     static constexpr MessageType TYPE = MessageType::market_definition;
     uint64_t framing;
@@ -2292,7 +2333,7 @@ struct MessageLayout {
     uint64_t root, header_pointer;
     PointerLayout pointers[6];
 };
-inline constexpr size_t TYPE_COUNT = 56;
+inline constexpr size_t TYPE_COUNT = 57;
 inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {},  // unspecified
     {152, 72, 4, 104, 2, 0, 1, 0x200040000001cull, 0x7ffffffd0ull, {{1, 1, 120, 32, 0}}},  // trade
@@ -2350,6 +2391,7 @@ inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {144, 72, 2, 88, 3, 0, 2, 0x300020000001cull, 0x7ffffffd8ull, {{1, 1, 112, 32, 0}, {3, 2, 144, 0, 1}}},  // volume_profile
     {360, 72, 6, 120, 6, 0, 5, 0x600060000001cull, 0x7ffffffc8ull, {{1, 1, 168, 32, 0}, {1, 2, 200, 48, 0}, {1, 3, 248, 48, 0}, {1, 4, 296, 64, 0}, {2, 5, 360, 0, 0}}},  // api_received
     {104, 72, 3, 96, 1, 0, 0, 0x100030000001cull, 0x7ffffffd4ull, {}},  // api_answered
+    {256, 72, 7, 128, 4, 0, 3, 0x400070000001cull, 0x7ffffffc4ull, {{1, 1, 160, 48, 0}, {1, 2, 208, 48, 0}, {2, 3, 256, 0, 0}}},  // venue_differed
 };
 
 // A message of each type with nothing set, LAYOUTS[type].bytes long.
@@ -2410,6 +2452,7 @@ inline const void* const BLANKS[TYPE_COUNT] = {
     &BLANK_VOLUME_PROFILE,
     &BLANK_API_RECEIVED,
     &BLANK_API_ANSWERED,
+    &BLANK_VENUE_DIFFERED,
 };
 
 }  // namespace tapewire::wire

@@ -43,6 +43,8 @@ class Desk:
             f'data = "{folder}/data"\nrings = "{folder}/rings"\n[[venues]]\nname = "out"\nnumber = {VENUE}\n'
             f"answer_timeout = 1.0\nreconnect = 1\ndrain_timeout = 1.0\n{venue}\n"
         )
+        self.sessions = ""
+        """Its [[venues.sessions]], written behind all else."""
         self.process: subprocess.Popen[bytes] | None = None
         tape = self.folders.tape("router.0")
         tape.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +87,7 @@ class Desk:
 
     def start(self, port: int) -> None:
         """Starts it, to connect to that port."""
-        self.config.write_text(f"{self.settings}port = {port}\n")
+        self.config.write_text(f"{self.settings}port = {port}\n{self.sessions}")
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "services.gateway.initiator", "--venue", "out"]
             self.process = subprocess.Popen([*command, "--config", str(self.config)], cwd=ROOT, stderr=log)

@@ -18,15 +18,15 @@ from websockets.exceptions import ConnectionClosed
 
 from services.connector.binance import BinanceSession
 from services.connector.coinbase import CoinbaseSession
-from services.connector.limits import MS, SECOND, Limits
-from services.connector.publisher import Publisher
 from services.connector.rest import RestClient, get
-from services.connector.session import VenueSession
 from services.connector.shell import Shell
 from tapewire import logs
 from tapewire import messages as m
 from tapewire.clock import SystemClock
-from tests.unit.services.connector.test_publisher import FakeBus, FakeRing
+from tapewire.feed.limits import MS, SECOND, Limits
+from tapewire.feed.publisher import Publisher
+from tapewire.feed.session import VenueSession
+from tests.unit.tapewire.feed.test_publisher import FakeBus, FakeRing
 from tests.venue_frames import (
     binance_depth,
     binance_info,

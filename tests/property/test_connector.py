@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.connector._decimal import MAX_MANTISSA, levels, mantissa, rfc3339_ns
-from services.connector.actions import (
+from tapewire import messages as m
+from tapewire.clock import SystemClock
+from tapewire.feed.actions import (
     Action,
     BookDelta,
     BookSnapshot,
@@ -26,14 +28,12 @@ from services.connector.actions import (
     Trade,
     Wait,
 )
-from services.connector.book import BUY, SELL, Book
-from services.connector.limits import SECOND, Limits
-from services.connector.publisher import Publisher
-from tapewire import messages as m
-from tapewire.clock import SystemClock
+from tapewire.feed.book import BUY, SELL, Book
+from tapewire.feed.limits import SECOND, Limits
+from tapewire.feed.publisher import Publisher
 from tests.oracle.naive_venue_book import NaiveBook, Subscriber
 from tests.unit.services.connector.driving import Driver, coinbase, kraken, live_binance
-from tests.unit.services.connector.test_publisher import FakeBus, FakeRing
+from tests.unit.tapewire.feed.test_publisher import FakeBus, FakeRing
 from tests.venue_frames import (
     binance_depth,
     binance_info,

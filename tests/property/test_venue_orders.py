@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.gateway.initiator.words import Told
-from tests.unit.services.gateway.initiator.desk import Desk, Kind
+from tapewire import messages as m
+from tests.unit.services.gateway.initiator.desk import VENUE, Desk, Kind
 
 QTY = 1000
 Fields = dict[str, object]
@@ -148,3 +149,70 @@ def test_the_sum_notices_an_execution_that_comes_twice() -> None:
     except AssertionError:
         return
     raise AssertionError("told twice, and nobody noticed")
+
+
+class Twice:
+    """An order at Binance, amended by cancel and new order, filled, and told of by order entry; a drop copy is to tell
+    the same later."""
+
+    def __init__(self) -> None:
+        self.desk = Desk("binance")
+        self.child = self.desk.enter(self.desk.new(qty=QTY))
+        self.said: list[Fields] = []
+        self.told: list[Told] = []
+        self.at = self.amendments = self.executed = self.cum = 0
+        self.name, self.order_id = "tw-c1", "V0"
+        self.hear(t150="0", t39="0", t14=0, t151=QTY)
+
+    def hear(self, **fields: object) -> None:
+        """By order entry, and later by the drop copy."""
+        self.at += 1
+        entered = {"t11": self.name, "t37": self.order_id, "t17": f"x{self.at}"}
+        self.said.append(message(self.at, **(entered | fields)))
+        self.told += self.desk.hear(**self.said[-1])
+
+    def fill(self, qty: int) -> None:
+        self.cum += qty
+        self.executed += qty
+        self.hear(t150="F", t31="10.00", t32=qty, t14=self.cum, t151=QTY)
+
+    def amend(self) -> None:
+        """Its two halves, and the answers of order entry."""
+        self.amendments += 1
+        command = m.ReplaceChild(
+            child_id=1, venue=VENUE, instrument=7, request=self.amendments, price=11_00, qty=QTY * 10 * self.amendments
+        )
+        self.desk.request(command, "F")
+        self.hear(t150="4", t39="4", t11=f"tw-q{self.desk.seq}", t41=self.name, t14=self.cum)
+        self.name, self.order_id, self.cum = f"tw-r{self.amendments}", f"V{self.amendments}", 0
+        self.desk.orders.reentered(self.name)
+        self.hear(t150="0", t39="0", t14=0, t38=command.qty - self.executed, t44="11.00")
+
+    def state(self) -> tuple[object, ...]:
+        child = self.desk.orders.children[1]
+        return child.live, child.cum, child.qty, child.name, child.order_id, child.closed, sorted(child.executions)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.sampled_from(["fill", "amend", "copy", "copy", "again"]), min_size=1, max_size=30),
+    st.integers(0, 2**32),
+)
+def test_a_drop_copy_that_lags_behind_changes_nothing(steps: list[str], seed: int) -> None:
+    """However far behind it is, and however often it repeats itself: the order stands as order entry told it, and every
+    execution is told once."""
+    rng, order, copied = random.Random(seed), Twice(), 0
+    for what in [*steps, *["copy"] * len(steps)]:
+        if what == "fill":
+            order.fill(rng.randrange(1, 20))
+        elif what == "amend":
+            order.amend()
+        elif what == "copy" and copied < len(order.said):
+            before = order.state()
+            assert order.desk.hear(**order.said[copied]) == []
+            assert order.state() == before
+            copied += 1
+        elif what == "again" and copied:
+            assert order.desk.hear(**order.said[rng.randrange(copied)]) == []
+    assert sum(one.last_qty for one in order.told if one.kind == Kind.executed) == order.executed
+    assert order.state()[:2] == (True, order.executed)

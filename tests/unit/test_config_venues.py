@@ -78,6 +78,67 @@ def test_what_cannot_be_is_refused(tmp_path: Path, before: str, after: str, says
         load(tmp_path, BINANCE.replace(before, after))
 
 
+SESSIONS = """
+[feed.binance-fix]
+venue = "fix"
+tickers = ["BTCUSDT"]
+[[venues]]
+name = "binance"
+number = 3
+dialect = "binance"
+host = "fix-oe.example"
+port = 9000
+comp_id = "TAPE"
+username = "key"
+secret_file = "keys/binance.pem"
+[[venues.sessions]]
+kind = "market-data"
+host = "fix-md.example"
+port = 9000
+comp_id = "TAPEMD"
+heartbeat = 5
+feed = "binance-fix"
+[[venues.sessions]]
+kind = "drop-copy"
+host = "fix-dc.example"
+port = 9000
+comp_id = "TAPEDC"
+secret_file = "keys/read_only.pem"
+"""
+
+
+def test_each_session_of_a_venue_is_reached_in_its_own_way(tmp_path: Path) -> None:
+    (venue,) = load(tmp_path, SESSIONS).venues
+    data, copy = (venue.session(kind) for kind in ("market-data", "drop-copy"))
+    assert data is not None
+    assert copy is not None
+    there = venue.reached_by(data)
+    assert (there.host, there.sni, there.sender, there.target) == ("fix-md.example", "fix-md.example", "TAPEMD", "SPOT")
+    assert (there.heartbeat, there.username, there.secret_file) == (5, "key", Path("keys/binance.pem"))
+    there = venue.reached_by(copy)
+    assert (there.host, there.sender, there.heartbeat) == ("fix-dc.example", "TAPEDC", 30)
+    assert there.secret_file == Path("keys/read_only.pem")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ('comp_id = "TAPEDC"', 'comp_id = "TAPE"', r"sessions\[1\].comp_id: another session"),
+        ('kind = "drop-copy"', 'kind = "market-data"', r"sessions\[1\].kind: another session"),
+        ('feed = "binance-fix"', 'feed = "other"', r"sessions\[0\].feed: 'other'.*expected one of \['binance-fix'\]"),
+        ('feed = "binance-fix"', "", r"sessions\[0\].feed: ''"),
+        ('dialect = "binance"', 'dialect = "broker"\ntarget_comp_id = "B"', "broker has no market-data session"),
+        ("heartbeat = 5", "heartbeat = 3", "binance takes 5 to 60"),
+        ('venue = "fix"', 'venue = "fix"\nurl = "ws://a"', "has its address in"),
+        ('["BTCUSDT"]', '["BTCUSDT"]\n[feed.more]\nvenue = "fix"\ntickers = ["A"]', "feed.more.venue: is fix, but no"),
+    ],
+)
+def test_sessions_that_cannot_be_are_refused(tmp_path: Path, before: str, after: str, says: str) -> None:
+    assert before in SESSIONS
+    with pytest.raises(ConfigError, match=says):
+        load(tmp_path, SESSIONS.replace(before, after))
+
+
 def test_only_a_venue_outside_has_a_session(tmp_path: Path) -> None:
     house = load(tmp_path, '[[venues]]\nname = "house"\nnumber = 1\nkind = "house"\n').venues
     with pytest.raises(ConfigError, match="reaches itself"):

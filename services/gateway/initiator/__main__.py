@@ -1,4 +1,4 @@
-"""`tapewire venue NAME`: the session to one outside venue, until SIGTERM."""
+"""`tapewire venue NAME`: the sessions for orders and drop copy to one outside venue, until SIGTERM."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import click
 from services.gateway.initiator import dialects
 from services.gateway.initiator.agent import COUNTERS, VenueAgent
 from services.gateway.initiator.dialects.base import Secrets
+from services.gateway.initiator.drop_copy import DropCopy
 from services.gateway.initiator.numbers import Numbers
 from services.gateway.initiator.orders import Orders
 from services.gateway.initiator.recovery import Commands, recover
@@ -54,10 +55,20 @@ def secrets_of(venue: Venue) -> Secrets:
     return Secrets(*held)
 
 
-def drain(session: VenueSession, agent: VenueAgent, initiator: Initiator, timeout: float) -> None:
+def drop_copy_of(venue: Venue, session: VenueSession) -> DropCopy | None:
+    """The handler of its drop copy, if it has one. Raises CredentialError."""
+    one = venue.session("drop-copy")
+    if one is None:
+        return None
+    there = venue.reached_by(one)
+    return DropCopy(session, dialects.make(there, secrets_of(there)), Numbers(), int(one.delay * 1e9))
+
+
+def drain(session: VenueSession, agent: VenueAgent, initiators: list[Initiator], timeout: float) -> None:
     """Logs out and waits for it, but not for ever. Orders stay as they are, unless the venue cancels on disconnect."""
     deadline = time.monotonic() + timeout
-    initiator.log_out("")
+    for initiator in initiators:
+        initiator.log_out("")
     while session.on and time.monotonic() < deadline:
         time.sleep(0.01)
     with session.lock:  # the layer's thread cannot be stopped, see there, but it can be kept waiting
@@ -89,10 +100,9 @@ def main(path: Path | None, name: str, router: int) -> None:
         dialect, orders, numbers, VenueTape(writer, venue.number, name, time.time_ns), time.time_ns, log
     )
     commands = Commands(reader, orders)
+    copy = drop_copy_of(venue, session)
     with TapeReader(str(tape), limit="written") as own:
-        recover(iter(own), session, commands)
-    relay = Relay(venue, session.trouble)
-    relay.start()
+        recover(iter(own), session, commands, copy.numbers if copy is not None else None)
 
     def fail(error: BaseException) -> NoReturn:
         traceback.print_exception(error)
@@ -100,21 +110,28 @@ def main(path: Path | None, name: str, router: int) -> None:
         sys.stderr.flush()
         os._exit(FAILED)
 
-    initiator = Initiator(venue, relay.port, dialect.resets, session, fail)
+    handlers: list[VenueSession | DropCopy] = [session] if copy is None else [session, copy]
+    initiators = []
+    for handler in handlers:
+        relay = Relay(handler.dialect.venue, handler.trouble)
+        relay.start()
+        initiators.append(Initiator(handler.dialect.venue, relay.port, handler.dialect.resets, handler, fail))
     page = StatsPage.create(folders.stats / f"venue.{name}", counters=COUNTERS)
-    agent = VenueAgent(session, commands, initiator, log, page.set)
+    beside = (copy, initiators[1]) if copy is not None else None
+    agent = VenueAgent(session, commands, initiators[0], log, page.set, beside)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
         agent.interrupted()
         session.trouble("not connected yet")
-        initiator.start()
+        for initiator in initiators:
+            initiator.start()
         log.info("started", venue=name, open=len(orders.open), waiting=len(commands.undone))
         while not stop.is_set():
             if not agent.do_work():
                 agent.wait()
-        drain(session, agent, initiator, venue.drain_timeout)
+        drain(session, agent, initiators, venue.drain_timeout)
     except BaseException as error:  # noqa: BLE001 - else the session would live on without its agent
         fail(error)
 

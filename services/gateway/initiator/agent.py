@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from services.gateway.initiator.commands import answer_here, body_of, second_leg, waits
+from services.gateway.initiator.drop_copy import DropCopy
 from services.gateway.initiator.recovery import Commands
 from services.gateway.initiator.session import Carried, VenueSession
 from services.gateway.initiator.session_layer import OutwardSender
@@ -17,7 +18,7 @@ from tapewire.logs import Logger
 BATCH: Final = 256
 WAIT_S: Final = 0.02
 """The longest that something is noticed late which the router's tape does not say."""
-COUNTERS: Final = ("state", "waiting", "open", "sent", "answered_here", "throttled")
+COUNTERS: Final = ("state", "waiting", "open", "sent", "answered_here", "throttled", "drop_copy")
 
 
 class VenueAgent:
@@ -28,8 +29,9 @@ class VenueAgent:
         sender: OutwardSender,
         log: Logger,
         count: Callable[[str, int], None],
+        copy: tuple[DropCopy, OutwardSender] | None = None,
     ) -> None:
-        """`count` sets one of COUNTERS."""
+        """`count` sets one of COUNTERS; `copy`: the drop copy, and what sends for it."""
         self.session, self.commands = session, commands
         self._sender, self._log, self._count = sender, log, count
         venue = session.dialect.venue
@@ -39,7 +41,8 @@ class VenueAgent:
         self._throttle = Throttle(messages, int(interval * 1e9))
         self._max_waiting, self._max_wait = venue.max_waiting, int(venue.max_wait * 1e9)
         self._sent = self._here = self._throttled = 0
-        self._left = False
+        self._left = self._copy_left = False
+        self._copy = copy
 
     def do_work(self) -> int:
         session = self.session
@@ -51,7 +54,11 @@ class VenueAgent:
         if session.ready:
             done += self._carry(now)
         done += self._ask(now)
-        self._leave()
+        self._left = self._leave(session, self._sender, self._left)
+        if self._copy is not None:
+            copy, sender = self._copy
+            copy.work(now, sender)
+            self._copy_left = self._leave(copy, sender, self._copy_left)
         self._show()
         return done
 
@@ -203,20 +210,22 @@ class VenueAgent:
         self.session.tell(told)
         self.session.watch.look(child, self.session.clock())
 
-    def _leave(self) -> None:
-        session = self.session
-        if session.leaving and session.on and not self._left:
+    def _leave(self, session: VenueSession | DropCopy, sender: OutwardSender, left: bool) -> bool:
+        """Logs out a session that has a reason to leave; `left`, and what is returned: whether it is leaving."""
+        if session.leaving and session.on and not left:
             self._log.error("logging out", reason=session.leaving)
-            self._left = True
-            self._sender.log_out(session.leaving)
-        elif self._left and not session.on:
-            self._left = False
-            self._sender.allow_logon()
+            sender.log_out(session.leaving)
+            return True
+        if left and not session.on:
+            sender.allow_logon()
+            return False
+        return left
 
     def _show(self) -> None:
         session = self.session
         values = (session.state, len(self.commands.undone), len(session.orders.open))
-        for name, value in zip(COUNTERS, (*values, self._sent, self._here, self._throttled), strict=True):
+        copied = self._copy is not None and self._copy[0].on
+        for name, value in zip(COUNTERS, (*values, self._sent, self._here, self._throttled, copied), strict=True):
             self._count(name, int(value))
 
     def wait(self) -> None:

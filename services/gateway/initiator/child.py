@@ -19,6 +19,9 @@ CLOSING = {
 """OrdStatus (39) of an order that no longer stands."""
 
 
+BY_ORDER_ENTRY, BY_COPY, BOTH = 1, 2, 3
+
+
 @dataclass(slots=True)
 class Execution:
     price: int
@@ -26,6 +29,10 @@ class Execution:
     as_of: tuple[int, str] = (0, "")
     """Of the correction that it stands by: its time and ExecID."""
     busted: bool = False
+    differs: bool = False
+    """Whether it was told otherwise, too, and that was recorded."""
+    told_by: int = 0
+    """BY_ORDER_ENTRY, BY_COPY or BOTH."""
 
 
 @dataclass(slots=True)
@@ -42,6 +49,8 @@ class Child:
     name: str
     """ClOrdID under which the venue knows it now."""
     order_id: str = ""
+    left: set[str] = field(default_factory=set)
+    """OrderIDs that were cancelled to be amended: what is still told of them, but executions, is old."""
     bases: dict[str, int] = field(default_factory=dict)
     """By each ClOrdID under which it was entered: what was filled before; the venue counts from there."""
     cum: int = 0
@@ -124,7 +133,8 @@ class Child:
 
     def hear(self, report: Report) -> None:
         """Takes what a report says besides what has happened: the venue's number, how much is filled."""
-        if report.order_id and (not self.order_id or report.name == self.name):
+        current = report.order_id and report.order_id not in self.left
+        if current and (not self.order_id or report.name == self.name):
             self.order_id = report.order_id
         if report.cum and report.ts >= self.told_ts:
             told = self.base_of(report) + self.market.to_qty(report.cum)

@@ -9,22 +9,22 @@ taken back, and the execution counts: both are told, so that sums are right and 
 from __future__ import annotations
 
 from services.gateway.initiator.child import EARLY_KEPT, Child, Execution
-from services.gateway.initiator.words import Kind, Report, Told, VenueError
+from services.gateway.initiator.words import Differs, Kind, Report, Said, Told, VenueError
 from tapewire.errors import FixedError
 from tapewire.fixed import to_mantissa
 
 
-def executed(child: Child, report: Report) -> list[Told]:
+def executed(child: Child, report: Report) -> list[Said]:
     if not report.exec_id:
         raise VenueError(f"an execution of order {report.name} without ExecID (17): it could not be told from others")
     if report.exec_id in child.executions:
-        return []
+        return _again(child, child.executions[report.exec_id], report)
     market = child.market
     qty, price = market.to_qty(report.last_qty), market.to_px(report.last_price)
     if qty <= 0:
         raise VenueError(f"execution {report.exec_id} of order {report.name}: LastQty (32) is {report.last_qty!r}")
     child.acknowledged = True
-    out = []
+    out: list[Said] = []
     known = bool(report.cum) and child.base_of(report) + market.to_qty(report.cum) <= child.cum
     if child.unexplained >= qty and known:
         out.append(_take_back(child, report, -qty))
@@ -40,6 +40,20 @@ def executed(child: Child, report: Report) -> list[Told]:
     told.fee, told.fee_exponent, told.fee_currency = fee, exponent, report.fee_currency if fee else ""
     out.append(told)
     return out + _early(child, report.exec_id)
+
+
+def _again(child: Child, held: Execution, report: Report) -> list[Said]:
+    """An execution that is known. What is told otherwise than before changes nothing, and is recorded once."""
+    qty, price = child.market.to_qty(report.last_qty), child.market.to_px(report.last_price)
+    if (price, qty) == (held.price, held.qty) or held.busted or held.as_of != (0, "") or held.differs:
+        return []
+    held.differs = True
+    return [
+        Differs(
+            child.child_id, child.market.instrument, held.price, held.qty, price, qty, child.order_id, report.exec_id,
+            "the same execution was told otherwise before", report.ts,
+        )
+    ]  # fmt: skip
 
 
 def amended(child: Child, report: Report) -> list[Told]:

@@ -8,6 +8,7 @@ VenueReported    those reports; of its own accord (received = 0) a refusal, or w
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,12 +16,13 @@ from services.gateway.initiator import standing
 from services.gateway.initiator.child import Child, origin_of
 from services.gateway.initiator.dialects.base import Dialect
 from services.gateway.initiator.executions import amended, executed
-from services.gateway.initiator.words import Kind, Market, Order, Report, Request, Told
+from services.gateway.initiator.words import Kind, Market, Order, Report, Request, Said, Told
 from tapewire import messages as m
 
 FINISHED_KEPT = 20_000
 """Orders that ended and are remembered, for late fills; what is said of older ones is recorded as not ours."""
 STRANGERS_KEPT = 10_000
+EXECUTIONS = frozenset({Kind.executed, Kind.busted, Kind.corrected})
 SENT_KEPT = 10_000
 """Messages of ours that a Reject (3) or j may speak of by number."""
 
@@ -107,6 +109,7 @@ class Orders:
         """The D is written under which an amended order stands from now on."""
         child = self.children[self._names[name]]
         child.bases[name] = child.told_cum
+        child.left |= {child.order_id} - {""}
         child.between = False
         return child
 
@@ -123,21 +126,23 @@ class Orders:
         """The message of ours with that number."""
         return self._sent.get(int(seq)) if seq.isascii() and seq.isdigit() and len(seq) < 19 else None
 
-    def take(self, report: Report) -> list[Told]:
+    def take(self, report: Report) -> list[Said]:
         """What a message of the venue adds to what is known, in the order to tell it."""
         if report.whole:
-            return self._refused_whole(report)
+            return [*self._refused_whole(report)]
         child = self._find(report)
         if child is None:
-            return self._stranger(report)
+            return [*self._stranger(report)]
+        if report.order_id in child.left and report.kind not in EXECUTIONS:
+            return []
         child.hear(report)
         if child.order_id:
             self._order_ids[child.order_id] = child.child_id
         out = self._taken(child, report)
         self._settle(child)
-        return out
+        return [*out]
 
-    def _taken(self, child: Child, report: Report) -> list[Told]:
+    def _taken(self, child: Child, report: Report) -> Sequence[Said]:
         request = child.requests.get(report.name)
         match report.kind:
             case Kind.executed:
@@ -198,10 +203,10 @@ class Orders:
         self._settle(child)
         return out
 
-    def own(self, told: m.VenueReported) -> None:
+    def own(self, told: m.VenueReported | m.VenueDiffered) -> None:
         """Takes what was told without a message (received = 0), live or from the tape."""
         child = self.children.get(told.child_id)
-        if child is None:
+        if child is None or isinstance(told, m.VenueDiffered):
             return
         if told.kind == Kind.restated:
             child.cum += told.last_qty
@@ -245,7 +250,8 @@ class Orders:
             gone = self.children.pop(oldest)
             for name in gone.names:
                 del self._names[name]
-            self._order_ids.pop(gone.order_id, None)
+            for order_id in (gone.order_id, *gone.left):
+                self._order_ids.pop(order_id, None)
 
     def _stranger(self, report: Report) -> list[Told]:
         """An order that is not ours, or that is forgotten: recorded once."""

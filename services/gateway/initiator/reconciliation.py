@@ -1,7 +1,8 @@
 """After each logon: how do the open orders stand? Asked all at once, or one by one, until each is answered. Pure.
 
 begin ──▶ mass: AF ──last report──▶ what it did not tell of, one by one: H ──all answered──▶ done
-          each, cancel ──────────────────────────────────▶ H, or F
+          each, cancel ──────────────────────────────────▶ H, or F                            ▲
+          cancel, and followed by the drop copy ──────────▶ is that up to date? ──yes─────────┘
 """
 
 from __future__ import annotations
@@ -17,12 +18,23 @@ TRIES: Final = 3
 
 
 class Reconciliation:
-    def __init__(self, asks: Literal["mass", "each", "cancel"], children: set[int], timeout_ns: int) -> None:
+    def __init__(
+        self,
+        asks: Literal["mass", "each", "cancel"],
+        children: set[int],
+        timeout_ns: int,
+        followed: frozenset[int] = frozenset(),
+    ) -> None:
+        """`followed`: children of which the drop copy has told everything, if it proves to be up to date."""
         self.restated = 0
         """Orders that the venue told otherwise than we had them."""
+        self.found = ""
+        """What is to be said of how it ended."""
         self._left = dict.fromkeys(sorted(children), 0)  # child, how often it was asked for
         self._asked: dict[int, int] = {}  # child, when
         self._timeout = timeout_ns
+        self.followed = followed
+        """Of them nothing is asked until `release` says whether it must be."""
         self._mass = asks == "mass"
         self._mass_asked = self._mass_tries = 0
 
@@ -47,11 +59,18 @@ class Reconciliation:
                 del self._asked[child]
         if len(self._asked) < IN_FLIGHT:
             for child in self._left:
-                if child not in self._asked:
+                if child not in self._asked and child not in self.followed:
                     self._left[child] += 1
                     self._asked[child] = now
                     return None if self.given_up else child
         return None
+
+    def release(self, known: bool) -> None:
+        """`known`: the drop copy is up to date; else they are asked for like all others."""
+        if known:
+            left = [child for child in self.followed if self._left.pop(child, None) is not None]
+            self.found = f"open orders that the drop copy has followed: {len(left)}" if left else ""
+        self.followed = frozenset()
 
     def refused_mass(self) -> None:
         """It does not know AF: one by one, then."""

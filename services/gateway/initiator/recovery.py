@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from services.gateway.initiator.numbers import Numbers
 from services.gateway.initiator.orders import Orders
 from services.gateway.initiator.session import ADMIN, Carried, VenueSession
-from services.gateway.initiator.tape import record_of
-from services.gateway.initiator.words import Command, Told, VenueError
+from services.gateway.initiator.tape import COPIED, COPY, SESSION, record_of
+from services.gateway.initiator.words import Command, Said, VenueError
 from tapewire import messages as m
 from tapewire.tape import TapeReader
 
@@ -55,30 +55,35 @@ class Commands:
         return found
 
 
-def recover(own: Iterator[bytes], session: VenueSession, commands: Commands) -> None:
-    """Folds the venue's own tape to its end, and writes what was not told yet. Raises VenueError."""
-    fold = _Fold(session, commands)
+def recover(own: Iterator[bytes], session: VenueSession, commands: Commands, copy: Numbers | None = None) -> None:
+    """Folds the venue's own tape to its end, and writes what was not told yet. `copy`: the drop copy's numbers. Raises
+    VenueError."""
+    fold = _Fold(session, commands, copy or Numbers())
     for raw in own:
         fold.take(m.decode(raw))
     fold.end()
 
 
 class _Fold:
-    def __init__(self, session: VenueSession, commands: Commands) -> None:
-        self._session, self._commands = session, commands
+    def __init__(self, session: VenueSession, commands: Commands, copy: Numbers) -> None:
+        self._session, self._commands, self._copy = session, commands, copy
         self._orders: Orders = session.orders
         self._numbers: Numbers = session.numbers
-        self._due: list[Told] = []
+        self._due: list[Said] = []
         self._received = 0
         """The FixReceived that they come from."""
 
     def take(self, record: m.Message) -> None:
-        if isinstance(record, m.VenueReported):
+        if isinstance(record, m.VenueReported | m.VenueDiffered):
             self._reported(record)
             return
         if self._due:
             raise VenueError(f"{self._where(record)}: {len(self._due)} reports of record {self._received} are missing")
-        if isinstance(record, m.FixReceived):
+        if isinstance(record, m.FixReceived | m.FixSent | m.FixSessionChanged) and record.session == COPY:
+            self._copy.fold(record)
+            if isinstance(record, m.FixReceived) and record.msg_type == COPIED:
+                self._read(record)
+        elif isinstance(record, m.FixReceived):
             self._numbers.fold(record)
             self._read(record)
         elif isinstance(record, m.FixSent):
@@ -94,9 +99,9 @@ class _Fold:
             return
         report = self._session.read(record.raw.encode("latin-1"))
         if report is not None:
-            self._due, self._received = self._orders.take(report), record.seq
+            self._due, self._received = self._session.take(report, record.session == COPY), record.seq
 
-    def _reported(self, record: m.VenueReported) -> None:
+    def _reported(self, record: m.VenueReported | m.VenueDiffered) -> None:
         if record.received == 0:
             if record.cause:
                 self._commands.at(record.cause)
@@ -131,11 +136,11 @@ class _Fold:
         session = self._session
         if self._due:
             session.tape.reported(self._due, self._received)
-        if self._numbers.logged_on:
-            numbers = self._numbers
-            numbers.logged_on = False
-            left = m.FixSessionState.logged_out
-            session.tape.session(left, numbers.next_in, numbers.next_out, "the session's process ended")
+        for number, numbers in ((SESSION, self._numbers), (COPY, self._copy)):
+            if numbers.logged_on:
+                numbers.logged_on = False
+                left = m.FixSessionState.logged_out
+                session.tape.session(left, numbers.next_in, numbers.next_out, "the session's process ended", number)
 
     @staticmethod
     def _where(record: m.Message) -> str:

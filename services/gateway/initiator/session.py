@@ -10,16 +10,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from services.gateway.initiator.child import Child
+from services.gateway.initiator.child import BY_COPY, BY_ORDER_ENTRY, Child
 from services.gateway.initiator.dialects.base import Dialect, Head
 from services.gateway.initiator.numbers import Numbers
 from services.gateway.initiator.orders import Orders
 from services.gateway.initiator.reconciliation import Reconciliation
 from services.gateway.initiator.tape import VenueTape
 from services.gateway.initiator.watch import Watch
-from services.gateway.initiator.words import Command, Kind, Report, Told
+from services.gateway.initiator.words import Command, Kind, Report, Said, Told
 from services.gateway.session import field_of, without_secrets
 from tapewire import messages as m
 from tapewire.errors import FixError
@@ -39,6 +39,16 @@ class Carried(NamedTuple):
     part: int = 0
     """1: the second half of an amendment by cancel and new order."""
     command: Command | None = None
+
+
+class Copy(Protocol):
+    """What order entry asks of the drop copy."""
+
+    def follows(self, since: int) -> bool:
+        """Whether it has been there all the time since then (UTC ns), so that it tells whatever happened."""
+
+    def said(self, child: Child, exec_id: str, ts: int, new: bool) -> None:
+        """An execution of `ts` (UTC ns) was told, by it or by order entry. `new`: for the first time."""
 
 
 class VenueSession:
@@ -66,6 +76,12 @@ class VenueSession:
         """Children whose cancel is confirmed and whose new order is due."""
         self.leaving = ""
         """Why the session is to be logged out; the agent does."""
+        self.copy: Copy | None = None
+        """The drop copy, where there is one."""
+        self.on_ns = 0
+        """When order entry logged on last (UTC ns); 0: not since the process began."""
+        self._heard_ns = self._lost_ns = 0
+        """When it was heard last, and was before it was lost: what happened since then it may not have told."""
         self._doubtful: set[int] = set()
         """Children of which something was due when the connection was lost."""
         self._before: dict[int, set[str]] = {}
@@ -104,12 +120,25 @@ class VenueSession:
             children = self.orders.open | self._doubtful | self.watch.clear()
             children &= self.orders.children.keys()
             self._before = {n: set(self.orders.children[n].requests) for n in children}
-            self.reconciliation = Reconciliation(self.dialect.asks, children, self.timeout_ns)
+            followed = frozenset(filter(self._followed, children))
+            self.reconciliation = Reconciliation(self.dialect.asks, children, self.timeout_ns, followed)
+            self.on_ns = self.clock()
             self._become(m.VenueState.reconciling, "")
-        self.log.info("logged on", open=len(children))
+        self.log.info("logged on", open=len(children), followed=len(followed))
+
+    def _followed(self, number: int) -> bool:
+        """Whether the drop copy can tell how an order stands, where asking is to cancel: nothing of ours is on its way,
+        and it has been there since before order entry was heard last."""
+        child, copy = self.orders.children[number], self.copy
+        if copy is None or self.dialect.asks != "cancel" or not self._lost_ns or not copy.follows(self._lost_ns):
+            return False
+        quiet = not (child.requests or child.moving is not None or child.behind or child.doubt is not None)
+        return quiet and child.acknowledged
 
     def logged_out(self) -> None:
         with self.lock:
+            if self.on:  # else it is an attempt that failed
+                self._lost_ns = self._heard_ns
             self.on = self.numbers.logged_on = False
             numbers, reason = self.numbers, self.leaving or self._reason or "the connection is lost"
             self.leaving = ""
@@ -138,7 +167,7 @@ class VenueSession:
             self.numbers.next_in = next_in
             text = without_secrets(raw) if message.type == "A" else raw.decode("latin-1")
             now = self.clock()
-            self.numbers.last_ts = now
+            self.numbers.last_ts = self._heard_ns = now
             seq = self.tape.received(message.seq, next_in, message.type, text, now)
             if message.type == "5":
                 self._reason = message.get(58, "the venue logged us out")
@@ -149,19 +178,38 @@ class VenueSession:
         message = fields_of(raw)
         with self.lock:
             now = self.clock()
-            self.numbers.next_in, self.numbers.last_ts = message.seq + 1, now
+            self.numbers.next_in, self.numbers.last_ts, self._heard_ns = message.seq + 1, now, now
             seq = self.tape.received(message.seq, message.seq + 1, message.type, raw.decode("latin-1"), now)
             if message.type == "B":
                 self.log.warning("the venue says", headline=message.get(148), text=message.get(58))
             self._read(raw, seq)
 
-    def _read(self, raw: bytes, seq: int) -> None:
+    def _read(self, raw: bytes, seq: int, copied: bool = False) -> None:
         report = self.read(raw)
         if report is None:
             return
-        out = self.orders.take(report)
+        out = self.take(report, copied)
         self.tape.reported(out, seq)
         self._heard(report, out)
+        if self.copy is not None and report.kind == Kind.executed:
+            child = self.orders.children.get(self.orders.find(report))
+            if child is not None:
+                new = any(isinstance(one, Told) and one.kind == Kind.executed for one in out)
+                self.copy.said(child, report.exec_id, report.ts, new)
+
+    def take(self, report: Report, copied: bool) -> list[Said]:
+        """What a message adds; `copied`: it came by the drop copy."""
+        out = self.orders.take(report)
+        for one in out if copied else ():
+            if isinstance(one, Told):
+                one.origin = m.ReportOrigin.drop_copy
+        if report.kind == Kind.executed and (number := self.orders.find(report)):
+            self.orders.children[number].executions[report.exec_id].told_by |= BY_COPY if copied else BY_ORDER_ENTRY
+        return out
+
+    def copied(self, raw: bytes, seq: int) -> None:
+        """An ExecutionReport of the drop copy, which is record `seq`. The lock is held."""
+        self._read(raw, seq, copied=True)
 
     def read(self, raw: bytes) -> Report | None:
         """What a message says of an order; None also of one that is broken: it is on the tape, and in the log."""
@@ -171,9 +219,10 @@ class VenueSession:
             self.log.error("not understood", error=str(error), raw=raw.decode("latin-1").replace("\x01", "|"))
             return None
 
-    def _heard(self, report: Report, out: list[Told]) -> None:
+    def _heard(self, report: Report, said: list[Said]) -> None:
         """What follows from a report besides what it says: whose turn is next, who is waited for."""
         now, orders = self.clock(), self.orders
+        out = [one for one in said if isinstance(one, Told)]
         child = orders.children.get(orders.find(report))
         if child is not None:
             if child.between and child.child_id not in self.legs:
@@ -211,7 +260,7 @@ class VenueSession:
         self._before.clear()
         self._doubtful.clear()
         self.reconciliation = None
-        self._become(m.VenueState.ready, "", going.restated)
+        self._become(m.VenueState.ready, going.found, going.restated)
         self.log.info("ready", open=len(self.orders.open), restated=going.restated)
 
     def _lost(self, child: Child, kind: Kind) -> None:
@@ -220,7 +269,7 @@ class VenueSession:
         if going is not None:
             going.restated += 1
 
-    def tell(self, *told: Told) -> None:
+    def tell(self, *told: Said) -> None:
         """Says something that no message says."""
         with self.lock:
             for record in self.tape.reported(list(told), 0):
@@ -235,6 +284,8 @@ class VenueSession:
             self.numbers.next_out, self.numbers.last_ts = max(self.numbers.next_out, seq + 1), now
             kept = without_secrets(raw.encode("latin-1")) if kind == "A" else raw
             self.tape.sent(seq, carried.seq, carried.part, kind, kept)
+            if kind == "2" and not self.dialect.resends:
+                self.leaving = "a message of the venue is missing, and it sends none again"
             if kind not in ADMIN:
                 self.took(carried, seq, kind, raw)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from services.gateway.initiator.words import Told
+from services.gateway.initiator.words import Differs, Said
 from tapewire import messages as m
 from tapewire.tape import TapeWriter
 
 SESSION: Final = 1
-"""A venue's tape has one session."""
+"""Order entry."""
+COPY: Final = 2
+"""Drop copy."""
+COPIED: Final = "8"
+"""MsgType of what a drop copy is read for; its refusals are of its own messages."""
 MSG_TYPE_BYTES: Final = 7
 TEXT_BYTES: Final = 47  # room of OrderID and ExecIDs on the tape
 CURRENCY_BYTES: Final = 15
@@ -29,21 +33,23 @@ class VenueTape:
     def next_seq(self) -> int:
         return self._writer.next_seq
 
-    def received(self, seq: int, next_in: int, kind: str, raw: str, now: int) -> int:
+    def received(self, seq: int, next_in: int, kind: str, raw: str, now: int, session: int = SESSION) -> int:
         number = self._writer.next_seq
-        self._append(_RECEIVED(number, now, now, SESSION, seq, next_in, kind[:MSG_TYPE_BYTES], raw))
+        self._append(_RECEIVED(number, now, now, session, seq, next_in, kind[:MSG_TYPE_BYTES], raw))
         return number
 
-    def sent(self, seq: int, orders_seq: int, part: int, kind: str, raw: str) -> None:
+    def sent(self, seq: int, orders_seq: int, part: int, kind: str, raw: str, session: int = SESSION) -> None:
         number, kind = self._writer.next_seq, kind[:MSG_TYPE_BYTES]
-        self._append(_SENT(number, self._clock(), SESSION, seq, orders_seq, part, kind, raw))
+        self._append(_SENT(number, self._clock(), session, seq, orders_seq, part, kind, raw))
 
-    def session(self, state: m.FixSessionState, next_in: int, next_out: int, reason: str = "") -> None:
-        self._append(_CHANGED(self._writer.next_seq, self._clock(), SESSION, state, next_in, next_out, reason))
+    def session(
+        self, state: m.FixSessionState, next_in: int, next_out: int, reason: str = "", session: int = SESSION
+    ) -> None:
+        self._append(_CHANGED(self._writer.next_seq, self._clock(), session, state, next_in, next_out, reason))
 
-    def reported(self, told: list[Told], received: int) -> list[m.VenueReported]:
+    def reported(self, told: Sequence[Said], received: int) -> list[m.VenueReported | m.VenueDiffered]:
         """All that one message says, in one commit: a tape holds all of it or none."""
-        records = []
+        records: list[m.VenueReported | m.VenueDiffered] = []
         for one in told:
             records.append(record_of(one, self._writer.next_seq, self._clock(), self._venue, received))
             self._writer.append(bytes(records[-1]))
@@ -65,8 +71,14 @@ class VenueTape:
         self._writer.close()
 
 
-def record_of(told: Told, seq: int, ts: int, venue: int, received: int) -> m.VenueReported:
+def record_of(told: Said, seq: int, ts: int, venue: int, received: int) -> m.VenueReported | m.VenueDiffered:
     """The record of what a venue said."""
+    if isinstance(told, Differs):
+        return m.VenueDiffered(
+            seq=seq, ts=ts, ts_event=told.ts_event, instrument=told.instrument, child_id=told.child_id, venue=venue,
+            received=received, price=told.price, qty=told.qty, other_price=told.other_price, other_qty=told.other_qty,
+            order_id=told.order_id[:TEXT_BYTES], exec_id=told.exec_id[:TEXT_BYTES], reason=told.reason,
+        )  # fmt: skip
     return m.VenueReported(
         seq=seq, ts=ts, ts_event=told.ts_event, cause=told.cause, instrument=told.instrument,
         child_id=told.child_id, venue=venue, kind=told.kind, origin=told.origin, side=told.side,

@@ -149,3 +149,22 @@ class Told:
     ts_event: int = 0
     cause: int = 0
     """Seq on the router's tape of the command that the session answers by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """What becomes a VenueDiffered: one execution that order entry and drop copy do not tell alike."""
+
+    child_id: int
+    instrument: int
+    price: int
+    qty: int
+    other_price: int
+    other_qty: int
+    order_id: str
+    exec_id: str
+    reason: str
+    ts_event: int = 0
+
+
+Said = Told | Differs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import quickfix as fix
@@ -91,6 +92,15 @@ class _OutwardCallbacks(fix.Application):  # type: ignore[misc]
             self._fail(error)
 
 
+def _read_by(dictionary: Path | None) -> dict[str, str]:
+    """How what the venue sends is read. By a dictionary only groups are recognised."""
+    if dictionary is None:
+        return {"UseDataDictionary": "N"}
+    checks = ("ValidateUserDefinedFields", "ValidateFieldsOutOfOrder", "ValidateFieldsHaveValues")
+    read = {"UseDataDictionary": "Y", "DataDictionary": str(dictionary), "AllowUnknownMsgFields": "Y"}
+    return read | dict.fromkeys(checks, "N")
+
+
 class Initiator:
     """One session to a venue, by way of a port on loopback (see services/gateway/initiator/relay.py). What a venue
     sends is not checked against a dictionary, as each has fields of its own; nothing of ours is kept to be sent again:
@@ -103,8 +113,10 @@ class Initiator:
         resets: bool,
         handler: OutwardHandler,
         on_failure: Callable[[BaseException], NoReturn],
+        dictionary: Path | None = None,
     ) -> None:
-        """`resets`: whether both numbers begin at 1 with each logon."""
+        """`resets`: whether both numbers begin at 1 with each logon. `dictionary`: of messages with groups, which come
+        apart without; nothing is refused by it."""
         settings, values = fix.SessionSettings(), fix.Dictionary()
         self._id = fix.SessionID(venue.begin_string, venue.sender, venue.target)
         for key, value in {
@@ -118,7 +130,7 @@ class Initiator:
             "LogonTimeout": str(LOGON_TIMEOUT_S),
             "LogoutTimeout": str(LOGOUT_TIMEOUT_S),
             "MaxLatency": str(MAX_LATENCY_S),
-            "UseDataDictionary": "N",
+            **_read_by(dictionary),
             "DefaultApplVerID": "FIX.5.0SP2",
             "TimestampPrecision": "3",
             "PersistMessages": "N",
@@ -133,6 +145,7 @@ class Initiator:
         self._callbacks = _OutwardCallbacks(handler, on_failure)
         self._store, self._settings = fix.MemoryStoreFactory(), settings
         self._handler, self._head = handler, f"8={venue.begin_string}\x019=0\x01"
+        self._dictionary = fix.DataDictionary(str(dictionary)) if dictionary is not None else None
         self._initiator = fix.SocketInitiator(self._callbacks, self._store, settings)
 
     def start(self) -> None:
@@ -142,7 +155,8 @@ class Initiator:
     def send(self, body: str) -> None:
         """Sends `35=…␁…`. `OutwardHandler.sending` is called within, on this thread, unless nobody is connected and the
         numbers begin anew: then nothing happens."""
-        message = fix.Message(f"{self._head}{body}10=000\x01", False)
+        text = f"{self._head}{body}10=000\x01"
+        message = fix.Message(text, False) if self._dictionary is None else fix.Message(text, self._dictionary, False)
         header = message.getHeader()
         for tag, value in self._handler.header_fields(header.getField(35)):
             header.setField(fix.StringField(tag, value))

@@ -1,4 +1,4 @@
-"""Binance Spot, order entry: FIX.4.4 with Ed25519 logons.
+"""Binance Spot: FIX.4.4 with Ed25519 logons. Order entry; market data is in market_sessions.py, drop copy in copies.py.
 
 Written from the venue's fix-api.md and its dictionary spot-fix-oe.xml: D, F, q, XAK, XCN, XLQ in; 8, 9, r, XAR, XLR, B
 out. There is no resend and no order status request: what a client missed it asks for elsewhere. Numbers begin at 1 with
@@ -6,7 +6,7 @@ each logon (141=Y is required), a gap is rejected. Times have six places.
 
 Error codes (25016) are those of errors.md as far as they are remembered: -1013, -1015, -1102, -1121, -2010, -2011,
 -2038. Not simulated: order lists, quote quantities, trailing and take-profit orders, fees, the reports of an account's
-other sessions (25036 is taken, and everything that is told is of the session's own orders).
+other sessions on order entry (25036 is taken, and everything that is told there is of the session's own orders).
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ import re
 import uuid
 from typing import Final
 
-from services.simulator.fix_venue.dialect import ORD_TYPE_CODES, SIDE_CODES, STOPS, TIME_CODES, Dialect, one_of
+from services.simulator.fix_venue.dialect import (
+    ORD_TYPE_CODES,
+    SIDE_CODES,
+    STOPS,
+    TIME_CODES,
+    Dialect,
+    Endpoint,
+    one_of,
+)
 from services.simulator.fix_venue.session import Rules
 from services.simulator.fix_venue.terms import (
     Amend,
@@ -66,6 +74,7 @@ class Binance(Dialect):
     message_limit = (10_000, 10)
     order_limit = (200, 10)
     mass_cancels_account = True
+    endpoints = frozenset({"orders", "market-data", "drop-copy"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,6 +102,11 @@ class Binance(Dialect):
         if logon[553] != client.username or not signed(client.secret, text, logon[96]):
             return "Signature for this request is not valid."
         return ""
+
+    def check_other_logon(self, logon: Message, client: Client, now: int, endpoint: Endpoint) -> str:
+        if endpoint == "drop-copy" and logon[9406] != "Y":
+            return "DropCopyFlag (9406) must be Y"
+        return self.check_logon(logon, client, now)
 
     def logon_answer(self, logon: Message) -> str:
         return f"25037={self._uuid}\x01"

@@ -49,7 +49,7 @@ async def serve(data: Path, options: Options, ports_file: Path | None) -> None:
     async with running(data, options, stop.is_set) as server:
         if ports_file is not None:
             announce(ports_file, server)
-        log.info("listening", dialect=options.dialect, port=server.port, control_port=server.control_port)
+        log.info("listening", dialect=options.dialect, ports=server.ports, control_port=server.control_port)
         ended = asyncio.ensure_future(server.wait())
         waited = asyncio.ensure_future(stop.wait())
         done, pending = await asyncio.wait((ended, waited), return_when=asyncio.FIRST_COMPLETED)
@@ -62,7 +62,8 @@ async def serve(data: Path, options: Options, ports_file: Path | None) -> None:
 
 def announce(path: Path, server: FixServer) -> None:
     """Writes where the venue is, all at once: a reader sees the whole file or none. Raises ConfigError."""
-    found = {"dialect": server.venue.dialect.name, "port": server.port, "control_port": server.control_port}
+    found: dict[str, object] = {"dialect": server.venue.dialect.name, "port": server.port}
+    found |= {"control_port": server.control_port, "ports": server.ports}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
@@ -90,6 +91,7 @@ def announce(path: Path, server: FixServer) -> None:
 @click.option("--house-account", default=HOUSE_ACCOUNT, show_default=True, help="makes the opening book")
 @click.option("--levels", default=5, show_default=True, help="of the opening book, on each side")
 @click.option("--lots", default=0, help="on each level; otherwise a size that is usual at the venue")
+@click.option("--copy-delay", default=1.0, show_default=True, help="seconds that a drop copy is later than order entry")
 @click.option("--rate", default=20.0, show_default=True, help="commands of other traders a second; 0: none")
 @click.option("--seed", default=1, show_default=True, help="of the other traders")
 @click.option("--publish", default="", metavar="ENV.FEED", help="publish its market on the bus as this feed")
@@ -112,6 +114,7 @@ def command(
     house_account: int,
     levels: int,
     lots: int,
+    copy_delay: float,
     rate: float,
     seed: int,
     publish: str,
@@ -138,6 +141,7 @@ def command(
         house_account=house_account,
         crowd_accounts=CROWD_ACCOUNTS,
         seed=seed,
+        copy_delay=copy_delay,
         rate=rate,
         levels=levels,
         lots=lots,

@@ -24,8 +24,8 @@ def carry_out(venue: FixVenue, fault: str, query: Mapping[str, str], now: int) -
         venue.faults.clear()
     elif fault not in FAULTS:
         raise FaultRequestError(f"{fault}: expected clear, or one of {', '.join(FAULTS)}")
-    elif "client" in query and query["client"] not in venue.clients:
-        raise FaultRequestError(f"client={query['client']}: expected one of {', '.join(venue.clients)}")
+    elif "client" in query and query["client"] not in venue.names():
+        raise FaultRequestError(f"client={query['client']}: expected one of {', '.join(venue.names())}")
     elif fault in LASTING:
         venue.faults.begin(fault, query, now)
     elif fault == "maintenance":
@@ -111,6 +111,7 @@ def status(venue: FixVenue) -> dict[str, Any]:
             session.theirs: {"on": session.on, "next_in": session.next_in, "next_out": session.next_out}
             for session in venue.sessions.values()
         },
+        "other_sessions": {name: one.on for name, one in venue.others.items()},
         "orders": len(venue.orders.orders),
         "live": sum(order.live for order in venue.orders.orders.values()),
         "lost": [{"client": client, "cl_ord_id": text} for client, text in venue.desk.lost],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Container, Mapping
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final, Literal, TypeVar
 
 from services.simulator.fix_venue.session import Rules
 from services.simulator.fix_venue.terms import (
@@ -33,6 +33,8 @@ from tapewire.fix.message import Message, Reason, printable
 from tapewire.fix.timestamps import Stamp, to_ns
 
 T = TypeVar("T")
+Endpoint = Literal["orders", "market-data", "drop-copy"]
+"""A port of its own each."""
 SIDES: Final = {"1": m.Side.buy, "2": m.Side.sell}
 ORD_TYPES: Final = {"1": m.OrdType.market, "2": m.OrdType.limit, "3": m.OrdType.stop, "4": m.OrdType.stop_limit}
 TIMES: Final = {
@@ -74,6 +76,8 @@ class Dialect:
     """Messages, and in how many seconds; more end the session. 0: no limit."""
     order_limit: ClassVar[tuple[int, int]] = (0, 0)
     """Orders, and in how many seconds; more are refused. 0: no limit."""
+    endpoints: ClassVar[frozenset[Endpoint]] = frozenset({"orders"})
+    """What may be logged on to."""
     mass_cancels_account: ClassVar[bool] = False
     """Whether a mass cancel reaches all orders of the account, in place of those of the session."""
 
@@ -102,6 +106,10 @@ class Dialect:
         if not hmac.compare_digest(password.encode(), client.password.encode()):
             return "unknown username or wrong password"
         return ""
+
+    def check_other_logon(self, logon: Message, client: Client, now: int, endpoint: Endpoint) -> str:
+        """The same at another endpoint than that for orders."""
+        return self.check_logon(logon, client, now)
 
     def logon_answer(self, logon: Message) -> str:
         """Further fields of the venue's Logon."""

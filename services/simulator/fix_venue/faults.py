@@ -26,6 +26,7 @@ FAULTS: dict[str, str] = {
     "disconnect": "connections drop at once, or with `when=mid_fill` when the next `count` (1) fills have happened and "
     "are not told yet",
     "gap": "the next `count` (1) reports take their number and are not sent",
+    "lost_update": "the next `count` (1) changes of a book are not sent on market data: update ids are missing",
     "garbled": "the next `count` (1) reports are sent with a wrong checksum",
     "lose": "the next `count` (1) orders never reach the matcher: nobody answers, and the venue does not know them",
     "over_fill": "the next `count` (1) fills say one lot more than was left of the order",
@@ -34,6 +35,7 @@ FAULTS: dict[str, str] = {
     "refuse": "logons are refused for `seconds` (5), or with `how=close` connections are",
     "slow": "all that is sent is `ms` (500) late, for `seconds` (5)",
 }
+"""`client` is a client's CompID, or that of a market-data or drop-copy session."""
 MAX_SECONDS = 3600
 MAX_COUNT = 1_000_000
 SECOND_NS = 10**9

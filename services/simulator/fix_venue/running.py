@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 
 from services.simulator.fix_venue import control
 from services.simulator.fix_venue.crowd import Crowd
+from services.simulator.fix_venue.dialect import Endpoint
 from services.simulator.fix_venue.dialects import DIALECTS
 from services.simulator.fix_venue.engine import OwnEngine
 from services.simulator.fix_venue.house import EngineHouse
@@ -66,6 +67,8 @@ class Options:
     """The bus."""
     lots: int = 0
     """The opening book: levels on each side, lots on each; 0: as the dialect says."""
+    copy_delay: float = 1.0
+    """Seconds that a drop copy is later than order entry."""
 
 
 @contextlib.asynccontextmanager
@@ -84,7 +87,8 @@ async def running(
     try:
         deadline = time.monotonic() + START_WAIT_S
         house = await _house(data, options, own, deadline, stopped)
-        venue = FixVenue(dialect, clients, house, options.house_account)
+        delay = int(options.copy_delay * 1e9)
+        venue = FixVenue(dialect, clients, house, options.house_account, copy_delay_ns=delay)
         crowd = Crowd(
             house,
             maker=options.house_account,
@@ -171,6 +175,8 @@ class RunningVenue:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._main, name=f"fix venue {dialect}")
         self.port = self.control_port = 0
+        self.ports: dict[Endpoint, int] = {}
+        """By endpoint."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -230,7 +236,7 @@ class RunningVenue:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with running(self._data, self._options) as server:
             self._server = server
-            self.port, self.control_port = server.port, server.control_port
+            self.port, self.control_port, self.ports = server.port, server.control_port, server.ports
             self._ready.set()
             stop = asyncio.ensure_future(self._stop.wait())
             ended = asyncio.ensure_future(server.wait())

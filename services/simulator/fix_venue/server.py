@@ -1,4 +1,4 @@
-"""The thin shell: sockets and the clock. One port for FIX (TCP or TLS), one for control (HTTP).
+"""The thin shell: sockets and the clock. A port for each endpoint of FIX (TCP or TLS), one for control (HTTP).
 
 socket ──▶ venue.received ──▶ venue.take ──▶ socket        a client that does not read is cut off
 clock ───▶ venue.step ───────▶ venue.take ──▶ all sockets
@@ -10,10 +10,11 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import cast
+from typing import Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
@@ -22,6 +23,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from services.simulator.fix_venue import control
+from services.simulator.fix_venue.dialect import Endpoint
 from services.simulator.fix_venue.faults import FaultRequestError
 from services.simulator.fix_venue.venue import FixVenue, Link
 from tapewire import logs
@@ -29,21 +31,22 @@ from tapewire.errors import ConfigError
 
 TICK_S = 0.005
 MAX_UNSENT_BYTES = 8 << 20
+ENDPOINTS: Final[tuple[Endpoint, ...]] = ("orders", "market-data", "drop-copy")
 
 log = logs.get("fix venue")
 
 
 class Connection(asyncio.Protocol):
-    """One TCP connection to the FIX port."""
+    """One TCP connection to a FIX port."""
 
-    def __init__(self, server: FixServer) -> None:
-        self._server = server
+    def __init__(self, server: FixServer, endpoint: Endpoint) -> None:
+        self._server, self._endpoint = server, endpoint
         self.transport: asyncio.Transport | None = None
         self.link: Link | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.link = self._server.venue.connect(time.time_ns())
+        self.link = self._server.venue.connect(time.time_ns(), self._endpoint)
         if self.link is None:
             self.transport.abort()
         else:
@@ -102,16 +105,22 @@ class FixServer:
         self.failure: Exception | None = None
         """Of a connection: raised by the next tick."""
         self._tls, self._also = tls, also
-        self._listener: asyncio.Server | None = None
+        self.ports: dict[Endpoint, int] = {}
+        """By endpoint; `port` is that for orders."""
+        self._listeners: list[asyncio.Server] = []
         self._control: Server | None = None
         self._clock: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> FixServer:
         loop = asyncio.get_running_loop()
         try:
-            self._listener = await loop.create_server(
-                lambda: Connection(self), self.host, self.port, ssl=self._tls, reuse_address=True
-            )
+            for endpoint in sorted(self.venue.dialect.endpoints, key=ENDPOINTS.index):
+                port = self.port if endpoint == "orders" else 0
+                listener = await loop.create_server(
+                    partial(Connection, self, endpoint), self.host, port, ssl=self._tls, reuse_address=True
+                )
+                self._listeners.append(listener)
+                self.ports[endpoint] = int(listener.sockets[0].getsockname()[1])
             self._control = await serve(
                 _refuse_websocket, self.host, self.control_port, process_request=self._answer, compression=None
             )
@@ -120,7 +129,7 @@ class FixServer:
                 f"cannot listen on {self.host}:{self.port}, {self.control_port}: {error}. Stop the process that has "
                 "the port, or leave the option away to take a free one"
             ) from error
-        self.port = int(self._listener.sockets[0].getsockname()[1])
+        self.port = self.ports["orders"]
         self.control_port = int(next(iter(self._control.sockets)).getsockname()[1])
         self._clock = loop.create_task(self._run())
         return self
@@ -128,16 +137,17 @@ class FixServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._listener is not None
         assert self._control is not None
         if self._clock is not None:
             self._clock.cancel()
             await asyncio.gather(self._clock, return_exceptions=True)
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         for connection in list(self.connections.values()):
             if connection.transport is not None:
                 connection.transport.abort()
-        await self._listener.wait_closed()
+        for listener in self._listeners:
+            await listener.wait_closed()
         self._control.close()
         await self._control.wait_closed()
 

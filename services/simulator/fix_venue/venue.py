@@ -12,17 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from services.simulator.fix_venue import control
+from services.simulator.fix_venue.copies import Copies
 from services.simulator.fix_venue.desk import Desk, House
-from services.simulator.fix_venue.dialect import Dialect
+from services.simulator.fix_venue.dialect import Dialect, Endpoint
 from services.simulator.fix_venue.faults import SECOND_NS, Faults, number
+from services.simulator.fix_venue.market_sessions import BOOK_NS, MarketSessions
 from services.simulator.fix_venue.orders import Orders
 from services.simulator.fix_venue.session import Close, Session
 from services.simulator.fix_venue.teller import Teller
-from services.simulator.fix_venue.terms import Client
+from services.simulator.fix_venue.terms import Client, Refused
 from tapewire import messages as m
 from tapewire.errors import FixError
 from tapewire.fix.framing import Framer
-from tapewire.fix.message import Message, fields_of
+from tapewire.fix.message import Message, Reason, fields_of
 
 MAX_MESSAGE: Final = 16 << 10
 POLL_LIMIT: Final = 1024
@@ -34,7 +36,8 @@ NEWS_EVERY_NS: Final = 10 * SECOND_NS
 class Link:
     """One connection. What is to be sent lies in a queue, each item with the time it is due (UTC ns)."""
 
-    def __init__(self, now: int) -> None:
+    def __init__(self, now: int, endpoint: Endpoint = "orders") -> None:
+        self.endpoint = endpoint
         self.session: Session | None = None
         self.client: Client | None = None
         self.queue: deque[tuple[int, bytes | Close]] = deque()
@@ -46,13 +49,26 @@ class Link:
 
     @property
     def name(self) -> str:
+        """The client's CompID, or the session's own at the other endpoints."""
+        if self.endpoint != "orders":
+            return self.session.theirs if self.session is not None else ""
         return self.client.comp_id if self.client is not None else ""
 
 
 class FixVenue:
     """One venue, its clients, and the engine it matches by."""
 
-    def __init__(self, dialect: Dialect, clients: Sequence[Client], house: House, counter: int) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        clients: Sequence[Client],
+        house: House,
+        counter: int,
+        *,
+        copy_delay_ns: int = SECOND_NS,
+        book_ns: int = BOOK_NS,
+    ) -> None:
+        """`counter`: see Desk. `copy_delay_ns`: how late a drop copy is; `book_ns`: between two changes of a book."""
         self.dialect, self.house = dialect, house
         self.clients = {client.comp_id: client for client in clients}
         self.sessions = {client.session: Session(dialect.rules, dialect.comp_id, client.comp_id) for client in clients}
@@ -60,6 +76,10 @@ class FixVenue:
         self.faults, self.orders = Faults(), Orders(house.source)
         self.teller = Teller(dialect, self.faults, self.sessions, names)
         self.desk = Desk(dialect, self.orders, house, self.faults, self.teller, counter, self.sessions)
+        self.copies = Copies(dialect, self.faults, copy_delay_ns)
+        self.market = MarketSessions(dialect, self.faults, book_ns)
+        self.others: dict[str, Session] = {}
+        """The sessions at the other endpoints, by their CompID."""
         self.links: list[Link] = []
         self.watch: list[Callable[[m.Message], None]] = []
         """Also see every record of the tape: whoever else trades here, and who publishes its market."""
@@ -68,11 +88,15 @@ class FixVenue:
 
     # -- connections
 
-    def connect(self, now: int) -> Link | None:
+    def names(self) -> list[str]:
+        """Whom a fault may name."""
+        return [*self.clients, *self.others]
+
+    def connect(self, now: int, endpoint: Endpoint = "orders") -> Link | None:
         """A new connection, or None if it is refused."""
         if self.faults.lasts("refuse", "", now, "close"):
             return None
-        link = Link(now)
+        link = Link(now, endpoint)
         self.links.append(link)
         return link
 
@@ -95,7 +119,7 @@ class FixVenue:
         if link.session is not None:
             link.session.lost()
             link.session = None
-            if link.cancels and link.client is not None:
+            if link.cancels and link.client is not None and link.endpoint == "orders":
                 self.desk.disconnected(link.client, now)
 
     def take(self, link: Link, now: int) -> list[bytes | Close]:
@@ -111,6 +135,9 @@ class FixVenue:
         """Takes what the tape says, and moves whatever waits for time. Called many times a second."""
         self._follow(now)
         self.teller.on_time(now)
+        self.copies.on_time(now)
+        if self._live:
+            self.market.on_time(now)
         self._maintain(now)
         for link in list(self.links):
             if link.session is None and not link.closed and now - link.since > LOGON_WAIT_NS:
@@ -124,6 +151,7 @@ class FixVenue:
             records = self.house.poll(POLL_LIMIT)
             for record in records:
                 told = self.orders.fold(record)
+                self.market.saw(record, now, self._live)
                 for watch in self.watch:
                     watch(record)
                 for one in told:
@@ -131,6 +159,7 @@ class FixVenue:
                     if self._live and one.session in self.sessions:
                         self.teller.tell(one, now)
                         self.desk.answered(one, now)
+                        self.copies.tell(one, now)
             if len(records) < POLL_LIMIT:
                 self._live = True
                 return
@@ -139,13 +168,13 @@ class FixVenue:
         if not self._close_at:
             return
         if now >= self._close_at:
-            for session in self.sessions.values():
+            for session in (*self.sessions.values(), *self.others.values()):
                 session.log_out("maintenance", now)
             self.faults.refuse_until(now + self._down_ns)
             self._close_at = 0
         elif now >= self._news_at:
             self._news_at = now + NEWS_EVERY_NS
-            for session in self.sessions.values():
+            for session in (*self.sessions.values(), *self.others.values()):
                 if session.on:
                     session.send("B", self.dialect.news("the venue goes down for maintenance"), now)
 
@@ -154,18 +183,26 @@ class FixVenue:
     def _message(self, link: Link, raw: bytes, now: int) -> None:
         try:
             message = fields_of(raw)
-            if link.session is None:
+            if link.session is None and link.endpoint == "orders":
                 self._logon(link, message, now)
+            elif link.session is None:
+                self._other_logon(link, message, now)
             else:
-                self._requests(link.session, message, now)
+                self._requests(link, link.session, message, now)
         except FixError as error:
             self._malformed(link, raw, error, now)
 
-    def _requests(self, session: Session, message: Message, now: int) -> None:
-        client = self.clients[session.theirs]
+    def _requests(self, link: Link, session: Session, message: Message, now: int) -> None:
         for request in session.received(message, now):
-            if session.on:
-                self.desk.ask(client, session, request, now)
+            if not session.on:
+                continue
+            if link.endpoint == "market-data":
+                self.market.ask(session, request, now)
+            elif link.endpoint == "orders":
+                self.desk.ask(self.clients[session.theirs], session, request, now)
+            else:
+                refused = Refused("a drop copy takes no requests", Reason.INVALID_MSG_TYPE, tag=35)
+                session.send(*self.dialect.refusal(request, refused), now)
 
     def _malformed(self, link: Link, raw: bytes, error: FixError, now: int) -> None:
         """A message whose fields break the rules: refused if there is a session to refuse it in, and counted."""
@@ -199,7 +236,30 @@ class FixVenue:
         for request in session.log_on(logon, now, self.dialect.logon_answer(logon)):
             self.desk.ask(client, session, request, now)
 
-    def _why_not(self, logon: Message, client: Client | None, now: int) -> str:
+    def _other_logon(self, link: Link, logon: Message, now: int) -> None:
+        """At the endpoints for market data and drop copy: any CompID that has no session, with a client's key."""
+        if logon.type != "A":
+            self._end(link, now)
+            return
+        name = logon.get(49)
+        client = next((one for one in self.clients.values() if one.username == logon.get(553)), None)
+        session = Session(self.dialect.rules, self.dialect.comp_id, name or "?")
+        why = self._why_not(logon, client, now, link.endpoint)
+        if not why and (name in self.clients or any(other.name == name for other in self.links)):
+            why = "there is a session of this SenderCompID already"
+        if why or client is None:
+            session.refuse(why, now)
+            self._queue(link, session, now)
+            return
+        link.session, link.client = session, client
+        self.others[name] = session
+        session.log_on(logon, now, self.dialect.logon_answer(logon))
+        if link.endpoint == "drop-copy":
+            self.copies.add(session, client.account)
+        else:
+            self.market.add(session)
+
+    def _why_not(self, logon: Message, client: Client | None, now: int, endpoint: Endpoint = "orders") -> str:
         if self.faults.lasts("refuse", logon.get(49), now, "logout"):
             return "the venue does not take logons now"
         if logon.get(8) != self.dialect.rules.begin or logon.get(56) != self.dialect.comp_id:
@@ -207,6 +267,8 @@ class FixVenue:
         if client is None:
             return "unknown SenderCompID"
         try:
+            if endpoint != "orders":
+                return self.dialect.check_other_logon(logon, client, now, endpoint)
             return self.dialect.check_logon(logon, client, now)
         except FixError as error:
             return str(error)

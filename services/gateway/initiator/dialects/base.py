@@ -51,6 +51,8 @@ class Dialect:
     form: ClassVar[Form] = "plain"
     always_resets: ClassVar[bool] = False
     """Whether both numbers begin at 1 at each logon, whatever the configuration says."""
+    resends: ClassVar[bool] = True
+    """Whether the venue sends again what is asked for by ResendRequest; else a gap ends the session."""
     asks: Literal["mass", "each", "cancel"] = "each"
     """How open orders are asked for: all at once (AF), one by one (H), or not at all; then each is cancelled."""
     amends: Literal["replace", "cancel-new"] = "replace"
@@ -87,6 +89,14 @@ class Dialect:
         if not self.venue.username:
             return []
         return [(553, self.venue.username), (554, self._secrets.secret)]
+
+    def copy_logon(self, head: Head) -> Fields:
+        """The same of a drop-copy session."""
+        return self.logon(head)
+
+    def data_logon(self, head: Head) -> Fields:
+        """The same of a market-data session."""
+        return self.logon(head)
 
     def header(self, kind: str) -> Fields:
         """Fields of ours for the header of a message."""

@@ -8,12 +8,14 @@ orders       D, F, XAK (less quantity at the same price, keeps its place). Anoth
              answer says is left: the venue's own XCN could trade more than asked for if a fill crosses it
 status       none in FIX: H and AF do not exist. An order of which we do not know how it stands is cancelled; the answer
              tells CumQty. If the venue no longer knows it (25016 -2011), nobody can say by FIX what it filled
+drop copy    9406=Y: the same reports of all orders of the account, a second later; no history, no requests. Where it
+             was there all the time, nothing need be cancelled after order entry was lost
 types        market, limit; GTC, IOC, FOK (day is sent as GTC: the market never closes); 18=6; 111 as iceberg
 executions   150=F with 1057 (Y: we took), fees in 136/137/138; no busts or corrections are described
 refusals     3 for what it does not understand, 8 with 150=8, 9 for F, XAR for XAK; 25016 is its number, 58 says why
 limits       10,000 messages in 10 s; beyond it: Logout
 ending       News (B) before maintenance, with ten seconds to go; then Logout
-not known    whether 17 is unique across orders: an ExecID is taken as unique per order
+not known    whether 17 is unique across orders: an ExecID is taken as unique per order, and as the same in a drop copy
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ UNKNOWN_ORDER = 2011
 
 class Binance(Dialect):
     always_resets = True
+    resends = False
     asks = "cancel"
     amends = "cancel-new"
     limit: ClassVar[tuple[int, float]] = (10_000, 10.0)
@@ -60,9 +63,18 @@ class Binance(Dialect):
         self._key = key
 
     def logon(self, head: Head) -> Fields:
+        return [*self._signed(head), (25035, "2"), (25036, "1")]
+
+    def copy_logon(self, head: Head) -> Fields:
+        return [*self._signed(head), (9406, "Y"), (25035, "2")]
+
+    def data_logon(self, head: Head) -> Fields:
+        return [*self._signed(head), (25035, "2")]
+
+    def _signed(self, head: Head) -> Fields:
         signed = SOH.join(("A", head.sender, head.target, head.seq, head.sending_time))
         signature = base64.b64encode(self._key.sign(signed.encode("ascii"))).decode()
-        return [(95, str(len(signature))), (96, signature), (553, self.venue.username), (25035, "2"), (25036, "1")]
+        return [(95, str(len(signature))), (96, signature), (553, self.venue.username)]
 
     def header(self, kind: str) -> Fields:
         return [(25000, str(self.venue.receive_window))] if kind not in "0123456" else []

@@ -44,6 +44,7 @@ def decoded(secret: str, where: object) -> bytes:
 class Coinbase(Dialect):
     form: ClassVar[Form] = "uuid"
     always_resets = True
+    resends = False
     limit: ClassVar[tuple[int, float]] = (100, 1.0)
     tifs: ClassVar[dict[m.TimeInForce, str]] = {
         m.TimeInForce.day: "1",

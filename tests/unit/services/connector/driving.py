@@ -8,9 +8,9 @@ from typing import Any
 from services.connector.binance import BinanceSession
 from services.connector.coinbase import CoinbaseSession
 from services.connector.kraken import KrakenSession
-from services.connector.limits import SECOND, Limits
 from services.connector.replay import Event, Replay
-from services.connector.session import VenueSession
+from tapewire.feed.limits import SECOND, Limits
+from tapewire.feed.session import VenueSession
 from tests.venue_frames import binance_info, binance_snapshot, coinbase_product
 
 START = 1_700_000_000 * SECOND

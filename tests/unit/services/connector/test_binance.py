@@ -6,12 +6,12 @@ import itertools
 import json
 from random import Random
 
-from services.connector.actions import BookDelta, BookSnapshot, FeedChanged, FetchRest, InstrumentDefined, Quote, Trade
 from services.connector.binance import CONNECTION_LIFE, MAX_UPDATE_SPAN, BinanceSession
-from services.connector.book import BUY, CROSSED, LIVE, RESYNC, SELL
-from services.connector.instrument import DOWN, LIVE_STATE, RESYNC_STATE
-from services.connector.limits import SECOND
-from services.connector.standing import MAX_REPEATS
+from tapewire.feed.actions import BookDelta, BookSnapshot, FeedChanged, FetchRest, InstrumentDefined, Quote, Trade
+from tapewire.feed.book import BUY, CROSSED, LIVE, RESYNC, SELL
+from tapewire.feed.instrument import DOWN, LIVE_STATE, RESYNC_STATE
+from tapewire.feed.limits import SECOND
+from tapewire.feed.standing import MAX_REPEATS
 from tests.unit.services.connector.driving import START, Driver, binance, live_binance
 from tests.venue_frames import (
     binance_depth,

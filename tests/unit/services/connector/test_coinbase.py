@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from services.connector.actions import BookDelta, BookSnapshot, FeedChanged, InstrumentDefined, Quote, Trade
-from services.connector.book import BUY, CROSSED, LIVE, RESYNC, SELL
-from services.connector.instrument import DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE
-from services.connector.limits import SECOND
+from tapewire.feed.actions import BookDelta, BookSnapshot, FeedChanged, InstrumentDefined, Quote, Trade
+from tapewire.feed.book import BUY, CROSSED, LIVE, RESYNC, SELL
+from tapewire.feed.instrument import DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE
+from tapewire.feed.limits import SECOND
 from tests.unit.services.connector.driving import START, Driver, coinbase
 from tests.venue_frames import (
     coinbase_heartbeat,

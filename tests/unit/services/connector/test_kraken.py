@@ -7,10 +7,10 @@ import json
 import pytest
 
 from services.connector._decimal import checksum_digits, lexeme_mantissa
-from services.connector.actions import BookDelta, BookSnapshot, InstrumentDefined, Trade
-from services.connector.book import BUY, LIVE, SELL
-from services.connector.instrument import DOWN, LIVE_STATE, RESYNC_STATE
 from services.connector.kraken import KrakenBook
+from tapewire.feed.actions import BookDelta, BookSnapshot, InstrumentDefined, Trade
+from tapewire.feed.book import BUY, LIVE, SELL
+from tapewire.feed.instrument import DOWN, LIVE_STATE, RESYNC_STATE
 from tests.unit.services.connector.driving import Driver, kraken
 from tests.venue_frames import Pairs, kraken_book, kraken_checksum, kraken_trade, text
 

@@ -15,11 +15,8 @@ from random import Random
 
 import pytest
 
-from services.connector.actions import BookDelta, BookSnapshot, FeedChanged, Quote, Trade, Update
 from services.connector.binance import BinanceSession
-from services.connector.book import BUY, LIVE, SELL
 from services.connector.coinbase import CoinbaseSession
-from services.connector.instrument import LIVE_STATE, RESYNC_STATE
 from services.connector.kraken import KrakenSession
 from services.connector.replay import (
     Event,
@@ -29,6 +26,9 @@ from services.connector.replay import (
     read_hftbacktest,
     split_products,
 )
+from tapewire.feed.actions import BookDelta, BookSnapshot, FeedChanged, Quote, Trade, Update
+from tapewire.feed.book import BUY, LIVE, SELL
+from tapewire.feed.instrument import LIVE_STATE, RESYNC_STATE
 from tests.oracle.naive_venue_book import NaiveBook, Subscriber
 from tests.venue_frames import binance_depth, kraken_book, kraken_checksum
 

@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from services.connector.actions import BookDelta, BookSnapshot, Connect, FeedChanged, Quote, Trade, Wait
-from services.connector.book import LIVE, RESYNC, STALE
-from services.connector.instrument import DOWN, LIVE_STATE
-from services.connector.limits import SECOND, Backoff, Limits, jittered
+from tapewire.feed.actions import BookDelta, BookSnapshot, Connect, FeedChanged, Quote, Trade, Wait
+from tapewire.feed.book import LIVE, RESYNC, STALE
+from tapewire.feed.instrument import DOWN, LIVE_STATE
+from tapewire.feed.limits import SECOND, Backoff, Limits, jittered
 from tests.unit.services.connector.driving import START, Driver, binance, coinbase, kraken, live_binance
 from tests.venue_frames import binance_depth, binance_snapshot, binance_top, binance_trade
 

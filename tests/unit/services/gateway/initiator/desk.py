@@ -70,7 +70,8 @@ class Desk:
         pairs = {int(key[1:]): value for key, value in fields.items() if value is not None}
         head = [(35, pairs.pop(35)), (34, 2), (49, "BROKER"), (52, "20261121-12:00:00"), (56, "TAPEWIRE")]
         report = self.dialect.read(parse(build(self.dialect.version, [*head, *pairs.items()])))
-        return [] if report is None else self.orders.take(report)
+        said = [] if report is None else self.orders.take(report)
+        return [one for one in said if isinstance(one, Told)]
 
     def fill(self, exec_id: str, qty: int, cum: int, name: str = "tw-c1", **more: object) -> list[Told]:
         fields: dict[str, object] = {"t35": "8", "t150": "F", "t39": "1", "t17": exec_id, "t11": name, "t37": "V1"}

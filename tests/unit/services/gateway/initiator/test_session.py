@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from services.gateway.initiator.agent import VenueAgent
+from services.gateway.initiator.dialects.base import Dialect
+from services.gateway.initiator.drop_copy import DropCopy
 from services.gateway.initiator.numbers import Numbers
 from services.gateway.initiator.orders import Orders
 from services.gateway.initiator.recovery import Commands, recover
 from services.gateway.initiator.session import VenueSession
+from services.gateway.initiator.session_layer import OutwardSender
 from services.gateway.initiator.tape import VenueTape
 from services.gateway.initiator.words import VenueError
 from services.gateway.session import field_of
@@ -27,7 +30,7 @@ class Layer:
     """Numbers messages, and lets the session write each before it counts as sent."""
 
     def __init__(self) -> None:
-        self.session: VenueSession | None = None
+        self.session: VenueSession | DropCopy | None = None
         self.sent: list[str] = []
         self.connected = False
         self.reason = ""
@@ -85,10 +88,15 @@ class World:
         tape = VenueTape(self.writer, VENUE, "out", lambda: self.now)
         self.session = VenueSession(dialect, orders, Numbers(), tape, lambda: self.now, get("test"))
         commands = Commands(TapeReader(str(self.folder / "router.0"), limit="written"), orders)
-        recover(iter(self.raws()), self.session, commands)
+        copy = self.copy_of(dialect)
+        recover(iter(self.raws()), self.session, commands, copy[0].numbers if copy else None)
         self.layer.session = self.session
-        self.agent = VenueAgent(self.session, commands, self.layer, get("test"), self.counters.__setitem__)
+        self.agent = VenueAgent(self.session, commands, self.layer, get("test"), self.counters.__setitem__, copy)
         self.agent.interrupted()
+
+    def copy_of(self, dialect: Dialect) -> tuple[DropCopy, OutwardSender] | None:
+        """The drop copy and what sends for it; there is none."""
+        return None
 
     def restart(self) -> None:
         self.close()

@@ -20,7 +20,8 @@ from random import Random
 
 import msgspec
 
-from services.connector.actions import (
+from tapewire.errors import FixedError, FixError
+from tapewire.feed.actions import (
     Action,
     Actions,
     BookDelta,
@@ -31,13 +32,13 @@ from services.connector.actions import (
     Quote,
     Wait,
 )
-from services.connector.book import CROSSED, LIVE, RESYNC, STALE, Level
-from services.connector.instrument import CONNECTING, DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE
-from services.connector.limits import Backoff, Limits, jittered
-from services.connector.standing import MAX_REASON, MAX_REPEATS, I, Standing
-from services.connector.talking import Outbox, Questions
+from tapewire.feed.book import CROSSED, LIVE, RESYNC, STALE, Level
+from tapewire.feed.instrument import CONNECTING, DOWN, LIVE_STATE, RESYNC_STATE, STALE_STATE
+from tapewire.feed.limits import Backoff, Limits, jittered
+from tapewire.feed.standing import MAX_REASON, MAX_REPEATS, I, Standing
+from tapewire.feed.talking import Outbox, Questions
 
-BAD_INPUT = (msgspec.DecodeError, UnicodeError, RecursionError)
+BAD_INPUT = (msgspec.DecodeError, UnicodeError, RecursionError, FixError, FixedError)
 """What decoding can raise on bytes from outside."""
 
 

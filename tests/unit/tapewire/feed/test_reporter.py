@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.connector.binance import BinanceSession
-from services.connector.publisher import Publisher
-from services.connector.reporter import Reporter, create_page
 from tapewire import messages as m
+from tapewire.feed.publisher import Publisher
+from tapewire.feed.reporter import Reporter, create_page
 from tapewire.testing.clock import ManualClock
 from tapewire.transports.memory import MemoryBus, MemoryTransport
 from tests.unit.services.connector.driving import Driver, live_binance
-from tests.unit.services.connector.test_publisher import FakeBus, FakeRing
+from tests.unit.tapewire.feed.test_publisher import FakeBus, FakeRing
 
 
 def reported(folder: Path, driver: Driver) -> m.ServiceHealth:

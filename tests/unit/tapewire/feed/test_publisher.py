@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from services.connector.actions import (
+from tapewire import messages as m
+from tapewire.feed.actions import (
     BookDelta,
     BookSnapshot,
     FeedChanged,
@@ -11,9 +12,8 @@ from services.connector.actions import (
     Trade,
     Update,
 )
-from services.connector.book import BUY, LIVE, SELL
-from services.connector.publisher import BOOK_MESSAGE_OVERHEAD, BYTES_PER_LEVEL, Publisher
-from tapewire import messages as m
+from tapewire.feed.book import BUY, LIVE, SELL
+from tapewire.feed.publisher import BOOK_MESSAGE_OVERHEAD, BYTES_PER_LEVEL, Publisher
 from tapewire.histogram import Histogram
 from tapewire.testing.clock import ManualClock
 from tapewire.trace_context import tick_context

@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from services.connector.actions import (
+from tapewire import messages as m
+from tapewire.clock import Clock
+from tapewire.feed.actions import (
     BookDelta,
     BookSnapshot,
     FeedChanged,
@@ -23,8 +25,6 @@ from services.connector.actions import (
     Trade,
     Update,
 )
-from tapewire import messages as m
-from tapewire.clock import Clock
 from tapewire.histogram import Histogram
 from tapewire.subjects import subject
 from tapewire.trace_context import tick_context

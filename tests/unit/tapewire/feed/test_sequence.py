@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.connector import sequence
 from tapewire import logs
+from tapewire.feed import sequence
 from tapewire.ring import RingProducer, create_ring
 from tapewire.tape import TapeReader, TapeWriter
 from tests.tapes import after_reboot, kill

@@ -1,4 +1,4 @@
-"""What a connector says about itself: counters in a page that others read, and a health message each second."""
+"""What a feed says about itself: counters in a page that others read, and a health message each second."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from services.connector.instrument import CONNECTING, DOWN, LIVE_STATE
-from services.connector.limits import SECOND
-from services.connector.publisher import Publisher
-from services.connector.session import VenueSession
 from tapewire import messages as m
 from tapewire.clock import Clock
+from tapewire.feed.instrument import CONNECTING, DOWN, LIVE_STATE
+from tapewire.feed.limits import SECOND
+from tapewire.feed.publisher import Publisher
+from tapewire.feed.session import VenueSession
 from tapewire.histogram import StatsPage
 from tapewire.interfaces import Transport
 from tapewire.subjects import subject
@@ -40,7 +40,7 @@ COUNTERS = (
 
 
 def create_page(path: Path) -> StatsPage:
-    """The counters of one feed. Raises StatsError if another live connector writes them."""
+    """The counters of one feed. Raises StatsError if another live process writes them."""
     return StatsPage.create(path, HISTOGRAMS, COUNTERS)
 
 

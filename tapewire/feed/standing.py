@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from services.connector.actions import Action, Close, FeedChanged
-from services.connector.book import LIVE, RESYNC, STALE
-from services.connector.counters import Counters, shown
-from services.connector.instrument import CONNECTING, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
-from services.connector.limits import Limits
+from tapewire.feed.actions import Action, Close, FeedChanged
+from tapewire.feed.book import LIVE, RESYNC, STALE
+from tapewire.feed.counters import Counters, shown
+from tapewire.feed.instrument import CONNECTING, LIVE_STATE, RESYNC_STATE, STALE_STATE, Instrument
+from tapewire.feed.limits import Limits
 
 MAX_REPEATS = 100
 MAX_REASON = 400

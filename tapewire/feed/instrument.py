@@ -6,11 +6,12 @@ from collections import deque
 
 import msgspec
 
-from services.connector._decimal import MAX_MANTISSA
-from services.connector.actions import InstrumentDefined
-from services.connector.book import Book
+from tapewire.feed.actions import InstrumentDefined
+from tapewire.feed.book import Book
 from tapewire.messages import FeedState
 
+MAX_MANTISSA = 4 * 10**18
+"""The largest price or quantity that is believed of a venue."""
 MAX_EARLY_FRAMES = 20_000
 """Frames kept while the venue's definition of the instrument is awaited; the oldest go first."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.connector.book import BUY, SELL, Book
+from tapewire.feed.book import BUY, SELL, Book
 
 
 def deep_book(window: int, levels: int = 10) -> Book:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
-from services.connector.actions import Action, FetchRest, Send, Wait
-from services.connector.instrument import Instrument
+from tapewire.feed.actions import Action, FetchRest, Send, Wait
+from tapewire.feed.instrument import Instrument
 
 MAX_REST_IN_FLIGHT = 2
 

@@ -1,0 +1,1 @@
+"""A venue's market by FIX: asked for, kept in books, and published as any other feed."""
