@@ -146,5 +146,5 @@ def _of_api(tape: str, record: m.ApiReceived) -> Edge:
     edge.trace_id, edge.parent_id = record.trace_high << 64 | record.trace_low, record.span_id
     if edge.trace_id:
         edge.sampled = bool(record.trace_flags & trace_context.SAMPLED)
-    edge.span_id = record.ts
+    edge.span_id = edge.recorded = record.ts
     return edge

@@ -99,6 +99,8 @@ def _children(work: Work, root: Span) -> list[Span]:
     if work.command is None:
         return found
     begun = work.ts_recv if 0 < work.ts_recv <= work.ts else work.ts
+    if edge is not None and begun < edge.recorded <= work.ts:
+        begun = edge.recorded
     if edge is not None and edge.received < begun:
         found.append(_child(root, work.seq, "edge", edge.service, edge.received, begun))
     if begun < work.ts:

@@ -27,6 +27,8 @@ class Edge:
     """UTC ns."""
     door: str = "fix"
     """fix, http, websocket, bus, or router."""
+    recorded: int = 0
+    """When it was put on that tape, UTC ns; 0: as it was received."""
     number: int = 0
     """ClOrdID number of the command that it becomes, where the edge says so."""
     session: int = 0

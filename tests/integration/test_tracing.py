@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from click.testing import CliRunner
@@ -21,7 +22,7 @@ from tapewire.cli import cli
 from tapewire.client import OrderClient
 from tapewire.nats_server import NatsServer
 from tapewire.traces import ids
-from tests.engine_process import ROOT
+from tests.engine_process import ROOT, EngineProcess
 from tests.fix.processes import skip_reason
 from tests.fix.stack import Stack
 from tests.otlp_receiver import Got, OtlpReceiver
@@ -30,8 +31,15 @@ pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-"
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
+class Running(Protocol):
+    """What a monitor can stand beside."""
+
+    folder: Path
+    engine: EngineProcess
+
+
 @contextmanager
-def monitor(stack: Stack, url: str, **settings: object) -> Iterator[subprocess.Popen[bytes]]:
+def monitor(stack: Running, url: str, **settings: object) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m services.monitor` beside the stack; ended in order."""
     given = {
         f"TAPEWIRE_MONITOR__{name.upper()}": str(value)

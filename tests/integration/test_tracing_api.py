@@ -1,0 +1,42 @@
+"""One order over HTTP is one trace: in the client's context, with the span that the answer names as its root."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.api.stack import Stack
+from tests.integration.test_tracing import SPAN, TRACE, by_name, monitor
+from tests.otlp_receiver import OtlpReceiver
+
+BODY = {
+    "cl_ord_id": "h1",
+    "account": 1,
+    "ticker": "BRK.B",
+    "side": "buy",
+    "type": "limit",
+    "price": "100.00",
+    "qty": "3",
+    "time_in_force": "gtc",
+}
+
+
+def test_an_order_over_http_is_one_trace_whose_root_the_answer_names(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack, OtlpReceiver() as collector, monitor(stack, collector.url, sample=0):
+        client, body = stack.client(), json.dumps(BODY).encode()
+        headers = client.headers("POST", "/v1/orders", body) | {"traceparent": f"00-{TRACE}-{SPAN}-01"}
+        answer = client.send("POST", "/v1/orders", body, headers)
+        assert answer.status == 201
+        spans = collector.wait(lambda all: "ack" in by_name(all, TRACE))
+    found = by_name(spans, TRACE)
+    root = found["order"]
+    assert answer.headers["traceparent"] == f"00-{TRACE}-{root.span_id}-01"
+    assert (root.parent_id, root.service) == (SPAN, "tapewire api")
+    assert sorted(found) == sorted(["order", "edge", "ring", "risk, sequence, match", "ack"])
+    assert {name for name, span in found.items() if span.service == "tapewire api"} == {"order", "edge", "ack"}
+    assert root.start == found["edge"].start
+    assert found["edge"].end == found["ring"].start
+    assert found["ack"].end == root.end
+    at = {key.removeprefix("tapewire."): value for key, value in root.attributes.items()}
+    assert (at["door"], at["operation"], at["author"], at["answer"]) == ("http", "POST /v1/orders", "desk", "201")
+    assert (at["cl_ord_id"], at["ticker"], at["price"], at["qty"]) == ("h1", "BRK.B", "100.00", "3")
