@@ -1,6 +1,6 @@
 """`make wheels`: a wheel for every CPython 3.11 to 3.13 on this machine, for any Linux with glibc 2.28, into dist/.
 
-No container is needed: zig, which comes as a wheel itself, compiles against the symbols of an older glibc and brings its
+No container is needed: zig, which comes as a wheel itself, compiles against an older glibc and brings its
 own C++ library. auditwheel proves it, and then each wheel is installed beside nothing else and tried.
 """
 
@@ -94,7 +94,10 @@ def _sources() -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     )
     packed = [name for name in listed.stdout.decode().split("\0") if name and not name.startswith(("tests/", "docs/"))]
     for name in packed:
@@ -105,7 +108,7 @@ def _sources() -> Path:
 
 
 def check(version: str, python: Path, uv: Path, wheel: Path) -> None:
-    """Installed with its locked dependencies where there is nothing else, it imports all of itself and says its version."""
+    """Installed with its locked dependencies where there is nothing else, it imports all of itself."""
     venv = WORK / f"try-{version}"
     shutil.rmtree(venv, ignore_errors=True)
     _run([uv, "venv", "--quiet", "--python", python, venv])
@@ -129,7 +132,9 @@ def main(arguments: list[str]) -> None:
     found = {version: path for version, path in pythons().items() if not asked or version in asked}
     for version in asked or VERSIONS:
         if version not in found:
-            print(f"CPython {version}: not on this machine (python{version} with its headers); no wheel", file=sys.stderr)
+            print(
+                f"CPython {version}: not on this machine (python{version} with its headers); no wheel", file=sys.stderr
+            )
     if not found:
         sys.exit("no wheel was built")
     WORK.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,11 @@ def plan(config: Config, file: Path) -> list[Unit]:
         units.append(Unit("journal", ("services.journal", *at), 1))
     if config.feeds:
         units.append(Unit("flusher", ("services.flusher", *at), 0))
-    units += [Unit(f"connector.{name}", ("services.connector", name, *at), 1) for name in config.feeds]
+    units += [
+        Unit(f"connector.{name}", ("services.connector", name, *at), 1)
+        for name, feed in config.feeds.items()
+        if feed.venue != "fix"
+    ]
     if config.gateway.sessions:
         units.append(Unit("gateway", ("services.gateway", *at), 2))
         units.append(Unit("gateway.front", ("services.gateway.front", *at), 3))
@@ -45,4 +49,13 @@ def plan(config: Config, file: Path) -> list[Unit]:
             for one in config.venues
             if one.kind == "fix"
         ]
+    units += [
+        Unit(f"market.{one.name}", ("services.gateway.initiator.market_data", "--venue", one.name, *at), 1)
+        for one in config.venues
+        if one.session("market-data") is not None
+    ]
+    if config.api.keys or config.api.users:
+        units.append(Unit("api", ("services.api", *at), 2))
+    if units:
+        units.append(Unit("monitor", ("services.monitor", *at), 3))
     return sorted(units, key=lambda unit: unit.rank)

@@ -38,6 +38,7 @@ def market(tmp_path: Path, nats_server: NatsServer) -> Path:
     file.write_text(
         f'env = "u{os.getpid()}"\ndata = "{tmp_path}/data"\nrings = "{tmp_path}/rings"\n'
         f'[nats]\nurl = "{nats_server.url}"\n[engine]\nsegment_bytes = 1048576\n{INSTRUMENT}{ACCOUNTS}'
+        "[monitor]\nmetrics_port = 0\n"
     )
     return file
 
@@ -76,7 +77,7 @@ def test_services_come_back_after_a_kill_and_end_in_order(market: Path, up: subp
     up.send_signal(signal.SIGTERM)
     out, _ = up.communicate(timeout=PATIENCE_S)
     said = [(line["unit"], line["event"]) for line in map(json.loads, out.splitlines())]
-    assert said[:2] == [("engine", "started"), ("journal", "started")]
+    assert said[:3] == [("engine", "started"), ("journal", "started"), ("monitor", "started")]
     assert ("engine", f"ended by itself (SIGKILL), again in {FIRST_PAUSE_S:g} s") in [
         (unit, event.partition(":")[0]) for unit, event in said
     ]

@@ -29,15 +29,20 @@ def names(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_a_market_of_our_own_needs_an_engine_and_its_publisher(tmp_path: Path) -> None:
-    assert names(tmp_path, INSTRUMENT) == ["engine", "journal"]
+    assert names(tmp_path, INSTRUMENT) == ["engine", "journal", "monitor"]
 
 
 def test_who_takes_what_others_write_starts_first(tmp_path: Path) -> None:
-    assert names(tmp_path, INSTRUMENT + FEED) == ["engine", "flusher", "journal", "connector.kraken"]
+    assert names(tmp_path, INSTRUMENT + FEED) == ["engine", "flusher", "journal", "connector.kraken", "monitor"]
 
 
 def test_clients_by_fix_come_in_last(tmp_path: Path) -> None:
-    assert names(tmp_path, INSTRUMENT + SESSION) == ["engine", "journal", "gateway", "gateway.front"]
+    assert names(tmp_path, INSTRUMENT + SESSION) == ["engine", "journal", "gateway", "gateway.front", "monitor"]
+
+
+def test_a_dashboards_user_brings_the_api(tmp_path: Path) -> None:
+    user = '[[api.users]]\nname = "ann"\nnumber = 1\npassword_hash = "scrypt$16384$8$1$AAAA$AAAA"\nscopes = ["read"]\n'
+    assert names(tmp_path, INSTRUMENT + user) == ["engine", "journal", "api", "monitor"]
 
 
 def test_settings_that_ask_for_nothing_get_nothing(tmp_path: Path) -> None:
