@@ -160,6 +160,21 @@ class RouterClient:
         """Sends a command as it is; its ClOrdID must be above every earlier one's."""
         self._write(command)
 
+    @property
+    def router_listens(self) -> bool:
+        """Whether a live router has this client's ring open. Costs a system call."""
+        return self._ring.consumer_alive
+
+    @property
+    def sent(self) -> int:
+        """Where the ring's last command ends, of earlier processes too; see `taken`."""
+        return self._ring.tail
+
+    @property
+    def taken(self) -> int:
+        """Up to where the router has taken commands: what became of them is on its tape."""
+        return self._ring.head
+
     def kill(self, account: int = 0, *, engaged: bool = True, cancel_open: bool = True, reason: str = "") -> None:
         """No new parents, of one account or (0) of all, and their children pulled; or, not `engaged`, takes it back."""
         now = time_ns()

@@ -27,6 +27,7 @@ from services.api.hub import Hub
 from services.api.keys import Failures, Keys
 from services.api.operations import Operations
 from services.api.outgoing import Ring
+from services.api.parent_answers import ParentAnswers
 from services.api.parents import ParentDesk
 from services.api.sessions import Sessions, Tickets
 from services.api.stream.history import TapeHistory
@@ -123,7 +124,8 @@ async def serve(settings: Config, log: Logger) -> None:
         sessions, tickets = Sessions(own, failures), Tickets()
         stack.callback(sessions.close)
         desk = Desk(entry, hub)
-        operations, parents = Operations(entry, hub), ParentDesk(settings, entry, hub, clock)
+        operations = Operations(entry, hub)
+        parents = ParentDesk(settings, entry, hub, ParentAnswers(own.remember, past.key_of), clock)
         history = History(settings.data)
         stack.callback(history.close)
         page = stack.enter_context(counters.page(folders.stats, own.number))

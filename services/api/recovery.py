@@ -62,6 +62,11 @@ class Recovery:
             text = _cl_ord_id(record) if record.operation in MASS_CANCELS else ""
             self._asked[record.cl_ord_id] = _Asked(record.key, text)
 
+    def key_of(self, number: int) -> int:
+        """Which key sent the request whose command carries this number; 0: it was before `since`."""
+        asked = self._asked.get(number)
+        return 0 if asked is None else asked.key
+
     def found(self, raw: bytes, number: int) -> Made | None:
         """What to make of a command of ours on the orders tape (`Answers.found`)."""
         self.last_ts = max(self.last_ts, number)

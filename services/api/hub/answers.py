@@ -212,6 +212,11 @@ class Answers:
         whose = None if accounts is None else set(accounts)
         return platform.Parents([one for one in found if whose is None or one.account in whose])
 
+    def parent(self, parent_id: int, accounts: Accounts) -> platform.Parent | None:
+        """One of them; None: there is none of this number and these accounts."""
+        found = self._parents.find(parent_id)
+        return found if found is not None and (accounts is None or found.account in accounts) else None
+
     _stages: observed.Stages
     _reader: TapeReader
 

@@ -285,11 +285,19 @@ class Hub(Answers):
 
     # -- everything else
 
+    def tap_parents(self, callback: Callable[[m.Message], object]) -> None:
+        """Calls `callback` with each record of the router's tape about parents, once it is folded; one may."""
+        self._parents.tap = callback
+
+    def poll_parents(self) -> bool:
+        """Takes in a batch of what is on the router's tape; whether that is all of it now. Raises TapeError."""
+        _, parents = self._parents.poll(PARENTS_BATCH)
+        self._telling.parents(parents)
+        return self._parents.current
+
     async def _follow_parents(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            more, parents = self._parents.poll(PARENTS_BATCH)
-            self._telling.parents(parents)
-            await asyncio.sleep(0 if more else 0.02)
+            await asyncio.sleep(0.02 if self.poll_parents() else 0)
 
     async def _beat(self, stop: asyncio.Event) -> None:
         due = dict.fromkeys(BEATS, 0.0)

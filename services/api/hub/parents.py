@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import UNSET
@@ -19,7 +20,7 @@ _ENDED = frozenset({m.ParentState.filled, m.ParentState.cancelled, m.ParentState
 _TYPES = frozenset(
     {
         *(m.MessageType.instrument_definition, m.MessageType.new_parent, m.MessageType.replace_parent),
-        *(m.MessageType.parent_changed, m.MessageType.parent_measured),
+        *(m.MessageType.parent_changed, m.MessageType.parent_measured, m.MessageType.parent_refused),
     }
 )
 _HUNDREDTHS = -2  # of a basis point
@@ -44,6 +45,13 @@ class Parents:
         self._live: dict[int, Parent] = {}
         self._ended: OrderedDict[int, Parent] = OrderedDict()
         self._terms: dict[int, Terms] = {}
+        self.tap: Callable[[m.Message], object] = lambda _: None
+        """Called with each record that is about parents, once it is folded."""
+
+    @property
+    def current(self) -> bool:
+        """Whether all that is on the tape now is folded; without a tape there is nothing to fold."""
+        return self._reader is None or self._reader.next_seq > self._reader.positions.released_seq
 
     def poll(self, most: int) -> tuple[bool, list[platform.Parent]]:
         """Whether there may be more, and the parents that now stand otherwise. Raises TapeError if it is damaged."""
@@ -55,14 +63,23 @@ class Parents:
         raws = self._reader.poll(most)
         changed: dict[int, None] = {}
         for raw in raws:
-            if m.type_of(raw) in _TYPES and (number := self._fold(m.decode(raw))):
+            if m.type_of(raw) not in _TYPES:
+                continue
+            record = m.decode(raw)
+            if number := self._fold(record):
                 changed[number] = None
+            self.tap(record)
         return len(raws) == most, [self.shown(parent) for number in changed if (parent := self._of(number))]
 
     def all(self) -> list[platform.Parent]:
         """By number; live and ended ones."""
         found = {**self._ended, **self._live}
         return [self.shown(found[number]) for number in sorted(found)]
+
+    def find(self, number: int) -> platform.Parent | None:
+        """One that lives, or ended not long ago."""
+        parent = self._of(number)
+        return None if parent is None else self.shown(parent)
 
     def close(self) -> None:
         if self._reader is not None:
@@ -81,6 +98,8 @@ class Parents:
                 return 0
             self._live[r.parent_id] = Parent(r)
             return r.parent_id
+        if isinstance(r, m.ParentRefused):
+            return 0
         assert isinstance(r, m.ReplaceParent | m.ParentChanged | m.ParentMeasured)
         parent = self._of(r.parent_id)
         if parent is None:
