@@ -91,10 +91,7 @@ class ParentAnswers:
         number = (command.source, command.cl_ord_id)
         if not command.client_text or number in self._open:
             return
-        if isinstance(command, m.NewParent):
-            key = command.session & MAX_SESSION
-        else:
-            key = self._key_of(command.cl_ord_id)
+        key = command.session & MAX_SESSION if isinstance(command, m.NewParent) else self._key_of(command.cl_ord_id)
         if key:
             self.expect(number, Asked(command), (command.source, key, command.account, command.client_text))
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tapewire import messages as m
+from tapewire.nats_server import NatsServer
 from tests.api.client import Answer, HttpClient
+from tests.api.router_stack import RouterStack
 from tests.api.stack import PASSWORD, Stack, order
-from tests.engine_process import ROOT
+from tests.engine_process import PATIENCE_S, ROOT
 
 DOCUMENT = ROOT / "docs" / "api.md"
 BLOCK = re.compile(r"<!-- exchange: (.+?) -->\n```\n(.*?)```\n", re.DOTALL)
@@ -28,20 +32,29 @@ class Asked(NamedTuple):
     answer: Answer
 
 
+class Asking:
+    """Asks, and keeps what was asked and answered in `found`."""
+
+    def __init__(self) -> None:
+        self.found: list[Asked] = []
+
+    def __call__(
+        self, client: HttpClient, name: str, method: str, target: str, body: Any = None, status: int = 200
+    ) -> Answer:
+        answer = client.call(method, target, body)
+        assert answer.status == status, (name, answer)
+        self.found.append(Asked(name, method, target, body, answer))
+        return answer
+
+
 def exchanges(stack: Stack) -> list[Asked]:
     """One of each endpoint at least, in the order of the document."""
     desk, boss, user = stack.client(), stack.client("boss"), stack.client("")
-    found: list[Asked] = []
-
-    def ask(client: HttpClient, name: str, method: str, target: str, body: Any = None, status: int = 200) -> Answer:
-        answer = client.call(method, target, body)
-        assert answer.status == status, (name, answer)
-        found.append(Asked(name, method, target, body, answer))
-        return answer
+    ask = Asking()
 
     def log_in() -> None:
         answer = user.log_in("ann", PASSWORD)
-        found.append(Asked("login", "POST", "/v1/login", {"user": "ann", "password": PASSWORD}, answer))
+        ask.found.append(Asked("login", "POST", "/v1/login", {"user": "ann", "password": PASSWORD}, answer))
 
     _orders(ask, desk, boss)
     _markets(ask, desk)
@@ -50,13 +63,10 @@ def exchanges(stack: Stack) -> list[Asked]:
     log_in()
     ask(user, "ticket", "POST", "/v1/stream/ticket")
     ask(user, "logout", "POST", "/v1/logout")
-    return found
+    return ask.found
 
 
-Ask = Callable[..., Answer]
-
-
-def _orders(ask: Ask, desk: HttpClient, boss: HttpClient) -> None:
+def _orders(ask: Asking, desk: HttpClient, boss: HttpClient) -> None:
     placed = ask(desk, "place", "POST", "/v1/orders", order("a-1"), 201)
     number = placed.body["order_id"]
     ask(desk, "repeat", "POST", "/v1/orders", order("a-1"))
@@ -74,7 +84,7 @@ def _orders(ask: Ask, desk: HttpClient, boss: HttpClient) -> None:
     desk.call("POST", "/v1/orders", order("a-7"))
 
 
-def _markets(ask: Ask, desk: HttpClient) -> None:
+def _markets(ask: Asking, desk: HttpClient) -> None:
     ask(desk, "instruments", "GET", "/v1/instruments")
     ask(desk, "instrument", "GET", "/v1/instruments/BRK.B")
     ask(desk, "book", "GET", "/v1/books/BTCUSDT?depth=5")
@@ -82,22 +92,62 @@ def _markets(ask: Ask, desk: HttpClient) -> None:
     ask(desk, "bars", "GET", "/v1/bars/BTCUSDT?interval=1m&limit=2")
 
 
-def _accounts(ask: Ask, desk: HttpClient, boss: HttpClient) -> None:
+def _accounts(ask: Asking, desk: HttpClient, boss: HttpClient) -> None:
     ask(desk, "positions", "GET", "/v1/positions?account=1")
     ask(boss, "limits", "PUT", "/v1/risk/limits/1", {"max_order_qty": 100_000_000, "max_position": 1_000_000_000})
     ask(desk, "risk", "GET", "/v1/risk?account=1")
     ask(boss, "kill", "POST", "/v1/risk/kill", {"account": 1, "engaged": True, "cancel_open": True, "reason": "drill"})
     boss.call("POST", "/v1/risk/kill", {"account": 1, "engaged": False})
     ask(boss, "status", "POST", "/v1/instruments/BRK.B/status", {"status": "halted", "reason": "news"})
+
+
+def parent_exchanges(stack: RouterStack) -> list[Asked]:
+    """Those about parent orders: an iceberg that works and was taken once, a TWAP of the next century."""
+    stack.quote()
+    desk, maker = stack.client(), stack.client("boss")
+    ask = Asking()
+    working = {"cl_ord_id": "p-1", "account": 1, "ticker": "BTCUSDT", "side": "buy", "algorithm": "iceberg"}
+    working |= {"qty": "0.50000", "display_qty": "0.10000", "limit_price": "64000.00"}
+    assert desk.call("POST", "/v1/parents", working).status == 201
+    _until(lambda: desk.get("/v1/parents/1")["children"] == 1)
+    # Somebody trades, so that there is a VWAP to measure by when the iceberg is taken.
+    bought = order("m-0", price="64001.00", time_in_force="ioc")
+    assert desk.call("POST", "/v1/orders", bought).status == 201
+    _until(lambda: any(isinstance(record, m.Trade) for record in stack.router_records()))
+    taken = order("m-1", account=2, side="sell", price="64000.00", qty="0.10000", time_in_force="ioc")
+    assert maker.call("POST", "/v1/orders", taken).status == 201
+    _until(lambda: "slippage_vwap" in desk.get("/v1/parents/1"))
+    later = {"cl_ord_id": "p-2", "account": 1, "ticker": "BTCUSDT", "side": "sell", "algorithm": "twap"}
+    later |= {"qty": "0.30000", "start_time": "4102444800000000000", "end_time": "4102448400000000000"}
+    ask(desk, "place-parent", "POST", "/v1/parents", later, 201)
     ask(desk, "parents", "GET", "/v1/parents")
-    parent = {"cl_ord_id": "p-1", "account": 1, "ticker": "BTCUSDT", "side": "buy", "algorithm": "sweep", "qty": "1"}
-    ask(desk, "place-parent", "POST", "/v1/parents", parent, 503)
-    ask(desk, "parent", "GET", "/v1/parents/1", None, 404)
-    ask(desk, "amend-parent", "PATCH", "/v1/parents/1", {"cl_ord_id": "p-2", "account": 1, "qty": "2"}, 503)
-    ask(desk, "cancel-parent", "DELETE", "/v1/parents/1", None, 503)
+    ask(desk, "parent", "GET", "/v1/parents/1")
+    ask(desk, "amend-parent", "PATCH", "/v1/parents/2", {"cl_ord_id": "p-3", "account": 1, "qty": "0.20000"})
+    ask(desk, "cancel-parent", "DELETE", "/v1/parents/2")
+    return ask.found
 
 
-def _platform(ask: Ask, desk: HttpClient, boss: HttpClient) -> None:
+def all_exchanges(folder: Path) -> list[Asked]:
+    """In no order."""
+    with NatsServer(folder / "nats", port=0) as nats, RouterStack(_made(folder / "router"), nats.url) as routed:
+        found = parent_exchanges(routed)
+    with Stack(_made(folder / "house")) as stack:
+        return found + exchanges(stack)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.02)
+
+
+def _platform(ask: Asking, desk: HttpClient, boss: HttpClient) -> None:
     ask(boss, "tape", "GET", "/v1/tape?after=9&limit=2")
     ask(boss, "record", "GET", "/v1/tape/11")
     ask(desk, "tape-state", "GET", "/v1/tape/state")
@@ -157,8 +207,8 @@ def shape(name: str, text: str) -> list[str]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
-        made = {one.name: rendered(one) for one in exchanges(stack)}
+    with tempfile.TemporaryDirectory() as folder:
+        made = {one.name: rendered(one) for one in all_exchanges(Path(folder))}
     text = DOCUMENT.read_text()
     DOCUMENT.write_text(BLOCK.sub(lambda found: f"<!-- exchange: {found[1]} -->\n```\n{made[found[1]]}```\n", text))
 

@@ -12,8 +12,7 @@ import pytest
 from services.api.keys import Failures, Keys, Signed, signed_text
 from tapewire.config import Api, ApiKey
 from tapewire.fix.auth import ed25519_signature, hmac_signature, public_ed25519, write_secret
-from tests.api.exchanges import BLOCK, DOCUMENT, exchanges, rendered, shape
-from tests.api.stack import Stack
+from tests.api.exchanges import BLOCK, DOCUMENT, all_exchanges, rendered, shape
 
 EXAMPLE = re.compile(r"<!-- example: ([a-z0-9-]+) -->\n```\n(.*?)\n```", re.DOTALL)
 
@@ -62,6 +61,5 @@ def test_the_signatures_of_the_example_are_taken(tmp_path: Path, auth: str) -> N
 
 def test_every_exchange_of_the_document_happens(tmp_path: Path) -> None:
     shown = {name: shape(name, text) for name, text in BLOCK.findall(DOCUMENT.read_text())}
-    with Stack(tmp_path) as stack:
-        made = {one.name: shape(one.name, rendered(one)) for one in exchanges(stack)}
+    made = {one.name: shape(one.name, rendered(one)) for one in all_exchanges(tmp_path)}
     assert shown == made

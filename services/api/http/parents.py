@@ -41,19 +41,20 @@ async def cancel(call: Call) -> Response:
 ENDPOINTS: Final = (
     Endpoint(
         *("GET", "/v1/parents", parents, "Parent orders"),
-        "Those that the router has told of since this API began, with their progress and slippage.",
+        "Those that live, and the last 1,000 that ended, with their progress and slippage.",
         "parents",
         {200: (platform.Parents, "Parent orders")},
         query=queries.OfAccount,
     ),
     Endpoint(
         *("POST", "/v1/parents", place, "Place a parent order"),
-        "docs/router.md tells which algorithm takes which terms.",
+        "docs/router.md tells which algorithm takes which terms. The same ClOrdID again is answered what the first one "
+        "became.",
         "parents",
-        {201: (platform.Parent, "Working"), 202: LATE},
+        {201: (platform.Parent, "Taken"), 200: (platform.Parent, "What the first of this ClOrdID became"), 202: LATE},
         scope="trade",
         body=requests.NewParent,
-        problems=(503,),
+        problems=(409, 410, 503),
         example={
             **{"cl_ord_id": "p-1", "account": 1, "ticker": "BTCUSDT", "side": "buy", "algorithm": "twap"},
             **{"qty": "1.00000", "end_time": "1790000000000000000"},
@@ -75,7 +76,7 @@ ENDPOINTS: Final = (
         scope="trade",
         body=requests.AmendParent,
         params=PARENT_ID,
-        problems=(404, 503),
+        problems=(404, 409, 410, 503),
         example={"cl_ord_id": "p-2", "account": 1, "qty": "2.00000"},
     ),
     Endpoint(
@@ -85,6 +86,6 @@ ENDPOINTS: Final = (
         {200: (platform.Parent, "Cancelled"), 202: LATE},
         scope="trade",
         params=PARENT_ID,
-        problems=(404, 503),
+        problems=(404, 410, 503),
     ),
 )
