@@ -28,13 +28,27 @@ MAX_LOGINS_AT_ONCE: Final = 16
 """Waiting for a hash; more are told to come again."""
 
 
-class Login(NamedTuple):
-    """One login."""
+class Login:
+    """One login, and all that was opened with it: it ends for both at once."""
+
+    __slots__ = ("author", "csrf", "ended", "until")
+
+    def __init__(self, author: Author, csrf: str, until: int) -> None:
+        """`until`: UTC ns."""
+        self.author, self.csrf, self.until = author, csrf, until
+        self.ended = False
+        """Logged out, or one too many."""
+
+    def lasts(self, now: int) -> bool:
+        return not self.ended and now < self.until
+
+
+class Admitted(NamedTuple):
+    """Who came with a ticket."""
 
     author: Author
-    csrf: str
-    until: int
-    """UTC ns."""
+    login: Login | None
+    """It may go on as long as this lasts; None: a key asked for the ticket."""
 
 
 class Sessions:
@@ -74,20 +88,23 @@ class Sessions:
         token, login = secrets.token_urlsafe(32), Login(author, secrets.token_urlsafe(24), now + self._lasts)
         self._logins[_mark(token)] = login
         while len(self._logins) > self._most:
-            self._logins.popitem(last=False)
+            self._logins.popitem(last=False)[1].ended = True
         return token, login
 
     def find(self, token: str, now: int) -> Login | None:
         """The session of a cookie, if it still lasts."""
         mark = _mark(token)
         login = self._logins.get(mark)
-        if login is not None and login.until <= now:
+        if login is not None and not login.lasts(now):
             del self._logins[mark]
             return None
         return login
 
     def log_out(self, token: str) -> None:
-        self._logins.pop(_mark(token), None)
+        """Ends the login, its tickets and its streams."""
+        login = self._logins.pop(_mark(token), None)
+        if login is not None:
+            login.ended = True
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -97,22 +114,23 @@ class Tickets:
     """For the stream: a browser can send no headers with a WebSocket."""
 
     def __init__(self) -> None:
-        self._issued: OrderedDict[bytes, tuple[Author, int]] = OrderedDict()
+        self._issued: OrderedDict[bytes, tuple[Admitted, int]] = OrderedDict()
 
-    def issue(self, author: Author, now: int) -> str:
-        """A ticket for one connection. Bounded: with too many the oldest is worth nothing any more."""
+    def issue(self, author: Author, now: int, login: Login | None = None) -> str:
+        """A ticket for one connection, which ends with `login`. Bounded: with too many the oldest is worth nothing any
+        more."""
         ticket = secrets.token_urlsafe(24)
-        self._issued[_mark(ticket)] = (author, now + TICKET_NS)
+        self._issued[_mark(ticket)] = (Admitted(author, login), now + TICKET_NS)
         while len(self._issued) > MAX_TICKETS:
             self._issued.popitem(last=False)
         return ticket
 
-    def take(self, ticket: str, now: int) -> Author:
+    def take(self, ticket: str, now: int) -> Admitted:
         """Whose it is; once, and in time. Raises Problem (401)."""
-        author, until = self._issued.pop(_mark(ticket), (None, 0))
-        if author is None or until <= now:
+        admitted, until = self._issued.pop(_mark(ticket), (None, 0))
+        if admitted is None or until <= now or (admitted.login is not None and not admitted.login.lasts(now)):
             raise Problem(401, "the ticket is unknown, used, or too old; ask for another", reason="ticket")
-        return author
+        return admitted
 
 
 def same(given: str, expected: str) -> bool:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from websockets.asyncio.client import connect
 
-from tests.api.stack import SECRETS, Stack
+from tests.api.client import HttpClient
+from tests.api.stack import PASSWORD, SECRETS, Stack
 from tests.fix.processes import free_port
 from tests.stream.world import Peer, signed
+
+ENDED = (1008, "the login that it was opened with has ended")
 
 
 async def test_a_ticket_of_http_opens_it_orders_go_through_it_and_the_end_is_told(tmp_path: Path) -> None:
@@ -30,3 +35,34 @@ async def test_a_ticket_of_http_opens_it_orders_go_through_it_and_the_end_is_tol
             assert await asyncio.to_thread(stack.stop) == 0
             for peer in (desk, other):
                 assert await peer.closed() == (1001, "the service ends; connect again in a moment, and resume")
+
+
+async def test_logging_out_ends_the_streams_of_that_login_and_no_others(tmp_path: Path) -> None:
+    with Stack(tmp_path, api=f"stream_port = {free_port()}") as stack:
+        one, other = stack.client(""), stack.client("")
+        for user in (one, other):
+            assert (await asyncio.to_thread(user.log_in, "ann", PASSWORD)).status == 200
+        async with logged_in(one) as mine, logged_in(one) as second, logged_in(other) as elsewhere:
+            assert (await asyncio.to_thread(one.call, "POST", "/v1/logout")).status == 200
+            for peer in (mine, second):
+                assert await peer.closed() == ENDED
+            assert (await elsewhere.ask(op="ping"))["op"] == "pong"
+
+
+async def test_a_stream_ends_when_its_login_expires(tmp_path: Path) -> None:
+    with Stack(tmp_path, api=f"stream_port = {free_port()}\nsession_timeout = 1.0") as stack:
+        user = stack.client("")
+        assert (await asyncio.to_thread(user.log_in, "ann", PASSWORD)).status == 200
+        async with logged_in(user) as peer:
+            await peer.subscribe(1, "orders", account=1)
+            assert await peer.closed() == ENDED
+
+
+@asynccontextmanager
+async def logged_in(user: HttpClient) -> AsyncIterator[Peer]:
+    """A stream that was opened with this user's login."""
+    ticket = (await asyncio.to_thread(user.call, "POST", "/v1/stream/ticket")).body
+    async with connect(ticket["url"], proxy=None) as ws:
+        peer = Peer(ws)
+        assert (await peer.ask(op="auth", ticket=ticket["ticket"]))["name"] == "ann"
+        yield peer

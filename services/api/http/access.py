@@ -47,7 +47,7 @@ def me(call: Call) -> Response:
 
 def ticket(call: Call) -> Response:
     api = call.api
-    return Response(200, platform.Ticket(stream_url(call), api.tickets.issue(call.author, api.clock())))
+    return Response(200, platform.Ticket(stream_url(call), api.tickets.issue(call.author, api.clock(), call.login)))
 
 
 def _session(call: Call) -> Session:
@@ -85,7 +85,7 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         *("POST", "/v1/logout", log_out, "Log out"),
-        "Ends the login of the cookie.",
+        "Ends the login of the cookie, and the streams that were opened with it.",
         "access",
         {200: (LoggedOut, "Logged out")},
         scope=ANY,

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from services.api.authors import Author
+from services.api.sessions import Login
 from services.api.stream import requests
 from services.api.stream.answers import Error, Notice, Said, message
 from services.api.stream.counters import Counters
@@ -58,6 +59,8 @@ class Client(WSListener):
         """`origin`: of the page that it runs in, "" outside a browser; `host`: the name it knows us by."""
         self.address, self.origin, self.host = address, origin, host
         self.author: Author | None = None
+        self.login: Login | None = None
+        """What it was opened with; it ends with it. None: a key."""
         self.subscriptions: dict[int, Subscription] = {}
         self.late: dict[Subscription, None] = {}
         """Those that wait until the client has read."""

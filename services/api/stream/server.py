@@ -14,12 +14,11 @@ from typing import Final
 
 from picows import WSCloseCode
 
-from services.api.authors import Author
 from services.api.desk import Desk
 from services.api.hub import Hub
 from services.api.keys import Keys, Signed
 from services.api.problems import Problem
-from services.api.sessions import Tickets
+from services.api.sessions import Admitted, Tickets
 from services.api.stream import answers, requests
 from services.api.stream.admission import Admission, Origins
 from services.api.stream.client import Client
@@ -141,6 +140,8 @@ class StreamServer:
             elif client.author is None:
                 if now - client.connected_at > limits.auth_timeout:
                     client.close(WSCloseCode.POLICY_VIOLATION, f"no auth within {limits.auth_timeout:g} s")
+            elif self._login_ended(client):
+                self._end_of_login(client)
             elif client.slow_since and now - client.slow_since > limits.slow_timeout:
                 self.counters.dropped_slow += 1
                 client.close(WSCloseCode.POLICY_VIOLATION, f"not read for {limits.slow_timeout:g} s: too slow")
@@ -195,6 +196,8 @@ class StreamServer:
             if not isinstance(asked, requests.Auth):
                 raise Invalid("unauthenticated", 'the first message must be {"op":"auth",...}')
             self._authenticate(client, asked)
+        elif self._login_ended(client):
+            self._end_of_login(client)
         elif isinstance(asked, requests.Subscribe):
             self._following.follow(client, asked)
         elif isinstance(asked, requests.Unsubscribe):
@@ -230,7 +233,7 @@ class StreamServer:
     def _authenticate(self, client: Client, asked: requests.Auth) -> None:
         """Raises Invalid."""
         try:
-            author = self._proven(client, asked)
+            author, login = self._proven(client, asked)
         except Problem as problem:
             self.counters.unauthenticated += 1
             self._refused["auth"] = self._refused.get("auth", 0) + 1
@@ -238,7 +241,7 @@ class StreamServer:
         if not self._origins.allows(client.origin, client.host, author.origins):
             self.refuse("origin")
             raise Invalid("origin", f"{author.name} may not be used from pages of this origin")
-        client.author = author
+        client.author, client.login = author, login
         self._admission.known(self._clients[client])
         self._gauge()
         visible = author.visible
@@ -253,13 +256,19 @@ class StreamServer:
             said.accounts = sorted(visible)
         client.tell(said)
 
-    def _proven(self, client: Client, asked: requests.Auth) -> Author:
+    def _login_ended(self, client: Client) -> bool:
+        return client.login is not None and not client.login.lasts(self._now())
+
+    def _end_of_login(self, client: Client) -> None:
+        client.close(WSCloseCode.POLICY_VIOLATION, "the login that it was opened with has ended")
+
+    def _proven(self, client: Client, asked: requests.Auth) -> Admitted:
         """Raises Problem."""
         now = self._now()
         if asked.ticket is not None:
             return self._tickets.take(asked.ticket, now)
         signed = Signed(asked.key, asked.timestamp, asked.nonce, asked.signature, "GET", PATH.decode(), b"")
-        return self._keys.verify(signed, now, client.address)
+        return Admitted(self._keys.verify(signed, now, client.address), None)
 
     # -- helpers
 

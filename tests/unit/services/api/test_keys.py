@@ -164,10 +164,23 @@ async def test_wrong_passwords_are_counted_and_right_ones_are_not(api: Api, user
 
 def test_a_ticket_is_good_once_and_in_time() -> None:
     tickets, author = Tickets(), Author("t", 1, (), (), Bucket(1, 1))
-    assert tickets.take(tickets.issue(author, NOW), NOW + TICKET_NS - 1) is author
+    assert tickets.take(tickets.issue(author, NOW), NOW + TICKET_NS - 1) == (author, None)
     late = tickets.issue(author, NOW)
     once = tickets.issue(author, NOW)
     tickets.take(once, NOW)
     for ticket, now in ((late, NOW + TICKET_NS), (once, NOW), ("guessed", NOW)):
         with pytest.raises(Problem):
             tickets.take(ticket, now)
+
+
+async def test_a_ticket_is_worth_nothing_once_its_login_has_ended(api: Api) -> None:
+    sessions, tickets = Sessions(api, Failures(2, 60 * NS)), Tickets()
+    try:
+        token, login = await sessions.log_in("ann", "right", NOW, "1.2.3.4")
+        good, late = tickets.issue(login.author, NOW, login), tickets.issue(login.author, NOW, login)
+        assert tickets.take(good, NOW) == (login.author, login)
+        sessions.log_out(token)
+        with pytest.raises(Problem):
+            tickets.take(late, NOW)
+    finally:
+        sessions.close()
