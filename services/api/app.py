@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any, Final
@@ -36,7 +37,7 @@ from tapewire import messages as m
 from tapewire import trace_context
 from tapewire.config import Config
 from tapewire.errors import TapeError, TapeGone
-from tapewire.logs import Logger
+from tapewire.logs import Logger, in_trace
 
 NOBODY: Final = Author("nobody", 0, (), (), Bucket(1.0, 1))
 """Asks endpoints that are open."""
@@ -114,7 +115,8 @@ class Api:
         except Problem as problem:
             reply = self._refused(problem, request)
         except Exception as error:  # noqa: BLE001 - the client is told that we failed, the log how
-            self._log.exception("request failed", method=request.method, path=request.path[:80], error=repr(error))
+            with _in_trace(request):
+                self._log.exception("request failed", method=request.method, path=request.path[:80], error=repr(error))
             reply = self._refused(Problem(500, "the request could not be carried out; it is in the log"), request)
         if author is not None and author is not NOBODY:
             bucket, headers = author.bucket, reply.headers
@@ -141,7 +143,7 @@ class Api:
         origin = None
         if endpoint.writes:
             trace = trace_context.of_headers(request.headers)
-            call.origin = origin = Origin(
+            call.origin = request.origin = origin = Origin(
                 *(m.ApiDoor.http, endpoint.operation, request.body.decode("latin-1"), request.ts_recv),
                 *(request.address, nonce, trace),
             )
@@ -156,7 +158,8 @@ class Api:
         except TapeGone as error:
             raise Problem(410, "removed by retention", reason="too_old") from error
         except TapeError as error:
-            self._log.warning("tape not readable", error=str(error))
+            with _in_trace(request):
+                self._log.warning("tape not readable", error=str(error))
             raise Problem(503, "the tape cannot be read now", reason="tape", headers={"Retry-After": "1"}) from error
         except LookupError as error:
             raise Problem(
@@ -213,14 +216,23 @@ class Api:
         now = request.ts_recv
         if problem.status not in (404, 422) and now - self._said.get(reason, 0) >= NS:
             self._said[reason] = now  # as many as there are reasons, and those are ours
-            self._log.warning(
-                "refused",
-                status=problem.status,
-                reason=reason,
-                address=request.address,
-                count=self.refused[problem.status],
-            )
+            with _in_trace(request):
+                self._log.warning(
+                    "refused",
+                    status=problem.status,
+                    reason=reason,
+                    address=request.address,
+                    count=self.refused[problem.status],
+                )
         return refusal(problem)
+
+
+def _in_trace(request: Request) -> AbstractContextManager[None]:
+    """Lines logged in this block name the request's trace, if it has one."""
+    if request.origin is not None:
+        return request.origin.logged()
+    trace = trace_context.of_headers(request.headers)
+    return nullcontext() if trace is None else in_trace(int(trace.trace_id, 16), int(trace.span_id, 16))
 
 
 def session_token(cookie: str) -> str:

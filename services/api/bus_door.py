@@ -135,9 +135,10 @@ class BusDoor:
         if answer.status == ACCEPTED_LATER:
             self._answer(received, b"", {order_bus.STATUS: "202", order_bus.ERROR: "not_decided the engine is behind"})
             return
-        event = answer.event or self._record(answer.seq)
-        told = dict(reports_of(m.decode(event))).get(account, event) if event else b""
-        self._answer(received, told, {order_bus.STATUS: str(answer.status)})
+        with origin.logged():
+            event = answer.event or self._record(answer.seq)
+            told = dict(reports_of(m.decode(event))).get(account, event) if event else b""
+            self._answer(received, told, {order_bus.STATUS: str(answer.status)})
 
     def _close(self, account: int, text: str) -> None:
         under_way = self._open[account]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from tapewire import messages as m
+from tapewire.logs import in_trace
 from tapewire.tape import TapeWriter
 from tapewire.trace_context import SAMPLED, TraceContext
 
@@ -45,6 +47,12 @@ class Origin:
         if self.trace is None or not self.number:
             return ""
         return self.trace._replace(span_id=f"{self.number:016x}").traceparent()
+
+    def logged(self) -> AbstractContextManager[None]:
+        """Lines that are logged in this block name the trace, and our span or, while there is none, the client's."""
+        if self.trace is None:
+            return nullcontext()
+        return in_trace(int(self.trace.trace_id, 16), self.number or int(self.trace.span_id, 16))
 
 
 class Sampler:

@@ -301,3 +301,20 @@ def test_tls(tmp_path: Path) -> None:
         with urllib.request.urlopen(request, context=context) as answer:
             assert "; Secure" in answer.headers["set-cookie"]
             assert json.load(answer)["stream"].startswith("wss://")
+
+
+def test_what_is_logged_about_a_request_names_its_trace(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        desk = stack.client()
+        assert desk.call("POST", "/v1/orders", order("a")).status == 201
+        # Of a write that got as far as its body, and of one that proves nothing.
+        used = desk.call("POST", "/v1/orders", order("a", qty="9.00000"), traceparent=f"00-{7:032x}-{8:016x}-01")
+        assert used.status == 409
+        unknown = stack.client("").call("GET", "/v1/me", traceparent=f"00-{9:032x}-{10:016x}-01")
+        assert unknown.status == 401
+        lines = [json.loads(line) for line in stack.log.read_text().splitlines()]
+    said = {line["reason"]: (line["trace_id"], line["span_id"]) for line in lines if line["event"] == "refused"}
+    assert said == {
+        "cl_ord_id_used": (f"{7:032x}", f"{8:016x}"),
+        "unauthenticated": (f"{9:032x}", f"{10:016x}"),
+    }

@@ -12,17 +12,19 @@ from typing import Any
 
 import pytest
 
+from tapewire.nats_server import NatsServer
+from tests.api.router_stack import RouterStack
 from tests.api.stack import PASSWORD, Stack
 from tests.engine_process import ROOT
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+BOUNDS = "failures = 100000\nanswer_timeout = 0.5"
 needs_schemathesis = pytest.mark.skipif(find_spec("schemathesis") is None, reason="schemathesis is not installed")
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    bounds = "failures = 100000\nanswer_timeout = 0.5"
-    with Stack(tmp_path_factory.mktemp("openapi"), api=bounds) as made:
+    with Stack(tmp_path_factory.mktemp("openapi"), api=BOUNDS) as made:
         yield made
 
 
@@ -48,8 +50,11 @@ def test_requests_that_schemathesis_makes_up_are_answered_as_the_document_says(s
 @needs_schemathesis
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_thousands_of_requests_are(stack: Stack) -> None:
-    schemathesis(stack, "--max-examples", "60")
+def test_thousands_of_requests_are(tmp_path: Path) -> None:
+    """Of all phases, on an API with a router that works parents."""
+    (tmp_path / "stack").mkdir()
+    with NatsServer(tmp_path / "nats", port=0) as nats, RouterStack(tmp_path / "stack", nats.url, api=BOUNDS) as stack:
+        schemathesis(stack, "--max-examples", "60")
 
 
 def document(stack: Stack) -> dict[str, Any]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from services.api.tape import Origin
+
 JSON: Final = "application/json"
 
 
 class Request:
     """One request, whole. Names of headers are lower case; texts are latin-1 as they came."""
 
-    __slots__ = ("address", "body", "fault", "headers", "method", "path", "query", "scheme", "target", "ts_recv")
+    __slots__ = (
+        *("address", "body", "fault", "headers", "method", "origin"),
+        *("path", "query", "scheme", "target", "ts_recv"),
+    )
 
     def __init__(self, scheme: str, address: str) -> None:
         self.scheme, self.address = scheme, address
@@ -21,6 +26,8 @@ class Request:
         """UTC ns when its last byte was read."""
         self.fault = ""
         """What makes it ambiguous; empty: nothing."""
+        self.origin: Origin | None = None
+        """Of one that asks to change something, once it is known to be whole."""
 
 
 class Reply:
