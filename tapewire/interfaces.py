@@ -81,6 +81,9 @@ class Transport(Protocol):
     async def subscribe(self, pattern: str, handler: Handler, *, max_pending: int | None = None) -> Subscription:
         """Calls `handler` for what fits `pattern`. On return the bus knows: nothing published later is missed."""
 
+    def new_inbox(self) -> str:
+        """A subject of our own for answers; `<it>.*` may be subscribed to. For who is connected."""
+
     async def request(self, subject: str, payload: bytes, *, timeout: float = 1.0) -> Received:
         """The first answer. Raises TransportError if nobody listens or none comes within `timeout` seconds."""
 

@@ -53,13 +53,13 @@ def open_ring(folders: Folders, shard: int, name: str, bell: Doorbell) -> Ring |
     return None if found is None else Ring(RingProducer(str(found[0]), doorbell=bell), found[1])
 
 
-async def connected(settings: Config, stack: AsyncExitStack) -> Transport | None:
+async def connected(settings: Config, stack: AsyncExitStack, log: Logger) -> Transport | None:
     """The bus, until the stack ends; None if the settings say to do without."""
     if not settings.api.bus:
         return None
     from tapewire.transports.nats import NatsTransport
 
-    transport = NatsTransport(settings.nats)
+    transport = NatsTransport(settings.nats, name="api", log=log)
     await transport.connect()
     stack.push_async_callback(transport.drain)
     return transport
@@ -98,7 +98,7 @@ async def serve(settings: Config, log: Logger) -> None:
         if operator is not None:
             stack.enter_context(operator.producer)
         rings = [trader] if operator is None else [trader, operator]
-        transport = await connected(settings, stack)
+        transport = await connected(settings, stack, log)
         hub = Hub(settings, transport, log, clock)
         await hub.start()
         stack.push_async_callback(hub.close)

@@ -17,6 +17,9 @@ from tapewire.interfaces import Received, Transport
 from tapewire.traces import ids
 from tapewire.traces.spans import Span
 
+MARKED = ("trade", "quote", "book")
+"""The kinds of messages that are followed; a mark on another one is not looked at."""
+
 
 class TickTracer:
     """The part that traces market data. `put`: takes a trace. The transport is ours, not connected yet."""
@@ -28,7 +31,7 @@ class TickTracer:
         put: Callable[[Sequence[Span]], None],
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._patterns = [f"{settings.env}.{feed}.*.*" for feed in settings.feeds]
+        self._patterns = [f"{settings.env}.{feed}.{kind}.*" for feed in settings.feeds for kind in MARKED]
         self._transport, self._put, self._clock = transport, put, clock
         self.traced = 0
 

@@ -127,7 +127,7 @@ CHANNELS: Final = (
     ),
     Channel(
         *("ops", "health", "service", (m.ServiceHealth,)),
-        *(("connector", "flusher", "journal", "gateway", "router", "api", "monitor", "strategy"), "operator"),
+        *(("connector", "journal", "router", "api"), "operator"),
         *("how a service is", "1 a second"),
     ),
     Channel(

@@ -59,8 +59,8 @@ def users_conf(users: Iterable[tuple[str, str, Permissions]]) -> str:
         blocks.append(
             f"    # {name}\n"
             f"    {{ nkey: {public}\n      permissions: {{\n"
-            f"        publish: {_conf_list(may.publish)}\n"
-            f"        subscribe: {_conf_list(may.subscribe)}{answers}\n      }} }}\n"
+            f"        publish: {json.dumps(_allowed(may.publish))}\n"
+            f"        subscribe: {json.dumps(_allowed(may.subscribe))}{answers}\n      }} }}\n"
         )
     return (
         "# Written by `tapewire bus keys`: who may connect, and what each may do. Everything else is refused.\n"
@@ -68,8 +68,9 @@ def users_conf(users: Iterable[tuple[str, str, Permissions]]) -> str:
     )
 
 
-def _conf_list(subjects: Iterable[str]) -> str:
-    return "[" + ", ".join(json.dumps(subject) for subject in subjects) + "]"
+def _allowed(subjects: tuple[str, ...]) -> dict[str, list[str]]:
+    """As the server has it in both forms. To it an empty list of what is allowed means that everything is."""
+    return {"allow": list(subjects)} if subjects else {"deny": [">"]}
 
 
 def _write_tokens(folder: Path, users: list[tuple[str, nkeys.KeyPair, Permissions]], written: list[Path]) -> None:
@@ -95,7 +96,7 @@ def _write_tokens(folder: Path, users: list[tuple[str, nkeys.KeyPair, Permission
     )
     written.append(path)
     for name, pair, may in users:
-        allowed: dict[str, Any] = {"pub": {"allow": list(may.publish)}, "sub": {"allow": list(may.subscribe)}}
+        allowed: dict[str, Any] = {"pub": _allowed(may.publish), "sub": _allowed(may.subscribe)}
         if may.answers:
             allowed["resp"] = {"max": 1, "ttl": 5_000_000_000}
         token = _token(account, _public(pair), name, {"type": "user", **allowed, **limits})

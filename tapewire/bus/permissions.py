@@ -16,13 +16,15 @@ from typing import Final
 from tapewire.bus.channels import ANY_FEED, CHANNELS, VENUES, Channel
 from tapewire.transports.nats_access import inbox
 
-SERVICES: Final = ("journal", "gateway", "router", "api", "monitor", "flusher", "strategy")
+SERVICES: Final = ("journal", "router", "api", "monitor")
+"""Those that use the bus, besides connectors. Engine, gateway and flusher know tapes and rings alone; a strategy is a
+client of its account."""
 READS: Final[dict[str, tuple[str, ...]]] = {
-    "router": ("trade", "quote", "book", "instrument", "status", "snapshot"),
-    "api": ("trade", "quote", "book", "instrument", "status", "auction", "snapshot", "parent", "health"),
-    "monitor": ("trade", "quote", "status", "health"),
+    "router": ("trade", "quote", "book", "status"),
+    "api": ("trade", "quote", "book", "status", "health"),
+    "monitor": ("trade", "quote", "book"),
 }
-"""The kinds of channels that a service reads, or asks. Those that are not here read tapes and rings alone."""
+"""The kinds of channels that a service reads, or asks. The journal reads a tape alone."""
 
 _SRV = ("$SRV.PING", "$SRV.PING.>", "$SRV.INFO", "$SRV.INFO.>", "$SRV.STATS", "$SRV.STATS.>")
 
@@ -54,7 +56,8 @@ def of_service(env: str, name: str) -> Permissions:
     if answers:
         subscribe |= set(_SRV)
     if name == "journal":
-        publish |= {"$JS.API.INFO", f"$JS.API.STREAM.*.KV_{bucket(env)}", f"$KV.{bucket(env)}.>"}
+        # Keeps the schemas, and looks first at what is kept.
+        publish |= {"$JS.API.INFO", f"$JS.API.STREAM.*.KV_{bucket(env)}", f"$KV.{bucket(env)}.>", *_kept(env)}
     return _made(name, publish, subscribe, answers=bool(answers))
 
 
@@ -101,9 +104,14 @@ def users(env: str, feeds: Iterable[str], accounts: Iterable[int]) -> Iterator[t
 def _public(env: str) -> tuple[set[str], set[str]]:
     public = [channel for channel in CHANNELS if channel.readers == "public"]
     publish = {_pattern(env, channel) for channel in public if channel.asks is not None} | {"$SRV.INFO", "$SRV.PING"}
-    stream = f"KV_{bucket(env)}"
-    publish |= {f"$JS.API.STREAM.INFO.{stream}", f"$JS.API.STREAM.MSG.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>"}
+    publish |= {f"$JS.API.STREAM.INFO.KV_{bucket(env)}", *_kept(env)}
     return publish, {_pattern(env, channel) for channel in public if channel.asks is None}
+
+
+def _kept(env: str) -> set[str]:
+    """By what the schemas that are kept are read."""
+    stream = f"KV_{bucket(env)}"
+    return {f"$JS.API.STREAM.MSG.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>"}
 
 
 def _made(name: str, publish: set[str], subscribe: set[str], *, answers: bool = False) -> Permissions:

@@ -97,6 +97,9 @@ class _Playing:
         self.begun.set()
         return made
 
+    def new_inbox(self) -> str:
+        raise TransportError("a replay answers nobody but who plays it")
+
     async def request(self, subject: str, payload: bytes, *, timeout: float = 1.0) -> Received:
         return Played(subject, await self._answer(subject, payload), 0)
 

@@ -7,7 +7,6 @@ inbox of this connection, each under a number of its own.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 
 from tapewire.errors import TransportError
@@ -26,12 +25,13 @@ class Requests:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._inbox = f"_INBOX.{secrets.token_hex(11)}"
+        self._inbox = ""
         self._number = 0
         self._open: dict[str, asyncio.Future[Received]] = {}
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:
+        self._inbox = self._transport.new_inbox()
         self._subscription = await self._transport.subscribe(f"{self._inbox}.*", self._on_answer)
 
     async def close(self) -> None:

@@ -168,6 +168,9 @@ class MemoryTransport:
         self.bus.add(subscription)
         return subscription
 
+    def new_inbox(self) -> str:
+        return self.bus.new_inbox()
+
     async def request(self, subject: str, payload: bytes, *, timeout: float = 1.0) -> Received:
         answer: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
         inbox = self.bus.new_inbox()

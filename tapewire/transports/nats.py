@@ -327,6 +327,9 @@ class NatsTransport:
         self._subscriptions.pop(number, None)
         self._client.direct.pop(number, None)
 
+    def new_inbox(self) -> str:
+        return self._client.new_inbox()
+
     async def request(self, subject: str, payload: bytes, *, timeout: float = 1.0) -> Received:
         self.stats.published += 1
         try:

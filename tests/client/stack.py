@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Self
 
 import tapewire
 from tapewire import messages as m
@@ -40,24 +41,33 @@ UNPAIRED_S = 0.01
 class BusStack:
     """`with BusStack(tmp_path) as stack:` everything runs, the instruments are known, and the door is open."""
 
-    def __init__(self, folder: Path, *, api: str = "", engine: str = "", journal: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        api: str = "",
+        engine: str = "",
+        journal: bool = True,
+        nats_config: Path | None = None,
+        nats: str = "",
+        more: str = "",
+    ) -> None:
+        """`api`, `engine`: lines of their tables; `nats`: of `[nats]`; `nats_config`: the server's; `more`: tables."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.nats = NatsServer(folder / "nats", port=free_port(), strict_port=True)
+        self.nats = NatsServer(folder / "nats", port=free_port(), strict_port=True, config=nats_config)
         self.nats_port = self.nats.wanted_port
-        tables = (
-            f'[nats]\nurl = "{self.nats.url}"\n'
-            f"[api]\nport = {free_port()}\nanswer_timeout = 1.0\nbus_door = true\n{api}\n"
-        )
+        own = nats.format(port=self.nats_port) or f'url = "{self.nats.url}"'
+        tables = f"[nats]\n{own}\n[api]\nport = {free_port()}\nanswer_timeout = 1.0\nbus_door = true\n{api}\n"
         self.engine = EngineProcess(
-            folder, engine=f'{PRODUCERS}\ndurability = "memory"\n{engine}', more=tables + INSTRUMENTS + ACCOUNTS
+            folder, engine=f'{PRODUCERS}\ndurability = "memory"\n{engine}', more=tables + INSTRUMENTS + ACCOUNTS + more
         )
         self.env = f"t{os.getpid()}"
         self._journal = journal
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._starts: dict[str, int] = {}
 
-    def __enter__(self) -> BusStack:
+    def __enter__(self) -> Self:
         try:
             self.nats.start()
             self.engine.start()

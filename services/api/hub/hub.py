@@ -47,6 +47,8 @@ PARENTS_BATCH = 512
 SPARED_EVERY = 5_000  # records folded between two times that the collector is told to leave them alone
 CONSUMER = "api.views"
 BEATS = {"state": 0.25, "feeds": 0.5, "latency": 1.0, "services": 1.0}  # seconds between two events
+VENUE_KINDS = ("trade", "quote", "book", "status")
+"""What of a venue's market is followed on the bus."""
 _LOST = "the tape lost its tail"
 
 Listener = Callable[[Event], None]
@@ -107,7 +109,8 @@ class Hub(Answers):
         self._machine.start()
         if self._transport is not None:
             for feed in self.venues.feeds:
-                await self._transport.subscribe(f"{self._config.env}.{feed}.*.*", self._hear)
+                for kind in VENUE_KINDS:
+                    await self._transport.subscribe(f"{self._config.env}.{feed}.{kind}.*", self._hear)
             await self._transport.subscribe(f"{self._config.env}.ops.health.*", self._hear_health)
 
     async def run(self, stop: asyncio.Event) -> None:
