@@ -78,7 +78,11 @@ def test_every_command_and_option_says_what_it_is() -> None:
 def test_the_document_is_current() -> None:
     """In a process of its own: click remembers a command's help option from the first time it is asked for."""
     done = subprocess.run(
-        [sys.executable, "-m", "tapewire.cli._generate", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tapewire.cli._generate", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
 
