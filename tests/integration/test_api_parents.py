@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,14 @@ def test_parents_of_other_accounts_are_not_told_from_none(stack: RouterStack) ->
     foreign = other.call("POST", "/v1/parents", iceberg("s-3"))
     assert (foreign.status, foreign.body["reason"]) == (403, "account")
     assert len(entered(stack)) == 1
+
+
+def test_many_at_once_are_each_entered_once_and_none_is_stale(tmp_path: Path, nats_server: NatsServer) -> None:
+    with RouterStack(tmp_path, nats_server.url, durability="disk") as stack:
+        stack.quote()
+        clients = [stack.client() for _ in range(12)]
+        with ThreadPoolExecutor(len(clients)) as pool:
+            asked = [pool.submit(c.call, "POST", "/v1/parents", iceberg(f"c-{at % 6}")) for at, c in enumerate(clients)]
+            answers = [one.result() for one in asked]
+        assert sorted(answer.status for answer in answers) == [200] * 6 + [201] * 6, answers
+        assert sorted(entered(stack)) == [f"c-{number}" for number in range(6)]
