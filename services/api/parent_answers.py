@@ -8,10 +8,10 @@ The same fold runs over what an earlier process of the API left there, and then 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
+from typing import cast
 
-from services.api.answers import MAX_SESSION, Answer, Terms
+from services.api.answers import MAX_SESSION, Answer, Made, Remembered, Terms
 from tapewire import messages as m
 
 Command = m.NewParent | m.ReplaceParent | m.CancelParent
@@ -22,15 +22,15 @@ Number = tuple[int, int]
 """Source, and the ClOrdID that the command carries: the time of its ApiReceived."""
 
 
-class Asked:
+class Asked(Made):
     """One command about a parent."""
 
-    __slots__ = ("answer", "future", "kind", "received", "terms")
+    __slots__ = ("future", "received")
 
     def __init__(self, command: Command, received: int = 0) -> None:
-        self.kind, self.terms, self.received = int(command.TYPE), terms_of(command), received
         """`received`: seq of its ApiReceived; 0: of an earlier process."""
-        self.answer: Answer | None = None
+        super().__init__(int(command.TYPE), terms_of(command))
+        self.received = received
         self.future: asyncio.Future[Answer] | None = None
         """Of who waits for the answer."""
 
@@ -60,21 +60,22 @@ class ParentAnswers:
     """On the loop's thread. `fold` takes the records of the router's tape, in order."""
 
     def __init__(self, most: int, key_of: Callable[[int], int]) -> None:
-        """`most`: ClOrdIDs that are remembered. `key_of`: which key sent the request that an earlier process gave this
-        number; 0: unknown."""
+        """`most`: ClOrdIDs that are remembered, of each source. `key_of`: which key sent the request that an earlier
+        process gave this number; 0: unknown."""
         self._most, self._key_of = most, key_of
-        self._by_name: OrderedDict[Name, Asked] = OrderedDict()
+        self._by_source: dict[int, Remembered] = {}
         self._open: dict[Number, Asked] = {}
 
     def find(self, name: Name) -> Asked | None:
         """What was asked by this ClOrdID before."""
-        return self._by_name.get(name)
+        remembered = self._by_source.get(name[0])
+        return None if remembered is None else cast("Asked | None", remembered.get(name[1:]))
 
     def expect(self, number: Number, asked: Asked, name: Name | None) -> None:
         """A command that is in the ring now."""
         self._open[number] = asked
         if name is not None:
-            self._remember(name, asked)
+            self._by_source.setdefault(name[0], Remembered(self._most)).add(name[1:], asked)
 
     def fold(self, record: m.Message) -> None:
         if isinstance(record, m.NewParent | m.ReplaceParent):
@@ -94,11 +95,6 @@ class ParentAnswers:
         key = command.session & MAX_SESSION if isinstance(command, m.NewParent) else self._key_of(command.cl_ord_id)
         if key:
             self.expect(number, Asked(command), (command.source, key, command.account, command.client_text))
-
-    def _remember(self, name: Name, asked: Asked) -> None:
-        self._by_name[name] = asked
-        while len(self._by_name) > self._most:
-            self._by_name.popitem(last=False)
 
 
 def _answer(event: Event, received: int) -> Answer:
