@@ -146,8 +146,12 @@ class Entry:
 
     def order_id(self, author: Author, account: int, cl_ord_id: str) -> int:
         """The order that a request of this ClOrdID became; 0: there was none, or it is not answered yet."""
-        made = self._remembered.get((author.number, account, cl_ord_id))
+        made = self.made(author, account, cl_ord_id)
         return made.order_id if made is not None and made.kind == m.NewOrder.TYPE else 0
+
+    def made(self, author: Author, account: int, cl_ord_id: str) -> Made | None:
+        """What a request of this ClOrdID became, or is about to; None: there was none, or it was forgotten."""
+        return self._remembered.get((author.number, account, cl_ord_id))
 
     def note(self, author: Author, account: int, origin: Origin) -> int:
         """Puts a request on the tape that becomes no command of the engine; returns the seq of its ApiReceived, to be

@@ -126,6 +126,20 @@ def test_the_trace_of_a_request_goes_on_in_the_answer_and_stands_on_the_tape(sta
     assert parse(ignored.headers["traceparent"]) is not None
 
 
+def test_who_sends_much_makes_nobody_else_forgotten(tmp_path: Path) -> None:
+    with Stack(tmp_path, api="remember = 8") as stack:
+        desk, other = stack.client(), stack.client("other")
+        assert desk.call("POST", "/v1/orders", order("mine")).status == 201
+        for number in range(12):
+            assert other.call("POST", "/v1/orders", order(f"noise-{number}", account=2)).status == 201
+        assert desk.call("POST", "/v1/orders", order("mine")).status == 200
+        stack.kill()
+        stack.start()
+        assert stack.client().call("POST", "/v1/orders", order("mine")).status == 200
+        found = [one for one in stack.orders_records() if isinstance(one, m.NewOrder) and one.client_text == "mine"]
+        assert len(found) == 1
+
+
 def test_rates_are_told_and_kept(tmp_path: Path) -> None:
     with Stack(tmp_path, rate=1, burst=4) as stack:
         desk = stack.client()
