@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 from services.api.answers import (
     Answer,
@@ -29,6 +29,7 @@ from services.api.problems import Problem
 from services.api.tape import ApiTape, Origin
 from tapewire import messages as m
 from tapewire.config import Api
+from tapewire.errors import TapeError
 from tapewire.logs import Logger
 
 NS: Final = 10**9
@@ -226,6 +227,14 @@ class Entry:
         """Takes the next records of the orders tape, after the hub has."""
         self._answers.fold(raws, at_end)
         self._tape.commit()
+
+    def lost(self) -> NoReturn:
+        """The orders tape has lost its tail. Raises TapeError: what was answered of it is void, OrderIDs of it are
+        given to others, and only a start reads off the tapes what became of which request."""
+        self.close()
+        raise TapeError(
+            "the orders tape lost its tail: answers given of it are void; a new start reads what still holds"
+        )
 
     def _decided(self, made: Made, answer: Answer) -> None:
         pending = self._by_made.pop(id(made), None)
