@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from services.api.http.connection import Handler
+from services.api.http.listening import MAX_HANDSHAKES_PER_ADDRESS
 from services.api.http.messages import Reply, Request
 from services.api.http.server import HttpServer
 from tapewire.config import Api
 from tapewire.logs import configure
+from tests.fix.certificates import self_signed
 from tests.fix.processes import free_port
 
 LARGE = bytes(16 << 20)
@@ -26,7 +30,7 @@ async def small(_: Request) -> Reply:
 
 
 @asynccontextmanager
-async def served(handle: Handler, **settings: float) -> AsyncIterator[tuple[HttpServer, int]]:
+async def served(handle: Handler, **settings: float | Path) -> AsyncIterator[tuple[HttpServer, int]]:
     port = free_port()
     server = HttpServer(Api(port=port, **settings), handle, configure("test"))  # type: ignore[arg-type]
     await server.start()
@@ -110,3 +114,29 @@ async def test_many_requests_at_once_wait_in_the_socket() -> None:
         writer.close()
         assert found == count
         assert longest < 0.02
+
+
+async def test_half_open_handshakes_are_bounded(tmp_path: Path) -> None:
+    """Also of one address: another one still comes in."""
+    chain, key = self_signed(tmp_path, "localhost")
+    trusted = ssl.create_default_context(cafile=str(chain))
+    async with served(small, certificate=chain, private_key=key, head_timeout=1.0) as (server, port):
+        before = open_files()
+        silent = [connected(port) for _ in range(MAX_HANDSHAKES_PER_ADDRESS + 50)]
+        await asyncio.sleep(0.3)
+        assert open_files() - before - len(silent) <= MAX_HANDSHAKES_PER_ADDRESS
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=trusted, server_hostname="localhost", local_addr=("127.0.0.2", 0)
+        )
+        writer.write(ASK)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        assert len(server) == 1
+        writer.close()
+        await asyncio.sleep(1.2)  # who did not shake hands in time has gone
+        assert open_files() - before - len(silent) <= 2
+        for one in silent:
+            one.close()
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
