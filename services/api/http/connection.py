@@ -129,6 +129,8 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         assert self._request is not None
         self._count(len(name) + len(value))
+        if self._request.method:  # behind the body: what a proxy in front looked at is not to be changed there
+            raise Problem(400, "fields behind the body are not taken", reason="trailer")
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         headers = self._request.headers
         if key in headers:
