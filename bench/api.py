@@ -27,13 +27,14 @@ CONNECTIONS, ROUNDS = 32, 5
 STREAMED, SERIAL, WARM_UP = 16_000, 2_000, 1_000
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 TARGET = "/v1/orders"
+NONCES = "max_nonces = 1048576"  # one key sends what many would
 
 
 def run(probes: Probes) -> Iterable[Row]:
     for durability in ("memory", "disk"):
         with (
             tempfile.TemporaryDirectory(dir=probes.folder) as name,
-            Stack(Path(name), durability=durability, rate=1_000_000, burst=1_000_000) as stack,
+            Stack(Path(name), durability=durability, rate=1_000_000, burst=1_000_000, api=NONCES) as stack,
         ):
             clients = Clients(stack.port)
             clients.stream(probes.scale(WARM_UP))

@@ -21,7 +21,7 @@ PRICES = frozenset(
     {
         *("price", "old_price", "new_price", "bid_price", "ask_price", "stop_px", "last_px", "auction_price"),
         *("min_price", "max_price", "lower_price", "upper_price", "reference_price", "tick_size"),
-        *("limit_price", "last_price"),
+        *("limit_price", "last_price", "other_price"),
     }
 )
 QTYS = frozenset(
@@ -30,6 +30,7 @@ QTYS = frozenset(
         *("cum_qty", "leaves_qty", "old_leaves_qty", "maker_leaves_qty", "taker_leaves_qty"),
         *("display_qty", "displayed_qty", "auction_qty", "imbalance_qty"),
         *("open_qty", "last_qty", "scheduled_qty", "market_qty", "total_qty", "size", "unrouted"),
+        "other_qty",
     }
 )
 TIMES = frozenset({"expire_time", "resume_time", "up_to", "start_time", "end_time", "due"})
