@@ -119,6 +119,7 @@ async def serve(settings: Config, log: Logger) -> None:
         gc.freeze()
         gc.set_threshold(*COLLECT_AFTER)
         hub.tap(entry.fold)
+        hub.lost = entry.lost
         entry.hurry = hub.poll
 
         sessions, tickets = Sessions(own, failures), Tickets()

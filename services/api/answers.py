@@ -81,25 +81,41 @@ def terms_of(command: m.Message) -> Terms:
 
 
 class Remembered:
-    """Commands by key, account and ClOrdID: the last so many."""
+    """Commands by key, account and ClOrdID: the last so many, of which each key and account has a share.
+
+    Whoever sends much makes its own names forgotten and nobody else's. What is not answered yet is not forgotten: it
+    may still lie in the ring, and its repetition would be sent beside it.
+    """
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._made: OrderedDict[Name, Made] = OrderedDict()
+        self._most, self._count = most, 0
+        self._groups: dict[tuple[int, int], OrderedDict[str, Made]] = {}
 
     def __len__(self) -> int:
-        return len(self._made)
+        return self._count
 
     def get(self, name: Name) -> Made | None:
-        return self._made.get(name)
+        group = self._groups.get(name[:2])
+        return None if group is None else group.get(name[2])
 
     def add(self, name: Name, made: Made) -> None:
-        self._made[name] = made
-        while len(self._made) > self._most:
-            self._made.popitem(last=False)
+        group = self._groups.setdefault(name[:2], OrderedDict())
+        self._count += name[2] not in group
+        group[name[2]] = made
+        for _ in range(2):  # the second makes up for one that was spared before
+            if self._count > self._most:
+                self._forget_one(group)
 
-    def forget(self, name: Name) -> None:
-        self._made.pop(name, None)
+    def _forget_one(self, adding: OrderedDict[str, Made]) -> None:
+        """The oldest of whoever adds, or, if it has less than its share, of whoever has most."""
+        group = adding
+        if len(adding) * len(self._groups) <= self._most:
+            group = max(self._groups.values(), key=len)
+        text, made = group.popitem(last=False)
+        if made.answer is None:
+            group[text] = made
+        else:
+            self._count -= 1
 
 
 class Answers:

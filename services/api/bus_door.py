@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import struct
 from collections.abc import Callable, Coroutine
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from services.api import authors
+from services.api.answers import Made
 from services.api.authors import Author
 from services.api.entry import Entry
 from services.api.problems import Problem
@@ -49,6 +51,7 @@ ACCEPTED_LATER: Final = 202
 MAX_ACCOUNT: Final = (1 << 32) - 1
 
 _KINDS: Final = frozenset(kind.TYPE for kind in (*EVENTS, *order_bus.COMMANDS))
+_EXPIRES: Final = re.compile(r"[0-9]{1,19}")
 _TYPE: Final = struct.Struct("<H")
 _TYPE_AT: Final = 64
 
@@ -64,8 +67,8 @@ class BusDoor:
         self._authors: dict[int, Author] = {}
         self._open: dict[int, dict[str, int]] = {}
         """By account: client texts that were taken in and not answered yet, and how many requests have each."""
-        self._late: dict[int, dict[str, tuple[order_bus.Command, Origin]]] = {}
-        """By account: those that were told 202."""
+        self._late: dict[int, dict[str, Made]] = {}
+        """By account: what became of those that were told 202."""
         self._tasks: set[asyncio.Task[None]] = set()
         about = "orders over the bus, and the history of accounts"
         self._offered = Discovery(transport, "tapewire-api", version("tapewire"), about, env=env)
@@ -98,7 +101,7 @@ class BusDoor:
             command = _command(bytes(received.data), account)
             headers = received.headers or {}
             expires = headers.get(order_bus.EXPIRES, "")
-            if expires and (not expires.isdigit() or int(expires) < ts_recv):
+            if expires and (_EXPIRES.fullmatch(expires) is None or int(expires) < ts_recv):
                 raise Problem(408, f"it was wanted until {expires[:20]}, and is not carried out late", reason="expired")
             author = self._author(account)
             author.charge(ts_recv)
@@ -125,8 +128,8 @@ class BusDoor:
         text = _text(command)
         try:
             answer = await self._entry.submit(author, command, origin)
-            if answer.status == ACCEPTED_LATER and text:
-                self._late.setdefault(account, {})[text] = (command, origin)
+            if answer.status == ACCEPTED_LATER and (made := self._entry.made(author, account, text)) is not None:
+                self._late.setdefault(account, {})[text] = made
         except Problem as problem:
             self._refuse(received, problem)
             return
@@ -135,6 +138,7 @@ class BusDoor:
         if answer.status == ACCEPTED_LATER:
             self._answer(received, b"", {order_bus.STATUS: "202", order_bus.ERROR: "not_decided the engine is behind"})
             return
+        self._look_at_late(account)
         with origin.logged():
             event = answer.event or self._record(answer.seq)
             told = dict(reports_of(m.decode(event))).get(account, event) if event else b""
@@ -157,6 +161,12 @@ class BusDoor:
             self._log.warning("answer_without_its_event", seq=seq, error=str(error))
             return b""
 
+    def _look_at_late(self, account: int) -> None:
+        """Forgets what was decided since it was told 202."""
+        late = {text: made for text, made in self._late.pop(account, {}).items() if made.answer is None}
+        if late:
+            self._late[account] = late
+
     # -- history
 
     def _on_history(self, received: Received) -> None:
@@ -176,7 +186,7 @@ class BusDoor:
 
     async def _tell_history(self, received: Received, account: int, request: order_bus.HistoryRequest) -> None:
         try:
-            await self._look_at_late(account)
+            self._look_at_late(account)
             # Before the end of the tape is looked at: what ends in between is then told by one of the two.
             pending = [*self._open.get(account, ()), *self._late.get(account, ())]
             async with self._reading:
@@ -192,15 +202,6 @@ class BusDoor:
             headers[order_bus.PENDING] = texts
         self.histories += 1
         self._answer(received, order_bus.frames(found), headers)
-
-    async def _look_at_late(self, account: int) -> None:
-        """Forgets what was decided since it was told 202. Asking the entry again sends nothing: it knows the text."""
-        for text, (command, origin) in list(self._late.get(account, {}).items()):
-            answer = await self._entry.submit(self._author(account), command, origin)
-            if answer.status != ACCEPTED_LATER and (late := self._late.get(account)) is not None:
-                late.pop(text, None)
-                if not late:
-                    del self._late[account]
 
     async def _read(self, account: int, request: order_bus.HistoryRequest) -> tuple[list[bytes], int, int]:
         """Records of the account, how far they were looked for, and the end of the tape as it was."""

@@ -29,6 +29,7 @@ _PRICES: Final = frozenset(
     {_R.invalid_price, _R.off_tick, _R.price_collar, _R.would_cross, _R.price_band, _R.would_trigger}
 )
 _QUANTITIES: Final = frozenset({_R.invalid_qty, _R.max_order_qty, _R.max_position, _R.would_not_fill})
+_UNPRICED: Final = frozenset({"market", "stop"})
 _MAX_ID: Final = 1 << 53
 _DECIMAL: Final = re.compile(r"[0-9]{1,19}(\.[0-9]{1,18})?")
 
@@ -69,10 +70,12 @@ class Desk:
         instrument = self._instrument(order.ticker)
         px, qx = instrument.price_exponent, instrument.qty_exponent
         stop = asked.stop_price
+        # The price of an order that has none of its own is the engine's protection price: it is not for us to send.
+        kept = "0" if order.type in _UNPRICED else order.price
         command = m.ReplaceOrder(
             order_id=order_id,
             account=asked.account,
-            price=mantissa("price", order.price if asked.price is None else asked.price, px),
+            price=mantissa("price", kept if asked.price is None else asked.price, px),
             qty=mantissa("qty", order.qty if asked.qty is None else asked.qty, qx),
             stop_px=0 if stop is None else mantissa("stop_price", stop, px),
             client_text=asked.cl_ord_id,

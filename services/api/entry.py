@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 from services.api.answers import (
     Answer,
@@ -29,6 +29,7 @@ from services.api.problems import Problem
 from services.api.tape import ApiTape, Origin
 from tapewire import messages as m
 from tapewire.config import Api
+from tapewire.errors import TapeError
 from tapewire.logs import Logger
 
 NS: Final = 10**9
@@ -146,8 +147,12 @@ class Entry:
 
     def order_id(self, author: Author, account: int, cl_ord_id: str) -> int:
         """The order that a request of this ClOrdID became; 0: there was none, or it is not answered yet."""
-        made = self._remembered.get((author.number, account, cl_ord_id))
+        made = self.made(author, account, cl_ord_id)
         return made.order_id if made is not None and made.kind == m.NewOrder.TYPE else 0
+
+    def made(self, author: Author, account: int, cl_ord_id: str) -> Made | None:
+        """What a request of this ClOrdID became, or is about to; None: there was none, or it was forgotten."""
+        return self._remembered.get((author.number, account, cl_ord_id))
 
     def note(self, author: Author, account: int, origin: Origin) -> int:
         """Puts a request on the tape that becomes no command of the engine; returns the seq of its ApiReceived, to be
@@ -222,6 +227,14 @@ class Entry:
         """Takes the next records of the orders tape, after the hub has."""
         self._answers.fold(raws, at_end)
         self._tape.commit()
+
+    def lost(self) -> NoReturn:
+        """The orders tape has lost its tail. Raises TapeError: what was answered of it is void, OrderIDs of it are
+        given to others, and only a start reads off the tapes what became of which request."""
+        self.close()
+        raise TapeError(
+            "the orders tape lost its tail: answers given of it are void; a new start reads what still holds"
+        )
 
     def _decided(self, made: Made, answer: Answer) -> None:
         pending = self._by_made.pop(id(made), None)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import resource
 from typing import Final
 
+from services.api.http.listening import MAX_HANDSHAKES
 from tapewire.config import Api
 from tapewire.errors import ConfigError
 
-BESIDE_CONNECTIONS: Final = 256
-"""Tapes, rings, pages of statistics, the bus."""
+BESIDE_CONNECTIONS: Final = 256 + 2 * MAX_HANDSHAKES
+"""Tapes, rings, pages of statistics, the bus; who shakes hands at one of our two ports."""
 
 
 def raise_limit(api: Api) -> None:

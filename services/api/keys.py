@@ -13,6 +13,8 @@ import hashlib
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from typing import Final, NamedTuple, Protocol
 
 from services.api import authors
@@ -25,7 +27,7 @@ MAX_NONCE: Final = 47
 """Bytes of a nonce: it stands on the tape in 48."""
 MAX_SIGNATURE: Final = 128
 MAX_TIMESTAMP: Final = 16
-MAX_ADDRESSES: Final = 65_536
+MAX_SENDERS: Final = 65_536
 MS: Final = 1_000_000
 
 
@@ -53,16 +55,28 @@ def signed_text(timestamp: str, nonce: str, method: str, target: str, body: byte
     return f"{timestamp}\n{nonce}\n{method}\n{target}\n{hashlib.sha256(body).hexdigest()}"
 
 
+@lru_cache(maxsize=4096)
+def sender(address: str) -> str:
+    """Who may be behind an address: of IPv6 its first 64 bits, since whoever has one such address has all of them."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.version == 4 or found.ipv4_mapped is not None:
+        return address
+    return str(ip_network((found, 64), strict=False))
+
+
 class Failures:
-    """Failed proofs by address, so that nobody can go on guessing. Bounded: what failed longest ago is forgotten."""
+    """Failed proofs by sender, so that nobody can go on guessing. Bounded: what failed longest ago is forgotten."""
 
     def __init__(self, most: int, interval_ns: int) -> None:
         self._most, self._interval = most, interval_ns
-        self._by_address: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._by_sender: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     def check(self, address: str, now: int) -> None:
         """Raises Problem (429) for an address that has to wait."""
-        found = self._by_address.get(address)
+        found = self._by_sender.get(sender(address))
         if found is not None and found[0] >= self._most and (left := found[1] + self._interval - now) > 0:
             raise Problem(
                 429,
@@ -73,17 +87,17 @@ class Failures:
 
     def add(self, address: str, now: int) -> None:
         """One more that failed."""
-        count, since = self._by_address.pop(address, (0, now))
+        count, since = self._by_sender.pop(sender(address), (0, now))
         if since + self._interval <= now:
             count, since = 0, now
-        self._by_address[address] = (count + 1, since)
-        while len(self._by_address) > MAX_ADDRESSES:
-            self._by_address.popitem(last=False)
+        self._by_sender[sender(address)] = (count + 1, since)
+        while len(self._by_sender) > MAX_SENDERS:
+            self._by_sender.popitem(last=False)
 
     def forgive(self, address: str) -> None:
         """Takes one back."""
-        if (found := self._by_address.get(address)) is not None and found[0] > 0:
-            self._by_address[address] = (found[0] - 1, found[1])
+        if (found := self._by_sender.get(sender(address))) is not None and found[0] > 0:
+            self._by_sender[sender(address)] = (found[0] - 1, found[1])
 
 
 class Nonces:

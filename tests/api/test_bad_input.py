@@ -21,6 +21,7 @@ SCRIPT = "<script>alert(1)</script>"
 TWICE = b'{"account": 1, ' + json.dumps(order("bad")).encode()[1:]
 POST = b"POST /v1/orders HTTP/1.1\r\nHost: x\r\n"
 CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n" + (b"4000\r\n" + b"x" * 0x4000 + b"\r\n") * 6
+BEHIND = b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nOrigin: https://else.where\r\n\r\n"
 MANY = b"".join(b"X-%d: 1\r\n" % n for n in range(200))
 
 
@@ -174,6 +175,7 @@ CASES = [
     Case("no HTTP", raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), 400, "malformed"),
     Case("two lengths", raw(POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x"), 400, "malformed"),
     Case("length and chunks", raw(POST + b"Content-Length: 2\r\n" + CHUNKS), 400, "malformed"),
+    Case("fields behind the body", raw(POST + BEHIND), 400, "trailer"),
     Case("a path that climbs", get("/docs/..%2f..%2f__main__.py"), 404, "unknown"),
     Case("an unknown path", get("/v2/orders"), 404, "path"),
     Case("a method that is not there", lambda _, c: c.call("TRACE", "/v1/orders"), 405, "method"),

@@ -58,7 +58,10 @@ def test_every_write_carries_its_author_to_the_tape(stack: Stack) -> None:
 def test_an_author_sees_its_accounts_and_no_other(stack: Stack) -> None:
     desk, other, watcher, boss = (stack.client(name) for name in ("desk", "other", "watcher", "boss"))
     number = other.call("POST", "/v1/orders", order("others", account=2)).body["order_id"]
-    assert desk.call("GET", f"/v1/orders/{number}").status == 404
+    hidden = desk.call("GET", f"/v1/orders/{number}")
+    absent = desk.call("GET", "/v1/orders/777777")
+    assert hidden.status == absent.status == 404
+    assert json.dumps(hidden.body).replace(str(number), "777777") == json.dumps(absent.body)
     assert desk.call("DELETE", f"/v1/orders/{number}").status == 404
     assert desk.call("GET", "/v1/orders?account=2").status == 403
     assert all(one["account"] == 1 for one in desk.get("/v1/orders?limit=1000")["orders"])
@@ -124,6 +127,37 @@ def test_the_trace_of_a_request_goes_on_in_the_answer_and_stands_on_the_tape(sta
     assert begun.trace_id != context.trace_id
     ignored = desk.call("POST", "/v1/orders", order("ignored"), traceparent="00-nonsense")
     assert parse(ignored.headers["traceparent"]) is not None
+
+
+def test_a_stop_order_is_amended_while_it_waits(tmp_path: Path) -> None:
+    """Its price is the engine's to choose: what is left out stays."""
+    with Stack(tmp_path) as stack:
+        client, other = stack.client(), stack.client("other")
+        for who, side, account in ((other, "sell", 2), (client, "buy", 1)):  # a stop needs a last price
+            body = order(f"last-{side}", account=account, side=side, price="64000.00", time_in_force="day")
+            assert who.call("POST", "/v1/orders", body).status == 201
+        body = order("stop", type="stop", price=None, stop_price="64500.00")
+        placed = client.call("POST", "/v1/orders", body).body
+        target = f"/v1/orders/{placed['order_id']}"
+        less = client.call("PATCH", target, {"cl_ord_id": "less", "account": 1, "qty": "0.00500"})
+        assert (less.status, less.body["qty"], less.body["stop_price"]) == (200, "0.00500", "64500.00")
+        up = client.call("PATCH", target, {"cl_ord_id": "up", "account": 1, "stop_price": "64600.00"})
+        assert (up.status, up.body["qty"], up.body["stop_price"]) == (200, "0.00500", "64600.00")
+        assert client.call("DELETE", target).status == 200
+
+
+def test_who_sends_much_makes_nobody_else_forgotten(tmp_path: Path) -> None:
+    with Stack(tmp_path, api="remember = 8") as stack:
+        desk, other = stack.client(), stack.client("other")
+        assert desk.call("POST", "/v1/orders", order("mine")).status == 201
+        for number in range(12):
+            assert other.call("POST", "/v1/orders", order(f"noise-{number}", account=2)).status == 201
+        assert desk.call("POST", "/v1/orders", order("mine")).status == 200
+        stack.kill()
+        stack.start()
+        assert stack.client().call("POST", "/v1/orders", order("mine")).status == 200
+        found = [one for one in stack.orders_records() if isinstance(one, m.NewOrder) and one.client_text == "mine"]
+        assert len(found) == 1
 
 
 def test_rates_are_told_and_kept(tmp_path: Path) -> None:

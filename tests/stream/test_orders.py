@@ -136,7 +136,10 @@ async def test_a_field_that_is_there_twice_is_refused(world: World) -> None:
     async with client(world) as c:
         await c.ws.send('{"op":"order","id":1,"cl_ord_id":"a","account":1,"qty":"1","qty":"1000","ticker":"ACME"}')
         refused = await c.next()
-    assert (refused["op"], refused["reason"], refused["id"]) == ("error", "duplicate_key", 1)
+        assert (refused["op"], refused["reason"], refused["id"]) == ("error", "duplicate_key", 1)
+        await c.ws.send('{"op":"cancel","id":2,"order_id":1,"order_id":2}')
+        refused = await c.next()
+        assert (refused["op"], refused["reason"], refused["id"]) == ("error", "duplicate_key", 2)
     assert written(world) == before
 
 

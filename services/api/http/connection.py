@@ -2,7 +2,8 @@
 
     head ──▶ body ──▶ replying ──▶ head …      each phase has a deadline; the server looks at all of them now and then
 
-Requests that come while one is answered wait in order, a few of them; then nothing more is read.
+Requests that come while one is answered wait in order, a few of them; then nothing more is read, and what was read
+already is looked at in slices, as there is room again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from services.api.problems import MEDIA_TYPE, Problem
 from tapewire.config import Api
 
 MAX_PIPELINED: Final = 16
+SLICE: Final = 1024
+"""Bytes that are parsed at a time: at most some fifty requests, half a millisecond."""
 MAX_HEADERS: Final = 100
 MAX_TARGET: Final = 4096
 SINGLE: Final = frozenset({"authorization", "content-length", "content-type", "host", "origin", "cookie"})
@@ -51,6 +54,8 @@ class Connection(asyncio.Protocol):
         """On the monotonic clock; what is under way must have ended by then."""
         self._request: Request | None = None
         self._url, self._head_bytes, self._parts = b"", 0, bytearray()
+        self._unparsed = memoryview(b"")
+        """Read, and not looked at before some of what waits was answered."""
         self._waiting: deque[tuple[Request, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._ending = self._draining = self._paused = False
@@ -75,8 +80,15 @@ class Connection(asyncio.Protocol):
             return
         if self._request is None and self._task is None:
             self.deadline = time.monotonic() + self._settings.head_timeout
+        self._unparsed = memoryview(bytes(self._unparsed) + data) if self._unparsed else memoryview(data)
+        self._parse()
+
+    def _parse(self) -> None:
+        """Goes on with what was read, as long as requests have room to wait; reads on once all of it is parsed."""
         try:
-            self._parser.feed_data(data)
+            while self._unparsed and len(self._waiting) < MAX_PIPELINED and not self._ending and not self._draining:
+                part, self._unparsed = self._unparsed[:SLICE], self._unparsed[SLICE:]
+                self._parser.feed_data(part)
         except httptools.HttpParserUpgrade:
             self._end_with(Problem(400, "this port speaks HTTP alone; the stream has its own", reason="upgrade"))
         except httptools.HttpParserError as error:
@@ -84,6 +96,12 @@ class Connection(asyncio.Protocol):
             self._end_with(
                 problem if isinstance(problem, Problem) else Problem(400, "this is no HTTP", reason="malformed")
             )
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._unparsed or len(self._waiting) >= MAX_PIPELINED:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         return self._task is not None or bool(self._waiting)  # what was asked is still answered
@@ -111,6 +129,8 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         assert self._request is not None
         self._count(len(name) + len(value))
+        if self._request.method:  # behind the body: what a proxy in front looked at is not to be changed there
+            raise Problem(400, "fields behind the body are not taken", reason="trailer")
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         headers = self._request.headers
         if key in headers:
@@ -150,8 +170,6 @@ class Connection(asyncio.Protocol):
         request.body = bytes(self._parts)
         request.ts_recv = time.time_ns()
         self._waiting.append((request, self._parser.should_keep_alive()))
-        if len(self._waiting) >= MAX_PIPELINED and self._transport is not None:
-            self._transport.pause_reading()
         self._next()
 
     def _count(self, size: int) -> None:
@@ -174,24 +192,26 @@ class Connection(asyncio.Protocol):
             return
         keep = keep and not self._ending and not (self._draining and not self._waiting)
         self._transport.write(rendered(reply, keep=keep, with_body=request.method != "HEAD"))
-        if not keep:
-            self._ending = True
-            self._transport.close()
-            return
         self.deadline = time.monotonic() + self._settings.idle_timeout
-        if self._waiting:
-            if len(self._waiting) < MAX_PIPELINED:
-                self._transport.resume_reading()
-            self._next()
-        else:
-            self._transport.resume_reading()
+        if not keep:
+            self._close()
+            return
+        self._next()
+        self._parse()
 
     def _end_with(self, problem: Problem) -> None:
         """Says what is wrong, and closes: where the next request begins is not known."""
-        self._ending = True
         if self._transport is not None and not self._transport.is_closing():
             if self._task is None:
                 self._transport.write(rendered(refusal(problem), keep=False))
+            # Also behind a request that is being answered: nothing else would end it for who does not read.
+            self.deadline = time.monotonic() + self._settings.idle_timeout
+        self._close()
+
+    def _close(self) -> None:
+        """Once all that was said is sent; `deadline` says how long that may take."""
+        self._ending, self._unparsed = True, memoryview(b"")
+        if self._transport is not None:
             self._transport.close()
 
     # The server
@@ -209,17 +229,15 @@ class Connection(asyncio.Protocol):
         elif self._request is not None:
             self._end_with(Problem(408, "the request took too long to come", reason="timeout"))
         else:
-            self._ending = True
-            self._transport.close()
+            self._close()
         self.deadline = now + 1.0  # what is not sent by then is not wanted
 
     def drain(self) -> None:
         """No more requests; what was asked is still answered."""
         if self.is_busy:
             self._draining = True
-        elif self._transport is not None:
-            self._ending = True
-            self._transport.close()
+        else:
+            self._close()
 
     def abort(self) -> None:
         if self._transport is not None:

@@ -69,11 +69,7 @@ def orders(call: Call) -> Response:
 
 
 def order(call: Call) -> Response:
-    order_id = number(call, "order_id")
-    found = call.api.hub.order(order_id)
-    if not call.author.sees(found.account):
-        raise Problem(404, f"there is no order {order_id}", field="order_id", reason="unknown_order")
-    return Response(200, found)
+    return Response(200, call.api.hub.order(number(call, "order_id"), call.author.visible))
 
 
 def fills(call: Call) -> Response:

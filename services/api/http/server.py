@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections import Counter
 from typing import Final
 
 from services.api.http.connection import Connection, Handler
+from services.api.http.listening import TlsListener
 from tapewire.config import Api
 from tapewire.errors import ConfigError, TransportError
 from tapewire.logs import Logger
@@ -23,7 +25,7 @@ class HttpServer:
         self._settings, self._handle, self._log = settings, handle, log
         self._connections: set[Connection] = set()
         self._by_address: Counter[str] = Counter()
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | TlsListener | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self.refused = 0
         """Connections beyond the bounds."""
@@ -35,15 +37,17 @@ class HttpServer:
         """Raises TransportError if nobody can listen there, ConfigError for what is no certificate."""
         own = self._settings
         scheme, context = "https" if own.tls else "http", tls_context(own)
+
+        def make() -> Connection:
+            return Connection(own, self._handle, self._opened, scheme)
+
         try:
-            self._server = await asyncio.get_running_loop().create_server(
-                lambda: Connection(own, self._handle, self._opened, scheme),
-                *(own.host, own.port),
-                ssl=context,
-                ssl_handshake_timeout=None if context is None else own.head_timeout,
-                backlog=BACKLOG,
-                reuse_address=True,
-            )
+            if context is None:
+                loop = asyncio.get_running_loop()
+                self._server = await loop.create_server(make, own.host, own.port, backlog=BACKLOG, reuse_address=True)
+            else:
+                self._server = TlsListener(listen(own.host, own.port), make, context, own.head_timeout, self._log)
+                self._server.start()
         except OSError as error:
             raise TransportError(f"{own.host}:{own.port}: cannot listen there: {error.strerror}") from error
         self._sweeper = asyncio.create_task(self._sweep())
@@ -87,6 +91,20 @@ class HttpServer:
             now = time.monotonic()
             for one in list(self._connections):
                 one.expire(now)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises OSError."""
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    found = socket.socket(family, kind)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(address)
+        found.listen(BACKLOG)
+    except OSError:
+        found.close()
+        raise
+    return found
 
 
 def tls_context(settings: Api) -> ssl.SSLContext | None:

@@ -77,6 +77,8 @@ class Hub(Answers):
         self._stages = Stages(folders.stats, shard)
         self._telling = Telling(self)
         self._taps: list[Tap] = []
+        self.lost: Callable[[], object] = lambda: None
+        """Called when the tape has lost its tail, and all was folded anew: taps were told what is no longer true."""
         self._follower: Follower | None = None
         self._position: ConsumerPosition | None = None
         self._last_came = 0.0
@@ -153,8 +155,6 @@ class Hub(Answers):
     def tap(self, callback: Tap) -> Callable[[], None]:
         """Calls `callback(records, ended)` once per batch of the orders tape, after all of it was folded and before
         listeners are told; `ended`: nothing more is there now, and the last command is whole. What is returned ends it.
-
-        After the tape lost its tail, and all was folded anew: `callback([], True)`.
         """
         self._taps.append(callback)
         return lambda: self._taps.remove(callback)
@@ -258,8 +258,7 @@ class Hub(Answers):
             if self._follower is None:
                 await self._begin()
                 self._telling.reset(self.seq)
-                for tap in list(self._taps):
-                    tap([], True)
+                self.lost()
             more = self.poll()
             idle = time.monotonic() - self._last_came > 1.0
             await asyncio.sleep(0 if more else IDLE_S if idle else BUSY_S)

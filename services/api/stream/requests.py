@@ -141,12 +141,12 @@ def read(raw: bytes) -> Request:
 def _entered(head: _Order | _MassCancel | _Amend | Cancel, raw: bytes) -> Entered:
     """The order's own fields are left as they came: whoever takes them for HTTP judges them here, too."""
     op = str(head.__struct_config__.tag)
-    if isinstance(head, Cancel):
-        return Entered(op, head.id, head.order_id, head.account, head.cl_ord_id, b"")
     try:
         fields = _OBJECT.decode(raw)
     except Problem as problem:
         raise Invalid(problem.body.reason or "malformed", problem.detail, "", head.id) from None
+    if isinstance(head, Cancel):
+        return Entered(op, head.id, head.order_id, head.account, head.cl_ord_id, b"")
     ours = _OURS if isinstance(head, _Amend) else _OURS[:2]
     body = msgspec.json.encode({name: value for name, value in fields.items() if name not in ours})
     return Entered(op, head.id, head.order_id if isinstance(head, _Amend) else 0, None, "", body)

@@ -15,6 +15,7 @@ from typing import Final
 from picows import WSCloseCode
 
 from services.api.desk import Desk
+from services.api.http.listening import TlsListener
 from services.api.hub import Hub
 from services.api.keys import Keys, Signed
 from services.api.problems import Problem
@@ -64,7 +65,8 @@ class StreamServer:
         self._clients: dict[Client, Connection] = {}
         self._loop = asyncio.get_running_loop()
         self.time = self._loop.time
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | TlsListener | None = None
+        self._port = 0
         self._draining = False
         self._failed: asyncio.Future[None] = self._loop.create_future()
         self._refused: dict[str, int] = {}
@@ -74,7 +76,7 @@ class StreamServer:
     def port(self) -> int:
         """Where it listens."""
         assert self._server is not None, "not started"
-        return int(self._server.sockets[0].getsockname()[1])
+        return self._port
 
     @property
     def topics(self) -> int:
@@ -98,10 +100,13 @@ class StreamServer:
         listener.setblocking(False)
         listener.bind(address)
         tls = self._tls()
-        handshake = None if tls is None else self.limits.handshake_timeout
-        self._server = await self._loop.create_server(
-            self._connection, sock=listener, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake
-        )
+        self._port = int(listener.getsockname()[1])
+        if tls is None:
+            self._server = await self._loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+        else:
+            listener.listen(BACKLOG)
+            self._server = TlsListener(listener, self._connection, tls, self.limits.handshake_timeout, self._log)
+            self._server.start()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`: looks after clients. Raises what must not have happened anywhere in the service."""

@@ -111,6 +111,17 @@ def test_an_address_that_fails_too_often_waits_and_others_do_not(api: Api) -> No
     keys.verify(signed("n-9", at=later), later, "1.2.3.4")
 
 
+def test_whoever_has_many_addresses_is_one_sender() -> None:
+    failures = Failures(3, 60 * NS)
+    for number in range(3):
+        failures.add(f"2001:db8::{number}:1", NOW)
+        failures.add(f"::ffff:192.0.2.{number}", NOW)
+    with pytest.raises(Problem):
+        failures.check("2001:db8::ffff:7", NOW)
+    for other in ("2001:db8:0:1::1", "::ffff:192.0.2.9", "192.0.2.1", ""):
+        failures.check(other, NOW)
+
+
 def test_a_bucket_gives_burst_at_once_then_its_rate() -> None:
     bucket = Bucket(10.0, 3)
     assert [bucket.take(NOW) for _ in range(4)] == [True, True, True, False]
