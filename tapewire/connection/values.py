@@ -98,58 +98,45 @@ class Trade(Value):
         return self.message.quality
 
 
-class TradeBusted(Value):
-    """A trade of the house that did not happen: `trade_id` names it. Decimals are None if its instrument is unknown."""
+class _OfATrade(Value):
+    """What names a trade of the house afterwards. Decimals are None if its instrument is unknown."""
 
     __slots__ = ("instrument",)
+    message: m.TradeBusted | m.TradeCorrected
+
+    def __init__(self, message: m.TradeBusted | m.TradeCorrected, instrument: Instrument | None) -> None:
+        super().__init__(message)
+        self.instrument = instrument
+
+    @property
+    def ticker(self) -> str:
+        return self.instrument.ticker if self.instrument else ""
+
+    @property
+    def trade_id(self) -> int:
+        return self.message.match_id
+
+    @property
+    def price(self) -> Decimal | None:
+        return self.instrument.price(self.message.price) if self.instrument else None
+
+    @property
+    def qty(self) -> Decimal | None:
+        return self.instrument.qty(self.message.qty) if self.instrument else None
+
+
+class TradeBusted(_OfATrade):
+    """A trade of the house that did not happen: `trade_id` names it."""
+
+    __slots__ = ()
     message: m.TradeBusted
 
-    def __init__(self, message: m.TradeBusted, instrument: Instrument | None) -> None:
-        super().__init__(message)
-        self.instrument = instrument
 
-    @property
-    def ticker(self) -> str:
-        return self.instrument.ticker if self.instrument else ""
-
-    @property
-    def trade_id(self) -> int:
-        return self.message.match_id
-
-    @property
-    def price(self) -> Decimal | None:
-        return self.instrument.price(self.message.price) if self.instrument else None
-
-    @property
-    def qty(self) -> Decimal | None:
-        return self.instrument.qty(self.message.qty) if self.instrument else None
-
-
-class TradeCorrected(Value):
+class TradeCorrected(_OfATrade):
     """A trade of the house that happened otherwise: `price` and `qty` are what is right."""
 
-    __slots__ = ("instrument",)
+    __slots__ = ()
     message: m.TradeCorrected
-
-    def __init__(self, message: m.TradeCorrected, instrument: Instrument | None) -> None:
-        super().__init__(message)
-        self.instrument = instrument
-
-    @property
-    def ticker(self) -> str:
-        return self.instrument.ticker if self.instrument else ""
-
-    @property
-    def trade_id(self) -> int:
-        return self.message.match_id
-
-    @property
-    def price(self) -> Decimal | None:
-        return self.instrument.price(self.message.price) if self.instrument else None
-
-    @property
-    def qty(self) -> Decimal | None:
-        return self.instrument.qty(self.message.qty) if self.instrument else None
 
     @property
     def old_price(self) -> Decimal | None:
