@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-
+from tapewire import adjtimex
+from tapewire.adjtimex import STA_UNSYNC
 from tapewire.doctor.finding import Finding
 
-STA_UNSYNC = 0x0040
 LARGE_US = 100_000
 
 
-class _Timex(ctypes.Structure):
-    """struct timex of <sys/timex.h>, as far as it is needed; the kernel fills all of it."""
-
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("rest", ctypes.c_long * 32),
-    )
-
-
 def checks() -> list[Finding]:
-    libc = ctypes.CDLL(None, use_errno=True)
-    timex = _Timex()
-    if libc.adjtimex(ctypes.byref(timex)) < 0:
-        return [Finding("time sync", "unknown", f"the kernel does not say: {os.strerror(ctypes.get_errno())}")]
-    return [judged(timex.status, timex.maxerror, timex.esterror)]
+    try:
+        told = adjtimex.read()
+    except OSError as error:
+        return [Finding("time sync", "unknown", f"the kernel does not say: {error.strerror}")]
+    return [judged(told.status, told.maxerror, told.esterror)]
 
 
 def judged(status: int, most_us: int, estimated_us: int) -> Finding:

@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import os
 import shutil
 import time
-from typing import Final
 
+from tapewire import adjtimex
 from tapewire.folders import Folders
 from tapewire.metrics.samples import Reading
-
-STA_UNSYNC, STA_NANO = 0x0040, 0x2000
-TIME_ERROR: Final = 5
-
-
-class _Timex(ctypes.Structure):
-    """struct timex of adjtimex(2) on 64 bits; what is not read here is only there for its place."""
-
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("rest", ctypes.c_byte * 512),
-    )
 
 
 def read_disks(reading: Reading, folders: Folders) -> None:
@@ -42,18 +22,13 @@ class HostClock:
     """Says how the clock stands, and how far it was stepped or slewed since this object was made."""
 
     def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
         self._distance = _distance()
 
     def read(self, reading: Reading) -> None:
         """Raises OSError if the kernel does not tell."""
-        told = _Timex()
-        state = self._libc.adjtimex(ctypes.byref(told))
-        if state < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, f"adjtimex: {os.strerror(number)}{' (a sandbox)' if number == errno.EPERM else ''}")
-        unit = 1e-9 if told.status & STA_NANO else 1e-6
-        synchronized = state != TIME_ERROR and not told.status & STA_UNSYNC
+        told = adjtimex.read()
+        unit = 1e-9 if told.status & adjtimex.STA_NANO else 1e-6
+        synchronized = told.state != adjtimex.TIME_ERROR and not told.status & adjtimex.STA_UNSYNC
         reading.put("tapewire_clock_offset_seconds", told.offset * unit)
         reading.put("tapewire_clock_max_error_seconds", told.maxerror * 1e-6)
         reading.put("tapewire_clock_synchronized", synchronized)
