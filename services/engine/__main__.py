@@ -9,21 +9,26 @@ if __name__ == "__main__":
 
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from services.engine import Engine, configured
 from services.engine.agent import EngineAgent
+from services.engine.asked import Asked
+from services.engine.bus_line import BusLine
 from services.engine.producers import inbound_rings, take_ring
 from tapewire import config as configuration
 from tapewire import lifecycle
+from tapewire.config import Config
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import ConfigError
-from tapewire.logs import configure
+from tapewire.logs import Logger, configure
 from tapewire.process import pin
 from tapewire.ring import Doorbell
 
 CONSUMER = "engine"  # a restart needs the records behind its position
+SPLIT_BATCH = 16  # commands of topology split: each takes two round trips, and no answer leaves before the last
 
 
 @click.command()
@@ -43,6 +48,7 @@ def main(path: Path | None) -> None:
         )
     pin(own.core)
     tape = folders.orders_tape(own.shard)
+    services = split(settings, log) if own.topology == "split" else None
     engine = Engine(
         tape,
         rings,
@@ -50,11 +56,12 @@ def main(path: Path | None) -> None:
         durability=own.durability,
         segment_bytes=own.segment_bytes,
         ring_bytes=own.ring_bytes,
-        max_batch=own.max_batch,
+        max_batch=own.max_batch if services is None else min(own.max_batch, SPLIT_BATCH),
         doorbell=folders.doorbell(own.shard),
         stats=folders.stats / f"engine.{own.shard}",
         stages=folders.stages(tape.name, "engine"),
         version=version("tapewire"),
+        services=services,
     )
     found = engine.recovery
     log.info(
@@ -88,13 +95,25 @@ def main(path: Path | None) -> None:
         def look() -> None:
             feed.step()
             refusals.report(feed.until)
+            for service in services or ():
+                service.tend()
 
         look()
         agent.start()
         agent.watch(look)
     refusals.close()
-    log.info("stopped", next_seq=engine.next_seq, digest=engine.digest(), **engine.counters)
+    log.info("stopped", next_seq=engine.next_seq, digest=agent.digest, **engine.counters)
     engine.close()
+
+
+def split(settings: Config, log: Logger) -> tuple[Asked, Asked]:
+    """Risk and matcher as they are asked over the bus."""
+
+    def asked(service: Literal["risk", "matcher"]) -> Asked:
+        line = BusLine(settings.nats, env=settings.env, service=service, shard=settings.engine.shard)
+        return Asked(service, line, version=version("tapewire"), answer_within=settings.engine.answer_within, log=log)
+
+    return asked("risk"), asked("matcher")
 
 
 if __name__ == "__main__":
