@@ -75,15 +75,24 @@ class Counters:
 class Asked:
     """One of the two services. `ask` is called by the engine's thread alone."""
 
-    def __init__(self, name: Literal["risk", "matcher"], line: Line, *, version: str, answer_within: float, log: Logger) -> None:
+    def __init__(
+        self,
+        name: Literal["risk", "matcher"],
+        line: Line,
+        *,
+        version: str,
+        answer_within: float,
+        log: Logger,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
         """`version`: of ours; a service of another one derives perhaps other events, and is not asked.
-        `answer_within`: seconds."""
+        `answer_within`: seconds. `pause`: what waits between two tries, for simulations."""
         self.name, self.counters = name, Counters()
         self.failure: BaseException | None = None
         """What ended the engine's asking, if it is no stop."""
         self._line, self._version, self._within, self._log = line, version[:15], answer_within, log
         self._instance = 0
-        self._said = ""
+        self._said, self._pause = "", pause
         self._state: State | None = None
 
     def begin(self, state: State) -> None:
@@ -115,7 +124,7 @@ class Asked:
                 self._lose(str(error))
             if self._state.asked_to_stop():
                 return None
-            time.sleep(wait)
+            self._pause(wait)
             wait = min(wait * 2, RETRY_MOST_S)
 
     def _try(self, ask: bytes) -> bytes | None:

@@ -228,13 +228,15 @@ class RemoteMatcher {
         return asker_->ask(kind, wire::header(command).seq - 1, command, message_bytes(command));
     }
 
-    // What the service filled in of the header must be what is filled in here.
+    // What the service filled in of the header must be what is filled in here, but for the instrument: that of an order
+    // which the clock or the operator ended is the matcher's to say.
     template <class Sink>
     static bool hand_on(const uint8_t* event, size_t n, Sink& sink) {
         bool fits = false;
         const auto one = [&]<class M>(const M& told) {
             if (sizeof(M) != n) return;
             M* own = sink.template begin<M>();
+            own->header.instrument = told.header.instrument;
             fits = !std::memcmp(&own->header, &told.header, sizeof(wire::Header));
             if (fits) *own = told, sink.end(own);
         };
