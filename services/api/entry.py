@@ -244,10 +244,11 @@ class Entry:
 
     def _decided(self, made: Made, answer: Answer) -> None:
         pending = self._by_made.pop(id(made), None)
-        if pending is None:
-            return  # of an earlier process, or told 202 before
+        if pending is None:  # of an earlier process, or told 202 before
+            made.remember(answer)
+            return
         answer = answer._replace(received=pending.received, flat_ns=self.clock() - pending.origin.ts_recv)
-        made.answer = answer._replace(event=b"")
+        made.remember(answer)
         self.took(answer.flat_ns)
         self._resolve(pending, answer)
 

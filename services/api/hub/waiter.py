@@ -30,20 +30,20 @@ class Waiter:
         self._reader = TapeReader(tape, from_seq=None)
         self._asked = threading.Semaphore(0)
         self._position = 0
-        self._waits = self._closed = False
+        self._waits, self._closed = False, threading.Event()
         self._thread = threading.Thread(target=self._run, name="tape waiter", daemon=True)
         self._thread.start()
 
     def ask(self, position: int) -> None:
         """Wakes the loop once the tape is released behind `position` (bytes), or WAIT_S have passed. Does nothing while
         it waits already, or is closed."""
-        if not self._waits and not self._closed:
+        if not self._waits and not self._closed.is_set():
             self._waits, self._position = True, position
             self._asked.release()
 
     def close(self) -> None:
         """Nobody is woken any more. Takes up to WAIT_S."""
-        self._closed = True
+        self._closed.set()
         self._asked.release()
         self._thread.join()
 
@@ -51,14 +51,14 @@ class Waiter:
         with self._reader:
             while True:
                 self._asked.acquire()
-                if self._closed:
+                if self._closed.is_set():
                     return
                 self._reader.wait_past(self._position, WAIT_S)
-                if self._closed:
+                if self._closed.is_set():
                     return
                 self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
         self._waits = False
-        if not self._closed:
+        if not self._closed.is_set():
             self._woken()
