@@ -1,4 +1,4 @@
-"""Fixtures `postgres`, `redis`, `kafka`, `jaeger`, `prometheus`: real servers, one of each for a whole run of the tests.
+"""Fixtures `postgres`, `redis`, `kafka`, `jaeger`, `prometheus`: real servers, one of each for a whole test run.
 
 Each is a `Running`: the one whose address stands in the environment (TAPEWIRE_TEST_POSTGRES, ..., as `make services`
 prints them), else one that is started here, else the test is skipped and says why. Tests share it, so they keep apart

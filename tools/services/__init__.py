@@ -7,7 +7,7 @@
     prometheus  of the machine
 
 Where a Docker engine answers, `make services` takes containers of pinned images first. All listen on loopback, below
-port 30000 (the kernel gives those above to outgoing connections), keep their files in one folder, end with their parent.
+port 30000 (the kernel gives those above to outgoing connections), and end with their parent; each has its own folder.
 """
 
 from __future__ import annotations
