@@ -31,6 +31,7 @@ from tapewire.config.sections import (
     Producer,
     Publisher,
 )
+from tapewire.config.sinks import PostgresSink, Sink, Sinks
 from tapewire.config.venues import Market, Venue, check_venues
 from tapewire.errors import ConfigError
 from tapewire.folders import default_rings
@@ -52,6 +53,7 @@ __all__ = [
     "Market",
     "Monitor",
     "Nats",
+    "PostgresSink",
     "Producer",
     "Publisher",
     "Router",
@@ -59,6 +61,8 @@ __all__ = [
     "RouterClient",
     "RouterFeed",
     "RouterInstrument",
+    "Sink",
+    "Sinks",
     "Venue",
     "load",
     "load_with_origins",
@@ -83,6 +87,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "router": Router,
     "api": Api,
     "monitor": Monitor,
+    "sinks": Sinks,
 }
 _S = TypeVar("_S", bound=Section)
 

@@ -18,6 +18,7 @@ from tapewire.config.gateway import Gateway
 from tapewire.config.monitor import Monitor
 from tapewire.config.router import Router
 from tapewire.config.section import Section
+from tapewire.config.sinks import Sinks
 from tapewire.config.venues import Venue as OutsideVenue
 from tapewire.folders import Folders
 
@@ -258,6 +259,7 @@ class Config(Section, frozen=True, kw_only=True):
     router: Router = Router()
     api: Api = Api()
     monitor: Monitor = Monitor()
+    sinks: Sinks = Sinks()
     venues: tuple[OutsideVenue, ...] = ()
 
     @property
