@@ -19,7 +19,7 @@ from services.engine.asked import Asked
 from services.engine.bus_line import BusLine
 from services.engine.producers import inbound_rings, take_ring
 from tapewire import config as configuration
-from tapewire import lifecycle
+from tapewire import health, lifecycle
 from tapewire.config import Config
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import ConfigError
@@ -27,6 +27,7 @@ from tapewire.logs import Logger, configure
 from tapewire.process import pin
 from tapewire.ring import Doorbell
 
+SERVICE = "engine"
 CONSUMER = "engine"  # a restart needs the records behind its position
 SPLIT_BATCH = 16  # commands of topology split: each takes two round trips, and no answer leaves before the last
 
@@ -39,6 +40,7 @@ def main(path: Path | None) -> None:
     own, folders = settings.engine, settings.folders
     folders.prepare(settings.rings)
     log = configure("engine")
+    told = health.serve(settings, SERVICE if own.shard == 0 else f"{SERVICE}-{own.shard}")
     rings = inbound_rings(folders, own.shard, own.producers)
     operators = [ring for ring in rings if ring.role == "operator"]
     if not operators:
@@ -78,6 +80,9 @@ def main(path: Path | None) -> None:
     )
     for refused in found.refused_snapshots:
         log.warning("snapshot passed over", reason=refused)
+    beat = told.pulse("duty cycle").beat
+    for service in services or ():
+        service.waiting = beat
     agent = EngineAgent(
         engine,
         idle=own.idle,
@@ -85,8 +90,14 @@ def main(path: Path | None) -> None:
         background_sync=own.durability == "memory",
         log=log,
         restart=ConsumerPosition(tape, CONSUMER),
+        turned=beat,
     )
-    stopping.on_stop(agent.stop)
+
+    def stop() -> None:
+        told.drain()
+        agent.stop()
+
+    stopping.on_stop(stop)
     commands = [bytes(c) for c in configured.pending(settings.instruments, settings.accounts, engine.definitions())]
     refusals = configured.Refusals(tape, operators[0].source, operators[0].path, log)
     with Doorbell(folders.doorbell(own.shard)) as bell:
@@ -98,11 +109,17 @@ def main(path: Path | None) -> None:
             for service in services or ():
                 service.tend()
 
+        def reasons() -> list[str]:
+            away = [f"{service.name} is away: {service.away}" for service in services or () if service.away]
+            return [*agent.reasons(), *away]
+
         look()
         agent.start()
+        told.check(ready=reasons, detail=lambda: f"next_seq={engine.next_seq} epoch={engine.epoch}")
         agent.watch(look)
     refusals.close()
     log.info("stopped", next_seq=engine.next_seq, digest=agent.digest, **engine.counters)
+    told.close()
     engine.close()
 
 

@@ -90,6 +90,8 @@ class Asked:
         self.name, self.counters = name, Counters()
         self.failure: BaseException | None = None
         """What ended the engine's asking, if it is no stop."""
+        self.waiting: Callable[[], object] = lambda: None
+        """Called before every try: waiting is no standing still."""
         self._line, self._version, self._within, self._log = line, version[:15], answer_within, log
         self._instance = 0
         self._said, self._pause = "", pause
@@ -129,6 +131,7 @@ class Asked:
 
     def _try(self, ask: bytes) -> bytes | None:
         for _ in range(1 + REPEATS):
+            self.waiting()
             if not self._instance and not self._find():
                 return None
             named = ask[:_INSTANCE] + self._instance.to_bytes(8, "little") + ask[_INSTANCE + 8 :]

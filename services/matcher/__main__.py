@@ -13,7 +13,7 @@ import click
 
 from services.matcher import Answering
 from tapewire import config as configuration
-from tapewire import lifecycle
+from tapewire import health, lifecycle
 from tapewire.logs import configure
 from tapewire.split.serving import Serving
 
@@ -24,9 +24,17 @@ def main(path: Path | None) -> None:
     """The matcher as a service of its own: matches for every engine of topology split that asks."""
     settings = configuration.load(path)
     settings.folders.prepare(settings.rings)
-    serving = Serving("matcher", settings, Answering, configure("matcher"))
-    stopping.on_stop(serving.stop)
-    serving.run()
+    log = configure("matcher")
+    with health.serve(settings, "matcher") as told:
+        serving = Serving("matcher", settings, Answering, log)
+
+        def stop() -> None:
+            told.drain()
+            serving.stop()
+
+        stopping.on_stop(stop)
+        told.check(ready=serving.reasons, detail=serving.detail)
+        serving.run(told.pulse("duty cycle").beat)
 
 
 if __name__ == "__main__":

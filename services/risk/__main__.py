@@ -13,7 +13,7 @@ import click
 
 from services.risk import Answering
 from tapewire import config as configuration
-from tapewire import lifecycle
+from tapewire import health, lifecycle
 from tapewire.logs import configure
 from tapewire.split.serving import Serving
 
@@ -24,9 +24,17 @@ def main(path: Path | None) -> None:
     """Risk as a service of its own: decides on commands for every engine of topology split that asks."""
     settings = configuration.load(path)
     settings.folders.prepare(settings.rings)
-    serving = Serving("risk", settings, Answering, configure("risk"))
-    stopping.on_stop(serving.stop)
-    serving.run()
+    log = configure("risk")
+    with health.serve(settings, "risk") as told:
+        serving = Serving("risk", settings, Answering, log)
+
+        def stop() -> None:
+            told.drain()
+            serving.stop()
+
+        stopping.on_stop(stop)
+        told.check(ready=serving.reasons, detail=serving.detail)
+        serving.run(told.pulse("duty cycle").beat)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final, Protocol
 
@@ -23,7 +22,7 @@ WAIT_S: Final = 0.25  # for an ask, between two looks at whether to stop
 RETRY_S: Final = 0.2  # between two tries to reach the bus
 MAX_SHARDS: Final = 1024
 HISTOGRAMS: Final = ("answer",)
-COUNTERS: Final = ("asks", "others", "refused", "reconnects", "shards")
+COUNTERS: Final = ("asks", "others", "losses", "shards")
 
 
 class Answering(Protocol):
@@ -32,21 +31,12 @@ class Answering(Protocol):
     def answer(self, ask: bytes, now: int) -> bytes | None: ...
 
 
-@dataclass
-class Standing:
-    """For who asks whether the service is well: read from other threads."""
-
-    connected: bool = False
-    reason: str = "starting"
-    turns: int = 0
-
-
 class Serving:
     """Answers for every shard that is asked for, until `stop`."""
 
     def __init__(self, name: str, settings: Config, make: Callable[[int, str], Answering], log: Logger) -> None:
         """`make`: a core for an instance of that number, of that version of Tapewire."""
-        self.standing = Standing()
+        self._away = "starting"
         self._name, self._make, self._log = name, make, log
         self._instance = secrets.randbits(63) | 1
         self._line = NatsLine(settings.nats, name)
@@ -62,6 +52,13 @@ class Serving:
         except StatsError:
             return StatsPage.create(settings.folders.stats / f"{self._name}.{self._instance:x}", HISTOGRAMS, COUNTERS)
 
+    def reasons(self) -> list[str]:
+        """Why nobody is answered; from any thread."""
+        return [f"the bus is away: {self._away}"] if self._away else []
+
+    def detail(self) -> str:
+        return f"instance={self._instance:x} shards={len(self._shards)}"
+
     def stop(self) -> None:
         """Safe in a signal handler: the ask at hand is answered."""
         self._stopping = True
@@ -71,7 +68,6 @@ class Serving:
         self._log.info("ready to answer", service=self._name, instance=f"{self._instance:x}", version=version("tapewire"))
         while not self._stopping:
             beat()
-            self.standing.turns += 1
             try:
                 if not self._line.connected:
                     self._connect()
@@ -84,15 +80,16 @@ class Serving:
 
     def _connect(self) -> None:
         self._line.connect()
-        if self.standing.reason:
+        if self._away:
             self._log.info("bus reached", service=self._name)
-        self.standing.connected, self.standing.reason = True, ""
+        self._away = ""
 
     def _lost(self, why: str) -> None:
-        if self.standing.connected or self.standing.reason == "starting":
+        """Says so once, until it is back."""
+        if self._away in ("", "starting"):
             self._log.error("bus away", service=self._name, reason=why)
-            self._page.add("reconnects")
-        self.standing.connected, self.standing.reason = False, why
+            self._page.add("losses")
+        self._away = why
 
     def _turn(self) -> None:
         message = self._line.receive(WAIT_S)
