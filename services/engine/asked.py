@@ -26,6 +26,7 @@ from tapewire.tape import TapeReader
 REPEATS: Final = 3  # of an ask, before another instance is looked for
 RETRY_S: Final = 0.05  # between two looks for an instance; doubled up to RETRY_MOST_S
 RETRY_MOST_S: Final = 1.0
+MOST_TOLD: Final = 8  # reasons of one absence
 PART_BYTES: Final = 128 << 10
 FETCHED: Final = 4096  # records read of the tape at once
 HISTOGRAMS: Final = ("answer",)
@@ -85,6 +86,7 @@ class Asked:
         self._line, self._version, self._within, self._log = line, version[:15], answer_within, log
         self._instance = 0
         self._said, self._pause = "", pause
+        self._told: set[str] = set()
         self._state: State | None = None
 
     def begin(self, state: State) -> None:
@@ -111,6 +113,7 @@ class Asked:
                     if self._said:
                         self._log.info("service answers", service=self.name, instance=f"{self._instance:x}")
                         self._said = ""
+                        self._told.clear()
                         self._page.set("waiting", 0)
                     self._took.record(time.monotonic_ns() - began)
                     return answer
@@ -186,7 +189,7 @@ class Asked:
         """Brings the instance where `ask` is to be asked: the last whole state, then the records behind it."""
         assert self._state is not None
         base = self._state.base()
-        section, next_order_id = _section(base.state, _SECTIONS[self.name])
+        section, next_order_id = section_of(base.state, _SECTIONS[self.name])
         head = ask.replace(
             instance=self._instance, seq=base.seq, number=ask.number - 1, next_order_id=next_order_id, total=len(section)
         )
@@ -240,11 +243,12 @@ class Asked:
             yield behind, b"".join(piece)
 
     def _lose(self, why: str) -> None:
-        """Says once what is the matter, until there is an answer again."""
+        """Says what is the matter, each reason once until there is an answer again."""
         self._page.add("away")
         self._page.set("waiting", 1)
         self._instance = 0
-        if not self._said:
+        if why not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(why)
             self._log.error("service away", service=self.name, reason=why, commands="stay in their rings")
         self._said = why
 
@@ -263,7 +267,7 @@ def _why(head: m.CoreAnswered, version: str) -> str:
     return f"it answers {head.outcome.name}"
 
 
-def _section(state: bytes, number: int) -> tuple[bytes, int]:
+def section_of(state: bytes, number: int) -> tuple[bytes, int]:
     """A section of a state (core.hpp), and the first order id that is free."""
     at, sections = 8, []
     while at < len(state):
