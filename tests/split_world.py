@@ -1,4 +1,4 @@
-"""An engine in parts in one process: the real asking side and the real cores, with a way between them that loses things."""
+"""An engine in parts in one process: the real asking side, the real cores, and a way between them that loses things."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAKERS: dict[str, Callable[[int, str], Any]] = {"risk": risk.Answering, "matcher
 
 
 class LossyLine:
-    """The `Line` of services/engine/asked.py to instances in memory. `trouble`: share of asks that something befalls."""
+    """The `Line` of services/engine/asked.py to instances in memory; `trouble`: share of asks that meet with it."""
 
     def __init__(self, service: Literal["risk", "matcher"], seed: int = 0, trouble: float = 0.0) -> None:
         self.service, self.trouble, self.random = service, trouble, random.Random(seed)

@@ -77,7 +77,7 @@ class Asked:
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
         """`version`: of ours; a service of another one derives perhaps other events, and is not asked.
-        `answer_within`: seconds. `page`: with HISTOGRAMS and COUNTERS. `pause`: what waits between two tries, for simulations."""
+        `answer_within`: seconds. `page`: with HISTOGRAMS and COUNTERS. `pause`: waits between two tries."""
         self.name, self._page, self._took = name, page, page.histogram("answer")
         self.failure: BaseException | None = None
         """What ended the engine's asking, if it is no stop."""
@@ -191,7 +191,11 @@ class Asked:
         base = self._state.base()
         section, next_order_id = section_of(base.state, _SECTIONS[self.name])
         head = ask.replace(
-            instance=self._instance, seq=base.seq, number=ask.number - 1, next_order_id=next_order_id, total=len(section)
+            instance=self._instance,
+            seq=base.seq,
+            number=ask.number - 1,
+            next_order_id=next_order_id,
+            total=len(section),
         )
         for at in range(0, len(section), PART_BYTES):
             step = head.replace(kind=m.AskKind.state, offset=at)
@@ -208,7 +212,13 @@ class Asked:
         if not self._taken(self._step(head.replace(seq=stands, final=True))):
             return False
         self._page.add("brought")
-        self._log.info("service brought to the state", service=self.name, seq=stands, state=base.seq, instance=f"{self._instance:x}")
+        self._log.info(
+            "service brought to the state",
+            service=self.name,
+            seq=stands,
+            state=base.seq,
+            instance=f"{self._instance:x}",
+        )
         return True
 
     def _step(self, ask: m.AskCore, follows: bytes = b"") -> bytes | None:
@@ -227,7 +237,7 @@ class Asked:
         return head.outcome is m.AnswerOutcome.done
 
     def _behind(self, behind: int, up_to: int) -> Iterator[tuple[int, bytes]]:
-        """The records behind one and up to another, each piece with its last seq: the tape's, then the batch's at hand."""
+        """The records behind one and up to another, in pieces with their last seq: the tape's, then the batch's."""
         assert self._state is not None
         with TapeReader(str(self._state.tape_path), from_seq=None, limit="written") as reader:
             written = min(reader.positions.written_seq, up_to)

@@ -1,6 +1,6 @@
 """The shell of risk and matcher as services: takes asks off the bus, one after the other, and answers each.
 
-It holds no files: killed at any moment, it is brought to its state anew by whoever asks. Shards come as they are asked for.
+It holds no files: killed at any moment, it is brought to its state anew by whoever asks. Shards come as they are asked.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class Serving:
 
     def run(self, beat: Callable[[], object] = lambda: None) -> None:
         """Returns once stopped. `beat` is called every turn."""
-        self._log.info("ready to answer", service=self._name, instance=f"{self._instance:x}", version=version("tapewire"))
+        self._log.info(
+            "ready to answer", service=self._name, instance=f"{self._instance:x}", version=version("tapewire")
+        )
         while not self._stopping:
             beat()
             try:

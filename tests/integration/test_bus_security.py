@@ -233,10 +233,12 @@ def test_an_engine_asks_risk_and_matcher_and_hears_them_alone(secured: Secured, 
     try:
         engine.publish(f"t.{service}.ask.0", b"ask", "_INBOX.engine.1")
         ask = answering.receive(5.0)
-        assert ask is not None and (ask.subject, ask.data) == (f"t.{service}.ask.0", b"ask")
+        assert ask is not None
+        assert (ask.subject, ask.data) == (f"t.{service}.ask.0", b"ask")
         answering.publish(ask.reply, b"answer")
         answer = engine.receive(5.0)
-        assert answer is not None and answer.data == b"answer"
+        assert answer is not None
+        assert answer.data == b"answer"
         # Once an ask, and nowhere else.
         answering.publish("_INBOX.engine.2", b"unasked")
         with pytest.raises(TransportError, match="Permissions Violation"):

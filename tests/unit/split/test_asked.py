@@ -20,9 +20,7 @@ DEFINITION = bytes(m.InstrumentDefinition(instrument=1, ticker="X", tick_size=1,
 
 def order(number: int, price: int = 100) -> bytes:
     return bytes(
-        m.NewOrder(
-            account=1, cl_ord_id=number, instrument=1, side=1, ord_type=1, time_in_force=2, price=price, qty=1
-        )
+        m.NewOrder(account=1, cl_ord_id=number, instrument=1, side=1, ord_type=1, time_in_force=2, price=price, qty=1)
     )
 
 
