@@ -46,4 +46,4 @@ async def test_a_request_by_the_bus_that_fails_is_in_the_log_with_its_trace(tmp_
     (line,) = (one.kwargs for one in lines.calls)
     assert (line["event"], line["trace_id"]) == ("bus_request_failed", TRACE)
     assert int(line["span_id"], 16) > 0, "ours"
-    assert "closed" in line["error"]
+    assert "this writer is not open" in line["error"]
