@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 from tapewire.errors import TapeError
@@ -84,6 +85,23 @@ def positions(tape: Path) -> dict[str, int]:
             raise TapeError(f"{path}: the position of a consumer cannot be read: {error.strerror}") from error
         found[path.name], _ = _unpacked(raw)
     return found
+
+
+def positions_and_epochs(tape: Path) -> dict[str, tuple[int, int]]:
+    """As `positions`, with the epoch each keeps there (0: none)."""
+    found = {}
+    for name in positions(tape):
+        with suppress(FileNotFoundError):  # moved aside by a cut meanwhile
+            found[name] = _unpacked((tape / FOLDER / name).read_bytes())
+    return found
+
+
+def restore(tape: Path, name: str, seq: int, epoch: int) -> None:
+    """Puts a consumer's position where it was when a backup was taken. Raises TapeError."""
+    position = ConsumerPosition(tape, name)
+    position.store(seq, epoch)
+    os.fsync(position._file)
+    position.close()
 
 
 def take_back(tape: Path, last_seq: int) -> None:

@@ -14,6 +14,7 @@ TapewireError                  what happened, where, what was expected, what to 
 │   ├── TapeFenced             another writer owns the tape, or a newer epoch does
 │   └── TapeFull               the disk refused more
 ├── StoreError                 the archive cannot answer, or does not fit its tape
+├── BackupError                a backup that cannot be taken, does not hold, or must not be restored there
 ├── StatsError                 a page of statistics that cannot be made or opened as asked
 ├── StageLogError              a stage log that cannot be made or opened as asked
 ├── TimeError                  text that means no time
@@ -99,6 +100,10 @@ class StoreError(TapewireError):
 
 class TimeError(TapewireError, ValueError):
     """Text that means no time; the message says how times are written."""
+
+
+class BackupError(TapewireError):
+    """A backup that cannot be taken, does not hold, or must not be restored there: nothing was changed."""
 
 
 class StatsError(TapewireError):
