@@ -32,6 +32,7 @@ from tapewire.config.sections import (
     Producer,
     Publisher,
 )
+from tapewire.config.sinks import PostgresSink, Sink, Sinks
 from tapewire.config.venues import Market, Venue, check_venues
 from tapewire.errors import ConfigError
 from tapewire.folders import default_rings
@@ -54,6 +55,7 @@ __all__ = [
     "Market",
     "Monitor",
     "Nats",
+    "PostgresSink",
     "Producer",
     "Publisher",
     "Router",
@@ -61,6 +63,8 @@ __all__ = [
     "RouterClient",
     "RouterFeed",
     "RouterInstrument",
+    "Sink",
+    "Sinks",
     "Venue",
     "load",
     "load_with_origins",
@@ -86,6 +90,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "api": Api,
     "monitor": Monitor,
     "health": Health,
+    "sinks": Sinks,
 }
 _S = TypeVar("_S", bound=Section)
 

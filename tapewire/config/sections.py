@@ -19,6 +19,7 @@ from tapewire.config.health import Health
 from tapewire.config.monitor import Monitor
 from tapewire.config.router import Router
 from tapewire.config.section import Section
+from tapewire.config.sinks import Sinks
 from tapewire.config.venues import Venue as OutsideVenue
 from tapewire.folders import Folders
 
@@ -260,6 +261,7 @@ class Config(Section, frozen=True, kw_only=True):
     api: Api = Api()
     monitor: Monitor = Monitor()
     health: Health = Health()
+    sinks: Sinks = Sinks()
     venues: tuple[OutsideVenue, ...] = ()
 
     @property
