@@ -16,6 +16,7 @@ import msgspec
 
 from tapewire.config.api import Api, ApiKey, ApiUser, check_api
 from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
+from tapewire.config.health import Health
 from tapewire.config.monitor import Monitor
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
 from tapewire.config.router import Router, RouterAccount, RouterClient, RouterFeed, RouterInstrument, check_router
@@ -48,6 +49,7 @@ __all__ = [
     "Flusher",
     "Gateway",
     "GatewaySession",
+    "Health",
     "Instrument",
     "Loaded",
     "Market",
@@ -87,6 +89,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "router": Router,
     "api": Api,
     "monitor": Monitor,
+    "health": Health,
     "sinks": Sinks,
 }
 _S = TypeVar("_S", bound=Section)
