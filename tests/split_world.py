@@ -80,17 +80,14 @@ class SplitMarket:
         self.open()
 
     def open(self, now: int = NOW) -> None:
-        services = None
-        if self.split:
-            log = logs.get("test")
-            services = tuple(
-                Asked(line.service, line, version=VERSION, answer_within=0.1, log=log, pause=lambda _: None)
-                for line in self.lines
-            )
-        self.services = services
+        self.services = (self._asked(self.lines[0]), self._asked(self.lines[1])) if self.split else None
         ring = InboundRing(self.folder / "ring", 1, "operator")
-        self.engine = Engine(self.tape, [ring], now=now, services=services, **self.options)
+        self.engine = Engine(self.tape, [ring], now=now, services=self.services, **self.options)
         self.producer = RingProducer(self.folder / "ring")
+
+    def _asked(self, line: LossyLine) -> Asked:
+        log = logs.get("test")
+        return Asked(line.service, line, version=VERSION, answer_within=0.1, log=log, pause=lambda _: None)
 
     def reopen(self, *, split: bool, now: int) -> None:
         """As after a kill."""

@@ -49,7 +49,8 @@ def test_a_split_engine_writes_what_a_fused_one_writes(market: str, tmp_path: Pa
     audit = Audit(parts.tape)
     assert audit.run() == parts.engine.next_seq - 1
     assert audit.digest() == parts.engine.digest()
-    whole.close(), parts.close()
+    whole.close()
+    parts.close()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -59,7 +60,8 @@ def test_whatever_befalls_the_services_and_the_bus(seed: int, tmp_path: Path) ->
     befell = {what for line in parts.lines for what in line.befell}
     assert befell == {"ask lost", "answer lost", "killed", "killed late", "bus away", "another one"}
     assert all(service.counters.brought > 3 for service in parts.services or ())
-    whole.close(), parts.close()
+    whole.close()
+    parts.close()
 
 
 def test_an_engine_goes_from_one_topology_to_the_other_on_its_tape(tmp_path: Path) -> None:
@@ -79,4 +81,5 @@ def test_an_engine_goes_from_one_topology_to_the_other_on_its_tape(tmp_path: Pat
         whole.reopen(split=False, now=now)
         parts.reopen(split=turn % 2 == 0, now=now)
         assert parts.engine.digest() == whole.engine.digest()
-    whole.close(), parts.close()
+    whole.close()
+    parts.close()
