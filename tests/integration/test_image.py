@@ -116,7 +116,7 @@ def test_it_says_what_it_can_do_and_judges_its_host(image: Image) -> None:
     assert "Run every service of the settings on this machine" in said
     status, said = image.run("doctor", "--json")
     assert status in (0, 1), said
-    assert {one["verdict"] for one in json.loads(said)} <= {"ok", "advice", "problem", "unknown"}, said
+    assert {one["state"] for one in json.loads(said)} <= {"ok", "advice", "problem", "unknown"}, said
     for service in ("engine", "journal", "gateway", "flusher", "api", "router", "monitor", "connector"):
         status, said = image.run(service, "--help")
         assert (status, "--config" in said) == (0, True), said
@@ -141,6 +141,10 @@ def test_engine_and_journal_run_from_it_and_write_nowhere_else(image: Image) -> 
             for name, log in logs.items():
                 running.append(image.start(name, log=log))
                 wait(log, '"recovered"' if name == "engine" else '"event"')
+            entry, *asked = json.loads(image.stage.last("HEALTHCHECK").partition(" CMD ")[2])
+            assert [entry] == image.stage.command("ENTRYPOINT")
+            status, said = image.run(*asked)
+            assert (status, "engine" in said, "journal" in said) == (0, True, True), said
             status, said = image.run("tape", "ls", "--json")
             assert status == 0, said
             assert "orders.0" in said
