@@ -1,6 +1,6 @@
 """`make audit`: known vulnerabilities of what a user installs, by pip-audit, and of the dashboard's packages, by npm.
 
-Both ask the registries. Where those cannot be asked nothing is known, and that is said: exit status 0 means that everything
+Both ask the registries. Where those cannot be asked nothing is known, and that is said: status 0 means that everything
 was looked up and nothing found, 1 that something was found, 2 that something could not be looked up.
 """
 
