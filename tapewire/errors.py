@@ -14,6 +14,7 @@ TapewireError                  what happened, where, what was expected, what to 
 │   ├── TapeFenced             another writer owns the tape, or a newer epoch does
 │   └── TapeFull               the disk refused more
 ├── StoreError                 the archive cannot answer, or does not fit its tape
+├── BackupError                a backup that cannot be taken, does not hold, or must not be restored there
 ├── SinkError                  a sink cannot go on with a tape: records are gone, or it is another tape by now
 │   └── TargetError            what a sink writes to is away, or refuses; it is tried again
 ├── StatsError                 a page of statistics that cannot be made or opened as asked
@@ -110,6 +111,10 @@ class TargetError(SinkError):
 
 class TimeError(TapewireError, ValueError):
     """Text that means no time; the message says how times are written."""
+
+
+class BackupError(TapewireError):
+    """A backup that cannot be taken, does not hold, or must not be restored there: nothing was changed."""
 
 
 class StatsError(TapewireError):

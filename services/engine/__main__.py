@@ -93,12 +93,7 @@ def main(path: Path | None) -> None:
         restart=ConsumerPosition(tape, CONSUMER),
         turned=beat,
     )
-
-    def stop() -> None:
-        told.drain()
-        agent.stop()
-
-    stopping.on_stop(stop)
+    stopping.on_stop(told.draining(agent.stop))
     commands = [bytes(c) for c in configured.pending(settings.instruments, settings.accounts, engine.definitions())]
     refusals = configured.Refusals(tape, operators[0].source, operators[0].path, log)
     with Doorbell(folders.doorbell(own.shard)) as bell:

@@ -137,7 +137,7 @@ CHANNELS: Final = (
     ),
     Channel(
         *("ops", "health", "service", (m.ServiceHealth,)),
-        *(("connector", "journal", "router", "api"), "operator"),
+        *(("connector", "journal", "router", "api", "monitor"), "operator"),
         *("how a service is", "1 a second"),
     ),
     Channel(

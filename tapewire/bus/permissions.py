@@ -27,6 +27,9 @@ READS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The kinds of channels that a service reads, or asks. The journal reads a tape alone."""
 
+ANSWERED_WITHIN_S: Final = 30
+"""How long after a request the server lets its answer through. `[api] answer_timeout` must lie below."""
+
 _SRV = ("$SRV.PING", "$SRV.PING.>", "$SRV.INFO", "$SRV.INFO.>", "$SRV.STATS", "$SRV.STATS.>")
 
 
@@ -127,6 +130,8 @@ def _pattern(env: str, channel: Channel) -> str:
 def _own_subject(env: str, channel: Channel, feed: str, name: str) -> str:
     """Where a service may publish of a channel: of what is said by many, its own part."""
     if channel.kind == "health":
+        if name == "monitor":  # for services that do not speak on the bus, and those that do not answer any more
+            return _pattern(env, channel)
         return f"{env}.ops.health.{name}"
     own = feed if channel.feed in (ANY_FEED, VENUES) else channel.feed
     return f"{env}.{own}.{channel.kind}.*"
