@@ -30,10 +30,11 @@ from tapewire.config.sections import (
     Nats,
     Producer,
     Publisher,
+    Replica,
 )
 from tapewire.config.venues import Market, Venue, check_venues
 from tapewire.errors import ConfigError
-from tapewire.folders import default_rings
+from tapewire.folders import TAPE_NAME, default_rings
 from tapewire.subjects import is_word
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "Nats",
     "Producer",
     "Publisher",
+    "Replica",
     "Router",
     "RouterAccount",
     "RouterClient",
@@ -73,7 +75,7 @@ PUBLIC_URLS = {
 }
 _LISTS = ("instrument", "account", "feed", "venues")
 # Second parts of subjects that our own services publish under.
-_OWN_FEEDS = frozenset({"house", "orders", "ops", "router"})
+_OWN_FEEDS = frozenset({"house", "orders", "ops", "router", "tape"})
 _SECTIONS: dict[str, type[Section]] = {
     "nats": Nats,
     "engine": Engine,
@@ -83,6 +85,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "router": Router,
     "api": Api,
     "monitor": Monitor,
+    "replica": Replica,
 }
 _S = TypeVar("_S", bound=Section)
 
@@ -141,6 +144,7 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
             )
     check_gateway(parts["gateway"], [one.account for one in parts["accounts"]])
     check_api(parts["api"], [one.account for one in parts["accounts"]])
+    _check_replica(parts["replica"])
     if "data" not in tree:
         parts["data"] = Path(".tapewire") / config.env
     if "rings" not in tree:
@@ -191,6 +195,13 @@ def _with_public_urls(reader: Reader, feed: Feed, path: str) -> Feed:
         if not value:
             reader.origins[f"{path}.{key}"] = f"default for {feed.venue}"
     return msgspec.structs.replace(feed, url=feed.url or url, rest_url=feed.rest_url or rest_url)
+
+
+def _check_replica(replica: Replica) -> None:
+    _refuse_twice((*replica.send, *replica.mirror), "replica.send and replica.mirror")
+    for at, (key, tape) in enumerate([*(("send", one) for one in replica.send), *(("mirror", one) for one in replica.mirror)]):
+        if not TAPE_NAME.fullmatch(tape):
+            raise ConfigError(f"replica.{key}: item {at + 1} is {tape!r}; expected a tape's name, such as 'orders.0'")
 
 
 def _refuse_twice(keys: Iterable[Hashable], path: str) -> None:
