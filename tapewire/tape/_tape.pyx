@@ -55,6 +55,7 @@ cdef extern from "tapewire/tape/tape.hpp" namespace "tapewire::tape" nogil:
         uint64_t segment_bytes
         string name
         cbool create
+        uint64_t epoch_above
     cdef cppclass CWriter "tapewire::tape::Writer":
         Status open(const char*, const Options&)
         uint64_t next_seq()
@@ -96,6 +97,7 @@ cdef extern from "tapewire/tape/tape.hpp" namespace "tapewire::tape" nogil:
         CPositions positions()
         Mark mark(Limit)
         cbool wait(Limit, int64_t)
+        cbool wait_past(Limit, uint64_t, int64_t)
         Status seek_seq(uint64_t)
         Status seek_time(int64_t)
         uint64_t first_seq()
