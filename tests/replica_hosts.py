@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from services.engine import Audit
+from tapewire import config as configuration
 from tapewire import messages as m
 from tapewire.client import OrderClient, RingFull
 from tapewire.nats_server import NatsServer
+from tapewire.replication import names
 from tapewire.replication import state as states
 from tapewire.replication.state import State
 from tapewire.tape import TapeReader
+from tapewire.transports.nats import NatsTransport
 from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT, EngineProcess, order
 
 TAPE = "orders.0"
@@ -194,3 +198,16 @@ def verified(tape: Path) -> bool:
     while audit.run():
         pass
     return not audit.pending_events
+
+
+def delete_stream(host: Host) -> None:
+    """As somebody does who may."""
+
+    async def delete() -> None:
+        settings = configuration.load(host.engine.config)
+        transport = NatsTransport(settings.nats)
+        await transport.connect()
+        await transport.request(f"$JS.API.STREAM.DELETE.{names.stream(settings.env, TAPE)}", b"", timeout=5)
+        await transport.close()
+
+    asyncio.run(delete())

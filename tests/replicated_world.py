@@ -14,7 +14,6 @@ from tapewire.replication.part import Part
 from tapewire.replication.sender import ANSWER_WITHIN_NS, Last, Sender, State
 from tapewire.replication.takeover import claim_of, own_tail
 from tapewire.tape import TapeFrames, TapeReader, TapeWriter
-from tapewire.tape.cutting import cut_tape
 from services.replica.mirroring import MirrorCopy
 from tests.tapes import SMALL, kill, refused, trade
 
@@ -246,8 +245,7 @@ class Host:
         pairs = [(claim, held[0] if held else None) for claim, held in claims]
         found = own_tail(pairs, self.name, copy.end, agrees) if not copy.empty else None
         if found is not None:
-            copy.close()
-            cut_tape(self.tape, found.last + 1, self.world.now)
+            copy.cut_behind(found.last, self.world.now)
             self.copy = copy = MirrorCopy(str(self.tape), NAME)
         at = next((n for n in range(stream.first, stream.last + 1) if stream.held[n - 1][0].end >= copy.end), stream.last)
         self.mirror = Mirror(copy, self.name, MARK, at)

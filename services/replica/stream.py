@@ -166,8 +166,6 @@ class Stream:
         else:
             answer(said["seq"], "")
 
-    async def delete(self) -> None:
-        await self._ask(f"STREAM.DELETE.{self.name}")
 
     async def _ask(self, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         raw = msgspec.json.encode(body) if body is not None else b""
