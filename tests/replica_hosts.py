@@ -138,10 +138,12 @@ class Load:
                 time.sleep(0.001)
                 self.collect()
 
-    def collect(self) -> None:
+    def collect(self) -> int:
+        """How many have been answered."""
         for answer in self.client.poll(4096):
             if isinstance(answer, m.OrderAccepted | m.OrderRejected):
                 self.answers[answer.cl_ord_id] += 1
+        return len(self.answers)
 
     def all_answered(self) -> bool:
         self.collect()
@@ -185,7 +187,12 @@ def promote(host: Host, within_s: float = 20.0) -> dict[str, Any]:
     """`tapewire promote` on that host; what it says."""
     command = [sys.executable, "-m", "tapewire.cli", "promote", TAPE, "--data", str(host.engine.folders.data)]
     done = subprocess.run(
-        [*command, "--json", "--within", str(within_s)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [*command, "--json", "--within", str(within_s)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr + host.logs()
     found: dict[str, Any] = json.loads(done.stdout)

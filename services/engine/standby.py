@@ -69,7 +69,9 @@ class Standby:
 
     def reasons(self) -> list[str]:
         """Why this standby could not take over now; it is never ready to trade."""
-        return ["standby: the tape here is a mirror"] if self._audit else ["standby: there is no mirror of the tape yet"]
+        return (
+            ["standby: the tape here is a mirror"] if self._audit else ["standby: there is no mirror of the tape yet"]
+        )
 
     def _open(self) -> TapeFrames | None:
         try:
@@ -122,7 +124,7 @@ class Standby:
             self._log.error("snapshot not written", seq=snapshot.seq, error=str(error))
 
     def _state(self) -> Snapshot | None:
-        """The state after all that readers may see. Behind it there may be the beginning of a batch: the engine replays that."""
+        """The state after all that readers may see. Behind it a batch may begin: the engine replays that."""
         if self._audit is None:
             return NOTHING
         while self._audit.run(limit=FOLD_AT_ONCE):

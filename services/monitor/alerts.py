@@ -222,7 +222,7 @@ REPLICAS: Final = AlertGroup(
             "The stream does not hold what the tape does, or the mirror not what the stream does. With durability "
             "`replicated` answers wait; a standby that took over now would begin further back.",
             ("`tapewire replica status`: what it waits for", "the NATS servers: up, in agreement, room on their disks"),
-            "Bring the bus back, or make room: the replica goes on by itself and catches up. Nothing is lost meanwhile.",
+            "Bring the bus back, or make room: the replica goes on by itself and catches up. Nothing is lost.",
         ),
         Alert(
             "ReplicaGone",
@@ -244,8 +244,8 @@ REPLICAS: Final = AlertGroup(
             "This host wrote the tape and does no more: its engine and its sender have ended. What it had beyond the "
             "stream was answered to nobody if the tape is `replicated`.",
             ("`tapewire replica status` on both hosts: who has which epoch",),
-            "Start both again, the tape among `replica.mirror` and the engine with `--standby`: it keeps its own records "
-            "aside in `<tape>/cut-<time>` and follows.",
+            "Start both again, the tape among `replica.mirror` and the engine with `--standby`: it keeps its own "
+            "records aside in `<tape>/cut-<time>` and follows.",
         ),
         Alert(
             "StandbyDiffers",
@@ -255,7 +255,10 @@ REPLICAS: Final = AlertGroup(
             "{{ $labels.tape }}: this host's copy differs from the stream",
             "Bytes of the mirror are not those of the stream, or the stream is another one. It has stopped, and is not "
             "to be promoted. The host that writes is not concerned.",
-            ("`tapewire replica status`: where it differs", "`tapewire tape check` and `tapewire verify` on both hosts"),
+            (
+                "`tapewire replica status`: where it differs",
+                "`tapewire tape check` and `tapewire verify` on both hosts",
+            ),
             "Find out which is right; then move the wrong folder aside and let its host mirror anew.",
         ),
     ),

@@ -1,8 +1,8 @@
 """The mirror's shell: the stream's messages into the copy of a tape, and the claim by which this host takes it over.
 
-    stream ──Tail──▶ Mirror (pure) ──frames──▶ TapeMirror: durable, then seen by readers
-                        │ Fetch ──asked──▶ the host that sends
-                        │ HandOver ──▶ the engine that stands by
+stream ──Tail──▶ Mirror (pure) ──frames──▶ TapeMirror: durable, then seen by readers
+                    │ Fetch ──asked──▶ the host that sends
+                    │ HandOver ──▶ the engine that stands by
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ class Mirroring:
                     self._say("mirror", why=str(error))
                     await asyncio.sleep(RETRY_S)
                 except (TapeError, WireError) as error:
-                    context.say("differs", at_once=True, why=str(error), position=self._copy.end, seq=self._copy.last_seq)
+                    context.say(
+                        "differs", at_once=True, why=str(error), position=self._copy.end, seq=self._copy.last_seq
+                    )
                     raise TapeError(f"{context.tape}: {error}") from error
         finally:
             if context.transport.connected:
@@ -221,7 +223,7 @@ class Mirroring:
     async def _take(self) -> None:
         mirror = self._known()
         done, outcome = await asyncio.to_thread(self._feed, self._pending)
-        if done and not mirror.mark == hosts.mark_of(self._of.tape):
+        if done and mirror.mark != hosts.mark_of(self._of.tape):
             hosts.keep_mark(self._of.tape, mirror.mark)
         if mirror.holder != self._of.host:
             self._silence.heard(self._of.now())
@@ -231,7 +233,8 @@ class Mirroring:
     def _feed(self, messages: list[Stored]) -> tuple[int, Outcome | None]:
         """As many as go without a question; then one sync for all. Returns how many, and the question."""
         mirror, copy = self._known(), self._live()
-        done, outcome = 0, None
+        done = 0
+        outcome: Outcome | None = None
         try:
             for message in messages:
                 found = mirror.feed(message.sequence, message.part, message.frames)

@@ -24,7 +24,7 @@ class TapeReplica:
             self._at_work.away()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; raises TapeFenced when another host has taken the tape from us, TapeError when it must not go on."""
+        """Until `stop`. Raises TapeFenced when another host has taken the tape, TapeError when it must not go on."""
         await self._of.stream.open()
         while not stop.is_set():
             if self._mirror and not await self._ours(stop):

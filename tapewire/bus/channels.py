@@ -138,7 +138,10 @@ CHANNELS: Final = (
     ),
     Channel(
         *("tape", "frames", "tape", (), ("replica",), "operator"),
-        *("stored in the tape's stream: its bytes, for other hosts; see [replication.md](replication.md)", "one a batch"),
+        *(
+            "stored in the tape's stream: its bytes, for other hosts; see [replication.md](replication.md)",
+            "one a batch",
+        ),
         headers=(HEADER,),
     ),
     Channel(

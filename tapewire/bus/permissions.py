@@ -17,7 +17,7 @@ from tapewire.bus.channels import ANY_FEED, CHANNELS, VENUES, Channel
 from tapewire.transports.nats_access import inbox
 
 SERVICES: Final = ("journal", "router", "api", "monitor", "engine", "risk", "matcher", "replica")
-"""Those that use the bus, besides connectors: the engine and its parts in topology split alone. Gateway and flusher know
+"""They use the bus, besides connectors: the engine and its parts in topology split alone. Gateway and flusher know
 tapes and rings alone; a strategy is a client of its account."""
 READS: Final[dict[str, tuple[str, ...]]] = {
     "router": ("trade", "quote", "book", "status"),
@@ -35,8 +35,8 @@ _STREAMS: Final = {
     *(f"$JS.API.STREAM.{verb}.*" for verb in ("INFO", "CREATE", "UPDATE", "MSG.GET")),
     *("$JS.API.CONSUMER.CREATE.*.*", "$JS.API.CONSUMER.DELETE.*.*", "$JS.FC.>"),
 }
-"""What the replica does with its streams. A token of a permission is whole or `*`: which tapes they can hold, its channels
-say. It can delete or purge none."""
+"""What the replica does with its streams, but deleting or purging them. A token of a permission is whole or `*`: what
+the streams can hold, its channels say."""
 _SRV = ("$SRV.PING", "$SRV.PING.>", "$SRV.INFO", "$SRV.INFO.>", "$SRV.STATS", "$SRV.STATS.>")
 
 

@@ -1,7 +1,7 @@
 """What the replica of a host says of each tape, for `tapewire replica status`, metrics and `tapewire promote`.
 
-    <tape>/replica/state.json     replaced whole, some times a second while the replica runs
-    <tape>/replica/promote        asked for: the replica takes the tape over, and removes it
+<tape>/replica/state.json     replaced whole, some times a second while the replica runs
+<tape>/replica/promote        asked for: the replica takes the tape over, and removes it
 """
 
 from __future__ import annotations

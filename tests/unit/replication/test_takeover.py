@@ -39,6 +39,8 @@ def test_a_former_writer_cuts_what_lies_behind_the_first_claim_that_it_did_not_f
     followed = [(first, frames(100)), (second, None)]
     assert own_tail(followed, "a", 100, lambda part: False) is None, "nothing lies behind the claim"
     assert own_tail(followed, "a", 150, lambda part: False) is first
-    assert own_tail(followed, "a", 150, lambda part: True) is None, "it has followed the first, and is not at the second"
+    assert own_tail(followed, "a", 150, lambda part: True) is None, (
+        "it has followed the first, and is not at the second"
+    )
     assert own_tail(followed, "a", 250, lambda part: True) is second
     assert own_tail([(claim("a", 100), None)], "a", 250, lambda part: False) is None, "its own claim"

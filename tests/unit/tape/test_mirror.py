@@ -92,7 +92,8 @@ def test_what_cannot_stand_there_is_refused_with_its_place(tmp_path: Path) -> No
     frames, mirror = TapeFrames(source), TapeMirror(tmp_path / "b" / NAME, NAME)
     frames.seek(0)
     first, second = frames.read(2000), frames.read(2000)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     mirror.apply(first.frames)
     for words, raw in {
         "checksum": second.frames[:20] + bytes([second.frames[20] ^ 1]) + second.frames[21:],
