@@ -31,11 +31,12 @@ from tapewire.config.sections import (
     Nats,
     Producer,
     Publisher,
+    Replica,
 )
 from tapewire.config.sinks import PostgresSink, Sink, Sinks
 from tapewire.config.venues import Market, Venue, check_venues
 from tapewire.errors import ConfigError
-from tapewire.folders import default_rings
+from tapewire.folders import TAPE_NAME, default_rings
 from tapewire.subjects import is_word
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "PostgresSink",
     "Producer",
     "Publisher",
+    "Replica",
     "Router",
     "RouterAccount",
     "RouterClient",
@@ -79,7 +81,7 @@ PUBLIC_URLS = {
 }
 _LISTS = ("instrument", "account", "feed", "venues")
 # Second parts of subjects that our own services publish under.
-_OWN_FEEDS = frozenset({"house", "orders", "ops", "router"})
+_OWN_FEEDS = frozenset({"house", "orders", "ops", "router", "tape"})
 _SECTIONS: dict[str, type[Section]] = {
     "nats": Nats,
     "engine": Engine,
@@ -89,6 +91,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "router": Router,
     "api": Api,
     "monitor": Monitor,
+    "replica": Replica,
     "health": Health,
     "sinks": Sinks,
 }
@@ -149,6 +152,7 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
             )
     check_gateway(parts["gateway"], [one.account for one in parts["accounts"]])
     check_api(parts["api"], [one.account for one in parts["accounts"]])
+    _check_replica(parts["replica"])
     if "data" not in tree:
         parts["data"] = Path(".tapewire") / config.env
     if "rings" not in tree:
@@ -199,6 +203,14 @@ def _with_public_urls(reader: Reader, feed: Feed, path: str) -> Feed:
         if not value:
             reader.origins[f"{path}.{key}"] = f"default for {feed.venue}"
     return msgspec.structs.replace(feed, url=feed.url or url, rest_url=feed.rest_url or rest_url)
+
+
+def _check_replica(replica: Replica) -> None:
+    for key, tapes in (("send", replica.send), ("mirror", replica.mirror)):
+        _refuse_twice(tapes, f"replica.{key}")
+        for tape in tapes:
+            if not TAPE_NAME.fullmatch(tape):
+                raise ConfigError(f"replica.{key}: holds {tape!r}; expected the name of a tape, such as 'orders.0'")
 
 
 def _refuse_twice(keys: Iterable[Hashable], path: str) -> None:

@@ -102,6 +102,26 @@ TAPES = Group(
     ),
 )
 
+REPLICAS = Group(
+    "Replicas",
+    "What `tapewire replica` says of each tape it sends or mirrors, `<tape>/replica/state.json`.",
+    (
+        _gauge("replica_role", "1 for the role it has now: sender, mirror, fenced, differs, …", "tape", "role"),
+        _gauge("replica_running", "1 while the replica brings that up to date.", "tape"),
+        _gauge(
+            "replica_lag_bytes",
+            "Sender: durable here and not in the stream. Mirror: come here and not on its disk yet.",
+            "tape",
+            unit="bytes",
+        ),
+        _gauge("replica_lag_records", "Sender: records that are durable here and not in the stream.", "tape"),
+        _gauge("replica_seq", "Last record that the stream (sender) or this host (mirror) holds.", "tape"),
+        _gauge("replica_epoch", "Epoch of the tape's writer, as the stream has it.", "tape"),
+        _counter("replica_fetched_bytes", "Bytes asked from the sender: older than the stream.", "tape", unit="bytes"),
+        _counter("replica_disconnects", "How often the bus went away.", "tape"),
+    ),
+)
+
 RINGS = Group(
     "Rings",
     "The head of each ring in shared memory.",
@@ -373,6 +393,7 @@ EXPORTER = Group(
 GROUPS: Final = (
     SERVICES,
     TAPES,
+    REPLICAS,
     RINGS,
     ENGINE,
     PARTS,
