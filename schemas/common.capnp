@@ -64,6 +64,9 @@ enum MessageType {
   apiReceived @54;
   apiAnswered @55;
   venueDiffered @56;
+  relayOpened @57;
+  relayChunk @58;
+  relayPosition @59;
 }
 
 struct Header {

@@ -27,7 +27,7 @@ class Channel:
     feed: str
     kind: str
     key: str
-    """What the key is: ticker, account, shard, service, file."""
+    """What the key is: ticker, account, shard, ring, service, file."""
     messages: tuple[type[m.Message], ...]
     """Empty: text (see `when`)."""
     services: tuple[str, ...]
@@ -124,6 +124,16 @@ CHANNELS: Final = (
     Channel(
         *("router", "parent", "account", (m.ParentChanged, m.ParentMeasured), ("router",), "account"),
         *("when a parent of the account stands otherwise; see [router.md](router.md)", "a few a second and parent"),
+    ),
+    Channel(
+        *("orders", "ring", "ring", (m.RelayPosition,), ("relay",), "operator"),
+        *("asked by the relay of the producer's host: takes records of its ring; see `services/relay`", "one a batch"),
+        asks=(m.RelayOpened, m.RelayChunk),
+    ),
+    Channel(
+        *("router", "ring", "ring", (m.RelayPosition,), ("relay",), "operator"),
+        *("the same for the rings of the router's clients", "one a batch"),
+        asks=(m.RelayOpened, m.RelayChunk),
     ),
     Channel(
         *("ops", "health", "service", (m.ServiceHealth,)),

@@ -18,6 +18,7 @@ from tapewire.config.api import Api, ApiKey, ApiUser, check_api
 from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
 from tapewire.config.monitor import Monitor
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
+from tapewire.config.relay import Relay, check_relay
 from tapewire.config.router import Router, RouterAccount, RouterClient, RouterFeed, RouterInstrument, check_router
 from tapewire.config.section import Section
 from tapewire.config.sections import (
@@ -54,6 +55,7 @@ __all__ = [
     "Nats",
     "Producer",
     "Publisher",
+    "Relay",
     "Router",
     "RouterAccount",
     "RouterClient",
@@ -81,6 +83,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "publisher": Publisher,
     "gateway": Gateway,
     "router": Router,
+    "relay": Relay,
     "api": Api,
     "monitor": Monitor,
 }
@@ -139,6 +142,9 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
                 f"engine.producers[{at}].accounts: holds {list(producer.accounts)}; expected none, as the role "
                 f"operator ({producer.name}) acts for every account"
             )
+    check_relay(
+        parts["relay"], [one.name for one in parts["engine"].producers], [one.name for one in parts["router"].clients]
+    )
     check_gateway(parts["gateway"], [one.account for one in parts["accounts"]])
     check_api(parts["api"], [one.account for one in parts["accounts"]])
     if "data" not in tree:

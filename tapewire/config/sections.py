@@ -16,6 +16,7 @@ from tapewire import messages as m
 from tapewire.config.api import Api
 from tapewire.config.gateway import Gateway
 from tapewire.config.monitor import Monitor
+from tapewire.config.relay import Relay
 from tapewire.config.router import Router
 from tapewire.config.section import Section
 from tapewire.config.venues import Venue as OutsideVenue
@@ -256,6 +257,7 @@ class Config(Section, frozen=True, kw_only=True):
     publisher: Publisher = Publisher()
     gateway: Gateway = Gateway()
     router: Router = Router()
+    relay: Relay = Relay()
     api: Api = Api()
     monitor: Monitor = Monitor()
     venues: tuple[OutsideVenue, ...] = ()
