@@ -1,4 +1,4 @@
-"""Both sides of the relay over a bus that loses, repeats and delays, with kills of everything: each record once, in order.
+"""Both sides of the relay over a bus that loses, repeats and delays, with kills of all: each record once, in order.
 
 The oracle is the list of what the producer wrote. The engine is a loop that takes records from its ring and puts their
 positions on a tape, which is a list; a kill of its host takes the ring away, and the tape's tail that was not mirrored.
