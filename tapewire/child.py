@@ -30,7 +30,8 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Starts `program`: an absolute path and its arguments. Spawn from a thread that stays: the child ends with it.
 
-    `environment`: on top of ours. It is in a process group of its own: Ctrl-C reaches the parent alone, which then stops its children in order.
+    `environment`: on top of ours. It is in a process group of its own: Ctrl-C reaches the parent alone, which then
+    stops its children in order.
     """
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(int(on_parent_death)), *program],

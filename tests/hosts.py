@@ -64,15 +64,16 @@ class Hosts:
     def folders(self, host: str) -> Folders:
         return Folders(self.data(host))
 
-    def start(self, service: str, host: str, *arguments: str, tree: Path = ROOT, **settings: str) -> None:
-        """`settings`: RELAY__OUT="traders" and such."""
+    def start(self, service: str, host: str, *arguments: str, tree: Path = ROOT, settings: dict[str, str]) -> None:
+        """`settings`: {"RELAY__OUT": "traders"} and such; `tree`: where the program is taken from."""
         name = f"{service}@{host}"
         self.folder.joinpath(host).mkdir(exist_ok=True)
         own = {"TAPEWIRE_DATA": str(self.data(host)), "TAPEWIRE_RINGS": str(self.rings(host))}
         own |= {f"TAPEWIRE_{key}": value for key, value in settings.items()}
         with self.log(name).open("ab") as log:
             command = [sys.executable, "-m", f"services.{service}", "--config", str(self.config), *arguments]
-            self.processes[name] = subprocess.Popen(command, cwd=tree, stderr=log, stdout=log, env={**os.environ, **own})
+            environment = {**os.environ, **own}
+            self.processes[name] = subprocess.Popen(command, cwd=tree, stderr=log, stdout=log, env=environment)
 
     def end(self, name: str, number: int = signal.SIGTERM) -> int:
         process = self.processes.pop(name)
@@ -117,6 +118,4 @@ class Hosts:
 
     def orders(self, source: int, host: str = "engine") -> list[int]:
         """ClOrdIDs of a producer's orders, in the order in which the engine took them."""
-        return [
-            one.cl_ord_id for one in self.records(host) if isinstance(one, m.NewOrder) and one.source == source
-        ]
+        return [one.cl_ord_id for one in self.records(host) if isinstance(one, m.NewOrder) and one.source == source]

@@ -8,6 +8,7 @@ if __name__ == "__main__":
     stopping.hold()
 
 import asyncio
+from contextlib import AsyncExitStack
 from itertools import groupby
 from pathlib import Path
 
@@ -16,9 +17,11 @@ import click
 from services.relay.inward import Inward
 from services.relay.outward import Outward
 from tapewire import config as configuration
-from tapewire import lifecycle
+from tapewire import health, lifecycle
 from tapewire.config import Config
 from tapewire.errors import ConfigError
+from tapewire.health import Health
+from tapewire.interfaces import OnFailure
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
 from tapewire.relay import RingName, names
@@ -34,23 +37,34 @@ async def serve(settings: Config, log: Logger) -> None:
         failures.append(error)
         stop.set()
 
-    outward = [
-        Outward(list(group), settings, log)
-        for _, group in groupby(sorted(names(settings, settings.relay.out), key=_tape), key=_tape)
-    ]
-    transport = None
-    async with asyncio.TaskGroup() as tasks:
-        for side in outward:
-            tasks.create_task(side.run(stop, fail))
-        if inward := names(settings, settings.relay.inward):
-            transport = NatsTransport(settings.nats, name=NAME, on_failure=fail, log=log)
-            await transport.connect()
-            tasks.create_task(Inward(inward, settings, transport, log).run(stop))
-    if transport is not None:
-        await transport.drain()
+    with health.serve(settings, NAME) as told:
+        told.watch_loop()
+        await carry(settings, log, told, stop, fail)
     log.info("stopped")
     if failures:
         raise failures[0]
+
+
+async def carry(settings: Config, log: Logger, told: Health, stop: asyncio.Event, fail: OnFailure) -> None:
+    listed = sorted(names(settings, settings.relay.out), key=_tape)
+    outward = [Outward(list(group), settings, log) for _, group in groupby(listed, key=_tape)]
+    sides = [side.reasons for side in outward]
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        for side in outward:
+            tasks.create_task(side.run(stop, fail))
+        if taken := names(settings, settings.relay.inward):
+            transport = NatsTransport(settings.nats, name=NAME, on_failure=fail, log=log)
+            await transport.connect()
+            stack.push_async_callback(transport.drain)
+            inward = Inward(taken, settings, transport, log)
+            sides.append(inward.reasons)
+            tasks.create_task(inward.run(stop))
+        told.check(
+            ready=lambda: [why for found in sides for why in found()],
+            detail=lambda: f"{sum(side.lag for side in outward)} bytes on their way",
+        )
+        await stop.wait()
+        told.drain()
 
 
 def _tape(name: RingName) -> str:

@@ -70,6 +70,11 @@ class OutwardRing:
         """Whether the tape showed what could not be released yet."""
         return self._out is not None and not self.fault and self._out.pending
 
+    @property
+    def lag(self) -> int:
+        """Bytes that the mirrored tape does not show as taken, of a ring that is carried."""
+        return self._out.lag if self._out is not None and not self.fault else 0
+
     def reasons(self) -> list[str]:
         """What speaks against being ready."""
         if self.fault:
@@ -195,6 +200,7 @@ class Outward:
         self._bell = Bell(one.bell(folders), self.pump, log)
         self._look_s = TAPE_LOOK_S
         self._wake = asyncio.Event()
+        self._drain_timeout = settings.relay.drain_timeout
         self._counted = 0.0
 
     async def run(self, stop: asyncio.Event, fail: Callable[[BaseException], None]) -> None:
@@ -204,6 +210,10 @@ class Outward:
                 ring.opened = self._bell.add
                 await ring.start(fail)
             while not stop.is_set():
+                self._look()
+                await self._nap()
+            end = time.monotonic() + self._drain_timeout
+            while any(ring.lag for ring in self.rings) and time.monotonic() < end:
                 self._look()
                 await self._nap()
         finally:
@@ -217,6 +227,10 @@ class Outward:
             ring.pump()
         self._look_s = TAPE_LOOK_S
         self._wake.set()
+
+    @property
+    def lag(self) -> int:
+        return sum(ring.lag for ring in self.rings)
 
     def reasons(self) -> list[str]:
         return [why for ring in self.rings for why in ring.reasons()]

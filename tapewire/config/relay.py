@@ -28,6 +28,8 @@ class Relay(Section, frozen=True, kw_only=True):
     """Producers of this host whose engine (or router) is elsewhere. Its tape is mirrored here."""
     inward: Annotated[tuple[Relayed, ...], Meta(max_length=63)] = msgspec.field(default=(), name="in")
     """Producers elsewhere, whose engine (or router) is on this host."""
+    drain_timeout: Annotated[float, Meta(ge=0.0, le=3600.0)] = 5.0
+    """At its end it goes on until its rings are empty, for so long at most, seconds: a ring may end with its pod."""
 
 
 def check_relay(relay: Relay, producers: Collection[str], clients: Collection[str]) -> None:

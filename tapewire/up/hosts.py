@@ -6,8 +6,8 @@ api        api;                   mirrors the orders tape, and the router's; car
 router     router, its sessions;  mirrors the orders tape, sends its own; carries its ring, takes its clients'
 feeds      connectors, flusher
 
-A host is a data folder, <data>/hosts/<host>, and a folder of rings in memory. All read the same file; what differs stands
-in the environment of each process. On real machines the same holds, with one of these hosts each.
+A host is a data folder, <data>/hosts/<host>, and a folder of rings in memory. All read the same file; what differs
+stands in the environment of each process. On real machines the same holds, with one of these hosts each.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ def split(config: Config, file: Path, environment: dict[str, str]) -> list[Unit]
         own = environment | _folders(config, host) | _carried(config, host, by_host) | _metrics(config, place)
         at = ("--config", str(file))
         services = [*by_host[host], Unit("monitor", ("services.monitor", *at), 3)]
+        rank = 0 if host == ENGINE else 1  # those of the engine's host end last: they take what the others still send
         if any(key.startswith("TAPEWIRE_REPLICA__") for key in own):
-            services.append(Unit("replica", ("services.replica", *at), 1))
+            services.append(Unit("replica", ("services.replica", *at), rank))
         if any(key.startswith("TAPEWIRE_RELAY__") for key in own):
-            services.append(Unit("relay", ("services.relay", *at), 1))
+            services.append(Unit("relay", ("services.relay", *at), rank))
         units += [Unit(f"{one.name}@{host}", one.arguments, one.rank, own) for one in services]
     return sorted(units, key=lambda unit: unit.rank)
 

@@ -1,4 +1,4 @@
-"""The relay between two hosts, with real processes: orders go by the bus, and nothing that dies loses or repeats one."""
+"""The relay between two hosts, with real processes: nothing that dies loses an order, or has one taken twice."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from tests.engine_process import PATIENCE_S, ROOT
 from tests.hosts import Hosts, until
 
 TRADERS = 2
+IN, OUT = {"RELAY__IN": "traders"}, {"RELAY__OUT": "traders"}
 
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[Hosts]:
     with Hosts(tmp_path) as found:
         start_engine(found)
-        found.start("relay", "engine", RELAY__IN="traders")
+        found.start("relay", "engine", settings=IN)
         until(lambda: found.folders("engine").orders_tape(0).exists(), "no tape")
         found.share("orders.0", "desk")
-        found.start("relay", "desk", RELAY__OUT="traders")
+        found.start("relay", "desk", settings=OUT)
         yield found
 
 
 def start_engine(hosts: Hosts) -> None:
-    hosts.start("engine", "engine")
+    hosts.start("engine", "engine", settings={})
 
 
 def order(client: OrderClient, side: m.Side = m.Side.buy) -> int:
@@ -49,6 +50,12 @@ def order_with_patience(client: OrderClient) -> int:
         except RingFull:
             assert time.monotonic() < deadline, "the ring stays full"
             time.sleep(0.01)
+
+
+def fill(client: OrderClient, sent: list[int]) -> None:
+    for _ in range(5000):
+        number = order(client)
+        sent.append(number)
 
 
 def settled(hosts: Hosts, sent: list[int]) -> None:
@@ -84,8 +91,7 @@ def test_nothing_is_lost_or_taken_twice_whatever_is_killed(hosts: Hosts, victim:
     sent: list[int] = []
     with hosts.client("desk") as client:
         for turn in range(3):
-            for _ in range(150):
-                sent.append(order_with_patience(client))
+            sent += [order_with_patience(client) for _ in range(150)]
             if turn < 2:
                 kill(hosts, victim)
             for _ in range(150):
@@ -103,7 +109,7 @@ def kill(hosts: Hosts, victim: str) -> None:
         hosts.end("engine@engine", signal.SIGKILL)
         hosts.lose_memory("engine")
         start_engine(hosts)
-        hosts.start("relay", "engine", RELAY__IN="traders")
+        hosts.start("relay", "engine", settings=IN)
         return
     service, _, host = victim.partition("@")
     hosts.end(victim, signal.SIGKILL)
@@ -111,7 +117,7 @@ def kill(hosts: Hosts, victim: str) -> None:
     if service == "engine":
         start_engine(hosts)
     else:
-        hosts.start(service, host, **{"RELAY__IN" if host == "engine" else "RELAY__OUT": "traders"})
+        hosts.start(service, host, settings=IN if host == "engine" else OUT)
 
 
 def test_a_host_without_its_memory_goes_on_behind_what_was_carried(hosts: Hosts) -> None:
@@ -121,7 +127,7 @@ def test_a_host_without_its_memory_goes_on_behind_what_was_carried(hosts: Hosts)
     hosts.end("relay@desk", signal.SIGKILL)
     position = ring_state(hosts.folders("desk").inbound_ring(0, TRADERS, "traders")).tail
     hosts.lose_memory("desk")
-    hosts.start("relay", "desk", RELAY__OUT="traders")
+    hosts.start("relay", "desk", settings=OUT)
     with hosts.client("desk") as client:
         assert ring_state(hosts.folders("desk").inbound_ring(0, TRADERS, "traders")).tail == position
         sent += [order(client) for _ in range(20)]
@@ -135,8 +141,7 @@ def test_a_full_ring_over_there_fills_the_one_here_and_its_producer_is_told(host
         hosts.processes["engine@engine"].send_signal(signal.SIGSTOP)
         try:
             with pytest.raises(RingFull):
-                for _ in range(5000):
-                    sent.append(order(client))
+                fill(client, sent)
         finally:
             hosts.processes["engine@engine"].send_signal(signal.SIGCONT)
         settled(hosts, sent)
@@ -144,7 +149,7 @@ def test_a_full_ring_over_there_fills_the_one_here_and_its_producer_is_told(host
 
 def test_a_producer_that_is_not_listed_is_refused_and_said(hosts: Hosts) -> None:
     hosts.share("orders.0", "stranger")
-    hosts.start("relay", "stranger", RELAY__OUT="operator")
+    hosts.start("relay", "stranger", settings={"RELAY__OUT": "operator"})
     until(lambda: hosts.said("relay@stranger", "is not in [relay] in over there"), hosts.logs())
     until(lambda: hosts.said("relay@engine", "is not in [relay] in"), hosts.logs())
 
@@ -154,7 +159,7 @@ def test_a_second_host_with_the_same_producer_is_refused_and_said(hosts: Hosts) 
         sent = [order(client)]
         settled(hosts, sent)
         hosts.share("orders.0", "second")
-        hosts.start("relay", "second", RELAY__OUT="traders")
+        hosts.start("relay", "second", settings=OUT)
         until(lambda: hosts.said("relay@second", "another host carries it"), hosts.logs())
         sent.append(order(client))
         settled(hosts, sent)
