@@ -32,11 +32,12 @@ from tapewire.config.sections import (
     Nats,
     Producer,
     Publisher,
+    Replica,
 )
 from tapewire.config.sinks import PostgresSink, Sink, Sinks
 from tapewire.config.venues import Market, Venue, check_venues
 from tapewire.errors import ConfigError
-from tapewire.folders import default_rings
+from tapewire.folders import TAPE_NAME, default_rings
 from tapewire.subjects import is_word
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "Producer",
     "Publisher",
     "Relay",
+    "Replica",
     "Router",
     "RouterAccount",
     "RouterClient",
@@ -81,7 +83,7 @@ PUBLIC_URLS = {
 }
 _LISTS = ("instrument", "account", "feed", "venues")
 # Second parts of subjects that our own services publish under.
-_OWN_FEEDS = frozenset({"house", "orders", "ops", "router"})
+_OWN_FEEDS = frozenset({"house", "orders", "ops", "router", "tape"})
 _SECTIONS: dict[str, type[Section]] = {
     "nats": Nats,
     "engine": Engine,
@@ -94,6 +96,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "monitor": Monitor,
     "health": Health,
     "sinks": Sinks,
+    "replica": Replica,
 }
 _S = TypeVar("_S", bound=Section)
 
@@ -155,6 +158,7 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
     )
     check_gateway(parts["gateway"], [one.account for one in parts["accounts"]])
     check_api(parts["api"], [one.account for one in parts["accounts"]])
+    _check_replica(parts["replica"])
     if "data" not in tree:
         parts["data"] = Path(".tapewire") / config.env
     if "rings" not in tree:
@@ -205,6 +209,13 @@ def _with_public_urls(reader: Reader, feed: Feed, path: str) -> Feed:
         if not value:
             reader.origins[f"{path}.{key}"] = f"default for {feed.venue}"
     return msgspec.structs.replace(feed, url=feed.url or url, rest_url=feed.rest_url or rest_url)
+
+
+def _check_replica(replica: Replica) -> None:
+    _refuse_twice((*replica.send, *replica.mirror), "replica.send and replica.mirror")
+    for at, (key, tape) in enumerate([*(("send", one) for one in replica.send), *(("mirror", one) for one in replica.mirror)]):
+        if not TAPE_NAME.fullmatch(tape):
+            raise ConfigError(f"replica.{key}: item {at + 1} is {tape!r}; expected a tape's name, such as 'orders.0'")
 
 
 def _refuse_twice(keys: Iterable[Hashable], path: str) -> None:

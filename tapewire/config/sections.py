@@ -25,6 +25,7 @@ from tapewire.config.venues import Venue as OutsideVenue
 from tapewire.folders import Folders
 
 Durability = Literal["memory", "disk"]
+EngineDurability = Literal["memory", "disk", "replicated"]
 Idle = Literal["spin", "yield", "futex"]
 Venue = Literal["binance", "coinbase", "kraken", "fix"]
 Role = Literal["operator", "trader"]
@@ -88,8 +89,9 @@ class Engine(Section, frozen=True, kw_only=True):
 
     shard: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """Number of the shard; its tape is `orders.<shard>`."""
-    durability: Durability = "disk"
-    """What an answer waits for. memory: the page cache (survives a killed process); disk: fdatasync."""
+    durability: EngineDurability = "disk"
+    """What an answer waits for. memory: the page cache (survives a killed process); disk: fdatasync; replicated: that,
+    and that the tape's stream holds the record (see docs/replication.md)."""
     idle: Idle = "futex"
     """What the engine does between batches. spin needs a core of its own; futex sleeps."""
     max_batch: Batch = 1024
@@ -107,6 +109,22 @@ class Engine(Section, frozen=True, kw_only=True):
     """Capacity of each inbound ring, bytes: a power of two."""
     core: Annotated[int, Meta(ge=-1, le=1023)] = -1
     """The CPU to pin the engine's thread to; -1: none."""
+
+
+class Replica(Section, frozen=True, kw_only=True):
+    """`[replica]`: tapes carried to other hosts, and taken over by them."""
+
+    send: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    """Tapes that this host writes and others copy, such as `orders.0`."""
+    mirror: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    """Tapes that are copied to this host. What it has taken over it sends."""
+    stream_replicas: Literal[1, 3, 5] = 1
+    """Servers of the NATS cluster that hold each stream; an acknowledgement is that of a majority of them."""
+    max_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 40)] = 1 << 30
+    """Bytes of each tape's stream: what is older is fetched from the host that sends it."""
+    takeover_after: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    """A mirror takes the tape over after so many seconds without a sign of its writer; 0: only `tapewire promote` does.
+    Only where the tape is `replicated`: of what else was answered, the mirror may not have all."""
 
 
 class Instrument(Section, frozen=True, kw_only=True):
@@ -264,6 +282,7 @@ class Config(Section, frozen=True, kw_only=True):
     monitor: Monitor = Monitor()
     health: Health = Health()
     sinks: Sinks = Sinks()
+    replica: Replica = Replica()
     venues: tuple[OutsideVenue, ...] = ()
 
     @property

@@ -213,7 +213,17 @@ cdef class TapeReader:
     @property
     def durability(self):
         self.live()
-        return "disk" if reader_durability(self.tape) else "memory"
+        return _DURABILITY_NAMES.get(reader_durability(self.tape), "disk")
+
+    @property
+    def mirror(self):
+        self.live()
+        return bool(reader_mirror(self.tape))
+
+    @property
+    def fence(self):
+        self.live()
+        return reader_fence(self.tape)
 
     @property
     def writer_pid(self):

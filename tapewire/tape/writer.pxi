@@ -10,7 +10,7 @@ cdef class Writer:
         cdef Status status
         cdef bytes folder = os.fsencode(path)
         if durability not in _DURABILITIES:
-            raise TapeError(f"{path}: durability is {durability!r}; expected 'memory' or 'disk'")
+            raise TapeError(f"{path}: durability is {durability!r}; expected 'memory', 'disk' or 'replicated'")
         options.durability = <Durability><int>_DURABILITIES[durability]
         options.segment_bytes = segment_bytes
         options.name = name.encode()
@@ -133,7 +133,7 @@ cdef class Writer:
 
     @property
     def durability(self):
-        return "disk" if self.tape.disk() else "memory"
+        return "replicated" if self.tape.replicated() else "disk" if self.tape.disk() else "memory"
 
     @property
     def positions(self):
