@@ -67,6 +67,8 @@ enum MessageType {
   relayOpened @57;
   relayChunk @58;
   relayPosition @59;
+  askCore @60;
+  coreAnswered @61;
 }
 
 struct Header {
