@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from services import matcher, risk
 from services.engine import Engine, InboundRing
-from services.engine.asked import Asked
+from services.engine.asked import COUNTERS, HISTOGRAMS, Asked
 from tapewire import logs
 from tapewire.errors import TransportError
+from tapewire.histogram import StatsPage
 from tapewire.ring import RingProducer
 from tapewire.tape import TapeReader
 
@@ -76,6 +77,7 @@ class SplitMarket:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.tape, self.split = folder, folder / "orders.0", split
         self.lines = LossyLine("risk", seed, trouble), LossyLine("matcher", seed + 1, trouble)
+        self.opened = 0
         self.options = {"segment_bytes": 1 << 20, "ring_bytes": 1 << 18, "max_batch": 16, **options}
         self.open()
 
@@ -86,8 +88,16 @@ class SplitMarket:
         self.producer = RingProducer(self.folder / "ring")
 
     def _asked(self, line: LossyLine) -> Asked:
+        self.opened += 1
+        page = StatsPage.create(self.folder / f"asked.{line.service}.{self.opened}", HISTOGRAMS, COUNTERS)
         log = logs.get("test")
-        return Asked(line.service, line, version=VERSION, answer_within=0.1, log=log, pause=lambda _: None)
+        return Asked(line.service, line, version=VERSION, answer_within=0.1, log=log, page=page, pause=lambda _: None)
+
+    def counter(self, service: str, name: str) -> int:
+        """Of the asks to a service since the engine was opened."""
+        newest = self.opened - (service == "risk")
+        with StatsPage.open(self.folder / f"asked.{service}.{newest}") as page:
+            return page.counter(name)
 
     def reopen(self, *, split: bool, now: int) -> None:
         """As after a kill."""

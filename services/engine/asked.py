@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from tapewire import messages as m
 from tapewire.errors import TransportError
+from tapewire.histogram import StatsPage
 from tapewire.logs import Logger
 from tapewire.snapshots import Snapshot
 from tapewire.tape import TapeReader
@@ -28,6 +28,8 @@ RETRY_S: Final = 0.05  # between two looks for an instance; doubled up to RETRY_
 RETRY_MOST_S: Final = 1.0
 PART_BYTES: Final = 128 << 10
 FETCHED: Final = 4096  # records read of the tape at once
+HISTOGRAMS: Final = ("answer",)
+COUNTERS: Final = ("asks", "timeouts", "brought", "away", "waiting")
 HEAD: Final = len(bytes(m.CoreAnswered()))
 ASK_HEAD: Final = len(bytes(m.AskCore()))
 _OUTCOME: Final = m.CoreAnswered.outcome.at
@@ -59,19 +61,6 @@ class State(Protocol):
     def recent(self, behind: int, up_to: int) -> bytes: ...
 
 
-@dataclass
-class Counters:
-    """Of the asks to one service."""
-
-    asks: int = 0
-    repeated: int = 0
-    timeouts: int = 0
-    brought: int = 0
-    """Times an instance was brought to the state."""
-    away: int = 0
-    """Times it was not there, or not fit."""
-
-
 class Asked:
     """One of the two services. `ask` is called by the engine's thread alone."""
 
@@ -83,11 +72,12 @@ class Asked:
         version: str,
         answer_within: float,
         log: Logger,
+        page: StatsPage,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
         """`version`: of ours; a service of another one derives perhaps other events, and is not asked.
-        `answer_within`: seconds. `pause`: what waits between two tries, for simulations."""
-        self.name, self.counters = name, Counters()
+        `answer_within`: seconds. `page`: with HISTOGRAMS and COUNTERS. `pause`: what waits between two tries, for simulations."""
+        self.name, self._page, self._took = name, page, page.histogram("answer")
         self.failure: BaseException | None = None
         """What ended the engine's asking, if it is no stop."""
         self.waiting: Callable[[], object] = lambda: None
@@ -113,14 +103,16 @@ class Asked:
     def ask(self, ask: bytes) -> bytes | None:
         """The whole answer. None: the engine is being stopped."""
         assert self._state is not None
-        self.counters.asks += 1
-        wait = RETRY_S
+        self._page.add("asks")
+        began, wait = time.monotonic_ns(), RETRY_S
         while True:
             try:
                 if (answer := self._try(ask)) is not None:
                     if self._said:
                         self._log.info("service answers", service=self.name, instance=f"{self._instance:x}")
                         self._said = ""
+                        self._page.set("waiting", 0)
+                    self._took.record(time.monotonic_ns() - began)
                     return answer
             except TransportError as error:
                 self._lose(str(error))
@@ -137,8 +129,7 @@ class Asked:
             named = ask[:_INSTANCE] + self._instance.to_bytes(8, "little") + ask[_INSTANCE + 8 :]
             answer = self._line.ask(named, self._within, _any)
             if answer is None:
-                self.counters.timeouts += 1
-                self.counters.repeated += 1
+                self._page.add("timeouts")
                 if self._stopping():
                     break
                 continue
@@ -213,14 +204,14 @@ class Asked:
             raise TransportError(f"records {stands + 1} to {ask.seq} are neither on the tape nor in the engine's batch")
         if not self._taken(self._step(head.replace(seq=stands, final=True))):
             return False
-        self.counters.brought += 1
+        self._page.add("brought")
         self._log.info("service brought to the state", service=self.name, seq=stands, state=base.seq, instance=f"{self._instance:x}")
         return True
 
     def _step(self, ask: m.AskCore, follows: bytes = b"") -> bytes | None:
         answer = self._line.ask(bytes(ask) + follows, self._within, _any)
         if answer is None:
-            self.counters.timeouts += 1
+            self._page.add("timeouts")
             self._lose(f"no answer within {self._within:g} s while it was brought to the state")
         return answer
 
@@ -250,7 +241,8 @@ class Asked:
 
     def _lose(self, why: str) -> None:
         """Says once what is the matter, until there is an answer again."""
-        self.counters.away += 1
+        self._page.add("away")
+        self._page.set("waiting", 1)
         self._instance = 0
         if not self._said:
             self._log.error("service away", service=self.name, reason=why, commands="stay in their rings")

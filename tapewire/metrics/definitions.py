@@ -141,6 +141,24 @@ ENGINE = Group(
     ),
 )
 
+PARTS = Group(
+    "Parts of the engine",
+    "In topology split, the engine's page `asked.<service>.<shard>` and the service's `answering.<service>`.",
+    (
+        _counter("asked_asks", "What the engine's core asked.", "service"),
+        _counter("asked_timeouts", "Messages without an answer in time: they were sent again.", "service"),
+        _counter("asked_brought", "Times an instance was brought to the state.", "service"),
+        _counter("asked_away", "Tries that found no instance that could answer.", "service"),
+        _gauge("asked_waiting", "1 while commands wait since the service is away.", "service"),
+        _histogram("asked_answer", "From an ask to its whole answer, whatever it took.", "service"),
+        _counter("answering_asks", "Asks answered, those of bringing to a state among them.", "service"),
+        _counter("answering_others", "Asks that were for another instance.", "service"),
+        _counter("answering_losses", "Times the bus went away.", "service"),
+        _gauge("answering_shards", "Shards it was asked for.", "service"),
+        _histogram("answering_answer", "From an ask read to its answer sent.", "service"),
+    ),
+)
+
 FEEDS = Group(
     "Feeds",
     "The page `connector.<feed>`, brought up to date four times a second.",
@@ -377,6 +395,7 @@ GROUPS: Final = (
     RINGS,
     RELAY,
     ENGINE,
+    PARTS,
     FEEDS,
     STORAGE,
     GATEWAY,

@@ -1,6 +1,7 @@
 """The same services on several hosts, joined by NATS alone: `tapewire up --topology split`.
 
 engine     engine, journal;       sends its orders tape (replica), takes the rings of the others (relay)
+risk, matcher                     what the engine asks over the bus (`[engine] topology = "split"`)
 gateway    gateway, front;        mirrors the orders tape, carries its ring to the engine
 api        api;                   mirrors the orders tape, and the router's; carries its rings to both
 router     router, its sessions;  mirrors the orders tape, sends its own; carries its ring, takes its clients'
@@ -16,16 +17,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from tapewire.config import Config
 from tapewire.folders import default_rings
 from tapewire.up.plan import Unit, plan
 
-HOSTS: Final = ("engine", "feeds", "gateway", "api", "router")
+HOSTS: Final = ("risk", "matcher", "engine", "feeds", "gateway", "api", "router")
 ENGINE: Final = "engine"
+STATELESS: Final = ("risk", "matcher")
+"""Hosts without tapes and rings: there is nothing to watch but what their services say themselves."""
 
 
 def split(config: Config, file: Path, environment: dict[str, str]) -> list[Unit]:
     """`environment`: of every process, such as the address of the bus. Names are `<unit>@<host>`."""
+    config = replace(config, engine=replace(config.engine, topology="split"))
+    environment = environment | {"TAPEWIRE_ENGINE__TOPOLOGY": "split"}
     by_host: dict[str, list[Unit]] = {}
     for unit in plan(config, file):
         if unit.name != "monitor":
@@ -34,7 +41,9 @@ def split(config: Config, file: Path, environment: dict[str, str]) -> list[Unit]
     for place, host in enumerate(one for one in HOSTS if one in by_host):
         own = environment | _folders(config, host) | _carried(config, host, by_host) | _metrics(config, place)
         at = ("--config", str(file))
-        services = [*by_host[host], Unit("monitor", ("services.monitor", *at), 3)]
+        services = [*by_host[host]]
+        if host not in STATELESS:
+            services.append(Unit("monitor", ("services.monitor", *at), 3))
         rank = 0 if host == ENGINE else 1  # those of the engine's host end last: they take what the others still send
         if any(key.startswith("TAPEWIRE_REPLICA__") for key in own):
             services.append(Unit("replica", ("services.replica", *at), rank))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason())
 PROCESSES = (
     *(("engine", "engine"), ("journal", "engine"), ("replica", "engine"), ("relay", "engine")),
     *(("gateway", "gateway"), ("replica", "gateway"), ("relay", "gateway")),
-    *(("api", "api"), ("replica", "api"), ("relay", "api")),
+    *(("api", "api"), ("replica", "api"), ("relay", "api"), ("risk", "risk"), ("matcher", "matcher")),
 )
 
 
