@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from services.engine import Audit
 from tapewire import messages as m
 from tapewire.client import OrderClient, RingFull
 from tapewire.nats_server import NatsServer
@@ -172,3 +175,22 @@ def same_bytes(one: Path, other: Path) -> None:
     mine, theirs = ({path.name: path for path in tape.glob("*.seg")} for tape in (one, other))
     for name in sorted(mine.keys() & theirs.keys()):
         assert mine[name].read_bytes() == theirs[name].read_bytes(), name
+
+
+def promote(host: Host, within_s: float = 20.0) -> dict[str, Any]:
+    """`tapewire promote` on that host; what it says."""
+    command = [sys.executable, "-m", "tapewire.cli", "promote", TAPE, "--data", str(host.engine.folders.data)]
+    done = subprocess.run(
+        [*command, "--json", "--within", str(within_s)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr + host.logs()
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def verified(tape: Path) -> bool:
+    """Replays the tape from its first record (or oldest snapshot) and compares every event."""
+    audit = Audit(tape)
+    while audit.run():
+        pass
+    return not audit.pending_events

@@ -188,9 +188,9 @@ cdef class Engine:
 
     Opening recovers: newest good snapshot, then the tape's records behind it, each event compared with what its command
     gives here. Raises TapeDamaged, TapeFenced, TapeFull, RingError, or EngineStopped if the tape does not replay.
-    Each of the `rings` is made if it is not there. `now` fixes the clock for simulations. `state`: a snapshot at hand,
-    as of a standby that has followed the tape: it is taken before those in files. `services`: risk and matcher as
-    services of their own, asked through these (remote.py); None: in here.
+    Each of the `rings` is made if it is not there. `now` fixes the clock for simulations. `services`: risk and matcher
+    as services of their own, asked through these (remote.py); None: in here. `state`: a snapshot at hand, as of a
+    standby that has followed the tape: it is taken before those in files.
     """
 
     cdef AnyHost* host
@@ -204,7 +204,7 @@ cdef class Engine:
 
     def __init__(self, tape, rings=(), *, str name="orders.0", str durability="disk", uint64_t segment_bytes=64 << 20,
                  uint64_t ring_bytes=1 << 20, size_t max_batch=1024, doorbell=None, stats=None, stages=None,
-                 now=None, str version="0", state=None, services=None):
+                 now=None, str version="0", services=None, state=None):
         if not 1 <= max_batch <= 4096:
             raise ValueError(f"max_batch is {max_batch}; expected 1 to 4096")
         self.services = services

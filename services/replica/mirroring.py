@@ -51,6 +51,10 @@ class MirrorCopy:
     def last_seq(self) -> int:
         return self.tape.last_seq
 
+    @property
+    def epoch(self) -> int:
+        return self.tape.epoch
+
     def apply(self, frames: bytes, /) -> None:
         self.tape.apply(frames)
 
@@ -62,6 +66,11 @@ class MirrorCopy:
     def close(self) -> None:
         self._frames.close()
         self.tape.close()
+
+    def abandon(self) -> None:
+        """As a killed process would."""
+        self._frames.close()
+        self.tape.abandon()
 
 
 class Mirroring:
@@ -274,8 +283,7 @@ class Mirroring:
         info = await context.stream.info()
         if info is None or info.last != mirror.sequence - 1:
             return  # not all of it is here yet
-        copy = self._live()
-        claim = claim_of(context.host, mirror, copy.end, copy.last_seq)
+        claim = claim_of(context.host, mirror, self._live())
         self._claimed_at = now
         context.log.warning("claiming", tape=context.name, epoch=claim.epoch, why="asked" if asked else "silence")
         self._say("claiming")

@@ -36,7 +36,6 @@ class Sending:
         self._frames: TapeFrames | None = None
         self._machine = Sender(context.host, "")
         self._answered = asyncio.Event()
-        self._retry_at = 0.0
         self._alive_at = 0
         self._refusal = ""
 
@@ -96,6 +95,8 @@ class Sending:
 
     async def _sync(self) -> None:
         frames, machine, stream = self._live(), self._machine, self._of.stream
+        if self._refusal:
+            await asyncio.sleep(WAIT_S)
         try:
             info = await stream.info()
             if info is None:
@@ -149,23 +150,20 @@ class Sending:
     # -- sending
 
     def _send_some(self) -> bool:
-        """True if something went out, so that there may be more."""
-        machine, sent = self._machine, False
-        while machine.may_send:
-            stretch = self._live().read(MAX_FRAMES)
-            if stretch is None:
-                return sent
-            part = self._part(stretch)
-            token, expected = machine.sent(part, self._of.now())
+        """True if something went out."""
+        machine = self._machine
+        stretch = self._live().read(MAX_FRAMES) if machine.may_send else None
+        if stretch is None:
+            return False
+        part = self._part(stretch)
+        token, expected = machine.sent(part, self._of.now())
 
-            def answer(sequence: int | None, why: str, token: int = token) -> None:
-                self._on_answer(token, sequence, why)
+        def answer(sequence: int | None, why: str) -> None:
+            self._on_answer(token, sequence, why)
 
-            if not self._of.stream.publish(part, stretch.frames, expected, answer):
-                machine.in_doubt()
-                return False
-            sent = True
-        return sent
+        if not self._of.stream.publish(part, stretch.frames, expected, answer):
+            machine.in_doubt()
+        return True
 
     def _part(self, stretch: Stretch) -> Part:
         frames = self._live()
@@ -189,7 +187,6 @@ class Sending:
                 self._of.log.warning("refused", tape=self._of.name, reason=why)
                 self._refusal = why
             self._machine.refused(token)
-            self._retry_at = asyncio.get_running_loop().time() + RETRY_S
         else:
             self._refusal = ""
             self._machine.acked(token, sequence)
@@ -201,7 +198,7 @@ class Sending:
             self._frames.release(*self._machine.released)
 
     async def _wait(self) -> None:
-        """For more of the tape; or, with the window full, for an answer."""
+        """For more of the tape; or, while a part is on its way, for the answer."""
         machine = self._machine
         if machine.may_send:
             await asyncio.to_thread(self._live().wait, WAIT_S)

@@ -94,9 +94,9 @@ _SECTIONS: dict[str, type[Section]] = {
     "relay": Relay,
     "api": Api,
     "monitor": Monitor,
+    "replica": Replica,
     "health": Health,
     "sinks": Sinks,
-    "replica": Replica,
 }
 _S = TypeVar("_S", bound=Section)
 

@@ -285,9 +285,9 @@ class Config(Section, frozen=True, kw_only=True):
     relay: Relay = Relay()
     api: Api = Api()
     monitor: Monitor = Monitor()
+    replica: Replica = Replica()
     health: Health = Health()
     sinks: Sinks = Sinks()
-    replica: Replica = Replica()
     venues: tuple[OutsideVenue, ...] = ()
 
     @property

@@ -23,6 +23,10 @@ class Copy(Protocol):
     def empty(self) -> bool: ...
     @property
     def last_seq(self) -> int: ...
+    @property
+    def epoch(self) -> int:
+        """The latest of a writer's, this host's own ones included."""
+
     def apply(self, frames: bytes, /) -> None: ...
     def read(self, position: int, most: int) -> bytes:
         """Its frames from there on, as the stream has them, up to `end`."""

@@ -9,21 +9,22 @@ Pure: who calls it reads the tape, talks to the stream, and says what time it is
         ▼
     stopped: fenced (another host has the tape), differs, behind
 
-Each part is published with the stream's last sequence that it expects. So it is stored once or not at all, whatever was
-repeated, and never behind a claim: that is the fence. An answer that did not come is never guessed: the stream is asked
-what it holds, and the sender goes on behind that.
+Each part is published with the stream's last sequence that it expects, and that is one of which we know what it holds.
+So it is stored once or not at all, whatever was repeated, and never behind a claim: that is the fence. An answer that
+did not come is never guessed: the stream is asked what it holds, and the sender goes on behind that.
+
+One part is on its way at a time. Two would have the second expect a sequence that is still to be made, and a claim could
+be what makes it: then the first is refused, and the second stored behind the claim. Meanwhile batches gather, and the
+next part takes them all.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
 from tapewire.replication.part import Part
 
-WINDOW = 8
-"""Parts on their way at once."""
 ANSWER_WITHIN_NS = 5_000_000_000
 
 
@@ -51,18 +52,17 @@ class Last:
     agrees: bool = False
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Flight:
     token: int
     part: Part
     sent_at: int
-    stored: bool = False
 
 
 class Sender:
     """One tape's. `mark` may be empty until the first part gives or makes one."""
 
-    def __init__(self, host: str, mark: str, *, window: int = WINDOW) -> None:
+    def __init__(self, host: str, mark: str) -> None:
         self.host, self.mark = host, mark
         self.state, self.stop = State.sync, None
         self.next = 0
@@ -71,10 +71,9 @@ class Sender:
         """The position up to which the stream holds the tape."""
         self.released = (0, 0)
         """The mark (position, seq) up to which whole batches are stored."""
-        self._window = window
         self._sequence = 0
         self._token = 0
-        self._flights: deque[_Flight] = deque()
+        self._flight: _Flight | None = None
 
     state: State
     stop: Stop | None
@@ -128,57 +127,50 @@ class Sender:
     def _go_on(self, sequence: int, position: int) -> None:
         self._sequence, self.next = sequence, position
         self.stored = max(self.stored, position) if sequence else self.stored
-        self._flights.clear()
+        self._flight = None
         self.state = State.send
 
     # -- sending
 
     @property
     def may_send(self) -> bool:
-        return self.state is State.send and len(self._flights) < self._window
-
-    @property
-    def in_flight(self) -> int:
-        return len(self._flights)
+        return self.state is State.send and self._flight is None
 
     def sent(self, part: Part, now: int) -> tuple[int, int]:
         """The part goes out now. Returns its token and the stream's last sequence that it must expect."""
         if not self.may_send or part.position != self.next:
             raise ValueError(f"a part from {part.position}, expected {self.next}, {self.state.value}")
         self._token += 1
-        expected = self._sequence + len(self._flights)
-        self._flights.append(_Flight(self._token, part, now))
+        self._flight = _Flight(self._token, part, now)
         self.next = part.end
-        return self._token, expected
+        return self._token, self._sequence
 
     def acked(self, token: int, sequence: int) -> None:
         """The stream has stored it, durably, under this sequence. Answers to what was given up mean nothing any more."""
-        for place, flight in enumerate(self._flights):
-            if flight.token == token:
-                if sequence != self._sequence + place + 1:
-                    self.in_doubt()
-                    return
-                flight.stored = True
-                break
-        while self._flights and self._flights[0].stored:
-            part = self._flights.popleft().part
-            self._sequence += 1
-            self.stored = part.end
-            self._release(part)
+        flight = self._flight
+        if flight is None or flight.token != token:
+            return
+        if sequence != self._sequence + 1:
+            self.in_doubt()
+            return
+        self._flight = None
+        self._sequence = sequence
+        self.stored = flight.part.end
+        self._release(flight.part)
 
     def refused(self, token: int) -> None:
-        if any(flight.token == token for flight in self._flights):
+        if self._flight is not None and self._flight.token == token:
             self.in_doubt()
 
     def tick(self, now: int) -> None:
-        if self._flights and now - self._flights[0].sent_at > ANSWER_WITHIN_NS:
+        if self._flight is not None and now - self._flight.sent_at > ANSWER_WITHIN_NS:
             self.in_doubt()
 
     def in_doubt(self) -> None:
         """What was on its way may be stored or not: the stream must be asked."""
         if self.state is State.send:
             self.state = State.sync
-            self._flights.clear()
+            self._flight = None
 
     def _release(self, part: Part) -> None:
         if part.whole > self.released[0]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tapewire.replication.copying import Mirror
+from tapewire.replication.copying import Copy, Mirror
 from tapewire.replication.part import Part
 
 
@@ -35,16 +35,19 @@ class Silence:
         return False
 
 
-def claim_of(host: str, mirror: Mirror, end: int, last_seq: int) -> Part:
-    """The claim that follows what `mirror` took last; its copy ends at `end`, with record `last_seq`."""
+def claim_of(host: str, mirror: Mirror, copy: Copy) -> Part:
+    """The claim that follows what `mirror` took last into `copy`.
+
+    Its epoch is later than any that this host had by itself: one of a writer that never sent a record, too.
+    """
     return Part(
         kind="claim",
         mark=mirror.mark,
         holder=host,
-        epoch=mirror.epoch + 1,
-        position=end,
-        end=end,
-        last=last_seq,
+        epoch=max(mirror.epoch, copy.epoch) + 1,
+        position=copy.end,
+        end=copy.end,
+        last=copy.last_seq,
         durability=mirror.durability,
     )
 

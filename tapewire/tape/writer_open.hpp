@@ -60,8 +60,7 @@ inline Status Writer::recover(const Options& options) {
     flags_ = options.durability == Durability::memory ? 0 : FLAG_DISK;
     replicated_ = options.durability == Durability::replicated;
     const Positions marks = control_.positions();
-    segment_epoch_ = std::max(std::max(page.epoch.load(std::memory_order_relaxed), options.epoch_above) + 1,
-                              page.grant.load(std::memory_order_relaxed));
+    segment_epoch_ = std::max({page.epoch.load(std::memory_order_relaxed) + 1, page.grant.load(std::memory_order_relaxed), options.epoch_above + 1});
     if (firsts.empty()) {
         if (marks.written_seq || marks.durable_seq)
             return failure_.damage(segment_path(dir_, 1), 0, 1, "the control page knows of " + std::to_string(marks.written_seq) + " records, but there is no segment");
