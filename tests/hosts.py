@@ -25,10 +25,11 @@ from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT
 from tests.fix.processes import free_port
 
 
-def until(done: Callable[[], object], what: str, patience: float = PATIENCE_S) -> None:
+def until(done: Callable[[], object], what: str | Callable[[], str], patience: float = PATIENCE_S) -> None:
+    """`what` is told if it does not come about: a text, or what makes one by then."""
     deadline = time.monotonic() + patience
     while not done():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, what() if callable(what) else what
         time.sleep(0.02)
 
 
@@ -106,7 +107,7 @@ class Hosts:
                 return False
             return True
 
-        until(opened, f"no ring of {producer} on {host}: {self.logs()}")
+        until(opened, self.logs)
         return found[0]
 
     def logs(self) -> str:

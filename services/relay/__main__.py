@@ -38,7 +38,7 @@ async def serve(settings: Config, log: Logger) -> None:
         stop.set()
 
     with health.serve(settings, NAME) as told:
-        told.watch_loop()
+        told.watch_loop(stop)
         await carry(settings, log, told, stop, fail)
     log.info("stopped")
     if failures:

@@ -60,7 +60,7 @@ def fill(client: OrderClient, sent: list[int]) -> None:
 
 def settled(hosts: Hosts, sent: list[int]) -> None:
     """All that was sent is on the tape, once, in order; and released here."""
-    until(lambda: len(hosts.orders(TRADERS)) >= len(sent), f"missing: {hosts.logs()}")
+    until(lambda: len(hosts.orders(TRADERS)) >= len(sent), hosts.logs)
     assert hosts.orders(TRADERS) == sent
     ring = hosts.folders("desk").inbound_ring(0, TRADERS, "traders")
 
@@ -68,7 +68,7 @@ def settled(hosts: Hosts, sent: list[int]) -> None:
         state = ring_state(ring)
         return state.head == state.tail
 
-    until(released, f"not released: {hosts.logs()}")
+    until(released, hosts.logs)
 
 
 def test_an_order_goes_to_the_engine_of_another_host_and_is_answered(hosts: Hosts) -> None:
@@ -150,8 +150,8 @@ def test_a_full_ring_over_there_fills_the_one_here_and_its_producer_is_told(host
 def test_a_producer_that_is_not_listed_is_refused_and_said(hosts: Hosts) -> None:
     hosts.share("orders.0", "stranger")
     hosts.start("relay", "stranger", settings={"RELAY__OUT": "operator"})
-    until(lambda: hosts.said("relay@stranger", "is not in [relay] in over there"), hosts.logs())
-    until(lambda: hosts.said("relay@engine", "is not in [relay] in"), hosts.logs())
+    until(lambda: hosts.said("relay@stranger", "is not in [relay] in over there"), hosts.logs)
+    until(lambda: hosts.said("relay@engine", "is not in [relay] in"), hosts.logs)
 
 
 def test_a_second_host_with_the_same_producer_is_refused_and_said(hosts: Hosts) -> None:
@@ -160,6 +160,6 @@ def test_a_second_host_with_the_same_producer_is_refused_and_said(hosts: Hosts) 
         settled(hosts, sent)
         hosts.share("orders.0", "second")
         hosts.start("relay", "second", settings=OUT)
-        until(lambda: hosts.said("relay@second", "another host carries it"), hosts.logs())
+        until(lambda: hosts.said("relay@second", "another host carries it"), hosts.logs)
         sent.append(order(client))
         settled(hosts, sent)

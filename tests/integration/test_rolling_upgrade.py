@@ -60,7 +60,7 @@ class Platform:
         def made() -> bool:
             return all(folders.find_inbound_ring(0, name) for name in carried.split(","))
 
-        until(made, f"no ring of {carried}: {self.hosts.logs()}", PATIENCE_S)
+        until(made, self.hosts.logs, PATIENCE_S)
         if service:
             self.start(service, host, settings={})
 
@@ -75,7 +75,7 @@ class Platform:
         def same() -> bool:
             return self.released(host) >= self.released(other) > 0
 
-        until(same, f"{host} is behind {other}: {self.hosts.logs()}", PATIENCE_S)
+        until(same, self.hosts.logs, PATIENCE_S)
 
     def released(self, host: str) -> int:
         try:
@@ -98,7 +98,7 @@ class Platform:
         ]
         done = subprocess.run(command, cwd=self.tree, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr + self.hosts.logs()
-        until(lambda: self.hosts.said(f"engine@{host}", '"recovered"'), self.hosts.logs(), PATIENCE_S)
+        until(lambda: self.hosts.said(f"engine@{host}", '"recovered"'), self.hosts.logs, PATIENCE_S)
         return time.monotonic() - began
 
     def upgrade_engines(self, tree: Path, old: str, new: str) -> float:
@@ -163,7 +163,7 @@ def test_a_promotion_under_load_loses_no_order_of_another_host_and_takes_none_tw
                 platform.promote("b")
                 before = len(sent)
                 until(lambda: len(sent) > before + 20, "orders are sent")
-            until(lambda: len(hosts.orders(2, "b")) >= len(sent), f"missing: {hosts.logs()}", PATIENCE_S)
+            until(lambda: len(hosts.orders(2, "b")) >= len(sent), hosts.logs, PATIENCE_S)
         assert hosts.orders(2, "b") == sent
         platform.verified("b")
 
@@ -188,8 +188,8 @@ def test_every_service_goes_to_the_next_version_under_load(tmp_path: Path) -> No
         platform.start_standby("b")
         platform.start_door("gateway", "door", "gateway")
         platform.start_door("api", "web", "api,api-operator")
-        until(lambda: hosts.said("gateway@door", '"listening"'), hosts.logs(), PATIENCE_S)
-        until(lambda: hosts.said("api@web", '"open"'), hosts.logs(), PATIENCE_S)
+        until(lambda: hosts.said("gateway@door", '"listening"'), hosts.logs, PATIENCE_S)
+        until(lambda: hosts.said("api@web", '"open"'), hosts.logs, PATIENCE_S)
         token = hosts.folders("door").front_token
         fix = Client(fix_port, "FIX.4.4", "ALICE", tmp_path / "store", token)
         api = HttpClient(api_port, "desk", hmac_sign(SECRET))
@@ -213,11 +213,11 @@ def test_every_service_goes_to_the_next_version_under_load(tmp_path: Path) -> No
             fix.wait_for("logon")
             with in_background(by_api):
                 by_fix(20)
-                until(lambda: len(acknowledged) > 20, hosts.logs(), PATIENCE_S)
+                until(lambda: len(acknowledged) > 20, hosts.logs, PATIENCE_S)
                 took = platform.upgrade_engines(tree, "a", "b")
                 by_fix(20)
                 more = len(acknowledged) + 20
-                until(lambda: len(acknowledged) > more, hosts.logs(), PATIENCE_S)
+                until(lambda: len(acknowledged) > more, hosts.logs, PATIENCE_S)
                 platform.end("door")
                 by_fix(5)  # while nobody listens: the session asks for them when it is back
                 platform.start_door("gateway", "door", "gateway")
@@ -226,7 +226,7 @@ def test_every_service_goes_to_the_next_version_under_load(tmp_path: Path) -> No
                 platform.end("web")
                 platform.start_door("api", "web", "api,api-operator")
                 last = len(acknowledged) + 20
-                until(lambda: len(acknowledged) > last, hosts.logs(), PATIENCE_S)
+                until(lambda: len(acknowledged) > last, hosts.logs, PATIENCE_S)
             accepted = collect(fix, len(asked))
             names = Counter(one.client_text for one in hosts.records("b") if isinstance(one, m.NewOrder))
             assert {name: names[name] for name in (*acknowledged, *asked) if names[name] != 1} == {}
