@@ -198,6 +198,39 @@ TAPES: Final = AlertGroup(
             "Restart a reader that hangs. If it is only slow: a larger ring carries bursts, nothing else.",
         ),
         Alert(
+            "RelayCut",
+            "tapewire_relay_open == 0",
+            "15s",
+            "critical",
+            "the ring {{ $labels.relay }} is not carried to its engine",
+            "A producer's commands do not reach the engine's host: the bus is away, no engine lives there, or the "
+            "other side refuses them. Nothing is lost: they wait in the ring here until it is full, and then the "
+            "producer is told so.",
+            (
+                "`tapewire health relay` and the relay's log, here: what the other side says",
+                "the relay of the engine's host: has it the ring (`tapewire relay status`: `attached 1`)?",
+                "the bus; the engine",
+            ),
+            "Start what is missing; the relay goes on by itself. `another host carries it`: two hosts have this "
+            "producer in `[relay] out`; stop one. `stands at`, `goes on at`: the engine's tape has lost what this host "
+            "has seen (durability `memory` and a power loss): stop the producer and the relay here, remove the ring, "
+            "start both; the producer sends anew what is not on the tape.",
+        ),
+        Alert(
+            "RelayResends",
+            "increase(tapewire_relay_resent_total[5m]) > 20",
+            "1m",
+            "warning",
+            "the ring {{ $labels.relay }} was begun again {{ $value }} times in five minutes",
+            "Sending goes back again and again: the bus loses messages or answers late, or the engine's ring is full.",
+            (
+                "`tapewire relay status` on both hosts: `full`, `gaps`, `damaged`",
+                "*EngineBlocked*, *EngineLatency*",
+                "the bus's log: slow consumers",
+            ),
+            "Full: see EngineLatency. Gaps: mend the network. No record is taken twice, however often it is sent.",
+        ),
+        Alert(
             "ArchiverFails",
             "increase(tapewire_archiver_failures_total[15m]) > 0",
             "0s",

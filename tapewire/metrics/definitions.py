@@ -390,11 +390,31 @@ EXPORTER = Group(
     ),
 )
 
+RELAY = Group(
+    "Relay",
+    "The pages `relay.<out|in>.<ring>`, which the relay writes once a second: `out` where the producer is, `in` where "
+    "its engine is.",
+    (
+        _counter("relay_records", "Records sent, those sent again included.", "relay"),
+        _counter("relay_carried_bytes", "Bytes sent (out), or written into the ring (in).", "relay", unit="bytes"),
+        _counter("relay_resent", "How often sending began again: silence, a gap, a new engine.", "relay"),
+        _counter("relay_refused", "Sessions that were refused: another host carries the ring, or it differs.", "relay"),
+        _counter("relay_gaps", "Chunks that began behind what the ring has: they were asked for again.", "relay"),
+        _counter("relay_damaged", "Chunks whose checksum or records did not hold.", "relay"),
+        _counter("relay_full", "Chunks for which the ring had no room: the engine is behind.", "relay"),
+        _gauge("relay_lag_bytes", "Bytes in the ring that the mirrored tape does not show yet.", "relay", unit="bytes"),
+        _gauge("relay_unsent_bytes", "Of those, what the engine's host does not have.", "relay", unit="bytes"),
+        _gauge("relay_open", "1 while the other side takes what is sent.", "relay"),
+        _gauge("relay_attached", "1 while the ring is there and an engine has its other end.", "relay"),
+    ),
+)
+
 GROUPS: Final = (
     SERVICES,
     TAPES,
     REPLICAS,
     RINGS,
+    RELAY,
     ENGINE,
     PARTS,
     FEEDS,

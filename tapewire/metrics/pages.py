@@ -61,6 +61,11 @@ API: Final = {
         )
     },
 }
+RELAY: Final = {
+    "bytes": "tapewire_relay_carried_bytes_total",
+    **{name: f"tapewire_relay_{name}_total" for name in ("records", "resent", "refused", "gaps", "damaged", "full")},
+    **{name: f"tapewire_relay_{name}" for name in ("lag_bytes", "unsent_bytes", "open", "attached")},
+}
 ASKED: Final = {
     **{name: f"tapewire_asked_{name}_total" for name in ("asks", "timeouts", "brought", "away")},
     "waiting": "tapewire_asked_waiting",
@@ -77,6 +82,7 @@ COUNTERS: Final = {
     "connector": FEED,
     "flusher": FLUSHER,
     "archiver": ARCHIVER,
+    "relay": RELAY,
     "venue": VENUE,
 }
 """By kind of page: the metric of each counter; "" for what something else tells better. The label is its name."""

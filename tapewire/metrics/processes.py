@@ -18,8 +18,8 @@ _MODULES: Final = {
 }
 """Modules whose service is not the word after `services.`."""
 _TAKES_NAME: Final = {"connector"}  # its first argument is the feed
-_THREAD_PAGES: Final = {"flusher": "flusher", "archiver": "flusher"}
-"""Pages that are of one thread of a service."""
+_THREAD_PAGES: Final = {"flusher": "flusher", "archiver": "flusher", "relay": "relay"}
+"""Pages that are of one thread, or one ring, of a service."""
 _WRITABLE: Final = "rw-s"
 
 

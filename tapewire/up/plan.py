@@ -8,7 +8,9 @@ gateway, its front, router, sessions to venues
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tapewire.config import Config
@@ -23,6 +25,8 @@ class Unit(NamedTuple):
     """Behind `python -m`."""
     rank: int
     """Lower ones start before and end after."""
+    environment: Mapping[str, str] = MappingProxyType({})
+    """On top of ours: settings that are this process's own."""
 
 
 def plan(config: Config, file: Path) -> list[Unit]:
