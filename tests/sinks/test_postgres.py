@@ -88,7 +88,7 @@ async def test_a_tail_that_is_lost_while_the_sink_follows_is_taken_back(world: W
         records = [*records[:150], *others]
 
         async def took_back() -> bool:
-            return sink.teller.page("orders.0").counter("losses") == 1
+            return sink.teller.page("orders.0").counter("losses") == 1 and not sink.teller.reasons()
 
         await sink.until(took_back)
         await sink.until_seq(len(records))
