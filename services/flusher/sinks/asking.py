@@ -37,7 +37,7 @@ class Retaining(Target, Protocol):
 
 def status(config: Config, name: str | None) -> list[Document]:
     """Of each configured sink, or of one. Raises ConfigError for one that is not configured."""
-    names = [name] if name else stores.configured(config)
+    names = [name] if name else config.sinks.configured
     return [_status_of(config, one) for one in names]
 
 
