@@ -227,6 +227,23 @@ STORAGE = Group(
     ),
 )
 
+SINKS = Group(
+    "Sinks",
+    "The pages `sink.<name>` and `sink.<name>.<tape>` of the stores outside.",
+    (
+        _gauge("sink_state", "0 waiting for its target (`tapewire sink status` says why), 1 running.", "sink"),
+        _counter("sink_failures", "Times the target failed, or was away when it was tried.", "sink"),
+        _gauge("sink_tape_state", "0 waiting, 1 followed, 2 cannot be followed: the log says why.", "sink", "tape"),
+        _gauge("sink_last_record", "The last record that the target has: its seq.", "sink", "tape"),
+        _gauge("sink_lag_records", "Released records that the target does not have yet.", "sink", "tape"),
+        _counter("sink_records", "Records taken off the tape and committed in the target.", "sink", "tape"),
+        _counter("sink_rows", "Rows, or what the target has instead, that came of them.", "sink", "tape"),
+        _counter("sink_commits", "Batches committed.", "sink", "tape"),
+        _counter("sink_losses", "Tails that the tape lost and the target took back.", "sink", "tape"),
+        _histogram("sink_commit", "One batch: data and position into the target.", "sink", "tape"),
+    ),
+)
+
 GATEWAY = Group(
     "Gateway",
     "The page `gateway.front` (FIX clients) and `venue.<name>` (sessions to outside venues).",
@@ -419,6 +436,7 @@ GROUPS: Final = (
     PARTS,
     FEEDS,
     STORAGE,
+    SINKS,
     GATEWAY,
     API,
     STREAM,
