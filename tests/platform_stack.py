@@ -102,6 +102,7 @@ port = {api}
 certificate = "{folder}/cert.pem"
 private_key = "{folder}/key.pem"
 bus_door = true
+trace_sampling = 1.0
 [[api.keys]]
 name = "desk"
 number = 1
