@@ -31,6 +31,7 @@ TapewireError                  what happened, where, what was expected, what to 
 ├── GapError                   messages are missing, and the subscription was told to end at the first one
 ├── StrategyError              a strategy that cannot be loaded, or asks for what its runner has not
 ├── CredentialError            a logon secret that cannot be read, or is kept where others can read it
+├── ServiceAway                risk or matcher gave no answer before the engine was stopped
 └── EngineStopped              an invariant of the core does not hold: restart and recover by replay
 """
 
@@ -173,6 +174,10 @@ class StrategyError(TapewireError):
 
 class CredentialError(TapewireError):
     """A logon secret that cannot be read, has the wrong form, or is kept where others can read it. Never names it."""
+
+
+class ServiceAway(TapewireError):
+    """Risk or matcher, services of their own, gave no answer before the engine was stopped. Nothing was acknowledged."""
 
 
 class EngineStopped(TapewireError):

@@ -16,13 +16,14 @@ from typing import Final
 from tapewire.bus.channels import ANY_FEED, CHANNELS, VENUES, Channel
 from tapewire.transports.nats_access import inbox
 
-SERVICES: Final = ("journal", "router", "api", "monitor")
-"""Those that use the bus, besides connectors. Engine, gateway and flusher know tapes and rings alone; a strategy is a
-client of its account."""
+SERVICES: Final = ("journal", "router", "api", "monitor", "engine", "risk", "matcher")
+"""Those that use the bus, besides connectors: the engine and its parts in topology split alone. Gateway and flusher know
+tapes and rings alone; a strategy is a client of its account."""
 READS: Final[dict[str, tuple[str, ...]]] = {
     "router": ("trade", "quote", "book", "status"),
     "api": ("trade", "quote", "book", "status", "health"),
     "monitor": ("trade", "quote", "book"),
+    "engine": ("ask",),
 }
 """The kinds of channels that a service reads, or asks. The journal reads a tape alone."""
 

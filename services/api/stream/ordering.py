@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -19,6 +19,8 @@ from services.api.stream.counters import Counters
 from services.api.stream.requests import Entered
 from services.api.tape import Origin
 from tapewire import messages as m
+from tapewire import trace_context
+from tapewire.lifecycle import Background
 from tapewire.logs import Logger
 
 _ORDER: Final = Body(NewOrder)
@@ -43,7 +45,7 @@ class Ordering:
         """`now`: UTC ns. `on_failure`: called with what must not have happened outside of a request."""
         self._counters, self._log = counters, log
         self._desk, self._max_pending, self._now, self._on_failure = desk, max_pending, now, on_failure
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Background(on_failure)
 
     def enter(self, client: Client, asked: Entered, raw: bytes) -> None:
         """Answers when it is known what became of it."""
@@ -61,11 +63,10 @@ class Ordering:
             _answer(client, asked.id, Response(problem.status, problem.body))
             return
         body = raw.decode("latin-1")
-        origin = Origin(m.ApiDoor.web_socket, asked.op, body, received, client.address)
+        trace = trace_context.parse(asked.traceparent)
+        origin = Origin(m.ApiDoor.web_socket, asked.op, body, received, client.address, trace=trace)
         client.pending += 1
-        task = asyncio.get_running_loop().create_task(self._enter(client, asked, origin))
-        self._tasks.add(task)
-        task.add_done_callback(self._entered)
+        self._tasks.begin(self._enter(client, asked, origin, bool(trace)), partial(self._failed, origin))
 
     def _broke(self, asked: Entered, origin: Origin, error: Exception) -> Response:
         """What of it is on the tape stays there, and what the engine makes of it is told as ever."""
@@ -77,10 +78,9 @@ class Ordering:
 
     async def drain(self) -> None:
         """Waits for those under way, a few seconds."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=ENDS_S)
+        await self._tasks.ended(ENDS_S)
 
-    async def _enter(self, client: Client, asked: Entered, origin: Origin) -> None:
+    async def _enter(self, client: Client, asked: Entered, origin: Origin, trace: bool) -> None:
         author, desk = client.author, self._desk
         assert author is not None
         try:
@@ -99,13 +99,13 @@ class Ordering:
         finally:
             client.pending -= 1
         if not client.closing:
-            _answer(client, asked.id, response)
+            _answer(client, asked.id, response, origin.traceparent if trace else "")
 
-    def _entered(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+    def _failed(self, origin: Origin, error: BaseException) -> None:
+        with origin.logged():
             self._on_failure(error)
 
 
-def _answer(client: Client, number: int, response: Response) -> None:
-    client.tell(Answer(number, response.status, Raw(msgspec.json.encode(response.body))))
+def _answer(client: Client, number: int, response: Response, traceparent: str = "") -> None:
+    body = Raw(msgspec.json.encode(response.body))
+    client.tell(Answer(number, response.status, body, traceparent or msgspec.UNSET))
