@@ -62,6 +62,9 @@ build/jaeger: tools/build_jaeger.sh
 jaeger: build/jaeger ## build Jaeger with Go (five minutes), for the tests of tracing against it
 	@echo "$<"
 
+services: build ## start real PostgreSQL, Redis, Kafka, Jaeger, Prometheus for tests and benches, print their addresses
+	@$(PY) -m tools.services $(ARGS)
+
 generate: $(VENV)/.built ## write anew what is made from schemas/, FIX rules, channels, metrics, alerts, commands
 	@$(PY) -m tapewire.wire.generate
 	@$(PY) -m tapewire.fix.generate
@@ -116,4 +119,4 @@ clean: ## remove what was built, and empty rings in memory (not the data in .tap
 	@rm -rf build dist services/api/dashboard/vendor *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
-.PHONY: help setup build dashboard abi jaeger generate check test test-all sanitize fuzz fuzz-fix bench demo wheels lock clean
+.PHONY: help setup build dashboard abi jaeger services generate check test test-all sanitize fuzz fuzz-fix bench demo wheels lock clean

@@ -14,6 +14,8 @@ TapewireError                  what happened, where, what was expected, what to 
 │   ├── TapeFenced             another writer owns the tape, or a newer epoch does
 │   └── TapeFull               the disk refused more
 ├── StoreError                 the archive cannot answer, or does not fit its tape
+├── SinkError                  a sink cannot go on with a tape: records are gone, or it is another tape by now
+│   └── TargetError            what a sink writes to is away, or refuses; it is tried again
 ├── StatsError                 a page of statistics that cannot be made or opened as asked
 ├── StageLogError              a stage log that cannot be made or opened as asked
 ├── TimeError                  text that means no time
@@ -95,6 +97,14 @@ class TapeFull(TapeError):
 
 class StoreError(TapewireError):
     """The archive of columns cannot answer what was asked, or does not fit the tape it was made from."""
+
+
+class SinkError(TapewireError):
+    """A sink cannot go on with a tape: records it needs are gone, or the tape is another one by now."""
+
+
+class TargetError(SinkError):
+    """What a sink writes to is away or refuses: nothing was written, or all of it. The sink tries again by itself."""
 
 
 class TimeError(TapewireError, ValueError):

@@ -1,11 +1,11 @@
-"""How a service on the event loop starts and ends: uvloop, and a clean stop on SIGTERM or Ctrl-C."""
+"""How a service on the event loop starts, does things beside, and ends cleanly on SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
 
@@ -34,6 +34,46 @@ def stop_on_signals() -> asyncio.Event:
     if stopping.asked():  # while it started
         stop.set()
     return stop
+
+
+Failed = Callable[[BaseException], object]
+
+
+class Background:
+    """Tasks that nobody awaits. Each is held until it ends, as the loop alone would let it be collected under way; what
+    one raises is told."""
+
+    def __init__(self, failed: Failed) -> None:
+        """`failed` is called on the loop with what a task raised; to be cancelled is no failure."""
+        self._failed = failed
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        """Tasks under way."""
+        return len(self._tasks)
+
+    def begin(self, work: Coroutine[Any, Any, None], failed: Failed | None = None) -> None:
+        """Starts `work`; `failed`: told instead of the one for all."""
+        told = failed or self._failed
+
+        def finished(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                told(error)
+
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(finished)
+
+    def cancel(self) -> None:
+        """Ends all that is under way."""
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def ended(self, timeout_s: float | None = None) -> None:
+        """Returns when what is under way now has ended, or the time is over."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=timeout_s)
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from services.api.entry import Entry
 from services.api.history import History
 from services.api.http.server import HttpServer
 from services.api.hub import Hub
+from services.api.hub.waiter import Waiter
 from services.api.keys import Failures, Keys
 from services.api.operations import Operations
 from services.api.outgoing import Ring
@@ -121,6 +122,9 @@ async def serve(settings: Config, log: Logger) -> None:
         hub.tap(entry.fold)
         hub.lost = entry.lost
         entry.hurry = hub.poll
+        waiter = Waiter(folders.orders_tape(shard), entry.look)
+        stack.callback(waiter.close)
+        entry.await_tape = lambda: waiter.ask(hub.position)
 
         sessions, tickets = Sessions(own, failures), Tickets()
         stack.callback(sessions.close)

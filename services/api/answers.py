@@ -60,6 +60,10 @@ class Made:
         """Where it stands on the orders tape; 0: not yet."""
         self.answer: Answer | None = None
 
+    def remember(self, answer: Answer) -> None:
+        """What it became, without the event."""
+        self.answer = answer._replace(event=b"")
+
 
 def terms_of(command: m.Message) -> Terms:
     """What makes a command the same as another one of its ClOrdID. The engine writes a price into market and stop
@@ -128,7 +132,8 @@ class Answers:
         found: Callable[[bytes, int], Made | None],
     ) -> None:
         """`sources`: the numbers of our rings. `decided` is called once for each of our commands, when all its events
-        were folded. `found`: what to make of one that nobody here expects (its bytes and ts_event)."""
+        were folded, and lets its Made remember the answer. `found`: what to make of a command that nobody here expects
+        (its bytes and ts_event)."""
         self._sources = frozenset(sources)
         self._decided, self._found = decided, found
         self.expected: dict[int, Made] = {}
@@ -162,9 +167,7 @@ class Answers:
     def _finish(self, made: Made) -> None:
         events, self._events, self._current = self._events, [], None
         if events:
-            answer = answer_of(made, events)
-            made.answer = answer._replace(event=b"")
-            self._decided(made, answer)
+            self._decided(made, answer_of(made, events))
 
 
 def answer_of(made: Made, events: Sequence[bytes]) -> Answer:

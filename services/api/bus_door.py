@@ -13,10 +13,12 @@ import asyncio
 import base64
 import re
 import struct
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -32,6 +34,7 @@ from tapewire.bus.discovery import Discovery
 from tapewire.errors import SubjectError, TapeError, TapeGone, TransportError, WireError
 from tapewire.house_reports import EVENTS, reports_of
 from tapewire.interfaces import Received, Transport
+from tapewire.lifecycle import Background
 from tapewire.logs import Logger
 from tapewire.tape import TapeReader
 from tapewire.transports import MAX_PAYLOAD_BYTES
@@ -69,7 +72,7 @@ class BusDoor:
         """By account: client texts that were taken in and not answered yet, and how many requests have each."""
         self._late: dict[int, dict[str, Made]] = {}
         """By account: what became of those that were told 202."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Background(self._failed)
         about = "orders over the bus, and the history of accounts"
         self._offered = Discovery(transport, "tapewire-api", version("tapewire"), about, env=env)
         self._reading = asyncio.Semaphore(READERS)
@@ -89,8 +92,7 @@ class BusDoor:
     async def close(self) -> None:
         """Takes nothing more, and lets what is under way be answered."""
         await self._offered.close()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.ended()
 
     # -- commands
 
@@ -120,7 +122,8 @@ class BusDoor:
         text = _text(command)
         under_way = self._open.setdefault(account, {})
         under_way[text] = under_way.get(text, 0) + 1
-        self._begin(self._decide(received, author, account, command, origin))
+        deciding = self._decide(received, author, account, command, origin)
+        self._tasks.begin(deciding, partial(self._failed, origin=origin))
 
     async def _decide(
         self, received: Received, author: Author, account: int, command: order_bus.Command, origin: Origin
@@ -182,7 +185,7 @@ class BusDoor:
         except Problem as problem:
             self._refuse(received, problem)
         else:
-            self._begin(self._tell_history(received, account, request))
+            self._tasks.begin(self._tell_history(received, account, request))
 
     async def _tell_history(self, received: Received, account: int, request: order_bus.HistoryRequest) -> None:
         try:
@@ -248,14 +251,8 @@ class BusDoor:
             found = self._authors[account] = authors.bus(account)
         return found
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+    def _failed(self, error: BaseException, origin: Origin | None = None) -> None:
+        with nullcontext() if origin is None else origin.logged():
             self._log.error("bus_request_failed", error=repr(error))
 
     def _refuse(self, received: Received, problem: Problem) -> None:

@@ -36,7 +36,11 @@ NS: Final = 10**9
 TICK_S: Final = 0.01
 """Between two looks at what is due by time."""
 LOOK_S: Final = 0.001
-"""From a command to a look at the tape: the engine has mostly answered by then."""
+"""From a command to a look at the tape where many wait: the engine has mostly answered by then."""
+FEW: Final = 4
+"""Requests under way up to which each is worth being woken for: with more, one look answers many, and costs less."""
+TRIES: Final = 4
+"""Times to be woken by what others did, for one command."""
 LOOK_EVERY: Final = 10
 """Ticks between two looks at whether an engine listens."""
 MAX_TEXT: Final = 39
@@ -84,7 +88,9 @@ class Entry:
         """Set by `open`."""
         self.hurry: Callable[[], object] = lambda: None
         """Takes in what is on the orders tape: called soon after a command went into the ring."""
-        self._looks = False
+        self.await_tape: Callable[[], object] = lambda: None
+        """Asks for a call of `look` as soon as there is more on the orders tape than was taken in."""
+        self._looks, self._tries = False, 0
         self.took: Callable[[int], object] = lambda _: None
         """Called with the time that each answer took, ns."""
         self.received = self.answered = self.late = self.repeated = 0
@@ -238,10 +244,11 @@ class Entry:
 
     def _decided(self, made: Made, answer: Answer) -> None:
         pending = self._by_made.pop(id(made), None)
-        if pending is None:
-            return  # of an earlier process, or told 202 before
+        if pending is None:  # of an earlier process, or told 202 before
+            made.remember(answer)
+            return
         answer = answer._replace(received=pending.received, flat_ns=self.clock() - pending.origin.ts_recv)
-        made.answer = answer._replace(event=b"")
+        made.remember(answer)
         self.took(answer.flat_ns)
         self._resolve(pending, answer)
 
@@ -281,13 +288,26 @@ class Entry:
                 self._resolve(pending, Answer(202, pending.received))
         self._tape.commit()
 
+    def look(self) -> None:
+        """Takes in what is on the orders tape, and waits on if that was not the answer."""
+        self.hurry()
+        self._tries -= 1
+        if self._by_made and self._tries > 0:
+            self._await_answers()
+
     def _look_soon(self) -> None:
         """The answer need not wait until somebody looks by himself."""
-        if not self._looks:
-            self._looks = True
-            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        self._tries = TRIES
+        self._await_answers()
 
-    def _look(self) -> None:
+    def _await_answers(self) -> None:
+        if len(self._by_made) <= FEW:
+            self.await_tape()
+        elif not self._looks:
+            self._looks = True
+            asyncio.get_running_loop().call_later(LOOK_S, self._look_at_many)
+
+    def _look_at_many(self) -> None:
         self._looks = False
         self.hurry()
 

@@ -31,10 +31,19 @@ class Body(Generic[_T]):
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise Problem(400, f"the body is no JSON: {what}", reason="malformed") from None
-        keys = [key for key, colon in _KEYS.findall(raw) if colon]
-        if len(set(keys)) != len(keys) or any(b"\\" in key for key in keys):
+        keys = _keys(raw)
+        if len(set(keys)) != len(keys) or (b"\\" in raw and any(b"\\" in key for key in keys)):
             raise Problem(400, "a key is there twice, or written with escapes", reason="duplicate_key")
         return decoded
+
+
+def _keys(raw: bytes) -> list[bytes]:
+    """All keys of what is known to be JSON, as they are written."""
+    if b"\\" in raw:
+        return [key for key, colon in _KEYS.findall(raw) if colon]
+    # Every quote begins or ends a string then: two microseconds in place of six, in each order's way.
+    parts = raw.split(b'"')
+    return [key for key, behind in zip(parts[1::2], parts[2::2], strict=True) if behind.lstrip().startswith(b":")]
 
 
 def invalid(text: str) -> Problem:

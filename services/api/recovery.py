@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.api.answers import MAX_SESSION, Answer, Answers, Made, Remembered, terms_of
+from services.api.answers import MAX_SESSION, Answers, Made, Remembered, terms_of
 from services.api.authors import NS
 from services.api.keys import Keys
 from tapewire import consumers, snapshots
@@ -90,7 +90,7 @@ class Recovery:
 
     def fold_orders(self, tape: Path, sources: list[int], up_to: int) -> None:
         """The orders tape up to record `up_to`, the end of a command. Raises TapeError."""
-        answers = Answers(sources, _nobody_waits, self.found)
+        answers = Answers(sources, Made.remember, self.found)
         with TapeReader(str(tape), None) as reader:
             reader.seek_time(self._since)
             while reader.next_seq <= up_to and (raws := reader.poll(min(BATCH, up_to + 1 - reader.next_seq))):
@@ -105,10 +105,6 @@ def _cl_ord_id(record: m.ApiReceived) -> str:
     if record.door == m.ApiDoor.bus:
         return ""
     return _decode_named(record.body.encode("latin-1")).cl_ord_id
-
-
-def _nobody_waits(made: Made, answer: Answer) -> None:
-    """Who asked has gone with the earlier process."""
 
 
 def open_tape(tape: Path, segment_bytes: int) -> TapeWriter:

@@ -16,13 +16,14 @@ from services.engine import Engine, configured
 from services.engine.agent import EngineAgent
 from services.engine.producers import inbound_rings, take_ring
 from tapewire import config as configuration
-from tapewire import lifecycle
+from tapewire import health, lifecycle
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import ConfigError
 from tapewire.logs import configure
 from tapewire.process import pin
 from tapewire.ring import Doorbell
 
+SERVICE = "engine"
 CONSUMER = "engine"  # a restart needs the records behind its position
 
 
@@ -34,6 +35,7 @@ def main(path: Path | None) -> None:
     own, folders = settings.engine, settings.folders
     folders.prepare(settings.rings)
     log = configure("engine")
+    told = health.serve(settings, SERVICE if own.shard == 0 else f"{SERVICE}-{own.shard}")
     rings = inbound_rings(folders, own.shard, own.producers)
     operators = [ring for ring in rings if ring.role == "operator"]
     if not operators:
@@ -78,8 +80,14 @@ def main(path: Path | None) -> None:
         background_sync=own.durability == "memory",
         log=log,
         restart=ConsumerPosition(tape, CONSUMER),
+        turned=told.pulse("duty cycle").beat,
     )
-    stopping.on_stop(agent.stop)
+
+    def stop() -> None:
+        told.drain()
+        agent.stop()
+
+    stopping.on_stop(stop)
     commands = [bytes(c) for c in configured.pending(settings.instruments, settings.accounts, engine.definitions())]
     refusals = configured.Refusals(tape, operators[0].source, operators[0].path, log)
     with Doorbell(folders.doorbell(own.shard)) as bell:
@@ -91,9 +99,11 @@ def main(path: Path | None) -> None:
 
         look()
         agent.start()
+        told.check(ready=agent.reasons, detail=lambda: f"next_seq={engine.next_seq} epoch={engine.epoch}")
         agent.watch(look)
     refusals.close()
     log.info("stopped", next_seq=engine.next_seq, digest=engine.digest(), **engine.counters)
+    told.close()
     engine.close()
 
 

@@ -15,9 +15,11 @@ from msgspec import Meta
 from tapewire import messages as m
 from tapewire.config.api import Api
 from tapewire.config.gateway import Gateway
+from tapewire.config.health import Health
 from tapewire.config.monitor import Monitor
 from tapewire.config.router import Router
 from tapewire.config.section import Section
+from tapewire.config.sinks import Sinks
 from tapewire.config.venues import Venue as OutsideVenue
 from tapewire.folders import Folders
 
@@ -258,6 +260,8 @@ class Config(Section, frozen=True, kw_only=True):
     router: Router = Router()
     api: Api = Api()
     monitor: Monitor = Monitor()
+    health: Health = Health()
+    sinks: Sinks = Sinks()
     venues: tuple[OutsideVenue, ...] = ()
 
     @property

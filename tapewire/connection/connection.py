@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
@@ -29,6 +29,7 @@ from tapewire.connection.requests import Requests
 from tapewire.connection.values import Gap
 from tapewire.errors import GapError, OrderRefused, TapewireError, TransportError
 from tapewire.interfaces import Transport
+from tapewire.lifecycle import Background
 from tapewire.transports.nats import NatsTransport
 
 if TYPE_CHECKING:
@@ -76,14 +77,14 @@ class Connection(Markets):
         self._streams: dict[int, asyncio.Task[AccountStream]] = {}
         self._texts = secrets.token_hex(6)
         self._text_number = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Background(lambda error: self.log.error("connection_task_failed", error=repr(error)))
 
     # -- its life
 
     async def __aenter__(self) -> Self:
         await self.transport.connect()
         await self._requests.start()
-        self._task(self._look_at_losses())
+        self._tasks.begin(self._look_at_losses())
         return self
 
     async def __aexit__(
@@ -93,8 +94,7 @@ class Connection(Markets):
 
     async def close(self) -> None:
         """Ends subscriptions and requests. Orders stay where they are: cancel them before, if that is wanted."""
-        for task in list(self._tasks):
-            task.cancel()
+        self._tasks.cancel()
         for stream in self._opened():
             await stream.close()
         for opening in self._streams.values():
@@ -181,7 +181,7 @@ class Connection(Markets):
             raise OrderRefused(f"{command.client_text}: not connected to the bus; nothing was sent")
         order = Order(command, instrument, self, time.time_ns(), on_report)
         stream.orders.add(order)
-        self._task(self._await_answer(stream, order, headers))
+        self._tasks.begin(self._await_answer(stream, order, headers))
         return order
 
     async def _await_answer(self, stream: AccountStream, order: Order, headers: dict[str, str] | None) -> None:
@@ -344,16 +344,6 @@ class Connection(Markets):
         if self.data is None:
             raise TapewireError("query: the data folder is not known: connect(data=…), on the machine that has it")
         return query(self.data, kind, ticker, feed, start, end, limit)
-
-    def _task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.log.error("connection_task_failed", error=repr(error))
 
 
 def connect(

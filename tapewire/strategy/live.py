@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Final
 
 from tapewire import house, order_bus
@@ -22,6 +22,7 @@ from tapewire.connection.live_book import LiveBook
 from tapewire.connection.order import Report
 from tapewire.connection.values import Gap, Value
 from tapewire.errors import OrderRefused, TransportError
+from tapewire.lifecycle import Background
 from tapewire.strategy.report import RunReport, report_of
 from tapewire.strategy.strategy import Strategy
 from tapewire.strategy.trader import StrategyOrder, Trader
@@ -47,7 +48,7 @@ class LiveRun:
         )
         self._stream: AccountStream
         self._instruments: dict[str, Instrument] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Background(self._failed)
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
 
@@ -65,7 +66,7 @@ class LiveRun:
         began = time.time_ns()
         try:
             self._guarded(lambda now: trader.start(now))
-            self._task(self._ring_timer())
+            self._tasks.begin(self._ring_timer())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), seconds)
         finally:
@@ -84,8 +85,7 @@ class LiveRun:
                 trader.log.warning("orders_left", orders=[one.cl_ord_id for one in trader.orders.live])
                 break
             await asyncio.sleep(0.01)
-        for task in list(self._tasks):
-            task.cancel()
+        self._tasks.cancel()
 
     async def _ring_timer(self) -> None:
         trader = self.trader
@@ -135,7 +135,7 @@ class LiveRun:
 
         book = connection.book(feed, ticker, on=changed, on_gap=gap)
         trader.own_book(book)
-        self._task(self._started(book))
+        self._tasks.begin(self._started(book))
         subscriptions = [
             connection.trades(feed, ticker, on=market, on_gap=gap),
             connection.quotes(feed, ticker, on=market, on_gap=gap),
@@ -144,7 +144,7 @@ class LiveRun:
         if feed == house.FEED:
             subscriptions.append(connection.auctions(ticker, on=market, on_gap=gap))
         for subscription in subscriptions:
-            self._task(self._started(subscription))
+            self._tasks.begin(self._started(subscription))
 
     def _book_changed(self, book: LiveBook, now: int) -> None:
         self.trader.events += 1
@@ -157,7 +157,7 @@ class LiveRun:
     def send(self, command: order_bus.Command, order: StrategyOrder) -> None:
         trader = self.trader
         if not isinstance(command, m.NewOrder):
-            self._task(self._ask(command, order))
+            self._tasks.begin(self._ask(command, order))
             return
 
         def told(handle: Order, report: Report) -> None:
@@ -170,7 +170,7 @@ class LiveRun:
             # Never within the call that sent it.
             asyncio.get_running_loop().call_soon(lambda: self._guarded(lambda now: trader.not_taken(order, why, now)))
             return
-        self._task(self._await(handle, order))
+        self._tasks.begin(self._await(handle, order))
 
     async def _await(self, handle: Order, order: StrategyOrder) -> None:
         try:
@@ -187,13 +187,6 @@ class LiveRun:
             why = str(error)
             self._guarded(lambda now: self.trader.request_failed(order, why, now))
 
-    def _task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._failure = self._failure or error
-            self._stop.set()
+    def _failed(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self._stop.set()

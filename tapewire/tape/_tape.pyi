@@ -145,6 +145,10 @@ class TapeReader:
     def wait(self, timeout_s: float, /) -> bool:
         """Sleeps until there is something to read; False after `timeout_s` seconds."""
 
+    def wait_past(self, position: int, timeout_s: float, /) -> bool:
+        """Sleeps until the tape's limit lies behind `position` (bytes, as in `positions`), wherever the reader stands;
+        False after `timeout_s` seconds. For a thread that only wakes another one, with a reader of its own."""
+
     def seek_seq(self, seq: int, /) -> None:
         """Stands before record `seq`; one past the last is allowed. Raises TapeGone, TapeError (beyond the end); the
         reader then stays where it was."""

@@ -94,6 +94,7 @@ cdef extern from "tapewire/tape/tape.hpp" namespace "tapewire::tape" nogil:
         CPositions positions()
         Mark mark(Limit)
         cbool wait(Limit, int64_t)
+        cbool wait_past(Limit, uint64_t, int64_t)
         Status seek_seq(uint64_t)
         Status seek_time(int64_t)
         uint64_t first_seq()

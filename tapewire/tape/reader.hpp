@@ -102,6 +102,11 @@ class Reader {
         return control_.wait([&] { return mark(limit).position > position_; }, timeout_ns);
     }
 
+    // The same for what lies behind `position`, wherever the reader stands.
+    bool wait_past(Limit limit, uint64_t position, int64_t timeout_ns) {
+        return control_.wait([&] { return mark(limit).position > position; }, timeout_ns);
+    }
+
     // Stands before record `seq`; one past the last is allowed. Otherwise gone or beyond_end, and the reader stays where it was.
     Status seek_seq(uint64_t seq) {
         std::vector<uint64_t> firsts;

@@ -100,7 +100,13 @@ cdef class TapeReader:
         while batch := self.poll(256):
             yield from batch
 
+    def wait_past(self, uint64_t position, double timeout_s, /):
+        return self.asleep(position, timeout_s, True)
+
     def wait(self, double timeout_s, /):
+        return self.asleep(0, timeout_s, False)
+
+    cdef asleep(self, uint64_t position, double timeout_s, bint past):
         # What an infinity or a NaN becomes as an integer is undefined.
         cdef double bounded = timeout_s if timeout_s > 0.0 else 0.0
         if bounded > WAIT_MAX_S:
@@ -114,7 +120,7 @@ cdef class TapeReader:
             if left > SLEEP_MAX_NS:
                 left = SLEEP_MAX_NS
             with nogil:
-                more = self.tape.wait(self.limit_, left)
+                more = self.tape.wait_past(self.limit_, position, left) if past else self.tape.wait(self.limit_, left)
             PyErr_CheckSignals()
             if more or left <= 0:
                 return more

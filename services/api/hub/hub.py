@@ -146,6 +146,11 @@ class Hub(Answers):
         """The last record of the orders tape taken in."""
         return self.views.at_seq
 
+    @property
+    def position(self) -> int:
+        """Up to where the orders tape was taken in, in bytes."""
+        return self._follower.reader.position if self._follower is not None else 0
+
     # -- telling
 
     def listen(self, callback: Listener, channels: Iterable[str]) -> Callable[[], None]:

@@ -25,6 +25,7 @@ from services.api.types import Fill, Order, Trade
 from tapewire import messages as m
 from tapewire.config.stream import Stream
 from tapewire.errors import TapeError
+from tapewire.lifecycle import Background
 
 Route = tuple[str, str, str | int]
 """Channel, feed, and ticker or account ("" for channels about several accounts, or the platform)."""
@@ -51,7 +52,7 @@ class Following:
         self._logs: OrderedDict[Route, Log] = OrderedDict()
         """Of trades, fills and orders; those of the tape belong to their topics. The one used last is at the end."""
         self._listening: dict[str, Callable[[], None]] = {"": hub.listen(self._on_reset, ())}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Background(on_failure)
 
     @property
     def topics(self) -> int:
@@ -115,9 +116,7 @@ class Following:
 
     def read_back(self, client: Client, subscription: Subscription) -> None:
         """Sends what is behind its position and no longer in the log off the tape, then goes on from the log."""
-        task = asyncio.get_running_loop().create_task(self._read_back(client, subscription))
-        self._tasks.add(task)
-        task.add_done_callback(self._read)
+        self._tasks.begin(self._read_back(client, subscription))
 
     def stop(self) -> None:
         """Nothing is told any more."""
@@ -126,8 +125,7 @@ class Following:
         self._listening.clear()
         for pacer in self._pacers.values():
             pacer.stop()
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
 
     # -- topics
 
@@ -234,11 +232,6 @@ class Following:
                 subscription.position = page.position
         if _follows(client, subscription):
             topic.catch_up(subscription)
-
-    def _read(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._on_failure(error)
 
     # -- what the hub tells
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from tapewire.errors import CredentialError
 from tapewire.fix.auth import for_the_backend, front_token
 from tapewire.fix.message import Message, build, printable
 from tapewire.fix.timestamps import Stamp
+from tapewire.lifecycle import Background
 from tapewire.logs import Logger
 
 LOGS_A_SECOND: Final = 10  # refusals that get a line; the others are counted only
@@ -49,7 +50,7 @@ class Front:
         self._clients: dict[int, Client] = {}
         self._backends: dict[int, Backend] = {}  # by session: the last connection to the session layer
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Background(self._failed)
         self._slow = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scrypt")
         self._certificate: Certificate | None = None
         self._listener: socket.socket | None = None
@@ -78,7 +79,7 @@ class Front:
         listener.bind(infos[0][4])
         listener.listen(LISTEN_BACKLOG)
         self._listener = listener
-        self._spawn(self._accept(listener))
+        self._tasks.begin(self._accept(listener))
 
     async def drain(self) -> None:
         """Takes nobody any more, waits for those that are on to log out, closes what is left after drain_timeout."""
@@ -88,9 +89,8 @@ class Front:
             await asyncio.sleep(0.02)
         for client in list(self._clients.values()):
             client.cut()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.cancel()
+        await self._tasks.ended()
         if self._listener is not None:
             self._listener.close()
         self._slow.shutdown(wait=False, cancel_futures=True)
@@ -118,7 +118,7 @@ class Front:
             client = Client(self, connection, peer[0], sock)
             self._clients[connection] = client
             self._timers[connection] = loop.call_later(self.gateway.logon_timeout, self.end, client, "timed_out")
-            self._spawn(self._welcome(client, sock))
+            self._tasks.begin(self._welcome(client, sock))
 
     async def _welcome(self, client: Client, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -164,7 +164,7 @@ class Front:
             self._refuse(client, logon, self.admission.busy(), arrived)
         elif verdict.credential.slow:
             self._checking += 1  # here, and not when the task first runs: a burst is one turn of the loop
-            self._spawn(self._judge_slowly(client, logon, verdict, now, arrived))
+            self._tasks.begin(self._judge_slowly(client, logon, verdict, now, arrived))
         else:
             self._conclude(client, logon, verdict, now, arrived, verdict.credential.proves(logon))
 
@@ -184,7 +184,7 @@ class Front:
         if refusal is not None:
             self._refuse(client, logon, refusal, arrived)
         else:
-            self._spawn(self._join(client, logon, candidate.session, arrived))
+            self._tasks.begin(self._join(client, logon, candidate.session, arrived))
 
     async def _join(self, client: Client, logon: Message, session: GatewaySession, arrived: float) -> None:
         loop = asyncio.get_running_loop()
@@ -247,15 +247,8 @@ class Front:
 
     # -- parts
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.failure = self.failure or error
+    def _failed(self, error: BaseException) -> None:
+        self.failure = self.failure or error
 
     def on_loop_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """The loop's exception handler: a fault in a callback is a failure, a socket that broke is none."""
