@@ -18,14 +18,13 @@ from typing import Any
 import nats
 import pytest
 import yaml
-from cryptography import x509
 from nats.js.api import StreamConfig
 
 from tapewire.bus import keys
 from tapewire.bus.permissions import Permissions
 from tapewire.nats_server import find_binary
 from tests.deploy.rendering import ROOT, Document, files_of, rendered
-from tests.tls import Authority
+from tests.deploy.authority import Authority
 
 SERVERS = 3
 EVERYTHING = Permissions((">",), (">",))
@@ -48,7 +47,7 @@ class Cluster:
         self.folder = folder
         self.client, self.route, self.probe = free_ports(SERVERS), free_ports(SERVERS), free_ports(SERVERS)
         self.authority = Authority(folder / "tls")
-        self.authority.issue("nats", names=("localhost", "nats"), addresses=("127.0.0.1",))
+        self.chain, self.key = self.authority.issue("nats", ("localhost",))
         keys.write(folder / "bus", [("everything", EVERYTHING), ("nothing", Permissions((), ()))])
         self.texts = {**files_of("nats-server", documents), **files_of("nats-cluster", documents)}
         self.args = next(
@@ -73,8 +72,8 @@ class Cluster:
         environment = {
             "POD_NAME": f"nats-{at}",
             "TAPEWIRE_NATS_STORE": str(home / "data"),
-            "TAPEWIRE_NATS_CERT": str(self.authority.chain("nats")),
-            "TAPEWIRE_NATS_KEY": str(self.authority.key("nats")),
+            "TAPEWIRE_NATS_CERT": str(self.chain),
+            "TAPEWIRE_NATS_KEY": str(self.key),
             "TAPEWIRE_NATS_CA": str(self.authority.file),
         }
         with (home / "log").open("ab") as log:
@@ -93,7 +92,8 @@ class Cluster:
     def wait(self, servers: list[int], within: float = 30.0) -> None:
         deadline = time.monotonic() + within
         while not all(self.healthy(at) for at in servers):
-            assert time.monotonic() < deadline, "\n".join(self.log(at)[-1500:] for at in servers)
+            running = all(one.poll() is None for one in self.processes)
+            assert running and time.monotonic() < deadline, "\n".join(self.log(at)[-1500:] for at in servers)
             time.sleep(0.05)
 
     async def connect(self, at: int, user: str = "everything") -> Any:
@@ -111,9 +111,10 @@ class Cluster:
             one.wait()
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    running = Cluster(rendered("base"), tmp_path)
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """For all tests, of which the last loses a server."""
+    running = Cluster(rendered("base"), tmp_path_factory.mktemp("nats"))
     try:
         running.wait([0, 1, 2])
         yield running
@@ -141,15 +142,45 @@ async def test_a_record_that_is_acknowledged_survives_two_servers_killed(cluster
     await bus.close()
 
 
+async def test_a_route_is_for_who_holds_a_certificate_of_ours(cluster: Cluster) -> None:
+    stranger = Authority(cluster.folder / "stranger")
+    chain, key = stranger.issue("nats", ("localhost",))
+
+    async def route(certificate: tuple[Path, Path] | None) -> bytes:
+        """What a server says to who connects as another server would, with a certificate or without."""
+        context = ssl.create_default_context(cafile=cluster.authority.file)
+        if certificate is not None:
+            context.load_cert_chain(*certificate)
+        reader, writer = await asyncio.open_connection("127.0.0.1", cluster.route[0])
+        try:
+            await writer.start_tls(context, server_hostname="localhost")
+            return await asyncio.wait_for(reader.readline(), 5)
+        finally:
+            writer.close()
+
+    assert (await route((cluster.chain, cluster.key))).startswith(b"INFO ")
+    for refused in (None, (chain, key)):
+        try:
+            assert await route(refused) == b""
+        except (ssl.SSLError, ConnectionError) as error:
+            assert not isinstance(error, ssl.SSLCertVerificationError)  # it is the server that refuses
+
+
+async def test_who_has_no_key_is_refused_and_who_may_nothing_can_do_nothing(cluster: Cluster) -> None:
+    with pytest.raises((nats.errors.Error, TimeoutError)):
+        context = ssl.create_default_context(cafile=cluster.authority.file)
+        await nats.connect(f"tls://localhost:{cluster.client[0]}", tls=context, allow_reconnect=False)
+    refused = asyncio.Event()
+    bus = await cluster.connect(0, "nothing")
+    bus._error_cb = lambda error: asyncio.sleep(0, refused.set())
+    await bus.publish("t.a", b"")
+    await asyncio.wait_for(refused.wait(), 5)
+    await bus.close()
+
+
 async def test_a_server_that_is_told_to_go_sends_its_clients_away_first(cluster: Cluster) -> None:
     """preStop makes a lame duck of it, and the SIGTERM that follows at once does not end it before its clients are gone."""
     bus = await cluster.connect(2)
-    told = asyncio.Event()
-
-    async def lame_duck() -> None:
-        told.set()
-
-    bus._lame_duck_mode_cb = lame_duck
     pod = next(one for one in rendered("base") if one["metadata"]["name"] == "nats" and one["kind"] == "StatefulSet")
     hook = pod["spec"]["template"]["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
     assert hook[0] == "nats-server"
@@ -162,30 +193,6 @@ async def test_a_server_that_is_told_to_go_sends_its_clients_away_first(cluster:
     grace = int(re.search(r'lame_duck_grace_period: "(\d+)s"', cluster.texts["cluster.conf"])[1])  # type: ignore[index]
     duration = int(re.search(r'lame_duck_duration: "(\d+)s"', cluster.texts["cluster.conf"])[1])  # type: ignore[index]
     assert grace + duration < pod["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-    await bus.close()
-
-
-async def test_a_route_is_for_who_holds_a_certificate_of_ours(cluster: Cluster) -> None:
-    context = ssl.create_default_context(cafile=cluster.authority.file)
-    reader, writer = await asyncio.open_connection("127.0.0.1", cluster.route[0])
-    assert (await reader.readline()).startswith(b"INFO ")
-    with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
-        await writer.start_tls(context, server_hostname="localhost")
-        writer.write(b"PING\r\n")
-        assert await reader.readline() == b""
-        raise EOFError
-    writer.close()
-
-
-async def test_who_has_no_key_is_refused_and_who_may_nothing_can_do_nothing(cluster: Cluster) -> None:
-    with pytest.raises((nats.errors.Error, TimeoutError)):
-        context = ssl.create_default_context(cafile=cluster.authority.file)
-        await nats.connect(f"tls://localhost:{cluster.client[0]}", tls=context, allow_reconnect=False)
-    refused = asyncio.Event()
-    bus = await cluster.connect(0, "nothing")
-    bus._error_cb = lambda error: asyncio.sleep(0, refused.set())
-    await bus.publish("t.a", b"")
-    await asyncio.wait_for(refused.wait(), 5)
     await bus.close()
 
 
@@ -208,4 +215,3 @@ def test_the_settings_of_one_server_have_one_copy() -> None:
     assert yaml.safe_load((ROOT / "deploy" / "nats" / "kustomization.yaml").read_text())["configMapGenerator"][0]["files"] == [
         "nats-server.conf"
     ]
-    assert isinstance(x509, object)
