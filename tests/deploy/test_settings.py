@@ -13,6 +13,7 @@ import pytest
 from tapewire.bus import permissions
 from tapewire.cli import SERVICES, cli
 from tapewire.config import Config, load
+from tapewire.relay import name as rings
 from tests.deploy.policies import selected
 from tests.deploy.rendering import (
     OVERLAYS,
@@ -127,6 +128,22 @@ def test_a_command_line_that_is_none_is_found() -> None:
             parse(wrong)
 
 
+def users_of(container: Container, name: str, settings: Config, documents: list[Document]) -> set[str]:
+    """Those of the bus as which a container speaks; each is one that `tapewire bus keys` makes."""
+    if name == "connector":
+        found = {f"connector-{environment_of(container, documents)['FEED']}"}
+    elif name == "relay":
+        found = {ring.user for ring in rings.names(settings, settings.relay.out)}
+        found |= {"relay"} if settings.relay.inward else set()
+    elif name == "engine":
+        found = {"engine"} if settings.engine.topology == "split" else set()
+    else:
+        found = {name} & set(permissions.SERVICES)
+    of_rings = [(ring.kind, f"{ring.number}-{ring.producer}") for ring in rings.names(settings, settings.relay.out)]
+    assert found <= set(dict(permissions.users(settings.env, settings.feeds, (), of_rings)))
+    return found
+
+
 @pytest.mark.parametrize("folder", CASES)
 def test_every_user_of_the_bus_has_its_key_where_it_looks_for_it(folder: str, tmp_path: Path) -> None:
     """`keys` copies exactly what the containers of the pod need, and each is a user that `tapewire bus keys` makes."""
@@ -142,11 +159,7 @@ def test_every_user_of_the_bus_has_its_key_where_it_looks_for_it(folder: str, tm
                 copied |= {f"{command[5]}/{Path(path).name}" for path in command[6:]}
         for one in of_pod:
             settings, name = settings_of(one, documents, tmp_path), service_of(one, documents)
-            feeds = list(settings.feeds)
-            known = dict(permissions.users(settings.env, feeds, [it.account for it in settings.accounts]))
-            user = f"connector-{environment_of(one, documents)['FEED']}" if name == "connector" else name
-            if user in known:
-                needed.add(f"{settings.nats.keys}/{user}.nk")
+            needed |= {f"{settings.nats.keys}/{user}.nk" for user in users_of(one, name, settings, documents)}
             if name == "gateway.front":
                 needed |= {str(it.secret_file) for it in settings.gateway.sessions if it.auth == "hmac"}
             if name == "api":
@@ -157,15 +170,19 @@ def test_every_user_of_the_bus_has_its_key_where_it_looks_for_it(folder: str, tm
 
 
 @pytest.mark.parametrize("folder", CASES)
-def test_what_is_copied_is_what_the_secrets_hold(folder: str) -> None:
+def test_what_is_copied_comes_from_the_secrets_and_nothing_is_there_in_vain(folder: str) -> None:
+    """A Secret that is taken whole holds the keys of all pods of its workload; test_documents.py looks into those."""
     documents = rendered(folder)
     for workload in workloads(documents):
         volumes = {one["name"]: one for one in pod_of(workload)["spec"].get("volumes", ())}
         for one in containers([workload]):
             if one.kind == "init":
                 [place] = [it["mountPath"] for it in one.spec["volumeMounts"] if it["name"] == "secrets"]
-                items = [it for source in volumes["secrets"]["projected"]["sources"] for it in source["secret"]["items"]]
-                assert sorted(command_of(one, documents)[6:]) == sorted(f"{place}/{it['path']}" for it in items)
+                sources = [source["secret"] for source in volumes["secrets"]["projected"]["sources"]]
+                named = {f"{place}/{it['path']}" for source in sources for it in source.get("items", ())}
+                copied = set(command_of(one, documents)[6:])
+                assert named <= copied, one.where
+                assert bool(copied - named) == any("items" not in source for source in sources), one.where
 
 
 @pytest.mark.parametrize("folder", CASES)
@@ -216,7 +233,8 @@ def test_every_producer_of_the_engine_stands_somewhere(folder: str, tmp_path: Pa
         sent = set()
         for one in with_settings(documents):
             if one.spec["name"] == "relay" and selected(shard, labels_of(one.workload)):
-                sent |= {re.sub(r"\d+$", "0", name) for name in settings_of(one, documents, tmp_path).relay.out}
+                out = settings_of(one, documents, tmp_path).relay.out
+                sent |= {re.sub(r"\d+$", "0", name) for name in out if not name.startswith("router/")}
         assert {re.sub(r"\d+$", "0", name) for name in taken} == sent
 
 
