@@ -56,6 +56,9 @@ SERVICES = Group(
         _gauge(
             "service_up", "1 while the service runs; 0 once it has been seen, or left a page, and is gone.", "service"
         ),
+        _gauge(
+            "service_ready", "1 while the service says it is ready, 0 while it does not or does not answer.", "service"
+        ),
         _gauge("service_start_time_seconds", "When it was started, UTC.", "service", unit="seconds"),
         _counter("service_cpu_seconds", "CPU time, user and system, of all its threads.", "service", unit="seconds"),
         _gauge(

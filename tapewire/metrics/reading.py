@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from tapewire import consumers
 from tapewire import messages as m
 from tapewire.errors import RingError, StatsError, TapeError, WireError
 from tapewire.folders import Folders
@@ -22,7 +23,6 @@ from tapewire.ring import ring_state
 from tapewire.tape import TapeReader
 from tapewire.tape.inspect import inspect, tapes
 
-RESTART: Final = ".restart"  # a consumer's second position: where a restart of it would begin, always far behind
 NO_RINGS: Final = (".bell", ".stages")
 """Endings of what else lies in the folder of rings: doorbells and stage logs."""
 FORGET_S: Final = 3600.0
@@ -126,7 +126,7 @@ class HostReader:
         reading.put("tapewire_tape_epoch", info.epoch, name)
         reading.put("tapewire_tape_writer", info.writer_pid is not None, name)
         for consumer, seq in info.consumers.items():
-            if not consumer.endswith(RESTART):
+            if not consumer.endswith(consumers.RESTART):
                 reading.put("tapewire_consumer_lag_records", max(at.released_seq - seq, 0), name, consumer)
         if info.records and at.written_seq:
             with TapeReader(path, from_seq=at.written_seq, limit="written") as reader:

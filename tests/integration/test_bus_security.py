@@ -71,6 +71,7 @@ def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         ("journal", "t.house.exec.7", "account-7"),
         ("journal", "t.orders.tape.0", "operator"),
         ("router", "t.router.parent.8", "account-8"),
+        ("monitor", "t.ops.health.engine", "operator"),
     ],
 )
 async def test_what_is_allowed_arrives(secured: Secured, speaker: str, subject: str, listener: str) -> None:
@@ -99,7 +100,7 @@ async def test_what_is_allowed_arrives(secured: Secured, speaker: str, subject: 
         ("account-7", "t.house.exec.7"),
         ("operator", "t.house.trade.ACME"),
         ("api", "t.house.trade.ACME"),
-        ("monitor", "t.ops.health.journal"),
+        ("monitor", "t.orders.tape.0"),
     ],
 )
 async def test_what_is_not_allowed_is_not_published(secured: Secured, speaker: str, subject: str) -> None:

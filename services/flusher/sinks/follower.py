@@ -122,8 +122,8 @@ class Follower:
         """
         self.position = resume.position
         self._pending, self._pending_bytes = [], 0
-        seq, begin = resume.position.seq, resume.position.begin
-        needed = min(max(resume.fold_after + 1, begin), seq + 1)
+        seq = resume.position.seq
+        needed = min(resume.fold_after, seq) + 1
         if needed < self._reader.first_seq:
             raise SinkError(
                 f"tape {self.folder}: begins with record {self._reader.first_seq}, and this sink needs it from "
@@ -132,7 +132,7 @@ class Follower:
                 f"--from {self._reader.first_seq} --tape {self.name}"
             )
         self._reader.seek_seq(needed)
-        self.hold(needed - 1, rewind=True)
+        self.hold(min(resume.hold, needed - 1), rewind=True)
         return seq + 1 - needed
 
     def to_fold(self, left: int) -> list[bytes]:

@@ -316,7 +316,7 @@ class Sink:
         page.set("seq", batch.position.seq)
         self._rates[batch.tape].add(len(batch.records))
         if follower := self._followers.get(batch.tape):
-            follower.hold(committed.fold_after)
+            follower.hold(committed.hold)
 
     # -- what is done now and then
 

@@ -73,12 +73,14 @@ class Resume(NamedTuple):
     position: Position
     fold_after: int
     """Its own state is as of this record (0: blank): what lies between this and `position.seq` is given to `fold`. A
-    target without state says `position.seq`. Retention keeps everything behind it."""
+    target without state says `position.seq`."""
+    hold: int
+    """Retention keeps everything behind this record: `fold_after`, or less if older states are kept as well."""
 
 
 class Committed(NamedTuple):
     rows: int
-    fold_after: int
+    hold: int
     """As in Resume, from now on."""
 
 
