@@ -108,8 +108,8 @@ async def serve(settings: Config, log: Logger) -> None:
         stack.push_async_callback(hub.close)
 
         now = clock()
-        failures = Failures(own.failures, int(own.failures_interval * 1e9))
-        keys, remembered = Keys(own, failures), Remembered(own.remember)
+        interval_ns = int(own.failures_interval * 1e9)
+        keys, remembered = Keys(own, Failures(own.failures, interval_ns)), Remembered(own.remember)
         writer = recovery.open_tape(folders.api_tape(own.number), settings.engine.segment_bytes)
         stack.callback(writer.close)
         past = recovery.Recovery(remembered, keys, recovery.since(now, own.remember_for), now)
@@ -129,7 +129,7 @@ async def serve(settings: Config, log: Logger) -> None:
         stack.callback(waiter.close)
         entry.await_tape = lambda: waiter.ask(hub.position)
 
-        sessions, tickets = Sessions(own, failures), Tickets()
+        sessions, tickets = Sessions(own, Failures(own.failures, interval_ns)), Tickets()
         stack.callback(sessions.close)
         desk = Desk(entry, hub)
         operations = Operations(entry, hub)

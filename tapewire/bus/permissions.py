@@ -27,6 +27,9 @@ READS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The kinds of channels that a service reads, or asks. The journal reads a tape alone."""
 
+ANSWERED_WITHIN_S: Final = 30
+"""How long after a request the server lets its answer through. `[api] answer_timeout` must lie below."""
+
 _SRV = ("$SRV.PING", "$SRV.PING.>", "$SRV.INFO", "$SRV.INFO.>", "$SRV.STATS", "$SRV.STATS.>")
 
 

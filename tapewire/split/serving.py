@@ -65,7 +65,9 @@ class Serving:
 
     def run(self, beat: Callable[[], object] = lambda: None) -> None:
         """Returns once stopped. `beat` is called every turn."""
-        self._log.info("ready to answer", service=self._name, instance=f"{self._instance:x}", version=version("tapewire"))
+        self._log.info(
+            "ready to answer", service=self._name, instance=f"{self._instance:x}", version=version("tapewire")
+        )
         while not self._stopping:
             beat()
             try:

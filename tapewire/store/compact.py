@@ -114,9 +114,7 @@ def _join(data: Path, group: list[layout.Piece], disk: Disk, done: Compacted) ->
     disk.replace_file(path, encode(table, KINDS[partition.kind], footer(partition, tape, table)))
     if not _rows(path).equals(table):
         disk.remove(path)
-        raise StoreError(
-            f"{path}: reads back otherwise than written; it is removed, and what it was made of stays"
-        )
+        raise StoreError(f"{path}: reads back otherwise than written; it is removed, and what it was made of stays")
     for piece in group:
         disk.remove(piece.path)
     done.files_before += len(group)

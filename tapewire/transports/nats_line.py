@@ -81,7 +81,9 @@ class NatsLine:
                 self._control(line)
         except (OSError, ssl.SSLError, ValueError, KeyError) as error:
             self.close()
-            raise TransportError(f"cannot reach a NATS server at {self._where()}: {error or type(error).__name__}") from None
+            raise TransportError(
+                f"cannot reach a NATS server at {self._where()}: {error or type(error).__name__}"
+            ) from None
         except TransportError:
             self.close()
             raise
@@ -89,7 +91,9 @@ class NatsLine:
     def publish(self, subject: str, data: bytes, reply: str = "") -> None:
         to = f"{subject} {reply}" if reply else subject
         if len(data) > self.max_payload:
-            raise TransportError(f"{subject}: {len(data)} bytes; the server's max_payload is {self.max_payload}: raise it")
+            raise TransportError(
+                f"{subject}: {len(data)} bytes; the server's max_payload is {self.max_payload}: raise it"
+            )
         self._send(b"PUB %b %d\r\n%b\r\n" % (to.encode(), len(data), data))
 
     def receive(self, seconds: float) -> Message | None:
@@ -181,7 +185,13 @@ class NatsLine:
         return without_secret(self._settings.url)
 
     def _hello(self, nonce: str, access: dict[str, Any], user: str | None, password: str | None) -> dict[str, Any]:
-        said: dict[str, Any] = {"verbose": False, "pedantic": False, "name": self._name, "lang": "python", "protocol": 1}
+        said: dict[str, Any] = {
+            "verbose": False,
+            "pedantic": False,
+            "name": self._name,
+            "lang": "python",
+            "protocol": 1,
+        }
         seed: str | None = access.get("nkeys_seed_str")
         if (creds := access.get("user_credentials")) is not None:
             blocks = [line for line in str(creds).splitlines() if line and not line.startswith(("-", "*"))]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import nats
 import pytest
 from click.testing import CliRunner
@@ -41,6 +42,18 @@ class Secured:
         return NatsTransport(self.settings(user))
 
 
+def shipped(folder: Path, certificate: Path, private: Path, tokens: bool) -> Path:
+    """The shipped file in `folder`, beside the keys made there."""
+    text = SHIPPED.read_text()
+    for name, value in (("CERT", certificate), ("KEY", private), ("STORE", folder / "store")):
+        text = text.replace(f"$TAPEWIRE_NATS_{name}", f'"{value}"')
+    if tokens:
+        text = text.replace("include users.conf", "include resolver.conf")
+    config = folder / "nats-server.conf"
+    config.write_text(text)
+    return config
+
+
 @pytest.fixture(scope="module", params=["nkeys", "jwt"])
 def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """The shipped file, in a folder with keys; what it takes from the environment stands in front of it."""
@@ -52,13 +65,7 @@ def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         ["bus", "keys", str(folder), "--env", "t", "--feed", "binance", "--account", "7", "--account", "8", *tokens],
     )
     assert made.exit_code == 0, made.output
-    text = SHIPPED.read_text()
-    for name, value in (("CERT", certificate), ("KEY", private), ("STORE", folder / "store")):
-        text = text.replace(f"$TAPEWIRE_NATS_{name}", f'"{value}"')
-    if tokens:
-        text = text.replace("include users.conf", "include resolver.conf")
-    config = folder / "nats-server.conf"
-    config.write_text(text)
+    config = shipped(folder, certificate, private, bool(tokens))
     with NatsServer(folder / "data", port=0, config=config) as server:
         yield Secured(server, folder, certificate)
 
@@ -183,6 +190,29 @@ def test_keys_that_are_there_stay_when_an_account_comes(tmp_path: Path) -> None:
     after = {path.name: path.read_text() for path in (tmp_path / "keys").iterdir()}
     assert after.items() > before.items()
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "keys").iterdir())
+
+
+@pytest.mark.parametrize("tokens", [[], ["--jwt"]])
+async def test_a_user_that_is_not_named_any_more_has_no_key_and_a_copy_of_it_is_refused(
+    tmp_path: Path, tokens: list[str]
+) -> None:
+    """Also after the next run, which does not know it any more."""
+    certificate, private = self_signed(tmp_path, "localhost")
+    arguments = ["bus", "keys", str(tmp_path), "--env", "t", *tokens]
+    assert CliRunner().invoke(cli, [*arguments, "--account", "7", "--account", "8"]).exit_code == 0
+    shutil.copytree(tmp_path / "keys", tmp_path / "copies")
+    for _ in range(2):
+        assert CliRunner().invoke(cli, [*arguments, "--account", "8"]).exit_code == 0
+    left = {path.stem for path in (tmp_path / "keys").iterdir()}
+    assert "account-8" in left
+    assert "account-7" not in left
+    with NatsServer(tmp_path / "data", port=0, config=shipped(tmp_path, certificate, private, bool(tokens))) as server:
+        copied = Nats(url=f"tls://localhost:{server.port}", keys=tmp_path / "copies", ca=certificate, user="account-8")
+        allowed = NatsTransport(copied)
+        await allowed.connect()
+        await allowed.drain()
+        with pytest.raises(TransportError, match=r"Authorization Violation|(?i:revoked)"):
+            await NatsTransport(msgspec.structs.replace(copied, user="account-7", connect_timeout=1.0)).connect()
 
 
 def test_the_shipped_file_holds_for_the_server_as_it_is(tmp_path: Path) -> None:

@@ -144,7 +144,11 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_taken_twice(seed: 
                 acknowledged[one.seq] = bytes(one)
                 if isinstance(one, m.OrderAccepted | m.OrderRejected):
                     decided.add(one.cl_ord_id)
-            decided |= {one.cl_ord_id for raw in acknowledged.values() if (one := m.decode(raw)).cause and hasattr(one, "cl_ord_id")}
+            decided |= {
+                one.cl_ord_id
+                for raw in acknowledged.values()
+                if (one := m.decode(raw)).cause and hasattr(one, "cl_ord_id")
+            }
             assert time.monotonic() < deadline, stack.engine.log.read_text()[-4000:]
         assert stack.engine.end() == 0
         on_tape = records(stack)

@@ -28,15 +28,23 @@ def rows(copy: bytes) -> Iterator[list[bytes | None]]:
         yield row
 
 
+def numeric_digits(field: bytes) -> tuple[int, int, int]:
+    """A NUMERIC as sign (1: negative), its digits as a number without point, and how many are behind the point."""
+    count, weight, sign, scale = struct.unpack_from(">hhHH", field)
+    groups = struct.unpack_from(f">{count}H", field, 8)
+    assert len(field) == 8 + 2 * count
+    assert not count or (groups[0] and groups[-1]), "groups of zeros at an end"
+    text = "".join(f"{group:04}" for group in groups) or "0"
+    # The digits stand for text x 10^(4 x (weight + 1 - count)); as many as the scale says are behind the point.
+    shift = 4 * (weight + 1 - count) + scale if count else 0
+    if shift < 0:
+        assert set(text[shift:]) <= {"0"}, "digits behind the scale"
+        text = text[:shift] or "0"
+        shift = 0
+    return int(sign == 0x4000), int(text) * 10**shift, scale
+
+
 def numeric(field: bytes) -> Decimal:
     """A NUMERIC. Its scale is that of the Decimal."""
-    count, weight, sign, scale = struct.unpack_from(">hhHH", field)
-    digits = struct.unpack_from(f">{count}H", field, 8)
-    assert len(field) == 8 + 2 * count
-    assert not count or (digits[0] and digits[-1]), "groups of zeros at an end"
-    value = sum(digit * 10_000 ** (weight - at) for at, digit in enumerate(digits) if weight >= at)
-    whole = Decimal(value)
-    for at, digit in enumerate(digits):
-        if weight < at:
-            whole += Decimal(digit).scaleb(4 * (weight - at))
-    return (-whole if sign == 0x4000 else whole).quantize(Decimal(1).scaleb(-scale))
+    sign, digits, scale = numeric_digits(field)
+    return Decimal((sign, tuple(map(int, str(digits))), -scale))

@@ -24,7 +24,9 @@ def opening(accounts: int) -> list[bytes]:
     return [bytes(m.AccountLimits(account=account, self_trade_group=account % 2)) for account in range(1, accounts + 1)]
 
 
-def play(folder: Path, seed: int, trouble: float, kinds: dict[str, Any], batch: int = 1) -> tuple[SplitMarket, SplitMarket]:
+def play(
+    folder: Path, seed: int, trouble: float, kinds: dict[str, Any], batch: int = 1
+) -> tuple[SplitMarket, SplitMarket]:
     """A fused and a split engine that were sent the same."""
     whole = SplitMarket(folder / "fused", split=False)
     parts = SplitMarket(folder / "split", split=True, seed=seed, trouble=trouble)
