@@ -118,18 +118,21 @@ def secrets(documents: list[Document]) -> list[str]:
     for name, one in _named(documents):
         if one["kind"] == "ConfigMap":
             wrong += [f"{name}: {key}" for key, text in one.get("data", {}).items() if _SECRET_VALUE.search(text)]
-    for one in containers(documents):
-        for variable in one.spec.get("env", ()):
+    for container in containers(documents):
+        for variable in container.spec.get("env", ()):
             value = str(variable.get("value", ""))
             is_path = value.startswith("/")
             if _SECRET_VALUE.search(value) or (value and not is_path and _SECRET_WORD.search(variable["name"])):
-                wrong.append(f"{one.where}: {variable['name']}")
-        if any(_SECRET_VALUE.search(str(text)) for text in (*one.spec.get("command", ()), *one.spec.get("args", ()))):
-            wrong.append(f"{one.where}: an argument")
-        if any("secretRef" in source for source in one.spec.get("envFrom", ())):
-            wrong.append(f"{one.where}: a secret in the environment")
-        if any("secretKeyRef" in v.get("valueFrom", {}) for v in one.spec.get("env", ())):
-            wrong.append(f"{one.where}: a secret in the environment")
+                wrong.append(f"{container.where}: {variable['name']}")
+        if any(
+            _SECRET_VALUE.search(str(text))
+            for text in (*container.spec.get("command", ()), *container.spec.get("args", ()))
+        ):
+            wrong.append(f"{container.where}: an argument")
+        if any("secretRef" in source for source in container.spec.get("envFrom", ())):
+            wrong.append(f"{container.where}: a secret in the environment")
+        if any("secretKeyRef" in v.get("valueFrom", {}) for v in container.spec.get("env", ())):
+            wrong.append(f"{container.where}: a secret in the environment")
     return wrong
 
 
@@ -237,19 +240,26 @@ def spread(documents: list[Document]) -> list[str]:
         spec, name = pod_of(workload)["spec"], f"{workload['kind']}/{workload['metadata']['name']}"
         anti = spec.get("affinity", {}).get("podAntiAffinity", {})
         terms = anti.get("requiredDuringSchedulingIgnoredDuringExecution", [])
-        terms = [*terms, *(one["podAffinityTerm"] for one in anti.get("preferredDuringSchedulingIgnoredDuringExecution", ()))]
+        terms = [
+            *terms,
+            *(one["podAffinityTerm"] for one in anti.get("preferredDuringSchedulingIgnoredDuringExecution", ())),
+        ]
         mine = [term["labelSelector"] for term in terms] + [
             one["labelSelector"] for one in spec.get("topologySpreadConstraints", ())
         ]
         has_role = "tapewire.io/role" in _pod_labels(workload)
         if (workload["spec"].get("replicas", 1) > 1 or has_role) and not mine:
             wrong.append(f"{name}: nothing keeps its pods apart")
-        wrong += [f"{name}: keeps away from others than its own: {one}" for one in mine if not selected(one, _pod_labels(workload))]
+        wrong += [
+            f"{name}: keeps away from others than its own: {one}"
+            for one in mine
+            if not selected(one, _pod_labels(workload))
+        ]
     return wrong
 
 
 def whole_cpus(documents: list[Document]) -> list[str]:
-    """A pod with an engine that spins or replicates is Guaranteed, and the engine's CPUs are whole: they are its own."""
+    """A pod with an engine is Guaranteed, and its CPUs are whole: the static CPU manager makes them its own."""
     wrong = []
     for workload in workloads(documents):
         if _pod_labels(workload).get("tapewire.io/role") != "sequencer":

@@ -118,7 +118,9 @@ def environment_of(container: Container, documents: list[Document]) -> dict[str,
         path = one["valueFrom"]["fieldRef"]["fieldPath"]
         label = re.fullmatch(r"metadata\.labels\['(.+)'\]", path)
         if label is not None:
-            assert label[1] in labels, f"{container.where}: {one['name']} is of the label {label[1]}, which is not there"
+            assert label[1] in labels, (
+                f"{container.where}: {one['name']} is of the label {label[1]}, which is not there"
+            )
             seen[one["name"]] = labels[label[1]]
         else:
             assert path == "metadata.name", f"{container.where}: {path}"

@@ -1,4 +1,4 @@
-"""docs/kubernetes.md: its commands are run, and make exactly the Secrets that the pods take; what else it says holds."""
+"""docs/kubernetes.md: its commands are run, and make the Secrets that the pods take; what else it says holds."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def secrets_block() -> str:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """The Secrets that the commands of the page make, by name: run as they stand, but that nothing is sent to a cluster."""
+    """The Secrets that the commands of the page make, by name: run as they stand, but nothing goes to a cluster."""
     kubectl, openssl = shutil.which("kubectl"), shutil.which("openssl")
     if kubectl is None or openssl is None:
         pytest.skip("no kubectl, or no openssl, on this machine")
@@ -82,8 +82,8 @@ def test_the_secrets_are_those_that_the_pods_take(made: dict[str, dict[str, Any]
                 if kind == "Secret":
                     wanted.setdefault(name, set()).update(keys)
     assert set(made) == set(wanted)
-    for name, keys in wanted.items():
-        assert keys <= set(made[name]["data"]), name
+    for name, items in wanted.items():
+        assert items <= set(made[name]["data"]), name
     assert {one["metadata"]["namespace"] for one in made.values()} == {"tapewire"}
 
 
@@ -96,7 +96,7 @@ def test_every_pod_finds_its_keys_in_them(made: dict[str, dict[str, Any]]) -> No
             item.get("path", key)
             for _, name, keys in sources_of(workload)
             if name in made and name != "nats-tls"
-            for key in keys or made[name]["data"]
+            for key in (keys or frozenset(made[name]["data"]))
             for item in ({"path": key},)
         } | {"venue-broker"}
         most = autoscaler["spec"]["maxReplicas"] if workload["metadata"]["name"] == "api" else 1

@@ -119,7 +119,10 @@ def test_a_network_policy_is_of_pods_that_are_there_and_ports_that_they_have(fol
                         assert found, (name, peer)
                         if way == "egress":
                             for port in rule["ports"]:
-                                assert all(port["port"] in named_ports(pod_of(it)["spec"]) for it in found), (name, port)
+                                assert all(port["port"] in named_ports(pod_of(it)["spec"]) for it in found), (
+                                    name,
+                                    port,
+                                )
 
 
 def may_come_in(documents: list[Document], workload: Document) -> set[str]:
@@ -174,8 +177,8 @@ def sources_of(workload: Document) -> list[tuple[str, str, frozenset[str]]]:
                     name = one[word].get(key) or one[word]["name"]
                     found.append((kind, name, frozenset(item["key"] for item in one[word].get("items", ()))))
     for one in containers([workload]):
-        for source in one.spec.get("envFrom", ()):
-            found.append(("ConfigMap", source["configMapRef"]["name"], frozenset()))
+        maps = [source["configMapRef"]["name"] for source in one.spec.get("envFrom", ())]
+        found += [("ConfigMap", name, frozenset()) for name in maps]
     return found
 
 

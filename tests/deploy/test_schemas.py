@@ -25,7 +25,9 @@ MONITOR_KEYS: Final = {
 def versions() -> list[str]:
     """The last minor versions that the package holds, oldest first."""
     folder = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
-    found = {(int(hit[1]), int(hit[2])) for path in folder.iterdir() if (hit := re.match(r"v(\d+)\.(\d+)\.\d+", path.name))}
+    found = {
+        (int(hit[1]), int(hit[2])) for path in folder.iterdir() if (hit := re.match(r"v(\d+)\.(\d+)\.\d+", path.name))
+    }
     return [f"{major}.{minor}" for major, minor in sorted(found)[-VERSIONS:]]
 
 

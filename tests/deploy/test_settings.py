@@ -227,7 +227,9 @@ def test_every_producer_of_the_engine_stands_somewhere(folder: str, tmp_path: Pa
             continue
         settings, labels = settings_of(engine, documents, tmp_path), labels_of(engine.workload)
         shard = {"matchLabels": {"tapewire.io/shard": labels["tapewire.io/shard"]}}
-        here = next(c for c in with_settings([*documents]) if c.workload is engine.workload and c.spec["name"] == "relay")
+        here = next(
+            c for c in with_settings([*documents]) if c.workload is engine.workload and c.spec["name"] == "relay"
+        )
         taken = set(settings_of(here, documents, tmp_path).relay.inward)
         assert taken == {one.name for one in settings.engine.producers} - {"operator"}
         sent = set()
