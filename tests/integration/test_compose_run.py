@@ -22,7 +22,9 @@ import pytest
 
 from tapewire.nats_server import NatsServer
 from tests.fix.processes import free_port
+from tests.services import own
 from tools.compose import prepare
+from tools.services import Postgres
 from tools.services.server import of_distribution
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +78,8 @@ class Running:
         """Each once those that it depends on are healthy, all others beside it, as Compose does."""
         deadline = time.monotonic() + PATIENCE_S
         while waiting := [name for name in self.services if name not in self.processes]:
+            for name in list(self.processes):
+                self.revive(name)
             for name in waiting:
                 needed = self.services[name].get("depends_on") or {}
                 if all(
@@ -100,13 +104,18 @@ class Running:
     def is_healthy(self, name: str) -> bool:
         return name in self.processes and not self.why(name)
 
+    def revive(self, name: str) -> None:
+        """`restart: unless-stopped`, as long as it makes sense."""
+        if (ended := self.processes[name].poll()) is None:
+            return
+        self.starts[name] += 1
+        said = self.log(name).read_text()[-3000:]
+        assert self.starts[name] < MOST_STARTS, f"{name} ended with status {ended}, again and again: {said}"
+        self.start_one(name)
+
     def why(self, name: str) -> str:
         """What its health check says against it; empty if it is healthy."""
-        if (ended := self.processes[name].poll()) is not None:
-            self.starts[name] += 1
-            said = self.log(name).read_text()[-3000:]
-            assert self.starts[name] < MOST_STARTS, f"{name} ended with status {ended}, again and again: {said}"
-            self.start_one(name)  # restart: unless-stopped
+        self.revive(name)
         _, *words = self.services[name]["healthcheck"]["test"]
         asked = subprocess.run(
             self.here(words), cwd=ROOT, env=self.environment(name), capture_output=True, text=True, check=False
@@ -145,10 +154,14 @@ def up(profile: str, folder: Path) -> Iterator[Running]:
     config.write_text(text)
     with ExitStack() as stack:
         nats = stack.enter_context(NatsServer(folder / "nats" / "server", port=0, config=config))
+        postgres = stack.enter_context(own(Postgres))
+        address, password = postgres.url.replace(f":{postgres.password}@", "@"), folder / "tapewire" / "postgres"
+        password.write_text(postgres.password)
         settings = folder / "tapewire" / "tapewire.toml"
         text = settings.read_text().replace("nats:4222", f"localhost:{nats.port}")
         text = text.replace("simulator:9001", f"127.0.0.1:{ports['binance']}")
         text = text.replace("simulator:9003", f"127.0.0.1:{ports['kraken']}")
+        text = text.replace("postgresql://tapewire@postgres:5432/tapewire", address)
         text = text.replace("jaeger:4318", f"127.0.0.1:{free_port()}").replace(
             "/run/tapewire", str(folder / "tapewire")
         )

@@ -80,7 +80,7 @@ def unit(words: list[str]) -> str:
     """The name of what runs, as `tapewire health` knows it."""
     if words[0] == "python":
         return words[2].removeprefix("services.").replace(".", "-")
-    return "-".join(words[1:])
+    return "-".join(word for word in words[1:] if word != "run")
 
 
 def test_every_command_is_one_that_our_programs_take(project: dict[str, Any]) -> None:
