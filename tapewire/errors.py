@@ -21,6 +21,7 @@ TapewireError                  what happened, where, what was expected, what to 
 ├── StageLogError              a stage log that cannot be made or opened as asked
 ├── TimeError                  text that means no time
 ├── TransportError             the bus cannot be reached, or refused
+├── RelayError                 a ring that cannot be carried to another host: two hosts carry it, or records were lost
 ├── SubjectError               a subject or pattern of the bus that cannot be one
 ├── FixedError                 decimal text that does not fit its exponent exactly
 ├── FeedError                  a venue sent what its protocol does not allow
@@ -129,6 +130,10 @@ class TransportError(TapewireError):
     """The bus cannot be reached, or refused what was asked."""
 
 
+class RelayError(TapewireError):
+    """A ring whose records cannot be carried over as they are; the message says which and what to do."""
+
+
 class SubjectError(TapewireError, ValueError):
     """Text that is not a subject or a pattern of ours."""
 
@@ -177,7 +182,7 @@ class CredentialError(TapewireError):
 
 
 class ServiceAway(TapewireError):
-    """Risk or matcher, services of their own, gave no answer before the engine was stopped. Nothing was acknowledged."""
+    """Risk or matcher, as services, gave no answer before the engine was stopped. Nothing was acknowledged."""
 
 
 class EngineStopped(TapewireError):

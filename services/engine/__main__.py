@@ -16,7 +16,7 @@ import click
 
 from services.engine import Engine, configured
 from services.engine.agent import EngineAgent
-from services.engine.asked import Asked
+from services.engine.asked import COUNTERS, HISTOGRAMS, Asked
 from services.engine.bus_line import BusLine
 from services.engine.producers import inbound_rings, take_ring
 from services.engine.standby import Standby
@@ -25,6 +25,7 @@ from tapewire import health, lifecycle
 from tapewire.config import Config
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import ConfigError
+from tapewire.histogram import StatsPage
 from tapewire.logs import Logger, configure
 from tapewire.process import pin
 from tapewire.ring import Doorbell
@@ -155,8 +156,15 @@ def split(settings: Config, log: Logger) -> tuple[Asked, Asked]:
     """Risk and matcher as they are asked over the bus."""
 
     def asked(service: Literal["risk", "matcher"]) -> Asked:
-        line = BusLine(settings.nats, env=settings.env, service=service, shard=settings.engine.shard)
-        return Asked(service, line, version=version("tapewire"), answer_within=settings.engine.answer_within, log=log)
+        own = settings.engine
+        return Asked(
+            service,
+            BusLine(settings.nats, env=settings.env, service=service, shard=own.shard),
+            version=version("tapewire"),
+            answer_within=own.answer_within,
+            log=log,
+            page=StatsPage.create(settings.folders.stats / f"asked.{service}.{own.shard}", HISTOGRAMS, COUNTERS),
+        )
 
     return asked("risk"), asked("matcher")
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from tapewire import messages as m
 from tapewire.errors import TransportError
+from tapewire.histogram import StatsPage
 from tapewire.logs import Logger
 from tapewire.snapshots import Snapshot
 from tapewire.tape import TapeReader
@@ -26,8 +26,11 @@ from tapewire.tape import TapeReader
 REPEATS: Final = 3  # of an ask, before another instance is looked for
 RETRY_S: Final = 0.05  # between two looks for an instance; doubled up to RETRY_MOST_S
 RETRY_MOST_S: Final = 1.0
+MOST_TOLD: Final = 8  # reasons of one absence
 PART_BYTES: Final = 128 << 10
 FETCHED: Final = 4096  # records read of the tape at once
+HISTOGRAMS: Final = ("answer",)
+COUNTERS: Final = ("asks", "timeouts", "brought", "away", "waiting")
 HEAD: Final = len(bytes(m.CoreAnswered()))
 ASK_HEAD: Final = len(bytes(m.AskCore()))
 _OUTCOME: Final = m.CoreAnswered.outcome.at
@@ -59,19 +62,6 @@ class State(Protocol):
     def recent(self, behind: int, up_to: int) -> bytes: ...
 
 
-@dataclass
-class Counters:
-    """Of the asks to one service."""
-
-    asks: int = 0
-    repeated: int = 0
-    timeouts: int = 0
-    brought: int = 0
-    """Times an instance was brought to the state."""
-    away: int = 0
-    """Times it was not there, or not fit."""
-
-
 class Asked:
     """One of the two services. `ask` is called by the engine's thread alone."""
 
@@ -83,11 +73,12 @@ class Asked:
         version: str,
         answer_within: float,
         log: Logger,
+        page: StatsPage,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
         """`version`: of ours; a service of another one derives perhaps other events, and is not asked.
-        `answer_within`: seconds. `pause`: what waits between two tries, for simulations."""
-        self.name, self.counters = name, Counters()
+        `answer_within`: seconds. `page`: with HISTOGRAMS and COUNTERS. `pause`: waits between two tries."""
+        self.name, self._page, self._took = name, page, page.histogram("answer")
         self.failure: BaseException | None = None
         """What ended the engine's asking, if it is no stop."""
         self.waiting: Callable[[], object] = lambda: None
@@ -95,6 +86,7 @@ class Asked:
         self._line, self._version, self._within, self._log = line, version[:15], answer_within, log
         self._instance = 0
         self._said, self._pause = "", pause
+        self._told: set[str] = set()
         self._state: State | None = None
 
     def begin(self, state: State) -> None:
@@ -113,14 +105,17 @@ class Asked:
     def ask(self, ask: bytes) -> bytes | None:
         """The whole answer. None: the engine is being stopped."""
         assert self._state is not None
-        self.counters.asks += 1
-        wait = RETRY_S
+        self._page.add("asks")
+        began, wait = time.monotonic_ns(), RETRY_S
         while True:
             try:
                 if (answer := self._try(ask)) is not None:
                     if self._said:
                         self._log.info("service answers", service=self.name, instance=f"{self._instance:x}")
                         self._said = ""
+                        self._told.clear()
+                        self._page.set("waiting", 0)
+                    self._took.record(time.monotonic_ns() - began)
                     return answer
             except TransportError as error:
                 self._lose(str(error))
@@ -137,8 +132,7 @@ class Asked:
             named = ask[:_INSTANCE] + self._instance.to_bytes(8, "little") + ask[_INSTANCE + 8 :]
             answer = self._line.ask(named, self._within, _any)
             if answer is None:
-                self.counters.timeouts += 1
-                self.counters.repeated += 1
+                self._page.add("timeouts")
                 if self._stopping():
                     break
                 continue
@@ -195,9 +189,13 @@ class Asked:
         """Brings the instance where `ask` is to be asked: the last whole state, then the records behind it."""
         assert self._state is not None
         base = self._state.base()
-        section, next_order_id = _section(base.state, _SECTIONS[self.name])
+        section, next_order_id = section_of(base.state, _SECTIONS[self.name])
         head = ask.replace(
-            instance=self._instance, seq=base.seq, number=ask.number - 1, next_order_id=next_order_id, total=len(section)
+            instance=self._instance,
+            seq=base.seq,
+            number=ask.number - 1,
+            next_order_id=next_order_id,
+            total=len(section),
         )
         for at in range(0, len(section), PART_BYTES):
             step = head.replace(kind=m.AskKind.state, offset=at)
@@ -213,14 +211,20 @@ class Asked:
             raise TransportError(f"records {stands + 1} to {ask.seq} are neither on the tape nor in the engine's batch")
         if not self._taken(self._step(head.replace(seq=stands, final=True))):
             return False
-        self.counters.brought += 1
-        self._log.info("service brought to the state", service=self.name, seq=stands, state=base.seq, instance=f"{self._instance:x}")
+        self._page.add("brought")
+        self._log.info(
+            "service brought to the state",
+            service=self.name,
+            seq=stands,
+            state=base.seq,
+            instance=f"{self._instance:x}",
+        )
         return True
 
     def _step(self, ask: m.AskCore, follows: bytes = b"") -> bytes | None:
         answer = self._line.ask(bytes(ask) + follows, self._within, _any)
         if answer is None:
-            self.counters.timeouts += 1
+            self._page.add("timeouts")
             self._lose(f"no answer within {self._within:g} s while it was brought to the state")
         return answer
 
@@ -233,7 +237,7 @@ class Asked:
         return head.outcome is m.AnswerOutcome.done
 
     def _behind(self, behind: int, up_to: int) -> Iterator[tuple[int, bytes]]:
-        """The records behind one and up to another, each piece with its last seq: the tape's, then the batch's at hand."""
+        """The records behind one and up to another, in pieces with their last seq: the tape's, then the batch's."""
         assert self._state is not None
         with TapeReader(str(self._state.tape_path), from_seq=None, limit="written") as reader:
             written = min(reader.positions.written_seq, up_to)
@@ -249,10 +253,12 @@ class Asked:
             yield behind, b"".join(piece)
 
     def _lose(self, why: str) -> None:
-        """Says once what is the matter, until there is an answer again."""
-        self.counters.away += 1
+        """Says what is the matter, each reason once until there is an answer again."""
+        self._page.add("away")
+        self._page.set("waiting", 1)
         self._instance = 0
-        if not self._said:
+        if why not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(why)
             self._log.error("service away", service=self.name, reason=why, commands="stay in their rings")
         self._said = why
 
@@ -271,7 +277,7 @@ def _why(head: m.CoreAnswered, version: str) -> str:
     return f"it answers {head.outcome.name}"
 
 
-def _section(state: bytes, number: int) -> tuple[bytes, int]:
+def section_of(state: bytes, number: int) -> tuple[bytes, int]:
     """A section of a state (core.hpp), and the first order id that is free."""
     at, sections = 8, []
     while at < len(state):

@@ -28,7 +28,7 @@ class Channel:
     feed: str
     kind: str
     key: str
-    """What the key is: ticker, account, shard, service, file."""
+    """What the key is: ticker, account, shard, ring, service, file."""
     messages: tuple[type[m.Message], ...]
     """Empty: text (see `when`)."""
     services: tuple[str, ...]
@@ -157,6 +157,16 @@ CHANNELS: Final = (
         *("tape", "fetch", "tape", (), ("replica",), "operator"),
         *("asked: what is older than the stream", "as a new mirror begins"),
         asks=(),
+    ),
+    Channel(
+        *("orders", "ring", "ring", (m.RelayPosition,), ("relay",), "operator"),
+        *("asked by the relay of the producer's host: takes records of its ring; see `services/relay`", "one a batch"),
+        asks=(m.RelayOpened, m.RelayChunk),
+    ),
+    Channel(
+        *("router", "ring", "ring", (m.RelayPosition,), ("relay",), "operator"),
+        *("the same for the rings of the router's clients", "one a batch"),
+        asks=(m.RelayOpened, m.RelayChunk),
     ),
     Channel(
         *("ops", "health", "service", (m.ServiceHealth,)),

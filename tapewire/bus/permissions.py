@@ -5,6 +5,7 @@ connector-<feed>    the same, for its feed alone
 operator            subscribes to everything of its environment
 subscriber          the public market data
 account-<number>    that, the reports of its account, and orders for it
+relay-<ring>        carries the records of one producer's ring: relay-orders-0-gateway
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Final
 from tapewire.bus.channels import ANY_FEED, CHANNELS, VENUES, Channel
 from tapewire.transports.nats_access import inbox
 
-SERVICES: Final = ("journal", "router", "api", "monitor", "engine", "risk", "matcher", "replica")
+SERVICES: Final = ("journal", "router", "api", "monitor", "engine", "risk", "matcher", "replica", "relay")
 """They use the bus, besides connectors: the engine and its parts in topology split alone. Gateway and flusher know
 tapes and rings alone; a strategy is a client of its account."""
 READS: Final[dict[str, tuple[str, ...]]] = {
@@ -102,12 +103,21 @@ def of_account(env: str, account: int) -> Permissions:
     return _made(f"account-{account}", publish, subscribe)
 
 
-def users(env: str, feeds: Iterable[str], accounts: Iterable[int]) -> Iterator[tuple[str, Permissions]]:
-    """Everybody, by name."""
+def of_ring(env: str, kind: str, key: str) -> Permissions:
+    """Of the relay on a producer's host: `kind` is orders or router, `key` as `0-gateway`. It speaks for no other."""
+    return _made(f"relay-{kind}-{key}", {f"{env}.{kind}.ring.{key}"}, set())
+
+
+def users(
+    env: str, feeds: Iterable[str], accounts: Iterable[int], rings: Iterable[tuple[str, str]] = ()
+) -> Iterator[tuple[str, Permissions]]:
+    """Everybody, by name. `rings`: as `of_ring` takes them."""
     for name in SERVICES:
         yield name, of_service(env, name)
     for feed in feeds:
         yield f"connector-{feed}", of_connector(env, feed)
+    for kind, key in rings:
+        yield f"relay-{kind}-{key}", of_ring(env, kind, key)
     yield "operator", of_operator(env)
     yield "subscriber", of_subscriber(env)
     for account in accounts:

@@ -19,6 +19,7 @@ from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
 from tapewire.config.health import Health
 from tapewire.config.monitor import Monitor
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
+from tapewire.config.relay import Relay, check_relay
 from tapewire.config.router import Router, RouterAccount, RouterClient, RouterFeed, RouterInstrument, check_router
 from tapewire.config.section import Section
 from tapewire.config.sections import (
@@ -59,6 +60,7 @@ __all__ = [
     "PostgresSink",
     "Producer",
     "Publisher",
+    "Relay",
     "Replica",
     "Router",
     "RouterAccount",
@@ -89,6 +91,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "publisher": Publisher,
     "gateway": Gateway,
     "router": Router,
+    "relay": Relay,
     "api": Api,
     "monitor": Monitor,
     "replica": Replica,
@@ -150,6 +153,9 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
                 f"engine.producers[{at}].accounts: holds {list(producer.accounts)}; expected none, as the role "
                 f"operator ({producer.name}) acts for every account"
             )
+    check_relay(
+        parts["relay"], [one.name for one in parts["engine"].producers], [one.name for one in parts["router"].clients]
+    )
     check_gateway(parts["gateway"], [one.account for one in parts["accounts"]])
     check_api(parts["api"], [one.account for one in parts["accounts"]])
     _check_replica(parts["replica"])

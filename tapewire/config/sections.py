@@ -17,6 +17,7 @@ from tapewire.config.api import Api
 from tapewire.config.gateway import Gateway
 from tapewire.config.health import Health
 from tapewire.config.monitor import Monitor
+from tapewire.config.relay import Relay
 from tapewire.config.router import Router
 from tapewire.config.section import Section
 from tapewire.config.sinks import Sinks
@@ -281,6 +282,7 @@ class Config(Section, frozen=True, kw_only=True):
     publisher: Publisher = Publisher()
     gateway: Gateway = Gateway()
     router: Router = Router()
+    relay: Relay = Relay()
     api: Api = Api()
     monitor: Monitor = Monitor()
     replica: Replica = Replica()

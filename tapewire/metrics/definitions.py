@@ -161,6 +161,24 @@ ENGINE = Group(
     ),
 )
 
+PARTS = Group(
+    "Parts of the engine",
+    "In topology split, the engine's page `asked.<service>.<shard>` and the service's `answering.<service>`.",
+    (
+        _counter("asked_asks", "What the engine's core asked.", "service"),
+        _counter("asked_timeouts", "Messages without an answer in time: they were sent again.", "service"),
+        _counter("asked_brought", "Times an instance was brought to the state.", "service"),
+        _counter("asked_away", "Tries that found no instance that could answer.", "service"),
+        _gauge("asked_waiting", "1 while commands wait since the service is away.", "service"),
+        _histogram("asked_answer", "From an ask to its whole answer, whatever it took.", "service"),
+        _counter("answering_asks", "Asks answered, those of bringing to a state among them.", "service"),
+        _counter("answering_others", "Asks that were for another instance.", "service"),
+        _counter("answering_losses", "Times the bus went away.", "service"),
+        _gauge("answering_shards", "Shards it was asked for.", "service"),
+        _histogram("answering_answer", "From an ask read to its answer sent.", "service"),
+    ),
+)
+
 FEEDS = Group(
     "Feeds",
     "The page `connector.<feed>`, brought up to date four times a second.",
@@ -206,6 +224,23 @@ STORAGE = Group(
         _gauge("archiver_lag_records", "Durable records that are not archived yet.", "tape"),
         _counter("archiver_failures", "Stretches that could not be archived; they are tried again.", "tape"),
         _histogram("archiver_stretch", "Archiving of one stretch.", "tape"),
+    ),
+)
+
+SINKS = Group(
+    "Sinks",
+    "The pages `sink.<name>` and `sink.<name>.<tape>` of the stores outside.",
+    (
+        _gauge("sink_state", "0 waiting for its target (`tapewire sink status` says why), 1 running.", "sink"),
+        _counter("sink_failures", "Times the target failed, or was away when it was tried.", "sink"),
+        _gauge("sink_tape_state", "0 waiting, 1 followed, 2 cannot be followed: the log says why.", "sink", "tape"),
+        _gauge("sink_last_record", "The last record that the target has: its seq.", "sink", "tape"),
+        _gauge("sink_lag_records", "Released records that the target does not have yet.", "sink", "tape"),
+        _counter("sink_records", "Records taken off the tape and committed in the target.", "sink", "tape"),
+        _counter("sink_rows", "Rows, or what the target has instead, that came of them.", "sink", "tape"),
+        _counter("sink_commits", "Batches committed.", "sink", "tape"),
+        _counter("sink_losses", "Tails that the tape lost and the target took back.", "sink", "tape"),
+        _histogram("sink_commit", "One batch: data and position into the target.", "sink", "tape"),
     ),
 )
 
@@ -372,14 +407,36 @@ EXPORTER = Group(
     ),
 )
 
+RELAY = Group(
+    "Relay",
+    "The pages `relay.<out|in>.<ring>`, which the relay writes once a second: `out` where the producer is, `in` where "
+    "its engine is.",
+    (
+        _counter("relay_records", "Records sent, those sent again included.", "relay"),
+        _counter("relay_carried_bytes", "Bytes sent (out), or written into the ring (in).", "relay", unit="bytes"),
+        _counter("relay_resent", "How often sending began again: silence, a gap, a new engine.", "relay"),
+        _counter("relay_refused", "Sessions that were refused: another host carries the ring, or it differs.", "relay"),
+        _counter("relay_gaps", "Chunks that began behind what the ring has: they were asked for again.", "relay"),
+        _counter("relay_damaged", "Chunks whose checksum or records did not hold.", "relay"),
+        _counter("relay_full", "Chunks for which the ring had no room: the engine is behind.", "relay"),
+        _gauge("relay_lag_bytes", "Bytes in the ring that the mirrored tape does not show yet.", "relay", unit="bytes"),
+        _gauge("relay_unsent_bytes", "Of those, what the engine's host does not have.", "relay", unit="bytes"),
+        _gauge("relay_open", "1 while the other side takes what is sent.", "relay"),
+        _gauge("relay_attached", "1 while the ring is there and an engine has its other end.", "relay"),
+    ),
+)
+
 GROUPS: Final = (
     SERVICES,
     TAPES,
     REPLICAS,
     RINGS,
+    RELAY,
     ENGINE,
+    PARTS,
     FEEDS,
     STORAGE,
+    SINKS,
     GATEWAY,
     API,
     STREAM,

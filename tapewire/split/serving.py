@@ -1,6 +1,6 @@
 """The shell of risk and matcher as services: takes asks off the bus, one after the other, and answers each.
 
-It holds no files: killed at any moment, it is brought to its state anew by whoever asks. Shards come as they are asked for.
+It holds no files: killed at any moment, it is brought to its state anew by whoever asks. Shards come as they are asked.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ class Serving:
     def _create_page(self, settings: Config) -> StatsPage:
         """Several may run on one host: the second one's page has its instance in the name."""
         try:
-            return StatsPage.create(settings.folders.stats / self._name, HISTOGRAMS, COUNTERS)
+            return StatsPage.create(settings.folders.stats / f"answering.{self._name}", HISTOGRAMS, COUNTERS)
         except StatsError:
-            return StatsPage.create(settings.folders.stats / f"{self._name}.{self._instance:x}", HISTOGRAMS, COUNTERS)
+            name = f"answering.{self._name}-{self._instance:x}"
+            return StatsPage.create(settings.folders.stats / name, HISTOGRAMS, COUNTERS)
 
     def reasons(self) -> list[str]:
         """Why nobody is answered; from any thread."""

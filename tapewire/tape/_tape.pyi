@@ -138,6 +138,10 @@ class TapeReader:
     def poll_answers(self, source: int, max_records: int = 256, /) -> list[bytes]:
         """Like poll, but only what answers the producer `source`: events of its commands, InputRefused; no commands."""
 
+    def poll_taken(self, kinds: Iterable[int], max_records: int = 1 << 16, /) -> tuple[int, dict[int, int]]:
+        """Reads on without copying anything out; returns how many records, and by producer (1 to 63) the highest
+        position of its ring that a command of these MessageTypes (below 256) among them was taken from."""
+
     def scan(self, max_records: int = 1 << 20, /) -> int:
         """Reads on without copying anything out; returns how many records. What `tapewire tape check` runs."""
 

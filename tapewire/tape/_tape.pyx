@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from libcpp cimport bool as cbool
 from libcpp.string cimport string
 from libcpp.vector cimport vector
@@ -24,7 +24,7 @@ cdef extern from "tapewire/wire/flat.hpp" namespace "tapewire::wire" nogil:
         none
     Fault wire_check "tapewire::wire::check"(const uint8_t*, size_t)
     cdef struct Header:
-        uint64_t seq, cause
+        uint64_t seq, cause, origin_seq
         uint16_t source
     const Header& wire_header "tapewire::wire::header"(const uint8_t*)
 
@@ -195,6 +195,8 @@ cdef extern from *:
 
 cdef enum:
     SLEEP_MAX_NS = 1_000_000_000  # between two looks at Python's signals
+    TAKEN_SOURCES = 64  # producers of one tape, as the sequencer has them
+    TAKEN_KINDS = 256
 
 cdef double WAIT_MAX_S = 1e9  # thirty years
 cdef uint16_t INPUT_REFUSED = MessageType.input_refused
