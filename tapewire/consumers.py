@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 from tapewire.errors import TapeError
@@ -94,6 +95,23 @@ def reads(name: str) -> bool:
     """Whether a position tells how far its consumer has read. Others tell from where it would go on after a restart:
     retention leaves the records behind them, but they move seldom, and nobody waits for them."""
     return not name.endswith(RESTART) and _KEPT.fullmatch(name) is None
+
+
+def positions_and_epochs(tape: Path) -> dict[str, tuple[int, int]]:
+    """As `positions`, with the epoch each keeps there (0: none)."""
+    found = {}
+    for name in positions(tape):
+        with suppress(FileNotFoundError):  # moved aside by a cut meanwhile
+            found[name] = _unpacked((tape / FOLDER / name).read_bytes())
+    return found
+
+
+def restore(tape: Path, name: str, seq: int, epoch: int) -> None:
+    """Puts a consumer's position where it was when a backup was taken. Raises TapeError."""
+    position = ConsumerPosition(tape, name)
+    position.store(seq, epoch)
+    os.fsync(position._file)
+    position.close()
 
 
 def take_back(tape: Path, last_seq: int) -> None:

@@ -14,6 +14,9 @@ TapewireError                  what happened, where, what was expected, what to 
 │   ├── TapeFenced             another writer owns the tape, or a newer epoch does
 │   └── TapeFull               the disk refused more
 ├── StoreError                 the archive cannot answer, or does not fit its tape
+├── BackupError                a backup that cannot be taken, does not hold, or must not be restored there
+├── SinkError                  a sink cannot go on with a tape: records are gone, or it is another tape by now
+│   └── TargetError            what a sink writes to is away, or refuses; it is tried again
 ├── StatsError                 a page of statistics that cannot be made or opened as asked
 ├── StageLogError              a stage log that cannot be made or opened as asked
 ├── TimeError                  text that means no time
@@ -28,6 +31,7 @@ TapewireError                  what happened, where, what was expected, what to 
 ├── GapError                   messages are missing, and the subscription was told to end at the first one
 ├── StrategyError              a strategy that cannot be loaded, or asks for what its runner has not
 ├── CredentialError            a logon secret that cannot be read, or is kept where others can read it
+├── ServiceAway                risk or matcher gave no answer before the engine was stopped
 └── EngineStopped              an invariant of the core does not hold: restart and recover by replay
 """
 
@@ -97,8 +101,20 @@ class StoreError(TapewireError):
     """The archive of columns cannot answer what was asked, or does not fit the tape it was made from."""
 
 
+class SinkError(TapewireError):
+    """A sink cannot go on with a tape: records it needs are gone, or the tape is another one by now."""
+
+
+class TargetError(SinkError):
+    """What a sink writes to is away or refuses: nothing was written, or all of it. The sink tries again by itself."""
+
+
 class TimeError(TapewireError, ValueError):
     """Text that means no time; the message says how times are written."""
+
+
+class BackupError(TapewireError):
+    """A backup that cannot be taken, does not hold, or must not be restored there: nothing was changed."""
 
 
 class StatsError(TapewireError):
@@ -158,6 +174,10 @@ class StrategyError(TapewireError):
 
 class CredentialError(TapewireError):
     """A logon secret that cannot be read, has the wrong form, or is kept where others can read it. Never names it."""
+
+
+class ServiceAway(TapewireError):
+    """Risk or matcher, as services, gave no answer before the engine was stopped. Nothing was acknowledged."""
 
 
 class EngineStopped(TapewireError):

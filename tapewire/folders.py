@@ -5,6 +5,7 @@
                           router.<number>.<source>.<client>, router.<number>.bell; stage logs: <tape>.<service>.stages
 <data>/archive/           sealed market data, columnar, written by the flusher alone
 <data>/stats/             counters and histograms of running services, one page each
+<data>/health/            sockets at which running services say how they are
 <data>/nats/              JetStream's own store
 <data>/gateway/           front.token, by which the FIX front shows itself to the gateway; keys/ with shared secrets
 """
@@ -35,6 +36,7 @@ class Folders:
         self.archive = data / "archive"
         self.nats = data / "nats"
         self.stats = data / "stats"
+        self.health = data / "health"
         self.front_token = data / "gateway" / "front.token"
         self.front_logons = data / "gateway" / "front.logons"
 

@@ -16,9 +16,12 @@ __all__ = [
     "AccountLimits",
     "AdvanceClock",
     "Algorithm",
+    "AnswerOutcome",
     "ApiAnswered",
     "ApiDoor",
     "ApiReceived",
+    "AskCore",
+    "AskKind",
     "AuctionIndicated",
     "BookDelta",
     "BookLevel",
@@ -31,6 +34,7 @@ __all__ = [
     "CancelReason",
     "CancelRejected",
     "CommandCompleted",
+    "CoreAnswered",
     "CorrectTrade",
     "EpochStarted",
     "FeedState",
@@ -163,6 +167,12 @@ class MessageType(IntEnum):
     api_received = 54
     api_answered = 55
     venue_differed = 56
+    reserved57 = 57
+    reserved58 = 58
+    reserved59 = 59
+    """The three above are not in use yet: who needs a number gives one of them its name."""
+    ask_core = 60
+    core_answered = 61
 
 
 class Side(IntEnum):
@@ -468,6 +478,41 @@ class ApiDoor(IntEnum):
     http = 1
     web_socket = 2
     bus = 3
+
+
+class AskKind(IntEnum):
+    unspecified = 0
+    hello = 1
+    """Who is there, and where it stands: any instance answers."""
+    state = 2
+    """Take up this piece of a state: offset of total bytes, behind record seq."""
+    records = 3
+    """Fold these records, and compare every event with what its command gives here."""
+    decide = 4
+    """Of risk: fold these records, then decide on the command that follows them."""
+    fold = 5
+    """Of risk: fold these records."""
+    apply = 6
+    """Of the matcher: the events of this decided command."""
+    refuses = 7
+    """Of the matcher: what it would answer this definition."""
+    snapshot = 8
+    """The state, as canonical bytes."""
+    rest = 9
+    """The last answer's bytes from offset on."""
+
+
+class AnswerOutcome(IntEnum):
+    unspecified = 0
+    done = 1
+    elsewhere = 2
+    """Not the state that was meant: it is to be brought there."""
+    superseded = 3
+    """An engine of a later epoch asks, too."""
+    differs = 4
+    """A record gives something else here, or does not follow: seq says which."""
+    unreadable = 5
+    """The bytes are no ask, records or state that this version reads."""
 
 
 class BookLevel(NamedTuple):
@@ -1952,6 +1997,75 @@ class ApiAnswered(Message):
     """HTTP status."""
 
 
+class AskCore(Message):
+    """header.seq: the record behind which it is asked."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 8, False)
+    """The run of the engine; drawn at its start."""
+    instance = IntField(80, 8, False)
+    """Whom it is for; zero: whoever is there."""
+    number = IntField(88, 8, False)
+    """Of the ask in its session, from 1. An ask that is repeated keeps its number, and gets the same answer."""
+    epoch = IntField(96, 8, False)
+    """Of the engine's tape: who asks with an older one than another engine did lately is refused."""
+    total = IntField(104, 8, False)
+    offset = IntField(112, 8, False)
+    next_order_id = IntField(120, 8, False)
+    """Of a state: the first id that no order had."""
+    room = IntField(128, 4, False)
+    """Bytes that may follow the answer; more are to be asked for."""
+    kind = EnumField(132, AskKind)
+    final = BoolField(134, 0)
+    """Of records: the last ones; the next ask is number + 1."""
+
+
+class CoreAnswered(Message):
+    """header.seq: the record it stands behind."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 8, False)
+    instance = IntField(80, 8, False)
+    """Who answers: drawn at its start."""
+    number = IntField(88, 8, False)
+    """Of the last ask that was done."""
+    epoch = IntField(96, 8, False)
+    """The newest that has asked."""
+    value = IntField(104, 8, True)
+    limit = IntField(112, 8, True)
+    """Of a refusal, the two numbers compared."""
+    next_due = IntField(120, 8, True)
+    """Of the matcher: when the market's clock must be advanced next, UTC ns; zero: never."""
+    most_events = IntField(128, 8, False)
+    """Of the matcher: the next command causes fewer events."""
+    live_orders = IntField(136, 8, False)
+    total = IntField(144, 8, False)
+    """Bytes of the whole answer, of which the first follow."""
+    outcome = EnumField(152, AnswerOutcome)
+    reason = EnumField(154, RejectReason)
+    """Of a refusal."""
+    version = TextField(168, 176, 16)
+    """Of Tapewire there."""
+
+
 for _message, _type in (
     (Trade, MessageType.trade),
     (Quote, MessageType.quote),
@@ -2009,5 +2123,7 @@ for _message, _type in (
     (RouteDecided, MessageType.route_decided),
     (ApiReceived, MessageType.api_received),
     (ApiAnswered, MessageType.api_answered),
+    (AskCore, MessageType.ask_core),
+    (CoreAnswered, MessageType.core_answered),
 ):
     register(_message, _type)

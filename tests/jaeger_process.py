@@ -1,42 +1,17 @@
-"""A real Jaeger v2 with its traces in memory, as a process: built by `make jaeger`."""
+"""A real Jaeger v2 with its traces in memory, asked for them: built by `make jaeger`."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from tests.engine_process import PATIENCE_S, ROOT
-from tests.fix.processes import free_port
-
-BINARY = ROOT / "build" / "jaeger"
-SETTINGS = """
-service:
-  extensions: [jaeger_storage, jaeger_query]
-  pipelines:
-    traces: {{receivers: [otlp], exporters: [jaeger_storage_exporter]}}
-  telemetry:
-    metrics: {{level: none}}
-extensions:
-  jaeger_storage:
-    backends:
-      here: {{memory: {{max_traces: 10000}}}}
-  jaeger_query:
-    storage: {{traces: here}}
-    http: {{endpoint: "127.0.0.1:{query}"}}
-    grpc: {{endpoint: "127.0.0.1:{grpc}"}}
-receivers:
-  otlp:
-    protocols:
-      http: {{endpoint: "127.0.0.1:{otlp}"}}
-exporters:
-  jaeger_storage_exporter: {{trace_storage: here}}
-"""
+from tests.engine_process import PATIENCE_S
+from tools import services
+from tools.services.jaeger import BINARY
 
 
 def skip_reason() -> str:
@@ -44,21 +19,12 @@ def skip_reason() -> str:
     return "" if BINARY.exists() else "no build/jaeger: `make jaeger` builds it where Go is"
 
 
-class Jaeger:
+class Jaeger(services.Jaeger):
     """Runs while the block lasts."""
-
-    def __init__(self, folder: Path) -> None:
-        self._query, self._otlp = free_port(), free_port()
-        self._config, self.log = folder / "jaeger.yaml", folder / "jaeger.log"
-        self._config.write_text(SETTINGS.format(query=self._query, otlp=self._otlp, grpc=free_port()))
-
-    @property
-    def otlp_url(self) -> str:
-        return f"http://127.0.0.1:{self._otlp}"
 
     def ask(self, path: str, **parameters: str) -> Any:
         """The `data` of the answer of the query API; None if it says that there is none."""
-        url = f"http://127.0.0.1:{self._query}/api/{path}"
+        url = f"{self.url}/api/{path}"
         if parameters:
             url += "?" + urllib.parse.urlencode(parameters)
         try:
@@ -85,28 +51,3 @@ class Jaeger:
             time.sleep(0.1)
         traces: list[dict[str, Any]] = found
         return traces
-
-    def __enter__(self) -> Self:
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [BINARY, "--config", str(self._config)], stdout=log, stderr=subprocess.STDOUT
-            )
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                self.ask("services")
-                return self
-            except (urllib.error.URLError, ConnectionError):
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    self.__exit__()
-                    raise AssertionError(self.log.read_text()) from None
-                time.sleep(0.1)
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()

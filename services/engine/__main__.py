@@ -9,21 +9,28 @@ if __name__ == "__main__":
 
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from services.engine import Engine, configured
 from services.engine.agent import EngineAgent
+from services.engine.asked import COUNTERS, HISTOGRAMS, Asked
+from services.engine.bus_line import BusLine
 from services.engine.producers import inbound_rings, take_ring
 from tapewire import config as configuration
-from tapewire import lifecycle
+from tapewire import health, lifecycle
+from tapewire.config import Config
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import ConfigError
-from tapewire.logs import configure
+from tapewire.histogram import StatsPage
+from tapewire.logs import Logger, configure
 from tapewire.process import pin
 from tapewire.ring import Doorbell
 
+SERVICE = "engine"
 CONSUMER = "engine"  # a restart needs the records behind its position
+SPLIT_BATCH = 16  # commands of topology split: each takes two round trips, and no answer leaves before the last
 
 
 @click.command()
@@ -34,6 +41,7 @@ def main(path: Path | None) -> None:
     own, folders = settings.engine, settings.folders
     folders.prepare(settings.rings)
     log = configure("engine")
+    told = health.serve(settings, SERVICE if own.shard == 0 else f"{SERVICE}-{own.shard}")
     rings = inbound_rings(folders, own.shard, own.producers)
     operators = [ring for ring in rings if ring.role == "operator"]
     if not operators:
@@ -43,6 +51,7 @@ def main(path: Path | None) -> None:
         )
     pin(own.core)
     tape = folders.orders_tape(own.shard)
+    services = split(settings, log) if own.topology == "split" else None
     engine = Engine(
         tape,
         rings,
@@ -50,11 +59,12 @@ def main(path: Path | None) -> None:
         durability=own.durability,
         segment_bytes=own.segment_bytes,
         ring_bytes=own.ring_bytes,
-        max_batch=own.max_batch,
+        max_batch=own.max_batch if services is None else min(own.max_batch, SPLIT_BATCH),
         doorbell=folders.doorbell(own.shard),
         stats=folders.stats / f"engine.{own.shard}",
         stages=folders.stages(tape.name, "engine"),
         version=version("tapewire"),
+        services=services,
     )
     found = engine.recovery
     log.info(
@@ -71,6 +81,9 @@ def main(path: Path | None) -> None:
     )
     for refused in found.refused_snapshots:
         log.warning("snapshot passed over", reason=refused)
+    beat = told.pulse("duty cycle").beat
+    for service in services or ():
+        service.waiting = beat
     agent = EngineAgent(
         engine,
         idle=own.idle,
@@ -78,8 +91,9 @@ def main(path: Path | None) -> None:
         background_sync=own.durability == "memory",
         log=log,
         restart=ConsumerPosition(tape, CONSUMER),
+        turned=beat,
     )
-    stopping.on_stop(agent.stop)
+    stopping.on_stop(told.draining(agent.stop))
     commands = [bytes(c) for c in configured.pending(settings.instruments, settings.accounts, engine.definitions())]
     refusals = configured.Refusals(tape, operators[0].source, operators[0].path, log)
     with Doorbell(folders.doorbell(own.shard)) as bell:
@@ -88,13 +102,38 @@ def main(path: Path | None) -> None:
         def look() -> None:
             feed.step()
             refusals.report(feed.until)
+            for service in services or ():
+                service.tend()
+
+        def reasons() -> list[str]:
+            away = [f"{service.name} is away: {service.away}" for service in services or () if service.away]
+            return [*agent.reasons(), *away]
 
         look()
         agent.start()
+        told.check(ready=reasons, detail=lambda: f"next_seq={engine.next_seq} epoch={engine.epoch}")
         agent.watch(look)
     refusals.close()
-    log.info("stopped", next_seq=engine.next_seq, digest=engine.digest(), **engine.counters)
+    log.info("stopped", next_seq=engine.next_seq, digest=agent.digest, **engine.counters)
+    told.close()
     engine.close()
+
+
+def split(settings: Config, log: Logger) -> tuple[Asked, Asked]:
+    """Risk and matcher as they are asked over the bus."""
+
+    def asked(service: Literal["risk", "matcher"]) -> Asked:
+        own = settings.engine
+        return Asked(
+            service,
+            BusLine(settings.nats, env=settings.env, service=service, shard=own.shard),
+            version=version("tapewire"),
+            answer_within=own.answer_within,
+            log=log,
+            page=StatsPage.create(settings.folders.stats / f"asked.{service}.{own.shard}", HISTOGRAMS, COUNTERS),
+        )
+
+    return asked("risk"), asked("matcher")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from services.engine import Engine
 from tapewire import snapshots
 from tapewire.consumers import ConsumerPosition
-from tapewire.errors import TapeError
+from tapewire.errors import ServiceAway, TapeError
 from tapewire.logs import Logger
 from tapewire.snapshots import Snapshot
 
@@ -29,18 +29,25 @@ class EngineAgent:
         background_sync: bool,
         log: Logger,
         restart: ConsumerPosition | None = None,
+        turned: Callable[[], object] = lambda: None,
     ) -> None:
-        """`restart`: where a restart would read on from, for the tape's retention; it is closed with the agent."""
+        """`restart`: where a restart would read on from, for the tape's retention; it is closed with the agent.
+
+        `turned` is called after every slice of the loop.
+        """
+        self._turned = turned
         self.engine, self.idle, self.snapshot_every = engine, idle, snapshot_every
         self.background_sync, self.log, self._restart = background_sync, log, restart
         self._good = [engine.recovery.snapshot_seq] if engine.recovery.snapshot_seq else []
         """Records of snapshots that a restart can begin with: taken up or written by this build."""
         self._taken: queue.Queue[Snapshot] = queue.Queue(PENDING_SNAPSHOTS)
         self._last_snapshot = engine.recovery.snapshot_seq
-        self._damaged_said = 0
+        self._damaged: list[str] = []
         self._blocked_said = False
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
+        self.digest = ""
+        """Of the state at the end; empty where risk or matcher gave none."""
         self._thread = threading.Thread(target=self._run, name="engine")
 
     def start(self) -> None:
@@ -73,32 +80,55 @@ class EngineAgent:
         each()
         if not self.engine.sync_tape():
             self.log.error("tape not synced", durable="up to what an earlier sync reached")
-        self._save(self.engine.snapshot())
+        self._save_last()
         if self._restart is not None:
             self._restart.close()
+
+    def _save_last(self) -> None:
+        try:
+            last = self.engine.snapshot()
+        except ServiceAway as away:
+            # The tape holds everything: the next start folds more of it.
+            self.log.warning("no snapshot at the end", reason=str(away))
+            return
+        self.digest = last.digest
+        self._save(last)
+
+    def reasons(self) -> list[str]:
+        """Why no command is taken now, and which producer is not heard any more; from any thread."""
+        if self._failure is not None:
+            return [f"the engine stopped: {self._failure}"]
+        why = [f"a ring was let go: {found}" for found in self._damaged]
+        if self._blocked_said:
+            why.insert(0, f"commands are held back: {self._no_room()}")
+        return why
+
+    def _no_room(self) -> str:
+        return f"{self.engine.tape_path}: the disk has no room for the next segment. Make room"
 
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
                 self.engine.run(SLICE_SECONDS, self.idle)
+                self._turned()
                 self._say_what_is_wrong()
                 self._snapshot_if_due()
+        except ServiceAway as away:
+            # Only a stop ends the waiting for a service.
+            self.log.warning("batch given up", reason=str(away))
         except BaseException as failure:  # noqa: BLE001 - handed to watch(), which raises it on the main thread
             self._failure = failure
 
     def _say_what_is_wrong(self) -> None:
         """Once per change, between two slices: the loop itself says nothing."""
         damaged = self.engine.damaged_rings
-        for found in damaged[self._damaged_said :]:
+        for found in damaged[len(self._damaged) :]:
             self.log.error("ring let go", reason=found)
-        self._damaged_said = len(damaged)
+        self._damaged = damaged
         if self.engine.blocked != self._blocked_said:
             self._blocked_said = self.engine.blocked
             if self._blocked_said:
-                self.log.error(
-                    "commands held back",
-                    reason=f"{self.engine.tape_path}: the disk has no room for the next segment. Make room",
-                )
+                self.log.error("commands held back", reason=self._no_room())
             else:
                 self.log.info("commands taken again")
 

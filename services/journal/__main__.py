@@ -14,13 +14,15 @@ from pathlib import Path
 import click
 
 from services.journal.checkpoint import Checkpoint
-from services.journal.publisher import Publisher
+from services.journal.publisher import SERVICE, Publisher
 from tapewire import config as configuration
-from tapewire import lifecycle
+from tapewire import health, lifecycle
 from tapewire.bus import schemas
 from tapewire.bus.permissions import bucket
 from tapewire.config import Config
 from tapewire.errors import TapeDamaged, TapeError, TransportError
+from tapewire.health import Health
+from tapewire.interfaces import OnFailure
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
 from tapewire.stages import StageWriter
@@ -38,6 +40,14 @@ async def serve(settings: Config, log: Logger) -> None:
         failures.append(error)
         stop.set()
 
+    with health.serve(settings, SERVICE) as told:
+        told.watch_loop(stop)
+        await publish(settings, log, told, stop, fail)
+    if failures:
+        raise failures[0]
+
+
+async def publish(settings: Config, log: Logger, told: Health, stop: asyncio.Event, fail: OnFailure) -> None:
     tape = settings.folders.orders_tape(settings.engine.shard)
     reader = await open_tape(tape, stop)
     if reader is None:
@@ -60,14 +70,14 @@ async def serve(settings: Config, log: Logger) -> None:
             now=time.time_ns,
             stages=stages,
         )
+        told.check(ready=publisher.reasons, detail=publisher.figures)
         await publisher.run(stop)
     finally:
+        told.drain()
         await transport.drain()
         checkpoint.close()
         reader.close()
         stages.close()
-    if failures:
-        raise failures[0]
 
 
 async def keep_schemas(transport: NatsTransport, env: str, log: Logger) -> None:

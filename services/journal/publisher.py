@@ -104,6 +104,20 @@ class Publisher:
         self._state = m.HealthState.starting
         self._next_report = 0
         self.answered = 0
+        self.lag = 0
+        """Records of the tape not published yet, as of the last report."""
+
+    def reasons(self) -> list[str]:
+        """Why what subscribers hear is not what the tape says now; from any thread."""
+        if self._state == m.HealthState.starting:
+            return [f"starting: record {self.seq} of the tape folded, {self._position.seq} was published before"]
+        why = [] if self._transport.connected else ["the bus is away: what happens is published once it is back"]
+        if self.lag > BEHIND:
+            why.append(f"{self.lag} records of the tape are not published yet; expected at most {BEHIND}")
+        return why
+
+    def figures(self) -> str:
+        return f"shard={self._shard} seq={self.seq} lag={self.lag} live_orders={self._market.live_orders}"
 
     @property
     def seq(self) -> int:
@@ -301,10 +315,9 @@ class Publisher:
         now = self._now()
         self._next_report = now + int(self._settings.health_interval * 1e9)
         seq = self.seq
-        lag = max(0, self._tape.positions.released_seq - seq)
-        state = m.HealthState.degraded if self._state == m.HealthState.ready and lag > BEHIND else self._state
-        detail = f"shard={self._shard} seq={seq} lag={lag} live_orders={self._market.live_orders}"
-        health = m.ServiceHealth(ts=now, pid=os.getpid(), state=state, service=SERVICE, detail=detail)
+        self.lag = max(0, self._tape.positions.released_seq - seq)
+        state = m.HealthState.degraded if self._state == m.HealthState.ready and self.reasons() else self._state
+        health = m.ServiceHealth(ts=now, pid=os.getpid(), state=state, service=SERVICE, detail=self.figures())
         self._transport.publish(self._health_subject, bytes(health))
         try:
             await self._transport.flush()

@@ -49,6 +49,20 @@ SERVICES: Final = AlertGroup(
             "acknowledged. If it was stopped on purpose and has a page, remove `<data>/stats/<service>`.",
         ),
         Alert(
+            "ServiceNotReady",
+            "tapewire_service_ready == 0",
+            "1m",
+            "critical",
+            "{{ $labels.service }} does not do its work",
+            "The service says that it is not ready, or does not answer at all: it hangs, or was killed.",
+            (
+                "`tapewire health`: every service, and why it is not ready",
+                "`tapewire health {{ $labels.service }} --live`: whether it still turns",
+            ),
+            "What the reason names. A service that is not live is started again; if it was killed and is not to come "
+            "back, remove `<data>/health/<service>`.",
+        ),
+        Alert(
             "ExporterGone",
             'up{job="tapewire"} == 0',
             "30s",

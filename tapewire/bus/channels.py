@@ -122,12 +122,22 @@ CHANNELS: Final = (
         *("every record of the orders tape, as it is, at once", "2 to 4 a command"),
     ),
     Channel(
+        *("risk", "ask", "shard", (m.CoreAnswered,), ("risk",), "operator"),
+        *("asked by a split engine: the decision on a command; what follows is in split.capnp", "once a command"),
+        asks=(m.AskCore,),
+    ),
+    Channel(
+        *("matcher", "ask", "shard", (m.CoreAnswered,), ("matcher",), "operator"),
+        *("asked by a split engine: the events of a command; what follows is in split.capnp", "once a command"),
+        asks=(m.AskCore,),
+    ),
+    Channel(
         *("router", "parent", "account", (m.ParentChanged, m.ParentMeasured), ("router",), "account"),
         *("when a parent of the account stands otherwise; see [router.md](router.md)", "a few a second and parent"),
     ),
     Channel(
         *("ops", "health", "service", (m.ServiceHealth,)),
-        *(("connector", "journal", "router", "api"), "operator"),
+        *(("connector", "journal", "router", "api", "monitor"), "operator"),
         *("how a service is", "1 a second"),
     ),
     Channel(

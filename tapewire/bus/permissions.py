@@ -16,15 +16,19 @@ from typing import Final
 from tapewire.bus.channels import ANY_FEED, CHANNELS, VENUES, Channel
 from tapewire.transports.nats_access import inbox
 
-SERVICES: Final = ("journal", "router", "api", "monitor")
-"""Those that use the bus, besides connectors. Engine, gateway and flusher know tapes and rings alone; a strategy is a
-client of its account."""
+SERVICES: Final = ("journal", "router", "api", "monitor", "engine", "risk", "matcher")
+"""Those that use the bus, besides connectors: the engine and its parts in topology split alone. Gateway and flusher
+know tapes and rings alone; a strategy is a client of its account."""
 READS: Final[dict[str, tuple[str, ...]]] = {
     "router": ("trade", "quote", "book", "status"),
     "api": ("trade", "quote", "book", "status", "health"),
     "monitor": ("trade", "quote", "book"),
+    "engine": ("ask",),
 }
 """The kinds of channels that a service reads, or asks. The journal reads a tape alone."""
+
+ANSWERED_WITHIN_S: Final = 30
+"""How long after a request the server lets its answer through. `[api] answer_timeout` must lie below."""
 
 _SRV = ("$SRV.PING", "$SRV.PING.>", "$SRV.INFO", "$SRV.INFO.>", "$SRV.STATS", "$SRV.STATS.>")
 
@@ -126,6 +130,8 @@ def _pattern(env: str, channel: Channel) -> str:
 def _own_subject(env: str, channel: Channel, feed: str, name: str) -> str:
     """Where a service may publish of a channel: of what is said by many, its own part."""
     if channel.kind == "health":
+        if name == "monitor":  # for services that do not speak on the bus, and those that do not answer any more
+            return _pattern(env, channel)
         return f"{env}.ops.health.{name}"
     own = feed if channel.feed in (ANY_FEED, VENUES) else channel.feed
     return f"{env}.{own}.{channel.kind}.*"

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SERVICES = {
     "connector": "market data of one venue, onto the bus and its ring",
     "engine": "risk, journal and matcher of one shard",
+    "risk": "risk of any number of shards, for engines of topology split",
+    "matcher": "the matcher of any number of shards, for engines of topology split",
     "gateway": "FIX sessions of clients: orders in, reports and market data out",
     "api": "HTTP and WebSocket clients, and the dashboard in the browser",
     "router": "parent orders: algorithms, smart order routing, children at venues",

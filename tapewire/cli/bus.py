@@ -89,7 +89,8 @@ def schema(name: str, as_json: bool) -> None:
 def keys(folder: Path, env: str, feeds: tuple[str, ...], accounts: tuple[int, ...], jwt: bool, as_json: bool) -> None:
     """Makes keys and permissions: of every service, the operator, a subscriber, each account.
 
-    Keys that are there stay, so it can be run again with one more account. `[nats] keys` names FOLDER/keys.
+    Keys that are there stay, so it can be run again with one more account. Who is not named any more is removed, with
+    its keys; reload the server then. `[nats] keys` names FOLDER/keys.
 
     \b
     tapewire bus keys /etc/tapewire/bus --env prod --feed binance --account 7

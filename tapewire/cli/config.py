@@ -58,6 +58,8 @@ def _rows(loaded: Loaded) -> list[tuple[str, Any, str]]:
     rows = _section_rows(config, "", loaded)
     for name in ("nats", "engine", "flusher", "publisher", "gateway", "router"):
         rows += _section_rows(getattr(config, name), name, loaded)
+    for name in msgspec.structs.asdict(config.sinks):
+        rows += _section_rows(getattr(config.sinks, name), f"sinks.{name}", loaded)
     for at, instrument in enumerate(config.instruments):
         rows += _section_rows(instrument, f"instrument[{at}]", loaded)
     for at, account in enumerate(config.accounts):

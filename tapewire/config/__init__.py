@@ -16,6 +16,7 @@ import msgspec
 
 from tapewire.config.api import Api, ApiKey, ApiUser, check_api
 from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
+from tapewire.config.health import Health
 from tapewire.config.monitor import Monitor
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
 from tapewire.config.router import Router, RouterAccount, RouterClient, RouterFeed, RouterInstrument, check_router
@@ -31,6 +32,7 @@ from tapewire.config.sections import (
     Producer,
     Publisher,
 )
+from tapewire.config.sinks import PostgresSink, Sink, Sinks
 from tapewire.config.venues import Market, Venue, check_venues
 from tapewire.errors import ConfigError
 from tapewire.folders import default_rings
@@ -47,11 +49,13 @@ __all__ = [
     "Flusher",
     "Gateway",
     "GatewaySession",
+    "Health",
     "Instrument",
     "Loaded",
     "Market",
     "Monitor",
     "Nats",
+    "PostgresSink",
     "Producer",
     "Publisher",
     "Router",
@@ -59,6 +63,8 @@ __all__ = [
     "RouterClient",
     "RouterFeed",
     "RouterInstrument",
+    "Sink",
+    "Sinks",
     "Venue",
     "load",
     "load_with_origins",
@@ -83,6 +89,8 @@ _SECTIONS: dict[str, type[Section]] = {
     "router": Router,
     "api": Api,
     "monitor": Monitor,
+    "health": Health,
+    "sinks": Sinks,
 }
 _S = TypeVar("_S", bound=Section)
 

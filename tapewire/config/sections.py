@@ -15,9 +15,11 @@ from msgspec import Meta
 from tapewire import messages as m
 from tapewire.config.api import Api
 from tapewire.config.gateway import Gateway
+from tapewire.config.health import Health
 from tapewire.config.monitor import Monitor
 from tapewire.config.router import Router
 from tapewire.config.section import Section
+from tapewire.config.sinks import Sinks
 from tapewire.config.venues import Venue as OutsideVenue
 from tapewire.folders import Folders
 
@@ -26,6 +28,7 @@ Idle = Literal["spin", "yield", "futex"]
 Venue = Literal["binance", "coinbase", "kraken", "fix"]
 Role = Literal["operator", "trader"]
 OpeningStatus = Literal["trading", "halted", "closed", "opening_auction", "closing_auction", "halt_auction"]
+Topology = Literal["fused", "split"]
 SelfTrade = Literal["allow", "cancel_newest", "cancel_oldest", "cancel_both", "decrement_and_cancel"]
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}\Z", extra={"allowed": "1 to 31 of a-z, 0-9, - and _"})]
@@ -104,6 +107,10 @@ class Engine(Section, frozen=True, kw_only=True):
     """Capacity of each inbound ring, bytes: a power of two."""
     core: Annotated[int, Meta(ge=-1, le=1023)] = -1
     """The CPU to pin the engine's thread to; -1: none."""
+    topology: Topology = "fused"
+    """fused: risk and matcher run in the engine. split: they are services of their own, asked over the bus."""
+    answer_within: Seconds = 1.0
+    """Of topology split: after so many seconds without an answer an ask is repeated."""
 
 
 class Instrument(Section, frozen=True, kw_only=True):
@@ -258,6 +265,8 @@ class Config(Section, frozen=True, kw_only=True):
     router: Router = Router()
     api: Api = Api()
     monitor: Monitor = Monitor()
+    health: Health = Health()
+    sinks: Sinks = Sinks()
     venues: tuple[OutsideVenue, ...] = ()
 
     @property

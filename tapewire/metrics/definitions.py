@@ -56,6 +56,9 @@ SERVICES = Group(
         _gauge(
             "service_up", "1 while the service runs; 0 once it has been seen, or left a page, and is gone.", "service"
         ),
+        _gauge(
+            "service_ready", "1 while the service says it is ready, 0 while it does not or does not answer.", "service"
+        ),
         _gauge("service_start_time_seconds", "When it was started, UTC.", "service", unit="seconds"),
         _counter("service_cpu_seconds", "CPU time, user and system, of all its threads.", "service", unit="seconds"),
         _gauge(
@@ -135,6 +138,24 @@ ENGINE = Group(
             "shard",
             "stage",
         ),
+    ),
+)
+
+PARTS = Group(
+    "Parts of the engine",
+    "In topology split, the engine's page `asked.<service>.<shard>` and the service's `answering.<service>`.",
+    (
+        _counter("asked_asks", "What the engine's core asked.", "service"),
+        _counter("asked_timeouts", "Messages without an answer in time: they were sent again.", "service"),
+        _counter("asked_brought", "Times an instance was brought to the state.", "service"),
+        _counter("asked_away", "Tries that found no instance that could answer.", "service"),
+        _gauge("asked_waiting", "1 while commands wait since the service is away.", "service"),
+        _histogram("asked_answer", "From an ask to its whole answer, whatever it took.", "service"),
+        _counter("answering_asks", "Asks answered, those of bringing to a state among them.", "service"),
+        _counter("answering_others", "Asks that were for another instance.", "service"),
+        _counter("answering_losses", "Times the bus went away.", "service"),
+        _gauge("answering_shards", "Shards it was asked for.", "service"),
+        _histogram("answering_answer", "From an ask read to its answer sent.", "service"),
     ),
 )
 
@@ -354,6 +375,7 @@ GROUPS: Final = (
     TAPES,
     RINGS,
     ENGINE,
+    PARTS,
     FEEDS,
     STORAGE,
     GATEWAY,

@@ -61,8 +61,18 @@ API: Final = {
         )
     },
 }
+ASKED: Final = {
+    **{name: f"tapewire_asked_{name}_total" for name in ("asks", "timeouts", "brought", "away")},
+    "waiting": "tapewire_asked_waiting",
+}
+ANSWERING: Final = {
+    **{name: f"tapewire_answering_{name}_total" for name in ("asks", "others", "losses")},
+    "shards": "tapewire_answering_shards",
+}
 COUNTERS: Final = {
+    "answering": ANSWERING,
     "api": API,
+    "asked": ASKED,
     "engine": ENGINE,
     "connector": FEED,
     "flusher": FLUSHER,
@@ -71,6 +81,8 @@ COUNTERS: Final = {
 }
 """By kind of page: the metric of each counter; "" for what something else tells better. The label is its name."""
 HISTOGRAMS: Final = {
+    ("answering", "answer"): "tapewire_answering_answer_seconds",
+    ("asked", "answer"): "tapewire_asked_answer_seconds",
     ("api", "answer"): "tapewire_api_answer_seconds",
     ("connector", "decode_ns"): "tapewire_feed_decode_seconds",
     ("connector", "exchange_to_edge_ns"): "tapewire_feed_exchange_to_edge_seconds",

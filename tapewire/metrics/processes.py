@@ -89,7 +89,8 @@ def _module_and_rest(arguments: list[str]) -> tuple[str, list[str]] | None:
         if argument.rpartition("/")[2] == "tapewire":
             name = arguments[at + 1]
             module = "services.gateway.initiator" if name == "venue" else f"services.{name}"
-            known = {"api", "connector", "engine", "flusher", "gateway", "journal", "monitor", "router", "simulator"}
+            known = {"api", "connector", "engine", "flusher", "gateway", "journal", "matcher", "monitor", "risk"}
+            known |= {"router", "simulator"}
             rest = arguments[at + 2 :]
             if name == "venue" and rest:
                 rest = ["--venue", *rest]

@@ -37,7 +37,8 @@ class Writer:
 
     Opening creates the tape or recovers it (a torn tail is cut, `recovery` says so) and starts the next epoch.
     `segment_bytes`: of segments begun from now on, a multiple of 4096 up to 1 GiB; 0 = like the last one, 64 MiB at
-    first. Raises TapeFenced (another writer), TapeDamaged, TapeFull, TapeMissing (with create=False), TapeError.
+    first. The epoch is later than `epoch_above`. Raises TapeFenced (another writer), TapeDamaged, TapeFull,
+    TapeMissing (with create=False), TapeError.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Writer:
         durability: str = "disk",
         *,
         create: bool = True,
+        epoch_above: int = 0,
     ) -> None: ...
     def append(self, raw: bytes, /) -> int:
         """Puts one flat message whose header.seq is `next_seq` into the open batch; returns its seq.

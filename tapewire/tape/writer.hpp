@@ -29,6 +29,7 @@ struct Options {
     uint64_t segment_bytes = 0;  // of segments begun from now on; 0: like the last one, 64 MiB for a new tape
     std::string name;            // empty: the folder's name
     bool create = true;          // make the tape if it is not there
+    uint64_t epoch_above = 0;    // the epoch begun here is later than this one: of a restored tape, whose control page is lost
 };
 
 class Writer {

@@ -5,7 +5,8 @@ cdef class Writer:
     cdef CWriter tape
     cdef readonly object path
 
-    def __init__(self, path, name="", segment_bytes=0, durability="disk", *, create=True):
+    def __init__(self, path, name="", segment_bytes=0, durability="disk", *, create=True,
+                 uint64_t epoch_above=0):
         cdef Options options
         cdef Status status
         cdef bytes folder = os.fsencode(path)
@@ -15,6 +16,7 @@ cdef class Writer:
         options.segment_bytes = segment_bytes
         options.name = name.encode()
         options.create = create
+        options.epoch_above = epoch_above
         self.path = Path(path)
         cdef const char* where = PyBytes_AS_STRING(folder)
         with nogil:

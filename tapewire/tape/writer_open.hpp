@@ -47,7 +47,7 @@ inline Status Writer::recover(const Options& options) {
     if (!list_segments(dir_, firsts)) return failure_.system(dir_, "cannot list the tape's folder");
     flags_ = options.durability == Durability::disk ? FLAG_DISK : 0;
     const Positions marks = control_.positions();
-    segment_epoch_ = page.epoch.load(std::memory_order_relaxed) + 1;
+    segment_epoch_ = std::max(page.epoch.load(std::memory_order_relaxed), options.epoch_above) + 1;
     if (firsts.empty()) {
         if (marks.written_seq || marks.durable_seq)
             return failure_.damage(segment_path(dir_, 1), 0, 1, "the control page knows of " + std::to_string(marks.written_seq) + " records, but there is no segment");

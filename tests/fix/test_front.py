@@ -348,7 +348,7 @@ def test_a_flood_of_passwords_does_not_pile_up(tmp_path: Path) -> None:
 def test_a_fault_in_the_background_is_not_left_there(tmp_path: Path) -> None:
     front = FrontInAThread(tmp_path)
     with pytest.raises(AttributeError), front:  # noqa: PT012 - the fault is raised at its end
-        front.on_loop(lambda: front.front._spawn(fault()))
+        front.on_loop(lambda: front.front._tasks.begin(fault()))
         time.sleep(0.05)
 
 

@@ -15,11 +15,13 @@ from services.api.problems import Problem
 from services.api.requests import Amend, MassCancel, NewOrder
 from services.api.stream.answers import Answer
 from services.api.stream.client import Client
+from services.api.stream.counters import Counters
 from services.api.stream.requests import Entered
 from services.api.tape import Origin
 from tapewire import messages as m
 from tapewire import trace_context
 from tapewire.lifecycle import Background
+from tapewire.logs import Logger
 
 _ORDER: Final = Body(NewOrder)
 _AMEND: Final = Body(Amend)
@@ -32,9 +34,16 @@ class Ordering:
     """All on the loop's thread. Requests of one client are entered in the order that they came."""
 
     def __init__(
-        self, desk: Desk, max_pending: int, now: Callable[[], int], on_failure: Callable[[BaseException], None]
+        self,
+        desk: Desk,
+        max_pending: int,
+        now: Callable[[], int],
+        on_failure: Callable[[BaseException], None],
+        counters: Counters,
+        log: Logger,
     ) -> None:
-        """`now`: UTC ns. `on_failure`: called with what must not have happened."""
+        """`now`: UTC ns. `on_failure`: called with what must not have happened outside of a request."""
+        self._counters, self._log = counters, log
         self._desk, self._max_pending, self._now, self._on_failure = desk, max_pending, now, on_failure
         self._tasks = Background(on_failure)
 
@@ -59,6 +68,14 @@ class Ordering:
         client.pending += 1
         self._tasks.begin(self._enter(client, asked, origin, bool(trace)), partial(self._failed, origin))
 
+    def _broke(self, asked: Entered, origin: Origin, error: Exception) -> Response:
+        """What of it is on the tape stays there, and what the engine makes of it is told as ever."""
+        self._counters.failed += 1
+        with origin.logged():
+            self._log.error("request failed", op=asked.op, error=repr(error), exc_info=error)
+        problem = Problem(500, "the request could not be carried out; it is in the log. Look up what became of it")
+        return Response(problem.status, problem.body)
+
     async def drain(self) -> None:
         """Waits for those under way, a few seconds."""
         await self._tasks.ended(ENDS_S)
@@ -77,6 +94,8 @@ class Ordering:
                 response = await desk.mass_cancel(author, _MASS_CANCEL.decode(asked.body), origin)
         except Problem as problem:
             response = Response(problem.status, problem.body)
+        except Exception as error:  # noqa: BLE001 - the client is told that we failed, the log how; others go on
+            response = self._broke(asked, origin, error)
         finally:
             client.pending -= 1
         if not client.closing:

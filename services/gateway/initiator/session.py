@@ -96,6 +96,10 @@ class VenueSession:
     def ready(self) -> bool:
         return self.state == m.VenueState.ready
 
+    def describe(self) -> str:
+        """Its state, and why, in words."""
+        return f"{self.state.name}{f', {self._said}' if self._said else ''}"
+
     def logging_on(self, begins_anew: bool) -> tuple[int, int]:
         with self.lock:
             numbers = self.numbers

@@ -24,6 +24,10 @@ needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="pr
 Series = dict[str, str]
 CASES: dict[str, tuple[Series, Series]] = {
     "ServiceDown": ({'tapewire_service_up{service="engine.0"}': "1 0x60"}, {"tapewire_service_up{}": "1x60"}),
+    "ServiceNotReady": (
+        {'tapewire_service_ready{service="engine"}': "1 0x60"},
+        {'tapewire_service_ready{service="engine"}': "1x60"},
+    ),
     "ExporterGone": ({'up{job="tapewire"}': "0x60"}, {'up{job="tapewire"}': "1x60"}),
     "UnreadableSource": (
         {'tapewire_scrape_errors_total{source="md.x"}': "0+1x60"},

@@ -1,0 +1,294 @@
+"""PostgreSQL as the target of a sink: rows, position and, now and then, state in one transaction.
+
+    BEGIN
+      UPDATE tapes SET seq = after WHERE seq = before      a position that moved otherwise ends it here
+      partitions of days that are new
+      COPY rows into each table, binary
+      INSERT INTO states                                   every snapshot_every records
+    COMMIT
+
+A batch is there whole, with its position, or not at all; so no row can be there twice, and COPY goes straight into the
+tables. If rows are there nevertheless (a position was restored from an older backup), that batch goes by a staging
+table and INSERT … ON CONFLICT DO NOTHING, which costs twice as much.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from services.flusher.sinks.postgres import partitions
+from services.flusher.sinks.postgres._copy import Rows
+from services.flusher.sinks.postgres.faults import told
+from services.flusher.sinks.postgres.migrate import migrate
+from services.flusher.sinks.postgres.tables import COLUMNS, PARTITIONED
+from services.flusher.sinks.target import Batch, Committed, Mark, Position, Resume
+from tapewire import definitions
+from tapewire.config import Config, PostgresSink
+from tapewire.errors import ConfigError, TapewireError, TargetError
+from tapewire.fix.auth import read_private
+
+COPY_BYTES: Final = 1 << 18
+STATES_KEPT: Final = 2
+CLOSE_S: Final = 2.0
+
+
+class Prepared(NamedTuple):
+    rows: dict[str, tuple[int, bytes]]
+    days: list[int]
+    state: bytes | None
+    """As of the batch's end; None: not due."""
+
+
+class _Tape:
+    """What is known of one tape in the database."""
+
+    def __init__(self, number: int, rows: Rows, states: list[int]) -> None:
+        self.number, self.rows = number, rows
+        self.states = states
+        """Records that a state is kept of, or will be with a batch that is prepared; ascending."""
+
+
+class PostgresTarget:
+    def __init__(self, settings: PostgresSink, today: Any = None) -> None:
+        """`today` gives the day, UTC, that partitions are made and dropped by."""
+        parts = urlsplit(settings.url)
+        if parts.password is not None:
+            raise ConfigError("sinks.postgres.url: holds a password; expected it in password_file, a file of mode 0600")
+        self._settings, self._url = settings, settings.url
+        host = parts.netloc.rpartition("@")[2]
+        self.where = urlunsplit((parts.scheme, host, parts.path, "", "")) + f" schema {settings.db_schema}"
+        self._today = today or (lambda: datetime.now(UTC).date())
+        self._connection: asyncpg.Connection | None = None
+        self._tapes: dict[str, _Tape] = {}
+        self._partitions: set[tuple[str, date]] = set()
+        self._cleaned: date | None = None
+
+    @property
+    def connection(self) -> asyncpg.Connection:
+        assert self._connection is not None, "open() comes first"
+        return self._connection
+
+    # -- beginning
+
+    async def open(self) -> None:
+        settings = self._settings
+        with told(self.where):
+            try:
+                password = read_private(settings.password_file) if settings.password_file != Path() else None
+            except TapewireError as error:
+                raise TargetError(f"sinks.postgres.password_file: {error}") from None
+            self._connection = await asyncpg.connect(
+                self._url,
+                password=password,
+                timeout=settings.timeout,
+                server_settings={
+                    "search_path": settings.db_schema,
+                    "application_name": "tapewire sink",
+                    "timezone": "UTC",
+                    "client_min_messages": "error",
+                },
+            )
+            await migrate(self._connection, settings.db_schema, self.where)
+            found = await partitions.found(self._connection, settings.db_schema)
+            self._partitions = {(one.table, one.day) for one in found}
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        self._tapes.clear()
+        if connection is None or connection.is_closed():
+            return
+        try:
+            await connection.close(timeout=CLOSE_S)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection.terminate()  # it is broken, or busy with what was cut off: the server rolls that back
+
+    # -- positions
+
+    async def positions(self) -> dict[str, Position]:
+        with told(self.where):
+            return {row["name"]: _position(row) for row in await self.connection.fetch("SELECT * FROM tapes")}
+
+    async def resume(self, tape: str, folder: Path) -> Resume:
+        with told(self.where):
+            row = await self._row_of(tape)
+            number, position = row["tape"], _position(row)
+            states = [
+                one["seq"]
+                for one in await self.connection.fetch(
+                    "SELECT seq FROM states WHERE tape = $1 AND seq <= $2 ORDER BY seq", number, position.seq
+                )
+            ]
+            rows = Rows(number, feed_of(tape))
+            if states:
+                kept = await self.connection.fetchval(
+                    "SELECT state FROM states WHERE tape = $1 AND seq = $2", number, states[-1]
+                )
+                rows.restore(kept)
+            elif position.begin > 1 and tape.startswith("orders."):
+                # The records that defined the instruments are gone; the engine's snapshots still say it.
+                for one in definitions.read(folder).instruments.values():
+                    rows.define(one.instrument, one.price_exponent, one.qty_exponent, one.ticker)
+            self._tapes[tape] = _Tape(number, rows, states)
+            fold_after = states[-1] if states else position.begin - 1
+            return Resume(position, fold_after, states[0] if states else position.begin - 1)
+
+    async def _row_of(self, tape: str) -> Any:
+        connection = self.connection
+        async with connection.transaction():
+            if row := await connection.fetchrow("SELECT * FROM tapes WHERE name = $1", tape):
+                return row
+            await connection.execute("LOCK TABLE tapes IN EXCLUSIVE MODE")
+            return await connection.fetchrow(
+                "INSERT INTO tapes SELECT coalesce(max(tape), 0) + 1, $1, 0, 1, '[]', now() FROM tapes RETURNING *",
+                tape,
+            )
+
+    async def take_back(self, tape: str, position: Position) -> None:
+        with told(self.where):
+            row = await self._row_of(tape)
+            async with self.connection.transaction():
+                await self.connection.execute("SELECT 1 FROM tapes WHERE name = $1 FOR UPDATE", tape)
+                for table in (*COLUMNS, "states"):
+                    await self.connection.execute(
+                        f"DELETE FROM {table} WHERE tape = $1 AND seq > $2", row["tape"], position.seq
+                    )
+                if position.seq < position.begin:  # nothing is left, so nothing may be gone on from
+                    await self.connection.execute("DELETE FROM states WHERE tape = $1", row["tape"])
+                await self.connection.execute(
+                    "UPDATE tapes SET seq = $2, begin_seq = $3, marks = $4, updated = now() WHERE tape = $1",
+                    *(row["tape"], position.seq, position.begin, json.dumps(position.marks)),
+                )
+            self._tapes.pop(tape, None)
+
+    # -- rows
+
+    def fold(self, tape: str, records: list[bytes]) -> None:
+        self._tapes[tape].rows.fold(records)
+
+    def prepare(self, batch: Batch) -> Prepared:
+        tape = self._tapes[batch.tape]
+        rows, days = tape.rows.put(batch.records)
+        last = tape.states[-1] if tape.states else batch.position.begin - 1
+        state = None
+        if batch.position.seq - last >= self._settings.snapshot_every:
+            state = tape.rows.state()
+            tape.states.append(batch.position.seq)
+        return Prepared(rows, days, state)
+
+    async def commit(self, batch: Batch, prepared: Prepared) -> Committed:
+        tape = self._tapes[batch.tape]
+        with told(self.where):
+            try:
+                await self._store(tape.number, batch, prepared, staged=False)
+            except asyncpg.UniqueViolationError:
+                await self._store(tape.number, batch, prepared, staged=True)
+        if prepared.state is not None:
+            del tape.states[: tape.states.index(batch.position.seq) + 1 - STATES_KEPT]
+        hold = tape.states[0] if tape.states else batch.position.begin - 1
+        return Committed(sum(count for count, _ in prepared.rows.values()), min(hold, batch.position.seq))
+
+    async def _store(self, number: int, batch: Batch, prepared: Prepared, staged: bool) -> None:
+        connection = self.connection
+        made: list[tuple[str, date]] = []
+        async with connection.transaction():
+            moved = await connection.fetchval(
+                "UPDATE tapes SET seq = $3, marks = $4, updated = now() WHERE tape = $1 AND seq = $2 RETURNING tape",
+                *(number, batch.before.seq, batch.position.seq, json.dumps(batch.position.marks)),
+            )
+            if moved is None:
+                raise TargetError(
+                    f"{self.where}: the position of {batch.tape} is not {batch.before.seq} any more: another process "
+                    f"follows this tape into the same schema. Stop one of them, or give it a db_schema of its own"
+                )
+            for day in map(partitions.day_of, prepared.days):
+                for table in prepared.rows:
+                    if table in PARTITIONED and (table, day) not in self._partitions:
+                        await partitions.make(connection, table, day)
+                        made.append((table, day))
+            for table, (_, copy) in prepared.rows.items():
+                await self._copy(table, copy, staged)
+            if prepared.state is not None:
+                await connection.execute(
+                    "INSERT INTO states VALUES ($1, $2, $3)", number, batch.position.seq, prepared.state
+                )
+                await connection.execute(
+                    "DELETE FROM states WHERE tape = $1 AND seq NOT IN "
+                    "(SELECT seq FROM states WHERE tape = $1 ORDER BY seq DESC LIMIT $2)",
+                    *(number, STATES_KEPT),
+                )
+        self._partitions.update(made)
+
+    async def _copy(self, table: str, copy: bytes, staged: bool) -> None:
+        connection, columns = self.connection, COLUMNS[table]
+        if not staged:
+            await connection.copy_to_table(table, source=_pieces(copy), columns=columns, format="binary")
+            return
+        await connection.execute(f"CREATE TEMPORARY TABLE staging (LIKE {table}) ON COMMIT DROP")
+        await connection.copy_to_table("staging", source=_pieces(copy), columns=columns, format="binary")
+        names = ", ".join(columns)
+        await connection.execute(
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM staging ON CONFLICT DO NOTHING; DROP TABLE staging"
+        )
+
+    # -- clean-up
+
+    async def upkeep(self) -> None:
+        """Tomorrow's partitions, and, once a day, those that are too old."""
+        today = self._today()
+        with told(self.where):
+            tomorrow = today + timedelta(days=1)
+            missing = [(table, tomorrow) for table in PARTITIONED if (table, tomorrow) not in self._partitions]
+            if missing:
+                async with self.connection.transaction():
+                    for table, day in missing:
+                        await partitions.make(self.connection, table, day)
+                self._partitions.update(missing)
+            if self._settings.retain_days and self._cleaned != today:
+                await self.let_go(await self.outdated(self._settings.retain_days))
+                self._cleaned = today
+
+    async def outdated(self, days: int) -> list[partitions.Partition]:
+        """What retention by age would drop."""
+        with told(self.where):
+            return await partitions.older(self.connection, self._settings.db_schema, self._today(), days)
+
+    async def let_go(self, plan: list[partitions.Partition]) -> list[partitions.Partition]:
+        """Drops what was planned; returns what was dropped. One that readers hold is left for the next time."""
+        dropped = []
+        with told(self.where):
+            for one in plan:
+                try:
+                    if await partitions.drop(self.connection, one):
+                        dropped.append(one)
+                        self._partitions.discard((one.table, one.day))
+                except asyncpg.LockNotAvailableError:
+                    continue
+        return dropped
+
+
+def feed_of(tape: str) -> str:
+    """The market that a tape's trades are of: `house` for the orders tapes, else what follows the kind."""
+    kind, _, rest = tape.partition(".")
+    return "house" if kind == "orders" else rest
+
+
+def _position(row: Any) -> Position:
+    marks = tuple(Mark(seq, crc) for seq, crc in json.loads(row["marks"]))
+    return Position(row["seq"], marks, row["begin_seq"])
+
+
+async def _pieces(copy: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(copy), COPY_BYTES):
+        yield copy[at : at + COPY_BYTES]
+
+
+def target(config: Config) -> PostgresTarget:
+    """As the settings say. Raises ConfigError."""
+    return PostgresTarget(config.sinks.postgres)

@@ -1,0 +1,55 @@
+"""Which stores there are, and how each is made of its settings: the one table a new store is put into."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from services.flusher.sinks.target import Target
+from tapewire.config import Config, Sink
+from tapewire.errors import ConfigError
+
+
+class Store(NamedTuple):
+    module: str
+    """Has `target(config) -> Target`. Imported when it is used: each needs a package of its own."""
+    package: str
+    extra: str
+    settings: Callable[[Config], Sink]
+    url: Callable[[Config], str]
+
+
+STORES: Final[dict[str, Store]] = {
+    "postgres": Store(
+        *("services.flusher.sinks.postgres.target", "asyncpg", "postgres"),
+        lambda config: config.sinks.postgres,
+        lambda config: config.sinks.postgres.url,
+    ),
+}
+
+
+def configured(config: Config) -> list[str]:
+    """The stores that have an address."""
+    return [name for name, store in STORES.items() if store.url(config)]
+
+
+def target_of(config: Config, name: str) -> Target:
+    """Raises ConfigError: no such store, no address, or its package is not installed."""
+    store = STORES.get(name)
+    if store is None:
+        raise ConfigError(f"sinks.{name}: there is no such sink; there are {', '.join(STORES)}")
+    if not store.url(config):
+        raise ConfigError(f"sinks.{name}.url: not set; expected the address of the store, see docs/{name}.md")
+    try:
+        importlib.import_module(store.package)
+    except ImportError:
+        raise ConfigError(
+            f"sinks.{name}: the package {store.package} is not installed; `pip install tapewire[{store.extra}]`"
+        ) from None
+    target: Target = importlib.import_module(store.module).target(config)
+    return target
+
+
+def settings_of(config: Config, name: str) -> Sink:
+    return STORES[name].settings(config)

@@ -1,0 +1,64 @@
+"""`[sinks.<name>]`: stores outside that follow tapes, each by a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from tapewire.config.section import Section
+
+TapePattern = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9*?][a-z0-9*?._-]{0,62}\Z",
+        extra={"allowed": 'the name of a tape, or a pattern such as "orders.*"'},
+    ),
+]
+PostgresUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(postgres(ql)?://.+)?\Z",
+        extra={"allowed": 'a URL such as "postgresql://tapewire@127.0.0.1:5432/tapewire", without a password'},
+    ),
+]
+Schema = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]{0,30}\Z", extra={"allowed": "1 to 31 of a-z, 0-9 and _"})]
+
+
+class Sink(Section, frozen=True, kw_only=True):
+    """What every sink has. Times in seconds, batches in records of a tape."""
+
+    tapes: Annotated[tuple[TapePattern, ...], Meta(min_length=1, max_length=64)] = ("orders.*",)
+    """The tapes it follows, by name or pattern; one that appears later is followed, too."""
+    batch_records: Annotated[int, Meta(ge=1, le=65_536)] = 8192
+    """Records handed over together, at most: what the target commits at once."""
+    batch_wait: Annotated[float, Meta(ge=0.0, le=60.0)] = 0.1
+    """The longest a record waits for others to be handed over with it."""
+    retry_max: Annotated[float, Meta(ge=0.1, le=3600.0)] = 30.0
+    """The longest pause between two attempts while the target is away; the first is 0.1, and each is longer."""
+    timeout: Annotated[float, Meta(ge=0.1, le=3600.0)] = 30.0
+    """How long the target may take for one step before it counts as away."""
+    keep: Annotated[float, Meta(ge=0.0, le=3.2e9)] = 7 * 86_400.0
+    """Retention keeps what this sink has not taken, up to this age; 0: however old."""
+
+
+class PostgresSink(Sink, frozen=True, kw_only=True):
+    """`[sinks.postgres]`: PostgreSQL, by asyncpg."""
+
+    url: PostgresUrl = ""
+    """Where the database is. Left out: there is no such sink."""
+    password_file: Path = Path()
+    """A file of mode 0600 with the password. Left out: none, or what the server and ~/.pgpass agree on."""
+    db_schema: Schema = "tapewire"
+    """The schema that holds its tables; the sink makes it."""
+    retain_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    """Days of rows kept; the sink drops older partitions by itself once a day. 0: all."""
+    snapshot_every: Annotated[int, Meta(ge=10_000, le=1 << 32)] = 1_000_000
+    """Records of a tape between two states kept in the target: what a restart folds again, at most about twice."""
+
+
+class Sinks(Section, frozen=True, kw_only=True):
+    """`[sinks]`: one table for each, named after the store."""
+
+    postgres: PostgresSink = PostgresSink()
