@@ -64,10 +64,9 @@ enum MessageType {
   apiReceived @54;
   apiAnswered @55;
   venueDiffered @56;
-  reserved57 @57;
-  reserved58 @58;
-  reserved59 @59;
-  # The three above are not in use yet: who needs a number gives one of them its name.
+  relayOpened @57;
+  relayChunk @58;
+  relayPosition @59;
   askCore @60;
   coreAnswered @61;
 }

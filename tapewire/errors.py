@@ -21,6 +21,7 @@ TapewireError                  what happened, where, what was expected, what to 
 ├── StageLogError              a stage log that cannot be made or opened as asked
 ├── TimeError                  text that means no time
 ├── TransportError             the bus cannot be reached, or refused
+├── RelayError                 a ring that cannot be carried to another host: two hosts carry it, or records were lost
 ├── SubjectError               a subject or pattern of the bus that cannot be one
 ├── FixedError                 decimal text that does not fit its exponent exactly
 ├── FeedError                  a venue sent what its protocol does not allow
@@ -127,6 +128,10 @@ class StageLogError(TapewireError):
 
 class TransportError(TapewireError):
     """The bus cannot be reached, or refused what was asked."""
+
+
+class RelayError(TapewireError):
+    """A ring whose records cannot be carried over as they are; the message says which and what to do."""
 
 
 class SubjectError(TapewireError, ValueError):

@@ -76,6 +76,10 @@ __all__ = [
     "Quote",
     "RefusalReason",
     "RejectReason",
+    "RelayChunk",
+    "RelayOpened",
+    "RelayPosition",
+    "RelayVerdict",
     "ReplaceChild",
     "ReplaceOrder",
     "ReplaceParent",
@@ -167,10 +171,9 @@ class MessageType(IntEnum):
     api_received = 54
     api_answered = 55
     venue_differed = 56
-    reserved57 = 57
-    reserved58 = 58
-    reserved59 = 59
-    """The three above are not in use yet: who needs a number gives one of them its name."""
+    relay_opened = 57
+    relay_chunk = 58
+    relay_position = 59
     ask_core = 60
     core_answered = 61
 
@@ -478,6 +481,26 @@ class ApiDoor(IntEnum):
     http = 1
     web_socket = 2
     bus = 3
+
+
+class RelayVerdict(IntEnum):
+    unspecified = 0
+    taken = 1
+    """All that was sent is in the ring, up to `position`."""
+    full = 2
+    """The ring took the records up to `position` and has no room for the next."""
+    gap = 3
+    """The chunk begins behind `position`; nothing was taken."""
+    closed = 4
+    """The session is not open here (any more): RelayOpened first."""
+    busy = 5
+    """Another relay carries this producer's records, and was heard a moment ago."""
+    not_listed = 6
+    """Nobody of that name is expected here."""
+    other_ring = 7
+    """The ring here has another name (env, shard, place) or capacity, or went on from other records; `detail` says which."""
+    damaged = 8
+    """The chunk's checksum does not hold, or its records do not end where they should; nothing was taken."""
 
 
 class AskKind(IntEnum):
@@ -1997,6 +2020,78 @@ class ApiAnswered(Message):
     """HTTP status."""
 
 
+class RelayOpened(Message):
+    """Asks to carry the records of a ring, and where to go on."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 8, False)
+    """Repeated in every chunk and answer: what belongs to an earlier session is passed over."""
+    ring_id = IntField(80, 8, False)
+    """Of the ring that is read; 0: there is none yet, and it is only asked where it would go on."""
+    capacity = IntField(88, 8, False)
+    head = IntField(96, 8, False)
+    tail = IntField(104, 8, False)
+    """What the ring that is read still holds; 0 where there is none."""
+    ring = TextField(120, 128, 0)
+    """`<env>/orders.<shard>.<place>.<producer>`, or `<env>/router.<number>.<place>.<client>`."""
+
+
+class RelayChunk(Message):
+    """Records of one ring, in order. Behind this message, up to the end of the payload, they lie as in the ring: length UInt32, zero UInt32, the record, zeros up to a multiple of 8."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 8, False)
+    position = IntField(80, 8, False)
+    """Where the first of them is written: just past the record before it."""
+    end = IntField(88, 8, False)
+    """Just past the last of them."""
+    check = IntField(96, 4, False)
+    """CRC32 of what lies behind this message."""
+
+
+class RelayPosition(Message):
+    """What became of a RelayOpened or a RelayChunk."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 8, False)
+    """Of what it answers."""
+    epoch = IntField(80, 8, False)
+    """Of the tape on this host: of two hosts that answer, the later epoch has the engine."""
+    position = IntField(88, 8, False)
+    """Just past the last record that is in the ring here."""
+    verdict = EnumField(96, RelayVerdict)
+    taken_by = IntField(104, 8, False)
+    """Of an answer to RelayOpened: the last record of the tape here when all of the ring was on it; 0: not all is yet."""
+    detail = TextField(120, 128, 0)
+
+
 class AskCore(Message):
     """header.seq: the record behind which it is asked."""
 
@@ -2123,6 +2218,9 @@ for _message, _type in (
     (RouteDecided, MessageType.route_decided),
     (ApiReceived, MessageType.api_received),
     (ApiAnswered, MessageType.api_answered),
+    (RelayOpened, MessageType.relay_opened),
+    (RelayChunk, MessageType.relay_chunk),
+    (RelayPosition, MessageType.relay_position),
     (AskCore, MessageType.ask_core),
     (CoreAnswered, MessageType.core_answered),
 ):

@@ -115,7 +115,7 @@ async def serve(settings: Config, log: Logger) -> None:
         past = recovery.Recovery(remembered, keys, recovery.since(now, own.remember_for), now)
         past.fold_own(writer.path)
         past.fold_orders(folders.orders_tape(shard), [ring.source for ring in rings], hub.seq)
-        durable = settings.engine.durability == "disk"
+        durable = settings.engine.durability != "memory"
         tape = ApiTape(writer, clock, past.last_ts, Sampler(own.trace_sampling), durable=durable)
         entry = Entry(own, tape, trader, operator, remembered, past.found, clock, log)
         # What was folded is never looked at again, and what comes makes no cycles: all would stop for nothing.

@@ -7,6 +7,7 @@ from tapewire import stopping
 if __name__ == "__main__":
     stopping.hold()
 
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from services.engine.agent import EngineAgent
 from services.engine.asked import COUNTERS, HISTOGRAMS, Asked
 from services.engine.bus_line import BusLine
 from services.engine.producers import inbound_rings, take_ring
+from services.engine.standby import Standby
 from tapewire import config as configuration
 from tapewire import health, lifecycle
 from tapewire.config import Config
@@ -27,6 +29,7 @@ from tapewire.histogram import StatsPage
 from tapewire.logs import Logger, configure
 from tapewire.process import pin
 from tapewire.ring import Doorbell
+from tapewire.snapshots import Snapshot
 
 SERVICE = "engine"
 CONSUMER = "engine"  # a restart needs the records behind its position
@@ -35,8 +38,15 @@ SPLIT_BATCH = 16  # commands of topology split: each takes two round trips, and 
 
 @click.command()
 @click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
-def main(path: Path | None) -> None:
-    """Runs one shard of the market: every command checked, sequenced, matched, durable, then answered."""
+@click.option("--standby", is_flag=True, help="Follow a mirrored tape, and go on with it once this host takes it over.")
+def main(path: Path | None, standby: bool) -> None:
+    """Runs one shard of the market: every command checked, sequenced, matched, durable, then answered.
+
+    \b
+    With --standby it folds the tape that `tapewire replica` mirrors, until `tapewire promote`; where this host wrote
+    the tape last and nobody took it, it goes on at once:
+      tapewire engine --standby --config standby.toml
+    """
     settings = configuration.load(path)
     own, folders = settings.engine, settings.folders
     folders.prepare(settings.rings)
@@ -51,6 +61,12 @@ def main(path: Path | None) -> None:
         )
     pin(own.core)
     tape = folders.orders_tape(own.shard)
+    state: Snapshot | None = None
+    if standby:
+        state = stand_by(settings, told, log)
+        if state is None:
+            told.close()
+            return
     services = split(settings, log) if own.topology == "split" else None
     engine = Engine(
         tape,
@@ -64,6 +80,7 @@ def main(path: Path | None) -> None:
         stats=folders.stats / f"engine.{own.shard}",
         stages=folders.stages(tape.name, "engine"),
         version=version("tapewire"),
+        state=state if state is not None and state.seq else None,
         services=services,
     )
     found = engine.recovery
@@ -117,6 +134,22 @@ def main(path: Path | None) -> None:
     log.info("stopped", next_seq=engine.next_seq, digest=agent.digest, **engine.counters)
     told.close()
     engine.close()
+
+
+def stand_by(settings: Config, told: health.Health, log: Logger) -> Snapshot | None:
+    """Until this host may write the tape; None: asked to stop before."""
+    own, tape = settings.engine, settings.folders.orders_tape(settings.engine.shard)
+    asked = threading.Event()
+    stopping.on_stop(asked.set)
+    pulse = told.pulse("standby")
+    standby = Standby(tape, snapshot_every=own.snapshot_every, log=log, turned=pulse.beat)
+    told.check(ready=standby.reasons)
+    state = standby.follow(asked.is_set, CONSUMER)
+    told.check(ready=lambda: ["starting"])
+    told.forget(pulse)
+    if state is not None:
+        log.warning("taking over", tape=str(tape), seq=state.seq)
+    return state
 
 
 def split(settings: Config, log: Logger) -> tuple[Asked, Asked]:

@@ -38,6 +38,7 @@ class Engine:
         stages: str | PathLike[str] | None = None,
         now: int | None = None,
         version: str = "0",
+        state: Snapshot | None = None,
         services: tuple[Asked, Asked] | None = None,
     ) -> None: ...
     def run(self, seconds: float, idle: str = "futex") -> None: ...

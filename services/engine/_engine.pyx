@@ -2,6 +2,7 @@
 # distutils: language = c++
 """The Python face of the engine: opens, recovers, and runs the compiled loop without the GIL."""
 
+import itertools
 import os
 import secrets
 import time
@@ -22,7 +23,7 @@ from tapewire.tape import inspect
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
     cdef enum class Durability(uint32_t):
-        memory, disk
+        memory, disk, replicated
     cdef enum class Status(int):
         ok, fenced, damaged, full
     cdef cppclass Failure:
@@ -38,6 +39,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
     cdef cppclass Writer:
         uint64_t next_seq()
         uint64_t epoch()
+        uint64_t fence()
         cbool sync(Failure&)
         void close()
         cbool wants_next()
@@ -131,7 +133,8 @@ cdef class Engine:
     Opening recovers: newest good snapshot, then the tape's records behind it, each event compared with what its command
     gives here. Raises TapeDamaged, TapeFenced, TapeFull, RingError, or EngineStopped if the tape does not replay.
     Each of the `rings` is made if it is not there. `now` fixes the clock for simulations. `services`: risk and matcher
-    as services of their own, asked through these (remote.py); None: in here.
+    as services of their own, asked through these (remote.py); None: in here. `state`: a snapshot at hand, as of a
+    standby that has followed the tape: it is taken before those in files.
     """
 
     cdef AnyHost* host
@@ -145,7 +148,7 @@ cdef class Engine:
 
     def __init__(self, tape, rings=(), *, str name="orders.0", str durability="disk", uint64_t segment_bytes=64 << 20,
                  uint64_t ring_bytes=1 << 20, size_t max_batch=1024, doorbell=None, stats=None, stages=None,
-                 now=None, str version="0", services=None):
+                 now=None, str version="0", services=None, state=None):
         if not 1 <= max_batch <= 4096:
             raise ValueError(f"max_batch is {max_batch}; expected 1 to 4096")
         self.services = services
@@ -154,13 +157,13 @@ cdef class Engine:
         self.tape_path = Path(tape)
         cdef Options options
         options.segment_bytes = segment_bytes
-        options.durability = {"memory": Durability.memory, "disk": Durability.disk}[durability]
+        options.durability = {"memory": Durability.memory, "disk": Durability.disk, "replicated": Durability.replicated}[durability]
         options.name = name.encode()
         cdef bytes path = os.fsencode(tape)
         if now is not None:
             self.set_time(now)
         self._check(self.host.open_tape(path, options))
-        self._recover()
+        self._recover(state)
         if services is not None:
             self._connect()
         cdef int64_t started = now if now is not None else time.time_ns()
@@ -189,14 +192,15 @@ cdef class Engine:
             raise EngineStopped(f"{self.tape_path}: this engine was closed")
         return self.host
 
-    cdef _recover(self):
+    cdef _recover(self, at_hand):
         began = time.perf_counter()
         cdef Recovery found = Recovery()
         cdef uint64_t last = self.host.tape().next_seq() - 1
         found.snapshot_seq, found.refused_snapshots = 0, []
         for path in forget_beyond(self.tape_path, last):
             found.refused_snapshots.append(f"{path}: removed: the tape ends with record {last}, so this is of a past that was lost")
-        for candidate in snapshots.newest(self.tape_path, last):
+        kept = [at_hand] if at_hand is not None and at_hand.seq <= last else []
+        for candidate in itertools.chain(kept, snapshots.newest(self.tape_path, last)):
             if isinstance(candidate, ValueError):
                 found.refused_snapshots.append(str(candidate))
                 continue
@@ -278,6 +282,11 @@ cdef class Engine:
         with nogil:
             done = host.run(until, how, &self.stopping)
         self._live().publish_stats()
+        if host.tape().fence():
+            raise TapeFenced(
+                f"{self.tape_path}: fenced: epoch {host.tape().fence()} was taken by another host, which writes this tape now. "
+                "Nothing was released since. Start this engine with --standby, and the replica with the tape among replica.mirror"
+            )
         if not done:
             self._stopped()
 

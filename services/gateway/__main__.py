@@ -149,7 +149,7 @@ def main(path: Path | None, name: str) -> None:
         Doorbell(str(folders.doorbell(shard))) as bell,
         RingProducer(str(ring_path), doorbell=bell) as ring,
     ):
-        gateway_tape = GatewayTape(writer, time.time_ns, durable=settings.engine.durability == "disk")
+        gateway_tape = GatewayTape(writer, time.time_ns, durable=settings.engine.durability != "memory")
         gateway_tape.secure()
         gateway = Gateway(
             *(fold.sessions, fold.orders, gateway_tape, ring, shard, name, log, fold.house), max_resend=own.max_resend

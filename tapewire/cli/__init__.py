@@ -33,6 +33,7 @@ SERVICES = {
     "flusher": "market data from the rings onto tapes and into columnar files",
     "journal": "the orders tape republished on the bus",
     "monitor": "traces and metrics of the whole platform",
+    "replica": "tapes carried to other hosts, and taken over by them",
     "simulator": "venues that speak the real protocols, for demos and tests",
 }
 

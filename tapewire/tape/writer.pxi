@@ -11,7 +11,7 @@ cdef class Writer:
         cdef Status status
         cdef bytes folder = os.fsencode(path)
         if durability not in _DURABILITIES:
-            raise TapeError(f"{path}: durability is {durability!r}; expected 'memory' or 'disk'")
+            raise TapeError(f"{path}: durability is {durability!r}; expected 'memory', 'disk' or 'replicated'")
         options.durability = <Durability><int>_DURABILITIES[durability]
         options.segment_bytes = segment_bytes
         options.name = name.encode()
@@ -135,7 +135,7 @@ cdef class Writer:
 
     @property
     def durability(self):
-        return "disk" if self.tape.disk() else "memory"
+        return "replicated" if self.tape.replicated() else "disk" if self.tape.disk() else "memory"
 
     @property
     def positions(self):
