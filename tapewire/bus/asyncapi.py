@@ -17,6 +17,7 @@ PARAMETERS: Final = {
     "shard": "The number of the engine.",
     "ring": "The number of the engine (or router), `-`, the name of the producer (or client), such as `0-gateway`.",
     "service": "The service's name.",
+    "tape": "The tape's name, such as `orders.0`.",
     "file": "Name of a schema file, or `layout`.",
 }
 INTEGERS: Final = {"int64": (-(1 << 63), (1 << 63) - 1), "uint64": (0, (1 << 64) - 1)} | {

@@ -18,9 +18,7 @@ LOOK_EVERY_S = 0.005
 
 @click.command()
 @click.argument("tape", shell_complete=complete_tapes)
-@click.option(
-    "--within", "within_s", type=click.FloatRange(min=0.1), default=30.0, help="Seconds. Default: 30."
-)
+@click.option("--within", "within_s", type=click.FloatRange(min=0.1), default=30.0, help="Seconds. Default: 30.")
 @data_option
 @json_option
 def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
