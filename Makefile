@@ -110,13 +110,42 @@ demo: build ## run the whole platform on this machine
 wheels: build ## a wheel for every CPython 3.11 to 3.13 that is here, for any Linux with glibc 2.28, into dist/
 	@$(PY) -m tools.wheels $(ARGS)
 
+IMAGE := tapewire:$(VERSION)
+
+image: ## build the container image, where a Docker engine answers
+	@command -v docker > /dev/null || { echo "no docker on this machine; tests/integration/test_image.py exercises the steps without" >&2; exit 1; }
+	@docker info > /dev/null 2>&1 || { echo "no Docker engine answers \`docker info\`; tests/integration/test_image.py exercises the steps without" >&2; exit 1; }
+	docker build --file deploy/docker/Dockerfile --build-arg VERSION=$(VERSION) --tag $(IMAGE) $(ARGS) .
+
+COMPOSE = $(if $(shell docker compose version 2>/dev/null),docker compose,$(VENV)/bin/docker-compose)
+PROFILE := fused
+
+up: build image ## run everything in containers, PROFILE=fused or split; makes keys and passwords in .tapewire/compose
+	@$(PY) -m tools.compose
+	@$(COMPOSE) --profile $(PROFILE) up --detach --wait $(ARGS)
+
+down: ## end what `make up` started; its volumes stay (ARGS=--volumes removes them)
+	@$(COMPOSE) --profile fused --profile split down $(ARGS)
+
+sbom: $(VENV)/.installed ## what an installation consists of, as CycloneDX: dist/tapewire-VERSION.cdx.json
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PY) build/sbom
+	@$(VENV)/bin/uv pip sync --quiet --python build/sbom/bin/python --require-hashes requirements.runtime.lock
+	@mkdir -p dist
+	@build/sbom/bin/python -m tools.sbom --release $(VERSION) --lock requirements.runtime.lock \
+		--npm services/api/dashboard/package-lock.json > dist/tapewire-$(VERSION).cdx.json
+	@echo dist/tapewire-$(VERSION).cdx.json
+
+audit: $(VENV)/.installed ## known vulnerabilities of what is locked, Python's and the dashboard's
+	@$(PY) -m tools.audit $(ARGS)
+
 lock: ## resolve the dependencies anew (after editing pyproject.toml)
 	@$(VENV)/bin/uv lock --quiet
 	@$(VENV)/bin/uv export --quiet --no-header --all-extras --no-emit-project --no-annotate -o requirements.lock
+	@$(VENV)/bin/uv export --quiet --no-header --extra all --no-emit-project --no-annotate -o requirements.runtime.lock
 
 clean: ## remove what was built, and empty rings in memory (not the data in .tapewire)
 	-@test ! -e $(VENV)/.built || $(PY) -m tapewire.ring.removal
 	@rm -rf build dist services/api/dashboard/vendor *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
-.PHONY: help setup build dashboard abi jaeger services generate check test test-all sanitize fuzz fuzz-fix bench demo wheels lock clean
+.PHONY: help image up down audit sbom setup build dashboard abi jaeger services generate check test test-all sanitize fuzz fuzz-fix bench demo wheels lock clean

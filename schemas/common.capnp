@@ -64,6 +64,11 @@ enum MessageType {
   apiReceived @54;
   apiAnswered @55;
   venueDiffered @56;
+  relayOpened @57;
+  relayChunk @58;
+  relayPosition @59;
+  askCore @60;
+  coreAnswered @61;
 }
 
 struct Header {

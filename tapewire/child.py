@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO
 
 # Runs in the child before the real program takes its place. PDEATHSIG survives exec; it is sent when the *thread* that
@@ -26,10 +26,12 @@ def spawn(
     stdout: IO[bytes] | int | None = None,
     stderr: IO[bytes] | int | None = None,
     on_parent_death: int = signal.SIGKILL,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Starts `program`: an absolute path and its arguments. Spawn from a thread that stays: the child ends with it.
 
-    It is in a process group of its own: Ctrl-C reaches the parent alone, which then stops its children in order.
+    `environment`: on top of ours. It is in a process group of its own: Ctrl-C reaches the parent alone, which then
+    stops its children in order.
     """
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(int(on_parent_death)), *program],
@@ -37,6 +39,7 @@ def spawn(
         stdout=stdout,
         stderr=stderr,
         process_group=0,
+        env={**os.environ, **(environment or {})},
     )
 
 

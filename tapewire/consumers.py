@@ -15,11 +15,16 @@ from __future__ import annotations
 import os
 import re
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 from tapewire.errors import TapeError
 
 FOLDER = "consumers"
+RESTART = ".restart"
+"""The end of a consumer's second position: where a restart of it would begin."""
+_KEPT = re.compile(r"(engine|router|archive|gateway\..*|venue\..*)")
+"""Snapshots and stretches: what these have stored lies far behind what they have read, by design."""
 _SEQ = struct.Struct("<Q")
 _POSITION = struct.Struct("<QQ")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -84,6 +89,29 @@ def positions(tape: Path) -> dict[str, int]:
             raise TapeError(f"{path}: the position of a consumer cannot be read: {error.strerror}") from error
         found[path.name], _ = _unpacked(raw)
     return found
+
+
+def reads(name: str) -> bool:
+    """Whether a position tells how far its consumer has read. Others tell from where it would go on after a restart:
+    retention leaves the records behind them, but they move seldom, and nobody waits for them."""
+    return not name.endswith(RESTART) and _KEPT.fullmatch(name) is None
+
+
+def positions_and_epochs(tape: Path) -> dict[str, tuple[int, int]]:
+    """As `positions`, with the epoch each keeps there (0: none)."""
+    found = {}
+    for name in positions(tape):
+        with suppress(FileNotFoundError):  # moved aside by a cut meanwhile
+            found[name] = _unpacked((tape / FOLDER / name).read_bytes())
+    return found
+
+
+def restore(tape: Path, name: str, seq: int, epoch: int) -> None:
+    """Puts a consumer's position where it was when a backup was taken. Raises TapeError."""
+    position = ConsumerPosition(tape, name)
+    position.store(seq, epoch)
+    os.fsync(position._file)
+    position.close()
 
 
 def take_back(tape: Path, last_seq: int) -> None:

@@ -14,12 +14,14 @@ TapewireError                  what happened, where, what was expected, what to 
 │   ├── TapeFenced             another writer owns the tape, or a newer epoch does
 │   └── TapeFull               the disk refused more
 ├── StoreError                 the archive cannot answer, or does not fit its tape
+├── BackupError                a backup that cannot be taken, does not hold, or must not be restored there
 ├── SinkError                  a sink cannot go on with a tape: records are gone, or it is another tape by now
 │   └── TargetError            what a sink writes to is away, or refuses; it is tried again
 ├── StatsError                 a page of statistics that cannot be made or opened as asked
 ├── StageLogError              a stage log that cannot be made or opened as asked
 ├── TimeError                  text that means no time
 ├── TransportError             the bus cannot be reached, or refused
+├── RelayError                 a ring that cannot be carried to another host: two hosts carry it, or records were lost
 ├── SubjectError               a subject or pattern of the bus that cannot be one
 ├── FixedError                 decimal text that does not fit its exponent exactly
 ├── FeedError                  a venue sent what its protocol does not allow
@@ -30,6 +32,7 @@ TapewireError                  what happened, where, what was expected, what to 
 ├── GapError                   messages are missing, and the subscription was told to end at the first one
 ├── StrategyError              a strategy that cannot be loaded, or asks for what its runner has not
 ├── CredentialError            a logon secret that cannot be read, or is kept where others can read it
+├── ServiceAway                risk or matcher gave no answer before the engine was stopped
 └── EngineStopped              an invariant of the core does not hold: restart and recover by replay
 """
 
@@ -111,6 +114,10 @@ class TimeError(TapewireError, ValueError):
     """Text that means no time; the message says how times are written."""
 
 
+class BackupError(TapewireError):
+    """A backup that cannot be taken, does not hold, or must not be restored there: nothing was changed."""
+
+
 class StatsError(TapewireError):
     """A page of statistics cannot be made or opened as asked."""
 
@@ -121,6 +128,10 @@ class StageLogError(TapewireError):
 
 class TransportError(TapewireError):
     """The bus cannot be reached, or refused what was asked."""
+
+
+class RelayError(TapewireError):
+    """A ring whose records cannot be carried over as they are; the message says which and what to do."""
 
 
 class SubjectError(TapewireError, ValueError):
@@ -168,6 +179,10 @@ class StrategyError(TapewireError):
 
 class CredentialError(TapewireError):
     """A logon secret that cannot be read, has the wrong form, or is kept where others can read it. Never names it."""
+
+
+class ServiceAway(TapewireError):
+    """Risk or matcher, as services, gave no answer before the engine was stopped. Nothing was acknowledged."""
 
 
 class EngineStopped(TapewireError):

@@ -21,6 +21,7 @@ from pathlib import Path
 from tapewire.errors import ConfigError
 
 SHARED_MEMORY = Path("/dev/shm")
+TAPE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _RINGS = re.compile(r"tapewire-.+-[0-9a-f]{8}")
 _ROUTER = re.compile(r"router\.[0-9]+\.[0-9]+\.[a-z0-9][a-z0-9_-]*")
 _INBOUND = re.compile(r"orders\.[0-9]+\.[0-9]+\.[a-z0-9][a-z0-9_-]*")

@@ -16,9 +16,12 @@ __all__ = [
     "AccountLimits",
     "AdvanceClock",
     "Algorithm",
+    "AnswerOutcome",
     "ApiAnswered",
     "ApiDoor",
     "ApiReceived",
+    "AskCore",
+    "AskKind",
     "AuctionIndicated",
     "BookDelta",
     "BookLevel",
@@ -31,6 +34,7 @@ __all__ = [
     "CancelReason",
     "CancelRejected",
     "CommandCompleted",
+    "CoreAnswered",
     "CorrectTrade",
     "EpochStarted",
     "FeedState",
@@ -72,6 +76,10 @@ __all__ = [
     "Quote",
     "RefusalReason",
     "RejectReason",
+    "RelayChunk",
+    "RelayOpened",
+    "RelayPosition",
+    "RelayVerdict",
     "ReplaceChild",
     "ReplaceOrder",
     "ReplaceParent",
@@ -163,6 +171,11 @@ class MessageType(IntEnum):
     api_received = 54
     api_answered = 55
     venue_differed = 56
+    relay_opened = 57
+    relay_chunk = 58
+    relay_position = 59
+    ask_core = 60
+    core_answered = 61
 
 
 class Side(IntEnum):
@@ -468,6 +481,61 @@ class ApiDoor(IntEnum):
     http = 1
     web_socket = 2
     bus = 3
+
+
+class RelayVerdict(IntEnum):
+    unspecified = 0
+    taken = 1
+    """All that was sent is in the ring, up to `position`."""
+    full = 2
+    """The ring took the records up to `position` and has no room for the next."""
+    gap = 3
+    """The chunk begins behind `position`; nothing was taken."""
+    closed = 4
+    """The session is not open here (any more): RelayOpened first."""
+    busy = 5
+    """Another relay carries this producer's records, and was heard a moment ago."""
+    not_listed = 6
+    """Nobody of that name is expected here."""
+    other_ring = 7
+    """The ring here has another name (env, shard, place) or capacity, or went on from other records; `detail` says which."""
+    damaged = 8
+    """The chunk's checksum does not hold, or its records do not end where they should; nothing was taken."""
+
+
+class AskKind(IntEnum):
+    unspecified = 0
+    hello = 1
+    """Who is there, and where it stands: any instance answers."""
+    state = 2
+    """Take up this piece of a state: offset of total bytes, behind record seq."""
+    records = 3
+    """Fold these records, and compare every event with what its command gives here."""
+    decide = 4
+    """Of risk: fold these records, then decide on the command that follows them."""
+    fold = 5
+    """Of risk: fold these records."""
+    apply = 6
+    """Of the matcher: the events of this decided command."""
+    refuses = 7
+    """Of the matcher: what it would answer this definition."""
+    snapshot = 8
+    """The state, as canonical bytes."""
+    rest = 9
+    """The last answer's bytes from offset on."""
+
+
+class AnswerOutcome(IntEnum):
+    unspecified = 0
+    done = 1
+    elsewhere = 2
+    """Not the state that was meant: it is to be brought there."""
+    superseded = 3
+    """An engine of a later epoch asks, too."""
+    differs = 4
+    """A record gives something else here, or does not follow: seq says which."""
+    unreadable = 5
+    """The bytes are no ask, records or state that this version reads."""
 
 
 class BookLevel(NamedTuple):
@@ -1952,6 +2020,147 @@ class ApiAnswered(Message):
     """HTTP status."""
 
 
+class RelayOpened(Message):
+    """Asks to carry the records of a ring, and where to go on."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 8, False)
+    """Repeated in every chunk and answer: what belongs to an earlier session is passed over."""
+    ring_id = IntField(80, 8, False)
+    """Of the ring that is read; 0: there is none yet, and it is only asked where it would go on."""
+    capacity = IntField(88, 8, False)
+    head = IntField(96, 8, False)
+    tail = IntField(104, 8, False)
+    """What the ring that is read still holds; 0 where there is none."""
+    ring = TextField(120, 128, 0)
+    """`<env>/orders.<shard>.<place>.<producer>`, or `<env>/router.<number>.<place>.<client>`."""
+
+
+class RelayChunk(Message):
+    """Records of one ring, in order. Behind this message, up to the end of the payload, they lie as in the ring: length UInt32, zero UInt32, the record, zeros up to a multiple of 8."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 8, False)
+    position = IntField(80, 8, False)
+    """Where the first of them is written: just past the record before it."""
+    end = IntField(88, 8, False)
+    """Just past the last of them."""
+    check = IntField(96, 4, False)
+    """CRC32 of what lies behind this message."""
+
+
+class RelayPosition(Message):
+    """What became of a RelayOpened or a RelayChunk."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 8, False)
+    """Of what it answers."""
+    epoch = IntField(80, 8, False)
+    """Of the tape on this host: of two hosts that answer, the later epoch has the engine."""
+    position = IntField(88, 8, False)
+    """Just past the last record that is in the ring here."""
+    verdict = EnumField(96, RelayVerdict)
+    taken_by = IntField(104, 8, False)
+    """Of an answer to RelayOpened: the last record of the tape here when all of the ring was on it; 0: not all is yet."""
+    detail = TextField(120, 128, 0)
+
+
+class AskCore(Message):
+    """header.seq: the record behind which it is asked."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 8, False)
+    """The run of the engine; drawn at its start."""
+    instance = IntField(80, 8, False)
+    """Whom it is for; zero: whoever is there."""
+    number = IntField(88, 8, False)
+    """Of the ask in its session, from 1. An ask that is repeated keeps its number, and gets the same answer."""
+    epoch = IntField(96, 8, False)
+    """Of the engine's tape: who asks with an older one than another engine did lately is refused."""
+    total = IntField(104, 8, False)
+    offset = IntField(112, 8, False)
+    next_order_id = IntField(120, 8, False)
+    """Of a state: the first id that no order had."""
+    room = IntField(128, 4, False)
+    """Bytes that may follow the answer; more are to be asked for."""
+    kind = EnumField(132, AskKind)
+    final = BoolField(134, 0)
+    """Of records: the last ones; the next ask is number + 1."""
+
+
+class CoreAnswered(Message):
+    """header.seq: the record it stands behind."""
+
+    __slots__ = ()
+    seq = IntField(16, 8, False)
+    cause = IntField(24, 8, False)
+    ts = IntField(32, 8, True)
+    ts_event = IntField(40, 8, True)
+    ts_recv = IntField(48, 8, True)
+    origin_seq = IntField(56, 8, False)
+    type = EnumField(64, MessageType)
+    source = IntField(66, 2, False)
+    instrument = IntField(68, 4, False)
+    session = IntField(72, 8, False)
+    instance = IntField(80, 8, False)
+    """Who answers: drawn at its start."""
+    number = IntField(88, 8, False)
+    """Of the last ask that was done."""
+    epoch = IntField(96, 8, False)
+    """The newest that has asked."""
+    value = IntField(104, 8, True)
+    limit = IntField(112, 8, True)
+    """Of a refusal, the two numbers compared."""
+    next_due = IntField(120, 8, True)
+    """Of the matcher: when the market's clock must be advanced next, UTC ns; zero: never."""
+    most_events = IntField(128, 8, False)
+    """Of the matcher: the next command causes fewer events."""
+    live_orders = IntField(136, 8, False)
+    total = IntField(144, 8, False)
+    """Bytes of the whole answer, of which the first follow."""
+    outcome = EnumField(152, AnswerOutcome)
+    reason = EnumField(154, RejectReason)
+    """Of a refusal."""
+    version = TextField(168, 176, 16)
+    """Of Tapewire there."""
+
+
 for _message, _type in (
     (Trade, MessageType.trade),
     (Quote, MessageType.quote),
@@ -2009,5 +2218,10 @@ for _message, _type in (
     (RouteDecided, MessageType.route_decided),
     (ApiReceived, MessageType.api_received),
     (ApiAnswered, MessageType.api_answered),
+    (RelayOpened, MessageType.relay_opened),
+    (RelayChunk, MessageType.relay_chunk),
+    (RelayPosition, MessageType.relay_position),
+    (AskCore, MessageType.ask_core),
+    (CoreAnswered, MessageType.core_answered),
 ):
     register(_message, _type)

@@ -70,6 +70,27 @@ def save(tape: Path, snapshot: Snapshot, keep: int = KEEP) -> Path:
     return path
 
 
+def put(tape: Path, name: str, raw: bytes) -> Path:
+    """A snapshot's file as another host has it, durably. Raises ValueError if it does not hold, OSError."""
+    target = folder(tape)
+    target.mkdir(exist_ok=True)
+    aside = target / f"fetched-{name}"
+    final = target / name
+    if final.parent != target or seq_of(final) < 0:
+        raise ValueError(f"{name!r} is no name of a snapshot")
+    try:
+        with aside.open("wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        _check(aside, raw, final.stem)
+        aside.rename(final)
+    finally:
+        aside.unlink(missing_ok=True)
+    _sync(target)
+    return final
+
+
 def _sync(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY)
     try:
@@ -85,14 +106,17 @@ def seq_of(path: Path) -> int:
 
 def load(path: Path) -> Snapshot:
     """Raises ValueError saying what does not hold."""
-    raw = path.read_bytes()
+    return _check(path, path.read_bytes(), path.stem)
+
+
+def _check(path: Path, raw: bytes, stem: str) -> Snapshot:
     if len(raw) < HEAD.size:
         raise ValueError(f"{path}: {len(raw)} bytes, a snapshot's head has {HEAD.size}")
     magic, seq, length, checksum = HEAD.unpack_from(raw)
     state = raw[HEAD.size :]
     if magic != MAGIC:
         raise ValueError(f"{path}: begins with {magic!r}, expected {MAGIC!r}")
-    if path.stem != f"{seq:020d}":
+    if stem != f"{seq:020d}":
         raise ValueError(f"{path}: its head says it was taken at record {seq}")
     if len(state) != length:
         raise ValueError(f"{path}: {len(state)} bytes of state, its head says {length}")

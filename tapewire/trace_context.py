@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NamedTuple
 
+from tapewire import logs
 from tapewire.traces import ids
 from tapewire.transports.headers import block
 
@@ -61,6 +63,13 @@ def parse(traceparent: str, state: str = "") -> TraceContext | None:
     if version == "ff" or (version == "00" and more) or trace_id == _NO_TRACE or span_id == _NO_SPAN:
         return None
     return TraceContext(trace_id, span_id, int(flags, 16), state)
+
+
+def logged(context: TraceContext | None) -> AbstractContextManager[None]:
+    """Lines that are logged in this block name the trace, and the span that the message was sent from."""
+    if context is None:
+        return nullcontext()
+    return logs.in_trace(int(context.trace_id, 16), int(context.span_id, 16))
 
 
 def of_headers(headers: Mapping[str, str] | None) -> TraceContext | None:

@@ -128,7 +128,12 @@ def _run(command: list[object], environ: dict[str, str] | None = None, cwd: Path
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", action="append", choices=VERSIONS, help="only this one; may be repeated")
-    asked = parser.parse_args(arguments).python
+    parser.add_argument("--needs", action="store_true", help="print what a build needs, as lines of a lock, and end")
+    given = parser.parse_args(arguments)
+    if given.needs:
+        print(locked(BUILD_NEEDS), end="")
+        return
+    asked = given.python
     found = {version: path for version, path in pythons().items() if not asked or version in asked}
     for version in asked or VERSIONS:
         if version not in found:

@@ -39,6 +39,7 @@ from tapewire import lifecycle
 from tapewire.config import Config
 from tapewire.errors import RingError
 from tapewire.folders import Folders
+from tapewire.health import serve as serve_health
 from tapewire.interfaces import Transport
 from tapewire.logs import Logger, configure
 from tapewire.metrics import exposition
@@ -87,6 +88,8 @@ async def serve(settings: Config, log: Logger) -> None:
     own, shard, folders, clock = settings.api, settings.engine.shard, settings.folders, time.time_ns
     stop = lifecycle.stop_on_signals()
     async with AsyncExitStack() as stack:
+        told = stack.enter_context(serve_health(settings, health.SERVICE))
+        told.watch_loop(stop)
         bell = stack.enter_context(Doorbell(str(folders.doorbell(shard))))
         trader = open_ring(folders, shard, own.producer, bell)
         if trader is None:
@@ -105,14 +108,14 @@ async def serve(settings: Config, log: Logger) -> None:
         stack.push_async_callback(hub.close)
 
         now = clock()
-        failures = Failures(own.failures, int(own.failures_interval * 1e9))
-        keys, remembered = Keys(own, failures), Remembered(own.remember)
+        interval_ns = int(own.failures_interval * 1e9)
+        keys, remembered = Keys(own, Failures(own.failures, interval_ns)), Remembered(own.remember)
         writer = recovery.open_tape(folders.api_tape(own.number), settings.engine.segment_bytes)
         stack.callback(writer.close)
         past = recovery.Recovery(remembered, keys, recovery.since(now, own.remember_for), now)
         past.fold_own(writer.path)
         past.fold_orders(folders.orders_tape(shard), [ring.source for ring in rings], hub.seq)
-        durable = settings.engine.durability == "disk"
+        durable = settings.engine.durability != "memory"
         tape = ApiTape(writer, clock, past.last_ts, Sampler(own.trace_sampling), durable=durable)
         entry = Entry(own, tape, trader, operator, remembered, past.found, clock, log)
         # What was folded is never looked at again, and what comes makes no cycles: all would stop for nothing.
@@ -126,7 +129,7 @@ async def serve(settings: Config, log: Logger) -> None:
         stack.callback(waiter.close)
         entry.await_tape = lambda: waiter.ask(hub.position)
 
-        sessions, tickets = Sessions(own, failures), Tickets()
+        sessions, tickets = Sessions(own, Failures(own.failures, interval_ns)), Tickets()
         stack.callback(sessions.close)
         desk = Desk(entry, hub)
         operations = Operations(entry, hub)
@@ -158,6 +161,7 @@ async def serve(settings: Config, log: Logger) -> None:
             await stream.start()
             tasks.create_task(stream.run(stop))
             tasks.create_task(counters.count(page, api, http, stream, ended))
+            told.check(ready=lambda: health.reasons(hub, entry), detail=lambda: health.figures(hub, entry))
             log.info("listening", port=own.port, stream=own.stream_address[1])
             await stop.wait()
             entry.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any, Final
@@ -37,7 +37,7 @@ from tapewire import messages as m
 from tapewire import trace_context
 from tapewire.config import Config
 from tapewire.errors import TapeError, TapeGone
-from tapewire.logs import Logger, in_trace
+from tapewire.logs import Logger
 
 NOBODY: Final = Author("nobody", 0, (), (), Bucket(1.0, 1))
 """Asks endpoints that are open."""
@@ -231,8 +231,7 @@ def _in_trace(request: Request) -> AbstractContextManager[None]:
     """Lines logged in this block name the request's trace, if it has one."""
     if request.origin is not None:
         return request.origin.logged()
-    trace = trace_context.of_headers(request.headers)
-    return nullcontext() if trace is None else in_trace(int(trace.trace_id, 16), int(trace.span_id, 16))
+    return trace_context.logged(trace_context.of_headers(request.headers))
 
 
 def session_token(cookie: str) -> str:

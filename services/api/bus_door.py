@@ -268,10 +268,14 @@ class BusDoor:
             sent = self._transport.publish(received.reply, payload, header_blocks.block(headers), "")
         except (SubjectError, TransportError) as error:
             # Anybody may ask to be answered anywhere: that must not end the service.
-            self._log.warning("bus_answer_not_sent", subject=received.subject, reason=str(error))
+            self._not_sent(received, str(error))
             return
         if not sent:
-            self._log.warning("bus_answer_not_sent", subject=received.subject, reason="outgoing buffer full")
+            self._not_sent(received, "outgoing buffer full")
+
+    def _not_sent(self, received: Received, why: str) -> None:
+        with trace_context.logged(trace_context.of_headers(received.headers)):
+            self._log.warning("bus_answer_not_sent", subject=received.subject, reason=why)
 
 
 def _command(raw: bytes, account: int) -> order_bus.Command:

@@ -17,6 +17,20 @@ SERVICE: Final = "api"
 EVERY_S: Final = 1.0
 
 
+def reasons(hub: Hub, entry: Entry) -> list[str]:
+    """Why requests are refused, or reads old; from any thread."""
+    if not entry.ready:
+        return ["starting or ending: no requests are taken"]
+    why = [] if hub.ready else [f"behind the orders tape: record {hub.seq} is taken in"]
+    if not entry.engine_listens:
+        why.append("no engine takes commands: its ring has no reader")
+    return why
+
+
+def figures(hub: Hub, entry: Entry) -> str:
+    return f"seq={hub.seq} waiting={entry.waiting} received={entry.received} late={entry.late}"
+
+
 async def tell(env: str, transport: Transport, hub: Hub, entry: Entry, stop: asyncio.Event) -> None:
     """Until `stop`, and once more then: it drains."""
     to = subject(env, "ops", "health", SERVICE)
@@ -35,7 +49,6 @@ def health(hub: Hub, entry: Entry, *, stopping: bool) -> m.ServiceHealth:
         state = m.HealthState.draining
     elif not entry.ready:
         state = m.HealthState.starting
-    elif not (hub.ready and entry.engine_listens):
+    elif reasons(hub, entry):
         state = m.HealthState.degraded
-    detail = f"seq={hub.seq} waiting={entry.waiting} received={entry.received} late={entry.late}"
-    return m.ServiceHealth(ts=entry.clock(), pid=os.getpid(), state=state, service=SERVICE, detail=detail)
+    return m.ServiceHealth(ts=entry.clock(), pid=os.getpid(), state=state, service=SERVICE, detail=figures(hub, entry))

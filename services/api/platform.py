@@ -36,7 +36,10 @@ class TapeState(Struct):
     """The oldest seq that the time machine can show."""
     epoch: int
     lag: dict[str, int]
-    """Records that each registered consumer has not dealt with."""
+    """Records that each consumer has not read."""
+    kept: dict[str, int]
+    """Records behind the position from which each would go on after a restart (a snapshot, a stretch of the archive):
+    far behind by design. Retention leaves them."""
     types: dict[str, int]
     """Records folded, by type."""
     rates: dict[str, float]

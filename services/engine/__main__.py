@@ -7,30 +7,46 @@ from tapewire import stopping
 if __name__ == "__main__":
     stopping.hold()
 
+import threading
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from services.engine import Engine, configured
 from services.engine.agent import EngineAgent
+from services.engine.asked import COUNTERS, HISTOGRAMS, Asked
+from services.engine.bus_line import BusLine
 from services.engine.producers import inbound_rings, take_ring
+from services.engine.standby import Standby
 from tapewire import config as configuration
 from tapewire import health, lifecycle
+from tapewire.config import Config
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import ConfigError
-from tapewire.logs import configure
+from tapewire.histogram import StatsPage
+from tapewire.logs import Logger, configure
 from tapewire.process import pin
 from tapewire.ring import Doorbell
+from tapewire.snapshots import Snapshot
 
 SERVICE = "engine"
 CONSUMER = "engine"  # a restart needs the records behind its position
+SPLIT_BATCH = 16  # commands of topology split: each takes two round trips, and no answer leaves before the last
 
 
 @click.command()
 @click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
-def main(path: Path | None) -> None:
-    """Runs one shard of the market: every command checked, sequenced, matched, durable, then answered."""
+@click.option("--standby", is_flag=True, help="Follow a mirrored tape, and go on with it once this host takes it over.")
+def main(path: Path | None, standby: bool) -> None:
+    """Runs one shard of the market: every command checked, sequenced, matched, durable, then answered.
+
+    \b
+    With --standby it folds the tape that `tapewire replica` mirrors, until `tapewire promote`; where this host wrote
+    the tape last and nobody took it, it goes on at once:
+      tapewire engine --standby --config standby.toml
+    """
     settings = configuration.load(path)
     own, folders = settings.engine, settings.folders
     folders.prepare(settings.rings)
@@ -45,6 +61,13 @@ def main(path: Path | None) -> None:
         )
     pin(own.core)
     tape = folders.orders_tape(own.shard)
+    state: Snapshot | None = None
+    if standby:
+        state = stand_by(settings, told, log)
+        if state is None:
+            told.close()
+            return
+    services = split(settings, log) if own.topology == "split" else None
     engine = Engine(
         tape,
         rings,
@@ -52,11 +75,13 @@ def main(path: Path | None) -> None:
         durability=own.durability,
         segment_bytes=own.segment_bytes,
         ring_bytes=own.ring_bytes,
-        max_batch=own.max_batch,
+        max_batch=own.max_batch if services is None else min(own.max_batch, SPLIT_BATCH),
         doorbell=folders.doorbell(own.shard),
         stats=folders.stats / f"engine.{own.shard}",
         stages=folders.stages(tape.name, "engine"),
         version=version("tapewire"),
+        state=state if state is not None and state.seq else None,
+        services=services,
     )
     found = engine.recovery
     log.info(
@@ -73,6 +98,9 @@ def main(path: Path | None) -> None:
     )
     for refused in found.refused_snapshots:
         log.warning("snapshot passed over", reason=refused)
+    beat = told.pulse("duty cycle").beat
+    for service in services or ():
+        service.waiting = beat
     agent = EngineAgent(
         engine,
         idle=own.idle,
@@ -80,14 +108,9 @@ def main(path: Path | None) -> None:
         background_sync=own.durability == "memory",
         log=log,
         restart=ConsumerPosition(tape, CONSUMER),
-        turned=told.pulse("duty cycle").beat,
+        turned=beat,
     )
-
-    def stop() -> None:
-        told.drain()
-        agent.stop()
-
-    stopping.on_stop(stop)
+    stopping.on_stop(told.draining(agent.stop))
     commands = [bytes(c) for c in configured.pending(settings.instruments, settings.accounts, engine.definitions())]
     refusals = configured.Refusals(tape, operators[0].source, operators[0].path, log)
     with Doorbell(folders.doorbell(own.shard)) as bell:
@@ -96,15 +119,54 @@ def main(path: Path | None) -> None:
         def look() -> None:
             feed.step()
             refusals.report(feed.until)
+            for service in services or ():
+                service.tend()
+
+        def reasons() -> list[str]:
+            away = [f"{service.name} is away: {service.away}" for service in services or () if service.away]
+            return [*agent.reasons(), *away]
 
         look()
         agent.start()
-        told.check(ready=agent.reasons, detail=lambda: f"next_seq={engine.next_seq} epoch={engine.epoch}")
+        told.check(ready=reasons, detail=lambda: f"next_seq={engine.next_seq} epoch={engine.epoch}")
         agent.watch(look)
     refusals.close()
-    log.info("stopped", next_seq=engine.next_seq, digest=engine.digest(), **engine.counters)
+    log.info("stopped", next_seq=engine.next_seq, digest=agent.digest, **engine.counters)
     told.close()
     engine.close()
+
+
+def stand_by(settings: Config, told: health.Health, log: Logger) -> Snapshot | None:
+    """Until this host may write the tape; None: asked to stop before."""
+    own, tape = settings.engine, settings.folders.orders_tape(settings.engine.shard)
+    asked = threading.Event()
+    stopping.on_stop(asked.set)
+    pulse = told.pulse("standby")
+    standby = Standby(tape, snapshot_every=own.snapshot_every, log=log, turned=pulse.beat)
+    told.check(ready=standby.reasons)
+    state = standby.follow(asked.is_set, CONSUMER)
+    told.check(ready=lambda: ["starting"])
+    told.forget(pulse)
+    if state is not None:
+        log.warning("taking over", tape=str(tape), seq=state.seq)
+    return state
+
+
+def split(settings: Config, log: Logger) -> tuple[Asked, Asked]:
+    """Risk and matcher as they are asked over the bus."""
+
+    def asked(service: Literal["risk", "matcher"]) -> Asked:
+        own = settings.engine
+        return Asked(
+            service,
+            BusLine(settings.nats, env=settings.env, service=service, shard=own.shard),
+            version=version("tapewire"),
+            answer_within=own.answer_within,
+            log=log,
+            page=StatsPage.create(settings.folders.stats / f"asked.{service}.{own.shard}", HISTOGRAMS, COUNTERS),
+        )
+
+    return asked("risk"), asked("matcher")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,11 @@
 # distutils: language = c++
 """The Python face of the engine: opens, recovers, and runs the compiled loop without the GIL."""
 
+import itertools
 import os
+import secrets
 import time
+import weakref
 from pathlib import Path
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -15,12 +18,12 @@ from libcpp.vector cimport vector
 from tapewire import snapshots
 from services.journal.checkpoint import forget_beyond
 from tapewire.definitions import Definitions
-from tapewire.errors import EngineStopped, RingError, TapeDamaged, TapeError, TapeFenced, TapeFull, TapeGone, TapewireError
+from tapewire.errors import EngineStopped, RingError, ServiceAway, TapeDamaged, TapeError, TapeFenced, TapeFull, TapeGone, TapewireError
 from tapewire.tape import inspect
 
 cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
     cdef enum class Durability(uint32_t):
-        memory, disk
+        memory, disk, replicated
     cdef enum class Status(int):
         ok, fenced, damaged, full
     cdef cppclass Failure:
@@ -36,6 +39,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
     cdef cppclass Writer:
         uint64_t next_seq()
         uint64_t epoch()
+        uint64_t fence()
         cbool sync(Failure&)
         void close()
         cbool wants_next()
@@ -48,28 +52,18 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
     cdef enum class Idle(int):
         spin, yield_thread, futex
     cdef enum class ErrorKind(int):
-        none, tape, ring, replay, stats
+        none, tape, ring, replay, stats, asked
     cdef struct Counters:
         uint64_t commands, refused_inputs, skipped, batches, rejects, orders, trades, damaged_rings
-    cdef struct Time:
-        cbool manual
-        int64_t value
     cdef struct Authority:
         cbool operates
         vector[uint32_t] accounts
-    cdef cppclass CEngine "tapewire::engine::Engine":
-        Time time
-        Counters counters
-        size_t do_work()
-        size_t drain()
-        cbool write()
-        cbool sync()
-        void publish()
-        cbool failed()
-        cbool blocked()
-        const vector[string]& damaged_rings()
-    cdef cppclass Host:
-        Host(size_t)
+    ctypedef vector[uint8_t] Bytes
+    cdef struct Line:
+        void* self
+        cbool (*ask)(void*, const uint8_t*, size_t, Bytes&) noexcept
+        uint64_t session, epoch
+    cdef cppclass AnyHost:
         string error
         ErrorKind error_kind
         Failure failure
@@ -87,9 +81,26 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
         void publish_stats()
         cbool run(int64_t, Idle, const cbool*)
         void wake()
-        void snapshot(vector[uint8_t]&)
-        CEngine& engine()
+        cbool snapshot(Bytes&)
         size_t live_orders()
+        size_t do_work()
+        size_t drain()
+        cbool write()
+        cbool sync()
+        void publish()
+        void set_time(int64_t)
+        Counters counters()
+        cbool failed()
+        cbool blocked()
+        const vector[string]& damaged_rings()
+        const Bytes& base()
+        uint64_t base_seq()
+        void recent(uint64_t, uint64_t, Bytes&)
+    cdef cppclass Host(AnyHost):
+        Host(size_t)
+    cdef cppclass SplitHost(AnyHost):
+        SplitHost(size_t)
+        void connect(const Line&, const Line&)
 
 cdef extern from "services/engine/audit.hpp" namespace "tapewire::engine" nogil:
     cdef cppclass Replay:
@@ -110,53 +121,10 @@ cdef extern from "services/engine/audit.hpp" namespace "tapewire::engine" nogil:
         uint64_t pending()
         void snapshot(vector[uint8_t]&)
 
-MISMATCHES = {
-    Mismatch.malformed: "the record is not a flat message",
-    Mismatch.sequence: "its seq is not the next one",
-    Mismatch.event_differs: "the event derived from its command has other bytes",
-    Mismatch.event_unexpected: "an event that no command before it causes",
-    Mismatch.event_missing: "a command where an event of the command before it was due",
-    Mismatch.order_id: "its order id is not the next one",
-    Mismatch.impossible: "it stands as accepted and names an account or instrument that cannot be",
-    Mismatch.other_version: "another version of Tapewire wrote it: this one reads it, and goes on in an empty data folder only",
-}
-
 IDLES = {"spin": Idle.spin, "yield": Idle.yield_thread, "futex": Idle.futex}
 
 
-def not_ours(snapshot):
-    """Why a snapshot whose checksum holds cannot be taken up."""
-    magic = snapshot.state[:8]
-    if magic == b"TWSTATE2":
-        return f"snapshot of record {snapshot.seq}: not a state of this version of the core, or not of that record"
-    if magic[:3] != b"TWS":
-        return f"snapshot of record {snapshot.seq}: of the first format, which holds no definitions; the tape is replayed instead"
-    return f"snapshot of record {snapshot.seq}: of the format {magic.decode('ascii', 'replace')}; expected TWSTATE2"
-
-
-def tape_begins_with(tape):
-    """The first record that retention has left."""
-    found = inspect.segments(Path(tape))
-    return found[0].first_seq if found else 1
-
-
-cdef int _raise_tape(const Failure& failure) except -1:
-    message = failure.message.decode(errors="replace")
-    if failure.status == Status.damaged:
-        raise TapeDamaged(failure.path.decode(errors="replace"), failure.offset, failure.seq, failure.found.decode(errors="replace"))
-    if failure.status == Status.fenced:
-        raise TapeFenced(message)
-    raise (TapeFull if failure.status == Status.full else TapeError)(message)
-
-
-cdef class Recovery:
-    """What opening found: the snapshot it started from, how much was folded, how long it took."""
-
-    cdef readonly object snapshot_seq, records, commands, missing_events, redecided, seconds, refused_snapshots, torn_bytes
-
-    def __repr__(self):
-        return (f"Recovery(snapshot_seq={self.snapshot_seq}, records={self.records}, commands={self.commands}, "
-                f"missing_events={self.missing_events}, torn_bytes={self.torn_bytes}, seconds={self.seconds:.3f})")
+include "recovery.pxi"
 
 
 cdef class Engine:
@@ -164,34 +132,40 @@ cdef class Engine:
 
     Opening recovers: newest good snapshot, then the tape's records behind it, each event compared with what its command
     gives here. Raises TapeDamaged, TapeFenced, TapeFull, RingError, or EngineStopped if the tape does not replay.
-    Each of the `rings` is made if it is not there. `now` fixes the clock for simulations.
+    Each of the `rings` is made if it is not there. `now` fixes the clock for simulations. `services`: risk and matcher
+    as services of their own, asked through these (remote.py); None: in here. `state`: a snapshot at hand, as of a
+    standby that has followed the tape: it is taken before those in files.
     """
 
-    cdef Host* host
+    cdef AnyHost* host
     cdef cbool stopping
     cdef readonly Recovery recovery
     cdef readonly object tape_path
+    cdef object services, __weakref__
 
     def __cinit__(self, *args, **kwargs):
         self.host = NULL
 
     def __init__(self, tape, rings=(), *, str name="orders.0", str durability="disk", uint64_t segment_bytes=64 << 20,
                  uint64_t ring_bytes=1 << 20, size_t max_batch=1024, doorbell=None, stats=None, stages=None,
-                 now=None, str version="0"):
+                 now=None, str version="0", services=None, state=None):
         if not 1 <= max_batch <= 4096:
             raise ValueError(f"max_batch is {max_batch}; expected 1 to 4096")
-        self.host = new Host(max_batch)
+        self.services = services
+        self.host = <AnyHost*>new Host(max_batch) if services is None else <AnyHost*>new SplitHost(max_batch)
         self.stopping = False
         self.tape_path = Path(tape)
         cdef Options options
         options.segment_bytes = segment_bytes
-        options.durability = {"memory": Durability.memory, "disk": Durability.disk}[durability]
+        options.durability = {"memory": Durability.memory, "disk": Durability.disk, "replicated": Durability.replicated}[durability]
         options.name = name.encode()
         cdef bytes path = os.fsencode(tape)
         if now is not None:
             self.set_time(now)
         self._check(self.host.open_tape(path, options))
-        self._recover()
+        self._recover(state)
+        if services is not None:
+            self._connect()
         cdef int64_t started = now if now is not None else time.time_ns()
         cdef bytes release = version.encode()
         self._check(self.host.start_epoch(started, release))
@@ -213,19 +187,20 @@ cdef class Engine:
         if self.host is not NULL:
             del self.host
 
-    cdef Host* _live(self) except NULL:
+    cdef AnyHost* _live(self) except NULL:
         if self.host is NULL:
             raise EngineStopped(f"{self.tape_path}: this engine was closed")
         return self.host
 
-    cdef _recover(self):
+    cdef _recover(self, at_hand):
         began = time.perf_counter()
         cdef Recovery found = Recovery()
         cdef uint64_t last = self.host.tape().next_seq() - 1
         found.snapshot_seq, found.refused_snapshots = 0, []
         for path in forget_beyond(self.tape_path, last):
             found.refused_snapshots.append(f"{path}: removed: the tape ends with record {last}, so this is of a past that was lost")
-        for candidate in snapshots.newest(self.tape_path, last):
+        kept = [at_hand] if at_hand is not None and at_hand.seq <= last else []
+        for candidate in itertools.chain(kept, snapshots.newest(self.tape_path, last)):
             if isinstance(candidate, ValueError):
                 found.refused_snapshots.append(str(candidate))
                 continue
@@ -251,6 +226,36 @@ cdef class Engine:
         found.seconds = time.perf_counter() - began
         self.recovery = found
 
+    cdef _connect(self):
+        """Lets risk and matcher be asked through `services`."""
+        cdef uint64_t session = secrets.randbits(63) | 1
+        cdef Line lines[2]
+        cdef int i
+        for i in range(2):
+            lines[i].self = <void*>self.services[i]
+            lines[i].ask = &_carry
+            lines[i].session = session
+            lines[i].epoch = self.epoch
+        (<SplitHost*>self.host).connect(lines[0], lines[1])
+        # Weak: what is asked through must not keep the engine.
+        for one in self.services:
+            one.begin(weakref.proxy(self))
+
+    def asked_to_stop(self):
+        """Whether stop() was called, for who waits for an answer meanwhile."""
+        return bool(self.stopping)
+
+    def base(self):
+        """Of a split engine: the last state that was put together."""
+        cdef const Bytes* state = &self._live().base()
+        return snapshots.Snapshot(self.host.base_seq(), PyBytes_FromStringAndSize(<const char*>state.data(), state.size()))
+
+    def recent(self, uint64_t behind, uint64_t up_to):
+        """Of a split engine: those records behind one and up to another that the tape may not show yet."""
+        cdef Bytes out
+        self._live().recent(behind, up_to, out)
+        return PyBytes_FromStringAndSize(<const char*>out.data(), out.size())
+
     cdef _check(self, cbool done):
         if done:
             return
@@ -272,15 +277,28 @@ cdef class Engine:
         record: nothing of the batch at hand was acknowledged; opening anew recovers."""
         cdef int64_t until = time.monotonic_ns() + <int64_t>(seconds * 1e9)
         cdef Idle how = IDLES[idle]
-        cdef Host* host = self._live()
+        cdef AnyHost* host = self._live()
         cdef cbool done
         with nogil:
             done = host.run(until, how, &self.stopping)
         self._live().publish_stats()
+        if host.tape().fence():
+            raise TapeFenced(
+                f"{self.tape_path}: fenced: epoch {host.tape().fence()} was taken by another host, which writes this tape now. "
+                "Nothing was released since. Start this engine with --standby, and the replica with the tape among replica.mirror"
+            )
         if not done:
             self._stopped()
 
     cdef _stopped(self):
+        if self.host.error_kind == ErrorKind.asked:
+            for one in self.services:
+                if one.failure is not None:
+                    raise one.failure
+            raise ServiceAway(
+                f"{self.tape_path}: the engine was stopped while risk or matcher gave no answer. Nothing of the batch at hand "
+                "was acknowledged; it is still in the producers' rings"
+            )
         raise EngineStopped(
             f"{self.tape_path}: the tape refused a record: {self.host.error.decode(errors='replace')}. Nothing of the "
             "batch at hand was acknowledged; it is still in the producers' rings. Make room, then start the engine anew"
@@ -288,29 +306,28 @@ cdef class Engine:
 
     def do_work(self):
         """One duty cycle; returns how many ring records were taken."""
-        return self._live().engine().do_work()
+        return self._live().do_work()
 
     def drain(self):
         """The first of the four steps of do_work, for simulations that end the process between them."""
-        return self._live().engine().drain()
+        return self._live().drain()
 
     def write(self):
-        return bool(self._live().engine().write())
+        return bool(self._live().write())
 
     def sync(self):
-        return bool(self._live().engine().sync())
+        return bool(self._live().sync())
 
     def publish(self):
-        self._live().engine().publish()
+        self._live().publish()
 
     def set_time(self, int64_t now):
         """Fixes the clock at `now` (UTC ns)."""
-        self._live().engine().time.manual = True
-        self._live().engine().time.value = now
+        self._live().set_time(now)
 
     def work_ahead(self):
         """Makes the tape's next segment ready once this one is half full; call it now and then, from any thread."""
-        cdef Host* host = self._live()
+        cdef AnyHost* host = self._live()
         with nogil:
             if host.tape().wants_next():
                 host.tape().prepare_next()
@@ -319,7 +336,7 @@ cdef class Engine:
         """Makes what was published durable, from any thread: for durability memory, now and then."""
         cdef cbool done
         cdef Failure why  # of its own: the engine's thread may be writing the tape's
-        cdef Host* host = self._live()
+        cdef AnyHost* host = self._live()
         with nogil:
             done = host.tape().sync(why)
         return bool(done)
@@ -344,14 +361,18 @@ cdef class Engine:
 
     @property
     def counters(self):
-        return dict(self._live().engine().counters)
+        return dict(self._live().counters())
 
     def snapshot(self):
-        """The state after the last record, as canonical bytes: tapewire/snapshots.py keeps them."""
-        cdef vector[uint8_t] out
-        cdef Host* host = self._live()
+        """The state after the last record, as canonical bytes: tapewire/snapshots.py keeps them. Raises ServiceAway if
+        a split engine is stopped while it waits for them."""
+        cdef Bytes out
+        cdef AnyHost* host = self._live()
+        cdef cbool came
         with nogil:
-            host.snapshot(out)
+            came = host.snapshot(out)
+        if not came:
+            raise ServiceAway(f"{self.tape_path}: risk or matcher gave no state before the engine was stopped")
         return snapshots.Snapshot(self.next_seq - 1, PyBytes_FromStringAndSize(<const char*>out.data(), out.size()))
 
     def digest(self):
@@ -377,13 +398,13 @@ cdef class Engine:
     @property
     def damaged_rings(self):
         """What was found of each ring that was let go because it does not hold. Not while run() is under way."""
-        cdef vector[string] found = self._live().engine().damaged_rings()
+        cdef vector[string] found = self._live().damaged_rings()
         return [what.decode(errors="replace") for what in found]
 
     @property
     def blocked(self):
         """The disk has no room for the tape's next segment: commands stay in their rings until it has."""
-        return bool(self._live().engine().blocked())
+        return bool(self._live().blocked())
 
 
 include "audit.pxi"

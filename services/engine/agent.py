@@ -9,7 +9,7 @@ from collections.abc import Callable
 from services.engine import Engine
 from tapewire import snapshots
 from tapewire.consumers import ConsumerPosition
-from tapewire.errors import TapeError
+from tapewire.errors import ServiceAway, TapeError
 from tapewire.logs import Logger
 from tapewire.snapshots import Snapshot
 
@@ -46,6 +46,8 @@ class EngineAgent:
         self._blocked_said = False
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
+        self.digest = ""
+        """Of the state at the end; empty where risk or matcher gave none."""
         self._thread = threading.Thread(target=self._run, name="engine")
 
     def start(self) -> None:
@@ -78,9 +80,19 @@ class EngineAgent:
         each()
         if not self.engine.sync_tape():
             self.log.error("tape not synced", durable="up to what an earlier sync reached")
-        self._save(self.engine.snapshot())
+        self._save_last()
         if self._restart is not None:
             self._restart.close()
+
+    def _save_last(self) -> None:
+        try:
+            last = self.engine.snapshot()
+        except ServiceAway as away:
+            # The tape holds everything: the next start folds more of it.
+            self.log.warning("no snapshot at the end", reason=str(away))
+            return
+        self.digest = last.digest
+        self._save(last)
 
     def reasons(self) -> list[str]:
         """Why no command is taken now, and which producer is not heard any more; from any thread."""
@@ -101,6 +113,9 @@ class EngineAgent:
                 self._turned()
                 self._say_what_is_wrong()
                 self._snapshot_if_due()
+        except ServiceAway as away:
+            # Only a stop ends the waiting for a service.
+            self.log.warning("batch given up", reason=str(away))
         except BaseException as failure:  # noqa: BLE001 - handed to watch(), which raises it on the main thread
             self._failure = failure
 

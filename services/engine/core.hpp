@@ -26,8 +26,12 @@ inline constexpr size_t EVENT_BYTES_MAX = std::max({sizeof(wire::OrderAccepted),
 // the engine, and every start after it. What could add to it is refused from here on.
 inline constexpr uint64_t MAX_EVENTS = 5'500'000;
 
-class Core {
+// `Risk` and `Matcher`: the cores themselves, or those that ask them where they are services of their own (remote.hpp).
+template <class Risk, class Matcher>
+class CoreOf {
   public:
+    static constexpr bool ASKS = requires { Risk::ASKS; };  // risk and matcher stand elsewhere, and may not answer
+
     // Makes `command` (flat, checked, a command, stamped) what will stand on the tape.
     risk::Verdict decide(uint8_t* command) {
         wire::RejectReason& answer = cleaned(command);
@@ -75,7 +79,7 @@ class Core {
     // Fetches what a later command will touch, in three steps that each look where the one before has led. Change nothing.
     struct Trail {
         uint64_t named = 0;  // the order that the command is about, if it is about one
-        matcher::Matcher::Trail order;
+        typename Matcher::Trail order;
     };
     TAPEWIRE_PREFETCHES Trail trail(const uint8_t* command) const {
         Trail t{risk::order_named(command), {}};
@@ -92,12 +96,16 @@ class Core {
     // "TWSTATE2", then sections, each an 8-byte length and its bytes: definitions, sequencer, risk, matcher. Equal states
     // give equal bytes. States of the first version began with the sequencer's section and had no definitions: the tape
     // they were taken of still has all its records, so it is replayed instead.
-    void snapshot(std::vector<uint8_t>& out) const {
-        wire::WordWriter(out).put(definitions::STATE_MAGIC);
-        section(out, [&] { definitions_.snapshot(out); });
-        section(out, [&] { sequencer_.snapshot(out); });
-        section(out, [&] { risk_.snapshot(out); });
-        section(out, [&] { matcher_.snapshot(out); });
+    void snapshot(std::vector<uint8_t>& out) const
+        requires(!ASKS)
+    {
+        write_state(out, [&] { risk_.snapshot(out); }, [&] { matcher_.snapshot(out); });
+    }
+    // Asked for, it may not come: see lost().
+    void snapshot(std::vector<uint8_t>& out)
+        requires ASKS
+    {
+        write_state(out, [&] { risk_.snapshot(out); }, [&] { matcher_.snapshot(sequencer_.next_seq() - 1, out); });
     }
 
     // False: not the state after record `last_seq`, which the caller knows from the tape. Whatever in the bytes makes room
@@ -124,9 +132,23 @@ class Core {
     }
 
     const journal::Sequencer& sequencer() const { return sequencer_; }
-    const risk::Risk& risk() const { return risk_; }
+    const Risk& risk() const { return risk_; }
+    Risk& risk() { return risk_; }
     const definitions::Definitions& definitions() const { return definitions_; }
-    const matcher::Matcher& matcher() const { return matcher_; }
+    const Matcher& matcher() const { return matcher_; }
+    Matcher& matcher() { return matcher_; }
+
+    // Of a core that asks: an answer did not come, so nothing that was decided since the last batch stands.
+    bool lost() const { return risk_.lost() || matcher_.lost(); }
+    // The batch may be read by others now.
+    void published() { risk_.published(); }
+
+    // Goes on from where another core stands, all but risk and matcher.
+    template <class Other>
+    void take_over(const Other& other) {
+        sequencer_ = other.sequencer();
+        definitions_ = other.definitions();
+    }
 
   private:
     using Definitions = definitions::Definitions;
@@ -134,7 +156,7 @@ class Core {
     // What the matcher writes its events through: header filled, seq given, folded, appended.
     template <class Out>
     struct Events {
-        Core& core;
+        CoreOf& core;
         Out& out;
         const wire::Header& cause;
 
@@ -172,7 +194,7 @@ class Core {
         return answer;
     }
 
-    risk::Verdict check(uint8_t* command, MessageType type) const {
+    risk::Verdict check(uint8_t* command, MessageType type) {
         const bool adds = type == MessageType::new_order || type == MessageType::replace_order || type == MessageType::instrument_definition;
         if (adds && matcher_.most_events() >= MAX_EVENTS) [[unlikely]]
             return {wire::RejectReason::capacity, int64_t(matcher_.most_events()), int64_t(MAX_EVENTS)};
@@ -200,6 +222,15 @@ class Core {
         events.end(event);
     }
 
+    template <class R, class M>
+    void write_state(std::vector<uint8_t>& out, R&& of_risk, M&& of_matcher) const {
+        wire::WordWriter(out).put(definitions::STATE_MAGIC);
+        section(out, [&] { definitions_.snapshot(out); });
+        section(out, [&] { sequencer_.snapshot(out); });
+        section(out, of_risk);
+        section(out, of_matcher);
+    }
+
     template <class F>
     static void section(std::vector<uint8_t>& out, F&& write) {
         size_t start = out.size();
@@ -209,9 +240,11 @@ class Core {
     }
 
     journal::Sequencer sequencer_;
-    risk::Risk risk_;
+    Risk risk_;
     Definitions definitions_;
-    matcher::Matcher matcher_;
+    Matcher matcher_;
 };
+
+using Core = CoreOf<risk::Risk, matcher::Matcher>;
 
 }  // namespace tapewire::engine

@@ -52,9 +52,10 @@ struct Time {
     int64_t now() const { return manual ? value : utc_ns(); }
 };
 
-class Engine {
+template <class Core>
+class EngineOf {
   public:
-    Engine(tape::Writer& tape, size_t max_batch) : tape_(tape), max_batch_(max_batch) {
+    EngineOf(tape::Writer& tape, size_t max_batch) : tape_(tape), max_batch_(max_batch) {
         batch_recv_.reserve(MAX_BATCH);
     }
 
@@ -98,7 +99,7 @@ class Engine {
                 for (; may_take(polled) && in.consumer->next(record); ++polled) {
                     const size_t place = intake_.size();
                     const Input& input = intake_.add(record.p, record.n, record.end, in.source);
-                    trails_[place] = input.fault == wire::Fault::none ? core.trail(input.p) : Core::Trail{};
+                    trails_[place] = input.fault == wire::Fault::none ? core.trail(input.p) : typename Core::Trail{};
                     if (intake_.full() || !ample() || touches_all(input)) work_through();
                 }
             }
@@ -122,6 +123,7 @@ class Engine {
         if (failed_) return;
         tape_.publish();
         for (Inbound& in : rings_) in.consumer->release();
+        if constexpr (Core::ASKS) core.published();
         if (some_damaged_) [[unlikely]] let_damaged_go();
         if (batch_recv_.empty()) return;
         measure();
@@ -152,6 +154,22 @@ class Engine {
         std::memcpy(room, record, n);
         tape_.append(n);
         return true;
+    }
+
+    // The sink of Core::apply: straight onto the tape. Never null, so that a command is carried through; failed_ then
+    // keeps the batch from being published.
+    uint8_t* reserve(size_t bytes) {
+        uint8_t* room = failed_ ? nullptr : tape_.reserve(bytes);
+        if (room) return event_ = room;
+        fail();
+        return event_ = nowhere_;
+    }
+
+    void append(size_t bytes) {
+        const MessageType type = wire::header(event_).type;
+        counters.trades += type == MessageType::order_executed;
+        counters.rejects += type == MessageType::order_rejected || type == MessageType::cancel_rejected;
+        if (!failed_) tape_.append(bytes);
     }
 
   private:
@@ -244,9 +262,14 @@ class Engine {
     }
 
     void carry_out(uint8_t* command, size_t n, const risk::Verdict& verdict) {
+        // An answer that did not come decides nothing: the command stays in its ring.
+        if constexpr (Core::ASKS)
+            if (core.lost()) return void(fail());
         if (!append_own(command, n)) return;
         core.fold(command);
         core.apply(command, verdict, *this);
+        if constexpr (Core::ASKS)
+            if (core.lost()) fail();
     }
 
     void refuse(const Input& in) {
@@ -263,26 +286,6 @@ class Engine {
                                                                   : wire::RefusalReason::malformed;
         core.sequencer().stamp(refused->header, now_, in.source, in.end);
         if (append_own(record, sizeof record)) core.fold(record);
-    }
-
-    template <class Out>
-    friend struct Core::Events;
-    friend class Core;
-
-    // The sink of Core::apply: straight onto the tape. Never null, so that a command is carried through; failed_ then
-    // keeps the batch from being published.
-    uint8_t* reserve(size_t bytes) {
-        uint8_t* room = failed_ ? nullptr : tape_.reserve(bytes);
-        if (room) return event_ = room;
-        fail();
-        return event_ = nowhere_;
-    }
-
-    void append(size_t bytes) {
-        const MessageType type = wire::header(event_).type;
-        counters.trades += type == MessageType::order_executed;
-        counters.rejects += type == MessageType::order_rejected || type == MessageType::cancel_rejected;
-        if (!failed_) tape_.append(bytes);
     }
 
     bool fail() {
@@ -318,8 +321,10 @@ class Engine {
     std::vector<std::string> damage_;
     uint8_t* event_ = nullptr;
     Intake intake_;
-    Core::Trail trails_[Intake::LOOK_AHEAD];
+    typename Core::Trail trails_[Intake::LOOK_AHEAD];
     alignas(64) uint8_t nowhere_[MAX_EVENT];
 };
+
+using Engine = EngineOf<Core>;
 
 }  // namespace tapewire::engine

@@ -20,7 +20,7 @@ from services.flusher.agent import FeedFlusher, State
 from services.flusher.archive_agent import ArchiveAgent
 from services.flusher.archiver import Archiver, Limits
 from services.flusher.flusher import Pacer
-from tapewire import lifecycle, logs
+from tapewire import health, lifecycle, logs
 from tapewire.agent import AgentRunner, BackoffIdle, CompositeAgent, IdleStrategy, SpinIdle, YieldIdle
 from tapewire.config import Config, load
 from tapewire.errors import ConfigError
@@ -29,6 +29,7 @@ from tapewire.ring import RingConsumer, create_ring
 from tapewire.store import layout
 from tapewire.tape import TapeWriter
 
+SERVICE: Final = "flusher"
 SWITCH_S: Final = 0.001  # how long the archive's thread may keep the rings' thread from its turn
 QUIET_NS: Final = 2_000_000  # how late a quiet feed's next message may be noticed; its ring holds far more than that
 ARCHIVE_QUIET_NS: Final = 250_000_000
@@ -65,6 +66,22 @@ def archiving(config: Config, log: logs.Logger) -> ArchiveAgent:
     return ArchiveAgent(lambda: layout.tapes(config.data), lambda tape: Archiver(config.data, tape, limits), page, log)
 
 
+class Beating:
+    """Tells with every turn of the rings' thread that it turns."""
+
+    name = "pulse"
+
+    def __init__(self, pulse: health.Pulse) -> None:
+        self._beat = pulse.beat
+
+    def do_work(self) -> int:
+        self._beat()
+        return 0
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
 def idle_of(config: Config) -> IdleStrategy:
     """Connectors ring no bell, so that what sleeps has to look by itself now and then."""
     if config.flusher.idle == "spin":
@@ -82,20 +99,28 @@ def main(path: Path | None, only: tuple[str, ...]) -> None:
     config.folders.prepare(config.rings)
     sys.setswitchinterval(SWITCH_S)
     stop = threading.Event()
-    stopping.on_stop(stop.set)
+    told = health.serve(config, SERVICE)
+    stopping.on_stop(told.draining(stop.set))
     feeds = [feed_flusher(config, feed, log) for feed in only or config.feeds]
-    rings = AgentRunner(CompositeAgent("rings", feeds), idle_of(config), on_error=lambda *_: stop.set())
+    rings = AgentRunner(
+        CompositeAgent("rings", [*feeds, Beating(told.pulse("rings"))]), idle_of(config), on_error=lambda *_: stop.set()
+    )
     archive = AgentRunner(
         archiving(config, log), BackoffIdle(0, 0, 1_000_000, ARCHIVE_QUIET_NS), on_error=lambda *_: stop.set()
     )
     rings.start()
     if config.flusher.archive:
         archive.start()
+    told.check(
+        ready=lambda: [why for feed in feeds for why in feed.reasons()],
+        detail=lambda: " ".join(f"{feed.feed}={feed.state.name}" for feed in feeds),
+    )
     log.info("started", feeds=[feed.feed for feed in feeds], data=str(config.data), archive=config.flusher.archive)
     stop.wait()
     archive.request_stop()
     rings.stop(FEEDS_JOIN_S)
     stopped = [feed.feed for feed in feeds if feed.state is State.stopped]
+    told.close()
     log.info("drained", stopped=stopped)
     try:
         archive.join(ARCHIVE_JOIN_S)

@@ -63,11 +63,20 @@ class FeedFlusher:
         self._tape: TapeWriter | None = None
         self._recovering = True
         self._polled = 0  # since the last commit
+        self._waiting, self._room = 0, 1  # bytes in the ring, and how many it takes
         self._first_ts = self._first_at = self._retry_at = 0
 
     @property
     def name(self) -> str:
         return f"flusher md.{self.feed}"
+
+    def reasons(self) -> list[str]:
+        """Why what the feed's connector writes does not get onto its tape, or soon will not; from any thread."""
+        if self.state is not State.running:
+            return [f"feed {self.feed}: {self.state.name}{f': {self.reason}' if self.reason else ''}"]
+        if 2 * self._waiting > self._room:
+            return [f"feed {self.feed}: {self._waiting} of {self._room} bytes of its ring wait: the tape is behind"]
+        return []
 
     def do_work(self) -> int:
         """One bounded step; returns how many records it moved.
@@ -137,7 +146,8 @@ class FeedFlusher:
             self._append(raws, now)
         if self._pacer.due(self._polled, now - self._first_at):
             self._commit()
-        self._stats.set("ring_bytes", self._ring.tail - self._ring.head)
+        self._waiting, self._room = self._ring.tail - self._ring.head, self._ring.capacity
+        self._stats.set("ring_bytes", self._waiting)
         return len(raws)
 
     def _append(self, raws: list[bytes], now: int) -> None:

@@ -27,7 +27,7 @@ from services.gateway.snapshotter import Snapshotter
 from services.gateway.syncer import Syncer
 from services.gateway.tape import GatewayTape
 from tapewire import config as configuration
-from tapewire import consumers, lifecycle, snapshots
+from tapewire import consumers, health, lifecycle, snapshots
 from tapewire.config import Gateway as GatewaySettings
 from tapewire.config import GatewaySession
 from tapewire.errors import RingError
@@ -127,6 +127,7 @@ def main(path: Path | None, name: str) -> None:
     own, shard, folders = settings.gateway, settings.engine.shard, settings.folders
     folders.prepare(settings.rings)
     log = configure("gateway")
+    told = health.serve(settings, name)
     from services.gateway.quickfix_layer.acceptor import (
         Acceptor,  # not before the arguments are right: it takes a while
     )
@@ -148,7 +149,7 @@ def main(path: Path | None, name: str) -> None:
         Doorbell(str(folders.doorbell(shard))) as bell,
         RingProducer(str(ring_path), doorbell=bell) as ring,
     ):
-        gateway_tape = GatewayTape(writer, time.time_ns, durable=settings.engine.durability == "disk")
+        gateway_tape = GatewayTape(writer, time.time_ns, durable=settings.engine.durability != "memory")
         gateway_tape.secure()
         gateway = Gateway(
             *(fold.sessions, fold.orders, gateway_tape, ring, shard, name, log, fold.house), max_resend=own.max_resend
@@ -172,7 +173,7 @@ def main(path: Path | None, name: str) -> None:
             engine.restore(number, one.next_in, one.next_out)
         gateway.outbox.sender = engine
         stop = threading.Event()
-        stopping.on_stop(stop.set)
+        stopping.on_stop(told.draining(stop.set))
         # What was folded is never looked at again, and what comes makes no cycles: all would stop for nothing.
         gc.freeze()
         gc.enable()
@@ -181,14 +182,18 @@ def main(path: Path | None, name: str) -> None:
             Syncer(gateway).start(fail)
         engine.start()
         log.info("listening", port=own.backend_port, sessions=len(own.sessions), orders_seq=gateway.orders.seq)
+        told.check(ready=agent.reasons, detail=agent.figures)
+        turned = told.pulse("duty cycle").beat
         try:
             while not stop.is_set():
+                turned()
                 work(agent)
             drain(gateway, agent, engine, own)
         except BaseException as error:  # noqa: BLE001 - else the sessions would live on without reports
             fail(error)
         with gateway.lock:  # its thread cannot be stopped, see there, but it can be kept waiting
             records = agent.records
+            told.close()
             agent.close()
             snapshotter.finish(records, agent.settled, SNAPSHOT_S)
             log.info("stopped")

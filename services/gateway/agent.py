@@ -30,6 +30,8 @@ SLOW_NS = 30 * 10**9
 """So long behind, and it is logged out."""
 TICK_NS = 2_000_000
 """Between two looks at what is due by the clock: they would stand between one report and the next order."""
+BEHIND = 10_000
+"""Records; further behind the orders tape than that it is not ready."""
 WAIT_S = 0.02
 """The longest that something is noticed late which the tape does not say."""
 
@@ -191,6 +193,22 @@ class GatewayAgent:
                 self.settled = self.gateway.orders.seq
             self.snapshotter.poll(self.records, self.settled)
         return done
+
+    def reasons(self) -> list[str]:
+        """Why clients' orders do not go on, or reports are old; from any thread."""
+        gateway, why = self.gateway, list[str]()
+        if not self._ring.consumer_alive:
+            why.append(f"no engine takes commands: {self._ring.path} has no reader")
+        if gateway.submission.held:
+            why.append("recovering: the engine has not taken yet what was in the ring")
+        behind = self._reader.positions.released_seq - gateway.orders.seq
+        if behind > BEHIND:
+            why.append(f"{behind} records of the orders tape are not reported yet; expected at most {BEHIND}")
+        return why
+
+    def figures(self) -> str:
+        on = sum(one.logged_on for one in self.gateway.sessions.by_number.values())
+        return f"orders_seq={self.gateway.orders.seq} logged_on={on}"
 
     def wait(self) -> None:
         self._reader.wait(WAIT_S)

@@ -28,6 +28,7 @@ from services.gateway.session import ALL_PARTS, ORDER_TYPES, RESENDS, Open, Sess
 from services.gateway.submission import Submission
 from services.gateway.tape import GatewayTape
 from tapewire import messages as m
+from tapewire import trace_context
 from tapewire.config.gateway import Gateway as GatewaySettings
 from tapewire.fix.message import readable
 from tapewire.house import HouseMarket
@@ -190,12 +191,18 @@ class Gateway:
             repeated = message.type in ORDER_TYPES and not one.take_name(field_of(text, 11), now)
             asked = Open(session, text, repeated)
             is_within = message.type == "XLQ" or one.within_limit(now)
-            if is_within and (message.type in ORDER_TYPES or one.may_ask(now)):
-                self.submission.take(one, message, asked, next_in, now)
-            else:
-                self.submission.take_beyond_limit(one, message, asked, next_in, now)
-                if one.abuses:
-                    self.leaving[session] = "far too many messages; see XLQ for your limits"
+            try:
+                if is_within and (message.type in ORDER_TYPES or one.may_ask(now)):
+                    self.submission.take(one, message, asked, next_in, now)
+                else:
+                    self.submission.take_beyond_limit(one, message, asked, next_in, now)
+                    if one.abuses:
+                        self.leaving[session] = "far too many messages; see XLQ for your limits"
+            except Exception as error:
+                # It ends the gateway: whoever asks why finds the message that it was about.
+                with trace_context.logged(trace_context.parse(field_of(text, trace_context.FIX_TAG))):
+                    self.log.error("message_failed", session=one.terms.name, seq=message.seq, error=repr(error))
+                raise
         self.outbox.drain()
 
     # What the agent does.

@@ -41,7 +41,7 @@ async def serve(settings: Config, log: Logger) -> None:
         stop.set()
 
     with health.serve(settings, SERVICE) as told:
-        told.watch_loop()
+        told.watch_loop(stop)
         await publish(settings, log, told, stop, fail)
     if failures:
         raise failures[0]

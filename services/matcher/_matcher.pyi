@@ -46,5 +46,19 @@ class Matcher:
     @property
     def next_match_id(self) -> int: ...
 
+class Answering:
+    """The matcher of one shard as a service: what an engine asks, answered."""
+
+    def __init__(self, instance: int, version: str) -> None:
+        """`instance`: what this one is called by engines, above 0; `version`: of Tapewire, as engines are told."""
+    def answer(self, ask: bytes, now: int) -> bytes | None:
+        """The answer to one message; None: it is for another instance. `now`: monotonic, ns."""
+    @property
+    def stands(self) -> int:
+        """The record behind which its state is."""
+    @property
+    def ready(self) -> bool:
+        """Whether an engine has brought it to a state."""
+
 def split(events: bytes) -> list[bytes]:
     """The single messages of concatenated ones. Raises WireError where they end amiss."""

@@ -71,6 +71,13 @@ cdef extern from "services/matcher/batch.hpp" namespace "tapewire::matcher" nogi
         uint64_t most_events()
     void apply_batch(CMatcher&, const uint8_t* const*, size_t, EventBuffer&) except +
 
+cdef extern from "services/matcher/answering.hpp" namespace "tapewire::matcher" nogil:
+    cdef cppclass CAnswering "tapewire::matcher::Answering":
+        CAnswering(uint64_t, const char*) except +
+        cbool answer(const uint8_t*, size_t, int64_t, vector[uint8_t]&) except +
+        uint64_t stands()
+        cbool ready()
+
 MAX_LIVE_ORDERS = MAX_LIVE_ORDERS_C
 
 cdef enum:
@@ -256,3 +263,33 @@ cdef class Matcher:
     @property
     def next_match_id(self):
         return self.matcher.next_match_id()
+
+
+cdef class Answering:
+    """The matcher of one shard as a service: what an engine asks, answered. See tapewire/split/answering.hpp."""
+
+    cdef CAnswering* core
+
+    def __cinit__(self, uint64_t instance, str version):
+        cdef bytes text = version.encode()
+        self.core = new CAnswering(instance, text)
+
+    def __dealloc__(self):
+        del self.core
+
+    def answer(self, bytes ask not None, int64_t now):
+        cdef vector[uint8_t] out
+        cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(ask)
+        cdef size_t n = PyBytes_GET_SIZE(ask)
+        cdef cbool ours
+        with nogil:
+            ours = self.core.answer(p, n, now, out)
+        return PyBytes_FromStringAndSize(<const char*>out.data(), out.size()) if ours else None
+
+    @property
+    def stands(self):
+        return self.core.stands()
+
+    @property
+    def ready(self):
+        return bool(self.core.ready())

@@ -49,6 +49,20 @@ SERVICES: Final = AlertGroup(
             "acknowledged. If it was stopped on purpose and has a page, remove `<data>/stats/<service>`.",
         ),
         Alert(
+            "ServiceNotReady",
+            "tapewire_service_ready == 0",
+            "1m",
+            "critical",
+            "{{ $labels.service }} does not do its work",
+            "The service says that it is not ready, or does not answer at all: it hangs, or was killed.",
+            (
+                "`tapewire health`: every service, and why it is not ready",
+                "`tapewire health {{ $labels.service }} --live`: whether it still turns",
+            ),
+            "What the reason names. A service that is not live is started again; if it was killed and is not to come "
+            "back, remove `<data>/health/<service>`.",
+        ),
+        Alert(
             "ExporterGone",
             'up{job="tapewire"} == 0',
             "30s",
@@ -184,6 +198,39 @@ TAPES: Final = AlertGroup(
             "Restart a reader that hangs. If it is only slow: a larger ring carries bursts, nothing else.",
         ),
         Alert(
+            "RelayCut",
+            "tapewire_relay_open == 0",
+            "15s",
+            "critical",
+            "the ring {{ $labels.relay }} is not carried to its engine",
+            "A producer's commands do not reach the engine's host: the bus is away, no engine lives there, or the "
+            "other side refuses them. Nothing is lost: they wait in the ring here until it is full, and then the "
+            "producer is told so.",
+            (
+                "`tapewire health relay` and the relay's log, here: what the other side says",
+                "the relay of the engine's host: has it the ring (`tapewire relay status`: `attached 1`)?",
+                "the bus; the engine",
+            ),
+            "Start what is missing; the relay goes on by itself. `another host carries it`: two hosts have this "
+            "producer in `[relay] out`; stop one. `stands at`, `goes on at`: the engine's tape has lost what this host "
+            "has seen (durability `memory` and a power loss): stop the producer and the relay here, remove the ring, "
+            "start both; the producer sends anew what is not on the tape.",
+        ),
+        Alert(
+            "RelayResends",
+            "increase(tapewire_relay_resent_total[5m]) > 20",
+            "1m",
+            "warning",
+            "the ring {{ $labels.relay }} was begun again {{ $value }} times in five minutes",
+            "Sending goes back again and again: the bus loses messages or answers late, or the engine's ring is full.",
+            (
+                "`tapewire relay status` on both hosts: `full`, `gaps`, `damaged`",
+                "*EngineBlocked*, *EngineLatency*",
+                "the bus's log: slow consumers",
+            ),
+            "Full: see EngineLatency. Gaps: mend the network. No record is taken twice, however often it is sent.",
+        ),
+        Alert(
             "ArchiverFails",
             "increase(tapewire_archiver_failures_total[15m]) > 0",
             "0s",
@@ -192,6 +239,60 @@ TAPES: Final = AlertGroup(
             "Columnar files are behind. The tape keeps everything until they are written.",
             ("the flusher's log", "room and rights in `<data>/archive`"),
             "Repair what the log names; it is tried again every few seconds.",
+        ),
+    ),
+)
+
+REPLICAS: Final = AlertGroup(
+    "replicas",
+    (
+        Alert(
+            "ReplicaBehind",
+            'tapewire_replica_lag_bytes > 1e6 or on (tape) tapewire_replica_role{role="waiting"} == 1',
+            "10s",
+            "critical",
+            "{{ $labels.tape }}: the replica is behind",
+            "The stream does not hold what the tape does, or the mirror not what the stream does. With durability "
+            "`replicated` answers wait; a standby that took over now would begin further back.",
+            ("`tapewire replica status`: what it waits for", "the NATS servers: up, in agreement, room on their disks"),
+            "Bring the bus back, or make room: the replica goes on by itself and catches up. Nothing is lost.",
+        ),
+        Alert(
+            "ReplicaGone",
+            "tapewire_replica_running == 0",
+            "5s",
+            "critical",
+            "{{ $labels.tape }}: no replica runs",
+            "Nobody sends or mirrors this tape. With durability `replicated` no answer leaves.",
+            ("the end of the replica's log", "`tapewire replica status`"),
+            "Start `tapewire replica`: it goes on where the stream ends. If the tape is replicated no more, remove "
+            "`<tape>/replica/state.json`.",
+        ),
+        Alert(
+            "ReplicaFenced",
+            'tapewire_replica_role{role="fenced"} == 1',
+            "0s",
+            "warning",
+            "{{ $labels.tape }}: another host has taken it over",
+            "This host wrote the tape and does no more: its engine and its sender have ended. What it had beyond the "
+            "stream was answered to nobody if the tape is `replicated`.",
+            ("`tapewire replica status` on both hosts: who has which epoch",),
+            "Start both again, the tape among `replica.mirror` and the engine with `--standby`: it keeps its own "
+            "records aside in `<tape>/cut-<time>` and follows.",
+        ),
+        Alert(
+            "StandbyDiffers",
+            'tapewire_replica_role{role="differs"} == 1',
+            "0s",
+            "critical",
+            "{{ $labels.tape }}: this host's copy differs from the stream",
+            "Bytes of the mirror are not those of the stream, or the stream is another one. It has stopped, and is not "
+            "to be promoted. The host that writes is not concerned.",
+            (
+                "`tapewire replica status`: where it differs",
+                "`tapewire tape check` and `tapewire verify` on both hosts",
+            ),
+            "Find out which is right; then move the wrong folder aside and let its host mirror anew.",
         ),
     ),
 )
@@ -403,5 +504,5 @@ HOST: Final = AlertGroup(
     ),
 )
 
-GROUPS: Final = (SERVICES, ENGINE, TAPES, SINKS, FEEDS, RISK, HOST)
+GROUPS: Final = (SERVICES, ENGINE, TAPES, REPLICAS, SINKS, FEEDS, RISK, HOST)
 ALERTS: Final[dict[str, Alert]] = {alert.name: alert for group in GROUPS for alert in group.alerts}

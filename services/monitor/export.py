@@ -28,6 +28,7 @@ from tapewire.traces.spans import Span
 BATCH = 512
 """Spans of one request."""
 TIMEOUT_S = 5.0
+LINGER_S = 1.0  # the longest that spans wait for company where nothing marks the end of a turn: ticks alone
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 _KINDS = {
@@ -100,7 +101,7 @@ class Export:
         self.waiting = 0
         """Spans in the buffer, those that are being sent left out."""
         self._wake = asyncio.Event()
-        self._is_away = False
+        self._is_away = self._lingers = False
         self.exported = self.dropped = self.failures = 0
         """Spans taken by the collector, spans let go as the buffer was full, requests that failed."""
 
@@ -111,6 +112,13 @@ class Export:
         self._trim()
         if self.waiting >= BATCH:
             self._wake.set()
+        elif not self._lingers:
+            self._lingers = True
+            asyncio.get_running_loop().call_later(LINGER_S, self._linger_ends)
+
+    def _linger_ends(self) -> None:
+        self._lingers = False
+        self._wake.set()
 
     def mark(self, positions: Positions) -> None:
         """All that was put so far covers the tapes up to these."""

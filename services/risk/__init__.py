@@ -1,5 +1,5 @@
 """Pre-trade risk: decides on commands before they are sequenced."""
 
-from services.risk._risk import Risk
+from services.risk._risk import Answering, Risk
 
-__all__ = ["Risk"]
+__all__ = ["Answering", "Risk"]

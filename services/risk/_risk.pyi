@@ -13,3 +13,17 @@ class Risk:
     def snapshot(self) -> bytes: ...
     @staticmethod
     def restore(snapshot: bytes, *, next_order_id: int) -> Risk: ...
+
+class Answering:
+    """Risk of one shard as a service: what an engine asks, answered."""
+
+    def __init__(self, instance: int, version: str) -> None:
+        """`instance`: what this one is called by engines, above 0; `version`: of Tapewire, as engines are told."""
+    def answer(self, ask: bytes, now: int) -> bytes | None:
+        """The answer to one message; None: it is for another instance. `now`: monotonic, ns."""
+    @property
+    def stands(self) -> int:
+        """The record behind which its state is."""
+    @property
+    def ready(self) -> bool:
+        """Whether an engine has brought it to a state."""

@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 # distutils: language = c++
-"""The Python face of risk.hpp: for tests, tools, and what will run risk as a service of its own."""
+"""The Python face of risk.hpp: for tests and tools, and of what answers as a service of its own."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -30,6 +30,13 @@ cdef extern from "services/risk/risk.hpp" namespace "tapewire::risk" nogil:
         int64_t reference_price(uint32_t)
         void snapshot(vector[uint8_t]&)
         cbool restore(const uint8_t*, size_t, uint64_t)
+
+cdef extern from "services/risk/answering.hpp" namespace "tapewire::risk" nogil:
+    cdef cppclass CAnswering "tapewire::risk::Answering":
+        CAnswering(uint64_t, const char*) except +
+        cbool answer(const uint8_t*, size_t, int64_t, vector[uint8_t]&) except +
+        uint64_t stands()
+        cbool ready()
 
 cdef extern from *:
     """
@@ -94,3 +101,33 @@ cdef class Risk:
         if not risk.core.restore(<const uint8_t*>PyBytes_AS_STRING(snapshot), PyBytes_GET_SIZE(snapshot), next_order_id):
             raise ValueError(f"not a snapshot of risk: {len(snapshot)} bytes, beginning {snapshot[:8]!r}")
         return risk
+
+
+cdef class Answering:
+    """Risk of one shard as a service: what an engine asks, answered. See tapewire/split/answering.hpp."""
+
+    cdef CAnswering* core
+
+    def __cinit__(self, uint64_t instance, str version):
+        cdef bytes text = version.encode()
+        self.core = new CAnswering(instance, text)
+
+    def __dealloc__(self):
+        del self.core
+
+    def answer(self, bytes ask not None, int64_t now):
+        cdef vector[uint8_t] out
+        cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(ask)
+        cdef size_t n = PyBytes_GET_SIZE(ask)
+        cdef cbool ours
+        with nogil:
+            ours = self.core.answer(p, n, now, out)
+        return PyBytes_FromStringAndSize(<const char*>out.data(), out.size()) if ours else None
+
+    @property
+    def stands(self):
+        return self.core.stands()
+
+    @property
+    def ready(self):
+        return bool(self.core.ready())

@@ -15,7 +15,7 @@ import click
 
 from services.router import configured
 from services.router.agent import RouterAgent
-from services.router.bus import Bus
+from services.router.bus import SERVICE, Bus
 from services.router.clients import client_rings
 from services.router.core import Core
 from services.router.house_market import HousePlace, find_house
@@ -26,7 +26,7 @@ from services.router.positions import Positions
 from services.router.tape import RouterTape
 from services.router.venue_tapes import VenueTape
 from tapewire import config as configuration
-from tapewire import lifecycle
+from tapewire import health, lifecycle
 from tapewire import messages as m
 from tapewire.config import Config
 from tapewire.consumers import ConsumerPosition
@@ -115,16 +115,19 @@ def main(path: Path | None) -> None:
     folders.prepare(settings.rings)
     log = configure("router")
     stop = threading.Event()
-    stopping.on_stop(stop.set)
     if not settings.venues:
         raise ConfigError('venues: none is configured; expected at least one [[venues]], such as one of kind "house"')
-    with Doorbell(str(folders.router_bell(own.number))) as bell:
+    with health.serve(settings, SERVICE) as told, Doorbell(str(folders.router_bell(own.number))) as bell:
+        stopping.on_stop(told.draining(stop.set))
         agent, bus = open_agent(settings, log, bell)
         if bus is not None:
             bus.start()
         log.info("working", clients=[one.name for one in own.clients], venues=[one.name for one in settings.venues])
+        told.check(ready=agent.reasons, detail=agent.figures)
+        turned = told.pulse("duty cycle").beat
         try:
             while not stop.is_set():
+                turned()
                 if not agent.do_work():
                     agent.wait(bell)
         finally:

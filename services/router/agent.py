@@ -48,6 +48,9 @@ class RouterAgent:
         self._clients, self._venues, self._house = clients, venues, house
         self._feed, self._bus = feed, bus
         self._stored = 0
+        self._away: list[int] = []
+        self._venues_known = 0
+        self._figures = ""
 
     def do_work(self) -> int:
         take = self.tape.take
@@ -93,16 +96,27 @@ class RouterAgent:
             self._house.store()
 
     def _say_health(self, now: int) -> None:
-        """Ready is a router all of whose venues are; what is missing stands in the detail."""
-        if self._bus is None:
-            return
+        """On the bus, ready is a router all of whose venues are; what is missing stands in the detail."""
         state = self.core.state
         away = [number for number, stands in state.markets.venues.items() if stands != m.VenueState.ready]
         dropped = self._feed.dropped if self._feed is not None else 0
         detail = f"{state.live_parents()} parents live, {dropped} trades dropped"
         if away:
             detail += f", venues not ready: {', '.join(map(str, away))}"
-        self._bus.health(now, m.HealthState.degraded if away else m.HealthState.ready, detail)
+        self._away, self._venues_known, self._figures = away, len(state.markets.venues), detail
+        if self._bus is not None:
+            self._bus.health(now, m.HealthState.degraded if away else m.HealthState.ready, detail)
+
+    def reasons(self) -> list[str]:
+        """Why no child order can go anywhere; from any thread. With one venue of several it works."""
+        if not self._venues_known:
+            return ["no venue has told how it stands"]
+        if len(self._away) < self._venues_known:
+            return []
+        return [f"no venue is ready: {', '.join(map(str, self._away))} are not"]
+
+    def figures(self) -> str:
+        return self._figures
 
     def wait(self, bell: Doorbell) -> None:
         """Until somebody rings, or a moment has passed. Call it after a cycle without work."""

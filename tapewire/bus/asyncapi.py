@@ -15,6 +15,7 @@ PARAMETERS: Final = {
     "ticker": "The instrument, escaped: every byte but letters, digits, `-` and `_` as `=XX`.",
     "account": "The account's number.",
     "shard": "The number of the engine.",
+    "ring": "The number of the engine (or router), `-`, the name of the producer (or client), such as `0-gateway`.",
     "service": "The service's name.",
     "file": "Name of a schema file, or `layout`.",
 }

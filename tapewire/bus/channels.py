@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from tapewire import messages as m
 from tapewire import order_bus
+from tapewire.replication.part import HEADER
 
 ANY_FEED: Final = "*"
 """A venue's feed, or the house market."""
@@ -27,7 +28,7 @@ class Channel:
     feed: str
     kind: str
     key: str
-    """What the key is: ticker, account, shard, service, file."""
+    """What the key is: ticker, account, shard, ring, service, file."""
     messages: tuple[type[m.Message], ...]
     """Empty: text (see `when`)."""
     services: tuple[str, ...]
@@ -122,12 +123,54 @@ CHANNELS: Final = (
         *("every record of the orders tape, as it is, at once", "2 to 4 a command"),
     ),
     Channel(
+        *("risk", "ask", "shard", (m.CoreAnswered,), ("risk",), "operator"),
+        *("asked by a split engine: the decision on a command; what follows is in split.capnp", "once a command"),
+        asks=(m.AskCore,),
+    ),
+    Channel(
+        *("matcher", "ask", "shard", (m.CoreAnswered,), ("matcher",), "operator"),
+        *("asked by a split engine: the events of a command; what follows is in split.capnp", "once a command"),
+        asks=(m.AskCore,),
+    ),
+    Channel(
         *("router", "parent", "account", (m.ParentChanged, m.ParentMeasured), ("router",), "account"),
         *("when a parent of the account stands otherwise; see [router.md](router.md)", "a few a second and parent"),
     ),
     Channel(
+        *("tape", "frames", "tape", (), ("replica",), "operator"),
+        *(
+            "stored in the tape's stream: its bytes, for other hosts; see [replication.md](replication.md)",
+            "one a batch",
+        ),
+        headers=(HEADER,),
+    ),
+    Channel(
+        *("tape", "claim", "tape", (), ("replica",), "operator"),
+        *("stored there: who writes the tape from here on", "rare"),
+        headers=(HEADER,),
+    ),
+    Channel(
+        *("tape", "alive", "tape", (), ("replica",), "operator"),
+        *("JSON: the tape's writer lives, how far its stream is", "10 a second"),
+    ),
+    Channel(
+        *("tape", "fetch", "tape", (), ("replica",), "operator"),
+        *("asked: what is older than the stream", "as a new mirror begins"),
+        asks=(),
+    ),
+    Channel(
+        *("orders", "ring", "ring", (m.RelayPosition,), ("relay",), "operator"),
+        *("asked by the relay of the producer's host: takes records of its ring; see `services/relay`", "one a batch"),
+        asks=(m.RelayOpened, m.RelayChunk),
+    ),
+    Channel(
+        *("router", "ring", "ring", (m.RelayPosition,), ("relay",), "operator"),
+        *("the same for the rings of the router's clients", "one a batch"),
+        asks=(m.RelayOpened, m.RelayChunk),
+    ),
+    Channel(
         *("ops", "health", "service", (m.ServiceHealth,)),
-        *(("connector", "journal", "router", "api"), "operator"),
+        *(("connector", "journal", "router", "api", "monitor"), "operator"),
         *("how a service is", "1 a second"),
     ),
     Channel(

@@ -1,6 +1,7 @@
 """Keys of the bus's users: nkeys (Ed25519), and the server's `users.conf` with what each may do.
 
     <folder>/users.conf                  public keys and permissions, for the server: `include` it
+    <folder>/revoked.json                public keys of users that were removed
     <folder>/keys/<user>.nk              the user's seed, mode 0600: `[nats] nkey`
 
 With `jwt`, for servers that take operators' and accounts' tokens instead:
@@ -24,11 +25,12 @@ from typing import Any
 
 import nkeys
 
-from tapewire.bus.permissions import Permissions
+from tapewire.bus.permissions import ANSWERED_WITHIN_S, Permissions
 
 ACCOUNT = "tapewire"
 SEED_BYTES = 32
 TIMEOUT_S = 2  # for a connection to show who it is
+SIGNERS = ("operator-key", "account-key", "system-key")
 NO_STORAGE = {"mem_storage": 0, "disk_storage": 0, "streams": 0, "consumer": 0}
 KINDS = {
     "user": nkeys.PREFIX_BYTE_USER,
@@ -38,10 +40,14 @@ KINDS = {
 
 
 def write(folder: Path, users: Iterable[tuple[str, Permissions]], *, jwt: bool = False) -> list[Path]:
-    """Makes what is missing: keys that are there stay. Returns the files written, new keys among them."""
+    """Makes what is missing: keys that are there stay. Returns the files written, new keys among them.
+
+    A user that is not among `users` any more is removed: its files go, and with tokens the account's token revokes it.
+    """
     written: list[Path] = []
     (folder / "keys").mkdir(parents=True, exist_ok=True)
     with_keys = [(name, _pair(folder / "keys" / f"{name}.nk", "user", written), may) for name, may in users]
+    _remove_others(folder, {name for name, _, _ in with_keys})
     if jwt:
         _write_tokens(folder, with_keys, written)
     else:
@@ -51,11 +57,32 @@ def write(folder: Path, users: Iterable[tuple[str, Permissions]], *, jwt: bool =
     return written
 
 
+def _remove_others(folder: Path, names: set[str]) -> None:
+    """Their public keys are kept in `revoked.json`: a token is good until it is revoked, whoever has a copy of it."""
+    revoked = _revoked(folder)
+    for path in sorted((folder / "keys").glob("*.nk")):
+        if path.stem in names or path.stem in SIGNERS:
+            continue
+        revoked[_public(_pair(path, "user", []))] = int(time.time())
+        (folder / "revoked.json").write_text(json.dumps(revoked, indent=2) + "\n")
+        path.with_suffix(".creds").unlink(missing_ok=True)
+        path.unlink()
+
+
+def _revoked(folder: Path) -> dict[str, int]:
+    """Public keys of users that were removed, and when (UTC s)."""
+    path = folder / "revoked.json"
+    if not path.exists():
+        return {}
+    found: dict[str, int] = json.loads(path.read_text())
+    return found
+
+
 def users_conf(users: Iterable[tuple[str, str, Permissions]]) -> str:
     """The server's list: name, public key, permissions."""
     blocks = []
     for name, public, may in users:
-        answers = '\n        allow_responses: { max: 1, expires: "5s" }' if may.answers else ""
+        answers = f'\n        allow_responses: {{ max: 1, expires: "{ANSWERED_WITHIN_S}s" }}' if may.answers else ""
         blocks.append(
             f"    # {name}\n"
             f"    {{ nkey: {public}\n      permissions: {{\n"
@@ -80,7 +107,9 @@ def _write_tokens(folder: Path, users: list[tuple[str, nkeys.KeyPair, Permission
     operator_token = _token(operator, _public(operator), "tapewire", {"type": "operator"})
     storage = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
     account_limits = {**limits, "imports": -1, "exports": -1, "wildcards": True, "conn": -1, "leaf": -1, **storage}
-    claims = {"type": "account", "limits": account_limits, "default_permissions": {}}
+    claims: dict[str, Any] = {"type": "account", "limits": account_limits, "default_permissions": {}}
+    if revoked := _revoked(folder):
+        claims["revocations"] = revoked
     account_token = _token(operator, _public(account), ACCOUNT, claims)
     # JetStream of a server with tokens needs an account of the server's own; nobody has a user there.
     system = _pair(folder / "keys" / "system-key.nk", "account", written)
@@ -98,7 +127,7 @@ def _write_tokens(folder: Path, users: list[tuple[str, nkeys.KeyPair, Permission
     for name, pair, may in users:
         allowed: dict[str, Any] = {"pub": _allowed(may.publish), "sub": _allowed(may.subscribe)}
         if may.answers:
-            allowed["resp"] = {"max": 1, "ttl": 5_000_000_000}
+            allowed["resp"] = {"max": 1, "ttl": ANSWERED_WITHIN_S * 1_000_000_000}
         token = _token(account, _public(pair), name, {"type": "user", **allowed, **limits})
         path = folder / "keys" / f"{name}.creds"
         _write_secret(path, _creds(token, pair.seed.decode()))

@@ -5,6 +5,7 @@ connector-<feed>    the same, for its feed alone
 operator            subscribes to everything of its environment
 subscriber          the public market data
 account-<number>    that, the reports of its account, and orders for it
+relay-<ring>        carries the records of one producer's ring: relay-orders-0-gateway
 """
 
 from __future__ import annotations
@@ -16,16 +17,27 @@ from typing import Final
 from tapewire.bus.channels import ANY_FEED, CHANNELS, VENUES, Channel
 from tapewire.transports.nats_access import inbox
 
-SERVICES: Final = ("journal", "router", "api", "monitor")
-"""Those that use the bus, besides connectors. Engine, gateway and flusher know tapes and rings alone; a strategy is a
-client of its account."""
+SERVICES: Final = ("journal", "router", "api", "monitor", "engine", "risk", "matcher", "replica", "relay")
+"""They use the bus, besides connectors: the engine and its parts in topology split alone. Gateway and flusher know
+tapes and rings alone; a strategy is a client of its account."""
 READS: Final[dict[str, tuple[str, ...]]] = {
     "router": ("trade", "quote", "book", "status"),
     "api": ("trade", "quote", "book", "status", "health"),
     "monitor": ("trade", "quote", "book"),
+    "engine": ("ask",),
+    "replica": ("alive", "fetch"),
 }
 """The kinds of channels that a service reads, or asks. The journal reads a tape alone."""
 
+ANSWERED_WITHIN_S: Final = 30
+"""How long after a request the server lets its answer through. `[api] answer_timeout` must lie below."""
+
+_STREAMS: Final = {
+    *(f"$JS.API.STREAM.{verb}.*" for verb in ("INFO", "CREATE", "UPDATE", "MSG.GET")),
+    *("$JS.API.CONSUMER.CREATE.*.*", "$JS.API.CONSUMER.DELETE.*.*", "$JS.FC.>"),
+}
+"""What the replica does with its streams, but deleting or purging them. A token of a permission is whole or `*`: what
+the streams can hold, its channels say."""
 _SRV = ("$SRV.PING", "$SRV.PING.>", "$SRV.INFO", "$SRV.INFO.>", "$SRV.STATS", "$SRV.STATS.>")
 
 
@@ -55,6 +67,8 @@ def of_service(env: str, name: str) -> Permissions:
     subscribe = {_pattern(env, channel) for channel in reads if channel.asks is None} | answers
     if answers:
         subscribe |= set(_SRV)
+    if name == "replica":
+        publish |= _STREAMS
     if name == "journal":
         # Keeps the schemas, and looks first at what is kept.
         publish |= {"$JS.API.INFO", f"$JS.API.STREAM.*.KV_{bucket(env)}", f"$KV.{bucket(env)}.>", *_kept(env)}
@@ -89,12 +103,21 @@ def of_account(env: str, account: int) -> Permissions:
     return _made(f"account-{account}", publish, subscribe)
 
 
-def users(env: str, feeds: Iterable[str], accounts: Iterable[int]) -> Iterator[tuple[str, Permissions]]:
-    """Everybody, by name."""
+def of_ring(env: str, kind: str, key: str) -> Permissions:
+    """Of the relay on a producer's host: `kind` is orders or router, `key` as `0-gateway`. It speaks for no other."""
+    return _made(f"relay-{kind}-{key}", {f"{env}.{kind}.ring.{key}"}, set())
+
+
+def users(
+    env: str, feeds: Iterable[str], accounts: Iterable[int], rings: Iterable[tuple[str, str]] = ()
+) -> Iterator[tuple[str, Permissions]]:
+    """Everybody, by name. `rings`: as `of_ring` takes them."""
     for name in SERVICES:
         yield name, of_service(env, name)
     for feed in feeds:
         yield f"connector-{feed}", of_connector(env, feed)
+    for kind, key in rings:
+        yield f"relay-{kind}-{key}", of_ring(env, kind, key)
     yield "operator", of_operator(env)
     yield "subscriber", of_subscriber(env)
     for account in accounts:
@@ -126,6 +149,8 @@ def _pattern(env: str, channel: Channel) -> str:
 def _own_subject(env: str, channel: Channel, feed: str, name: str) -> str:
     """Where a service may publish of a channel: of what is said by many, its own part."""
     if channel.kind == "health":
+        if name == "monitor":  # for services that do not speak on the bus, and those that do not answer any more
+            return _pattern(env, channel)
         return f"{env}.ops.health.{name}"
     own = feed if channel.feed in (ANY_FEED, VENUES) else channel.feed
     return f"{env}.{own}.{channel.kind}.*"

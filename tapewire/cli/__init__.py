@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 SERVICES = {
     "connector": "market data of one venue, onto the bus and its ring",
     "engine": "risk, journal and matcher of one shard",
+    "risk": "risk of any number of shards, for engines of topology split",
+    "matcher": "the matcher of any number of shards, for engines of topology split",
     "gateway": "FIX sessions of clients: orders in, reports and market data out",
     "api": "HTTP and WebSocket clients, and the dashboard in the browser",
     "router": "parent orders: algorithms, smart order routing, children at venues",
     "flusher": "market data from the rings onto tapes and into columnar files",
     "journal": "the orders tape republished on the bus",
     "monitor": "traces and metrics of the whole platform",
+    "replica": "tapes carried to other hosts, and taken over by them",
     "simulator": "venues that speak the real protocols, for demos and tests",
 }
 

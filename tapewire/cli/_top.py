@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from tapewire import consumers
 from tapewire.metrics.recent import Percentiles, Recent
 from tapewire.metrics.samples import Reading
 
@@ -111,7 +112,7 @@ def _tape(reading: Reading, recent: Recent, tape: str) -> dict[str, Any]:
         "lag_records": {
             labels["consumer"]: int(lag)
             for labels, lag in sorted(reading.of("tapewire_consumer_lag_records"), key=lambda one: one[0]["consumer"])
-            if labels["tape"] == tape
+            if labels["tape"] == tape and consumers.reads(labels["consumer"])
         },
     }
 

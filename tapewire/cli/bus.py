@@ -10,12 +10,15 @@ Examples:
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
 
 from tapewire.cli._options import json_option
 from tapewire.errors import TapewireError
+
+RING = re.compile(r"(orders|router)\.([0-9]+)\.([a-z0-9][a-z0-9_-]*)")
 
 
 @click.group(help=__doc__)
@@ -84,15 +87,26 @@ def schema(name: str, as_json: bool) -> None:
 @click.option("--env", required=True, help="The environment, the first part of every subject.")
 @click.option("--feed", "feeds", multiple=True, help="A venue's feed; repeat it.")
 @click.option("--account", "accounts", multiple=True, type=click.IntRange(1, (1 << 20) - 1), help="Repeat it.")
+@click.option("--ring", "rings", multiple=True, help="A relayed ring, as orders.0.gateway; repeat it.")
 @click.option("--jwt", is_flag=True, help="Tokens of an operator and an account, in place of nkeys in users.conf.")
 @json_option
-def keys(folder: Path, env: str, feeds: tuple[str, ...], accounts: tuple[int, ...], jwt: bool, as_json: bool) -> None:
+def keys(
+    folder: Path,
+    env: str,
+    feeds: tuple[str, ...],
+    accounts: tuple[int, ...],
+    rings: tuple[str, ...],
+    jwt: bool,
+    as_json: bool,
+) -> None:
     """Makes keys and permissions: of every service, the operator, a subscriber, each account.
 
-    Keys that are there stay, so it can be run again with one more account. `[nats] keys` names FOLDER/keys.
+    Keys that are there stay, so it can be run again with one more account. Who is not named any more is removed, with
+    its keys; reload the server then. `[nats] keys` names FOLDER/keys.
 
     \b
     tapewire bus keys /etc/tapewire/bus --env prod --feed binance --account 7
+    tapewire bus keys /etc/tapewire/bus --env prod --ring orders.0.gateway --ring router.0.api
     """
     from tapewire.bus import keys as made
     from tapewire.bus.permissions import users
@@ -101,7 +115,13 @@ def keys(folder: Path, env: str, feeds: tuple[str, ...], accounts: tuple[int, ..
     for word in (env, *feeds):
         if not is_word(word):
             raise TapewireError(f"{word!r}: expected a lower-case word of a-z, 0-9, - and _, as in subjects")
-    written = made.write(folder, users(env, feeds, accounts), jwt=jwt)
+    relayed = []
+    for ring in rings:
+        found = RING.fullmatch(ring)
+        if found is None:
+            raise TapewireError(f"--ring: {ring!r}; expected orders.<shard>.<producer> or router.<number>.<client>")
+        relayed.append((found[1], f"{found[2]}-{found[3]}"))
+    written = made.write(folder, users(env, feeds, accounts, relayed), jwt=jwt)
     if as_json:
         click.echo(json.dumps([str(path) for path in written]))
         return

@@ -19,6 +19,7 @@ from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
 from tapewire.config.health import Health
 from tapewire.config.monitor import Monitor
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
+from tapewire.config.relay import Relay, check_relay
 from tapewire.config.router import Router, RouterAccount, RouterClient, RouterFeed, RouterInstrument, check_router
 from tapewire.config.section import Section
 from tapewire.config.sections import (
@@ -31,11 +32,12 @@ from tapewire.config.sections import (
     Nats,
     Producer,
     Publisher,
+    Replica,
 )
 from tapewire.config.sinks import PostgresSink, Sink, Sinks
 from tapewire.config.venues import Market, Venue, check_venues
 from tapewire.errors import ConfigError
-from tapewire.folders import default_rings
+from tapewire.folders import TAPE_NAME, default_rings
 from tapewire.subjects import is_word
 
 __all__ = [
@@ -58,6 +60,8 @@ __all__ = [
     "PostgresSink",
     "Producer",
     "Publisher",
+    "Relay",
+    "Replica",
     "Router",
     "RouterAccount",
     "RouterClient",
@@ -79,7 +83,7 @@ PUBLIC_URLS = {
 }
 _LISTS = ("instrument", "account", "feed", "venues")
 # Second parts of subjects that our own services publish under.
-_OWN_FEEDS = frozenset({"house", "orders", "ops", "router"})
+_OWN_FEEDS = frozenset({"house", "orders", "ops", "router", "tape"})
 _SECTIONS: dict[str, type[Section]] = {
     "nats": Nats,
     "engine": Engine,
@@ -87,8 +91,10 @@ _SECTIONS: dict[str, type[Section]] = {
     "publisher": Publisher,
     "gateway": Gateway,
     "router": Router,
+    "relay": Relay,
     "api": Api,
     "monitor": Monitor,
+    "replica": Replica,
     "health": Health,
     "sinks": Sinks,
 }
@@ -147,8 +153,12 @@ def _read(reader: Reader, tree: dict[str, Any]) -> Config:
                 f"engine.producers[{at}].accounts: holds {list(producer.accounts)}; expected none, as the role "
                 f"operator ({producer.name}) acts for every account"
             )
+    check_relay(
+        parts["relay"], [one.name for one in parts["engine"].producers], [one.name for one in parts["router"].clients]
+    )
     check_gateway(parts["gateway"], [one.account for one in parts["accounts"]])
     check_api(parts["api"], [one.account for one in parts["accounts"]])
+    _check_replica(parts["replica"])
     if "data" not in tree:
         parts["data"] = Path(".tapewire") / config.env
     if "rings" not in tree:
@@ -199,6 +209,14 @@ def _with_public_urls(reader: Reader, feed: Feed, path: str) -> Feed:
         if not value:
             reader.origins[f"{path}.{key}"] = f"default for {feed.venue}"
     return msgspec.structs.replace(feed, url=feed.url or url, rest_url=feed.rest_url or rest_url)
+
+
+def _check_replica(replica: Replica) -> None:
+    for key, tapes in (("send", replica.send), ("mirror", replica.mirror)):
+        _refuse_twice(tapes, f"replica.{key}")
+        for tape in tapes:
+            if not TAPE_NAME.fullmatch(tape):
+                raise ConfigError(f"replica.{key}: holds {tape!r}; expected the name of a tape, such as 'orders.0'")
 
 
 def _refuse_twice(keys: Iterable[Hashable], path: str) -> None:

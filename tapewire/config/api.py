@@ -25,6 +25,8 @@ Origin = Annotated[
 ]
 Rate = Annotated[float, Meta(ge=0.1, le=1_000_000.0)]
 Burst = Annotated[int, Meta(ge=1, le=1_000_000)]
+MOST_ON_THE_BUS_S = 25
+"""Of `answer_timeout`: some seconds below ANSWERED_WITHIN_S of tapewire/bus/permissions.py."""
 Seconds = Annotated[float, Meta(ge=0.05, le=3600.0)]
 
 
@@ -110,9 +112,10 @@ class Api(Section, frozen=True, kw_only=True):
     max_waiting: Annotated[int, Meta(ge=1, le=1 << 20)] = 8192
     """Commands that may wait for their record to be durable, or for room in the ring, before new ones are refused."""
     answer_timeout: Seconds = 2.0
-    """How long a request waits for the engine's answer before it is told 202."""
+    """How long a request waits for the engine's answer before it is told 202. With `bus_door` at most 25."""
     failures: Annotated[int, Meta(ge=1, le=100_000)] = 20
-    """Failed logins and signatures from one address within `failures_interval`; then it must wait."""
+    """Failed logins, and failed signatures, from one address within `failures_interval`; then it must wait with logins.
+    Good signatures are taken all the same."""
     failures_interval: Seconds = 60.0
     session_timeout: Annotated[float, Meta(ge=1.0, le=604_800.0)] = 43_200.0
     """How long a login lasts."""
@@ -153,6 +156,11 @@ def check_api(api: Api, accounts: Collection[int]) -> None:
         raise ConfigError(
             "api.users: passwords would cross the network in clear; expected api.certificate for TLS, or api.host on "
             "loopback"
+        )
+    if api.bus_door and api.answer_timeout > MOST_ON_THE_BUS_S:
+        raise ConfigError(
+            f"api.answer_timeout: holds {api.answer_timeout:g}; with api.bus_door expected at most {MOST_ON_THE_BUS_S} "
+            f"s, as the bus's server lets no answer through later. Lower it, or set api.bus_door = false"
         )
     seen: dict[Hashable, str] = {}
     places = [(f"api.keys[{at}]", key) for at, key in enumerate(api.keys)]

@@ -37,5 +37,7 @@ class Monitor(Section, frozen=True, kw_only=True):
     """Where `/metrics` is served: an address of this host."""
     metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 9464
     """Its port; 0: metrics are not served."""
+    bus: bool = True
+    """Whether it tells on the bus how services are that do not speak there: engine, gateway, flusher and others."""
     exposure: bool = True
     """Whether the metrics tell what share of its limit each account uses: the orders tape is folded for it."""

@@ -17,6 +17,7 @@ from tapewire.config.api import Api
 from tapewire.config.gateway import Gateway
 from tapewire.config.health import Health
 from tapewire.config.monitor import Monitor
+from tapewire.config.relay import Relay
 from tapewire.config.router import Router
 from tapewire.config.section import Section
 from tapewire.config.sinks import Sinks
@@ -24,10 +25,12 @@ from tapewire.config.venues import Venue as OutsideVenue
 from tapewire.folders import Folders
 
 Durability = Literal["memory", "disk"]
+EngineDurability = Literal["memory", "disk", "replicated"]
 Idle = Literal["spin", "yield", "futex"]
 Venue = Literal["binance", "coinbase", "kraken", "fix"]
 Role = Literal["operator", "trader"]
 OpeningStatus = Literal["trading", "halted", "closed", "opening_auction", "closing_auction", "halt_auction"]
+Topology = Literal["fused", "split"]
 SelfTrade = Literal["allow", "cancel_newest", "cancel_oldest", "cancel_both", "decrement_and_cancel"]
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}\Z", extra={"allowed": "1 to 31 of a-z, 0-9, - and _"})]
@@ -87,8 +90,9 @@ class Engine(Section, frozen=True, kw_only=True):
 
     shard: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """Number of the shard; its tape is `orders.<shard>`."""
-    durability: Durability = "disk"
-    """What an answer waits for. memory: the page cache (survives a killed process); disk: fdatasync."""
+    durability: EngineDurability = "disk"
+    """What an answer waits for. memory: the page cache (survives a killed process); disk: fdatasync; replicated: that,
+    and that the tape's stream holds the record (see docs/replication.md)."""
     idle: Idle = "futex"
     """What the engine does between batches. spin needs a core of its own; futex sleeps."""
     max_batch: Batch = 1024
@@ -106,6 +110,26 @@ class Engine(Section, frozen=True, kw_only=True):
     """Capacity of each inbound ring, bytes: a power of two."""
     core: Annotated[int, Meta(ge=-1, le=1023)] = -1
     """The CPU to pin the engine's thread to; -1: none."""
+    topology: Topology = "fused"
+    """fused: risk and matcher run in the engine. split: they are services of their own, asked over the bus."""
+    answer_within: Seconds = 1.0
+    """Of topology split: after so many seconds without an answer an ask is repeated."""
+
+
+class Replica(Section, frozen=True, kw_only=True):
+    """`[replica]`: tapes carried to other hosts, and taken over by them."""
+
+    send: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    """Tapes that this host writes and others copy, such as `orders.0`."""
+    mirror: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    """Tapes copied to this host; what it has taken over, or wrote last, it sends. Both hosts of a pair may say so."""
+    stream_replicas: Literal[1, 3, 5] = 1
+    """Servers of the NATS cluster that hold each stream; an acknowledgement is that of a majority of them."""
+    max_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 40)] = 1 << 30
+    """Bytes of each tape's stream: what is older is fetched from the host that sends it."""
+    takeover_after: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    """A mirror takes the tape over after so many seconds without a sign of its writer; 0: only `tapewire promote` does.
+    Only where the tape is `replicated`: of what else was answered, the mirror may not have all."""
 
 
 class Instrument(Section, frozen=True, kw_only=True):
@@ -258,8 +282,10 @@ class Config(Section, frozen=True, kw_only=True):
     publisher: Publisher = Publisher()
     gateway: Gateway = Gateway()
     router: Router = Router()
+    relay: Relay = Relay()
     api: Api = Api()
     monitor: Monitor = Monitor()
+    replica: Replica = Replica()
     health: Health = Health()
     sinks: Sinks = Sinks()
     venues: tuple[OutsideVenue, ...] = ()

@@ -18,7 +18,6 @@ from tapewire.tape import TapeReader
 
 FEED_COUNTERS = ("messages", "published", "gaps", "resyncs", "dropped", "malformed")
 ENGINE_STAGES = ("queue", "decide", "commit", "answer")
-RESTART = ".restart"  # a consumer's second position: where a restart of it would begin, always far behind
 POLL = 4096  # tape records counted per look, at most POLLS times
 POLLS = 64
 
@@ -123,7 +122,7 @@ class Observer:
             return
         sample.tapes[path.name] = TapeState(at.written_seq, at.written, at.durable)
         for name, seq in consumers.positions(path).items():
-            if not name.endswith(RESTART):
+            if consumers.reads(name):
                 sample.lag_records[f"{name.split('.')[0]} {path.name}"] = at.released_seq - seq
 
     def _count_orders(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Protocol
 
+from tapewire import health
 from tapewire.clock import SystemClock
 from tapewire.config import Config, Feed
 from tapewire.errors import ConfigError
@@ -48,8 +49,14 @@ async def outlet(settings: Config, name: str, session: VenueSession[Any], log: L
     path = folders.md_ring(name)
     create_ring(path, feed.ring_bytes)
     bus = NatsTransport(settings.nats, name=f"connector-{name}")
-    with RingProducer(path) as ring, create_page(folders.stats / f"connector.{name}") as page:
-        seq = await first_seq(path, folders.md_tape(name), log, stop_on_signals())
+    with (
+        health.serve(settings, f"connector-{name}") as told,
+        RingProducer(path) as ring,
+        create_page(folders.stats / f"connector.{name}") as page,
+    ):
+        stop = stop_on_signals()
+        told.watch_loop(stop)
+        seq = await first_seq(path, folders.md_tape(name), log, stop)
         if seq is None:
             yield None
             return
@@ -68,7 +75,9 @@ async def outlet(settings: Config, name: str, session: VenueSession[Any], log: L
             trace_every=settings.monitor.tick_every,
         )
         check_ring(publisher, session, name, feed)
-        yield Outlet(publisher, Reporter(session, publisher, page, bus, clock, settings.env, name), bus)
+        reporter = Reporter(session, publisher, page, bus, clock, settings.env, name)
+        told.check(ready=reporter.reasons, detail=reporter.figures)
+        yield Outlet(publisher, reporter, bus)
         log.info("stopped", next_seq=publisher.next_seq, published=publisher.published, dropped=publisher.dropped)
 
 

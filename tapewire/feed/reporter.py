@@ -18,6 +18,8 @@ from tapewire.subjects import subject
 
 STATS_EVERY_S = 0.25
 HEALTH_EVERY = 1 * SECOND
+SHOWN = 5
+"""Tickers that are named in a reason."""
 HISTOGRAMS = ("decode_ns", "exchange_to_edge_ns")
 """From the socket read to the stamp of each message; from the venue's time to the socket read."""
 COUNTERS = (
@@ -88,14 +90,35 @@ class Reporter:
             state = m.HealthState.ready
         else:
             state = m.HealthState.degraded
+        return m.ServiceHealth(
+            ts=self._now(), pid=os.getpid(), state=state, service=self._service, detail=self.figures()
+        )
+
+    def reasons(self) -> list[str]:
+        """Why not every book is live, or not every message reached its readers; from any thread."""
+        session, publisher = self._session, self._publisher
+        if session.state == CONNECTING:
+            return ["connecting to the venue"]
+        if session.state == DOWN:
+            return ["the venue cannot be reached, or went silent: connecting again"]
+        away = [one.ticker for one in session.instruments if one.state != LIVE_STATE]
+        why = (
+            [f"{len(away)} of {len(session.instruments)} books are not live: {', '.join(away[:SHOWN])}"] if away else []
+        )
+        if publisher.owing:
+            why.append(f"{publisher.dropped} messages were dropped, the ring was full; some books wait for a snapshot")
+        if session.state != LIVE_STATE and not why:
+            why.append(f"the session is {session.state}")
+        return why
+
+    def figures(self) -> str:
+        session, publisher, counters = self._session, self._publisher, self._session.counters
         where = "not connected" if session.state in (CONNECTING, DOWN) else "connected"
-        counters = session.counters
-        detail = (
-            f"{where}, {live} of {len(session.instruments)} books live, {counters.messages} messages, "
+        return (
+            f"{where}, {self._live()} of {len(session.instruments)} books live, {counters.messages} messages, "
             f"{publisher.published} published, {counters.gaps} gaps, {counters.resyncs} resyncs, "
             f"{publisher.dropped} dropped, {counters.malformed} malformed"
         )
-        return m.ServiceHealth(ts=self._now(), pid=os.getpid(), state=state, service=self._service, detail=detail)
 
     def tell(self) -> None:
         """Publishes the health message: once a second, and when the state changed. The next makes up for a lost one."""

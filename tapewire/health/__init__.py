@@ -5,7 +5,7 @@
         told.check(ready=lambda: [...])                   reasons why not; none: ready
         told.drain()                                      /ready: no, "draining"
 
-A service on an event loop calls `told.watch_loop()`. `ask` is the other side: `tapewire health`, the monitor.
+A service on an event loop calls `told.watch_loop(stop)`. `ask` is the other side: `tapewire health`, the monitor.
 """
 
 from tapewire.health.asking import Answer, ask, ask_socket, sockets

@@ -84,8 +84,7 @@ class Health:
         self._live = live or self._live
         self._ready = ready or self._ready
         self._detail = detail or self._detail
-        with self._lock:
-            self._found.clear()
+        self._found = {}
 
     def pulse(self, name: str) -> Pulse:
         """Something that must turn for the service to be alive."""
@@ -93,21 +92,35 @@ class Health:
         self._pulses.append(pulse)
         return pulse
 
-    def watch_loop(self) -> None:
-        """The running event loop must turn for the service to be alive."""
+    def forget(self, pulse: Pulse) -> None:
+        """It was made by `pulse`, and turns no more: what it did is over."""
+        self._pulses = [one for one in self._pulses if one is not pulse]
+
+    def watch_loop(self, stop: asyncio.Event) -> None:
+        """The running event loop must turn for the service to be alive; once `stop` is set it drains."""
         pulse, loop = self.pulse("event loop"), asyncio.get_running_loop()
 
         def beat() -> None:
             pulse.beat()
+            if stop.is_set():
+                self.drain()
             self._beating = loop.call_later(LOOP_BEAT_S, beat)
 
         beat()
 
     def drain(self) -> None:
-        """It ends: not ready any more, whatever else holds, and alive until it is gone."""
+        """It ends: not ready any more, whatever else holds, and alive until it is gone. Safe in a signal handler."""
         self._draining = True
-        with self._lock:
-            self._found.clear()
+        self._found = {}
+
+    def draining(self, stop: Callable[[], object]) -> Callable[[], None]:
+        """`drain`, and then `stop`: what a signal calls."""
+
+        def ask() -> None:
+            self.drain()
+            stop()
+
+        return ask
 
     def close(self) -> None:
         if self._beating is not None:
@@ -121,9 +134,10 @@ class Health:
             return None
         with self._lock:
             now = self._clock()
-            held = self._found.get(path)
+            known = self._found  # another takes its place when something was told meanwhile
+            held = known.get(path)
             if held is None or now - held[0] > REMEMBERED_S:
-                held = self._found[path] = (now, *self._look(path))
+                held = known[path] = (now, *self._look(path))
         return held[1], held[2]
 
     def _look(self, path: str) -> tuple[int, bytes]:

@@ -56,6 +56,9 @@ SERVICES = Group(
         _gauge(
             "service_up", "1 while the service runs; 0 once it has been seen, or left a page, and is gone.", "service"
         ),
+        _gauge(
+            "service_ready", "1 while the service says it is ready, 0 while it does not or does not answer.", "service"
+        ),
         _gauge("service_start_time_seconds", "When it was started, UTC.", "service", unit="seconds"),
         _counter("service_cpu_seconds", "CPU time, user and system, of all its threads.", "service", unit="seconds"),
         _gauge(
@@ -99,6 +102,26 @@ TAPES = Group(
     ),
 )
 
+REPLICAS = Group(
+    "Replicas",
+    "What `tapewire replica` says of each tape it sends or mirrors, `<tape>/replica/state.json`.",
+    (
+        _gauge("replica_role", "1 for the role it has now: sender, mirror, fenced, differs, …", "tape", "role"),
+        _gauge("replica_running", "1 while the replica brings that up to date.", "tape"),
+        _gauge(
+            "replica_lag_bytes",
+            "Sender: durable here and not in the stream. Mirror: come here and not on its disk yet.",
+            "tape",
+            unit="bytes",
+        ),
+        _gauge("replica_lag_records", "Sender: records that are durable here and not in the stream.", "tape"),
+        _gauge("replica_seq", "Last record that the stream (sender) or this host (mirror) holds.", "tape"),
+        _gauge("replica_epoch", "Epoch of the tape's writer, as the stream has it.", "tape"),
+        _counter("replica_fetched_bytes", "Bytes asked from the sender: older than the stream.", "tape", unit="bytes"),
+        _counter("replica_disconnects", "How often the bus went away.", "tape"),
+    ),
+)
+
 RINGS = Group(
     "Rings",
     "The head of each ring in shared memory.",
@@ -135,6 +158,24 @@ ENGINE = Group(
             "shard",
             "stage",
         ),
+    ),
+)
+
+PARTS = Group(
+    "Parts of the engine",
+    "In topology split, the engine's page `asked.<service>.<shard>` and the service's `answering.<service>`.",
+    (
+        _counter("asked_asks", "What the engine's core asked.", "service"),
+        _counter("asked_timeouts", "Messages without an answer in time: they were sent again.", "service"),
+        _counter("asked_brought", "Times an instance was brought to the state.", "service"),
+        _counter("asked_away", "Tries that found no instance that could answer.", "service"),
+        _gauge("asked_waiting", "1 while commands wait since the service is away.", "service"),
+        _histogram("asked_answer", "From an ask to its whole answer, whatever it took.", "service"),
+        _counter("answering_asks", "Asks answered, those of bringing to a state among them.", "service"),
+        _counter("answering_others", "Asks that were for another instance.", "service"),
+        _counter("answering_losses", "Times the bus went away.", "service"),
+        _gauge("answering_shards", "Shards it was asked for.", "service"),
+        _histogram("answering_answer", "From an ask read to its answer sent.", "service"),
     ),
 )
 
@@ -366,11 +407,33 @@ EXPORTER = Group(
     ),
 )
 
+RELAY = Group(
+    "Relay",
+    "The pages `relay.<out|in>.<ring>`, which the relay writes once a second: `out` where the producer is, `in` where "
+    "its engine is.",
+    (
+        _counter("relay_records", "Records sent, those sent again included.", "relay"),
+        _counter("relay_carried_bytes", "Bytes sent (out), or written into the ring (in).", "relay", unit="bytes"),
+        _counter("relay_resent", "How often sending began again: silence, a gap, a new engine.", "relay"),
+        _counter("relay_refused", "Sessions that were refused: another host carries the ring, or it differs.", "relay"),
+        _counter("relay_gaps", "Chunks that began behind what the ring has: they were asked for again.", "relay"),
+        _counter("relay_damaged", "Chunks whose checksum or records did not hold.", "relay"),
+        _counter("relay_full", "Chunks for which the ring had no room: the engine is behind.", "relay"),
+        _gauge("relay_lag_bytes", "Bytes in the ring that the mirrored tape does not show yet.", "relay", unit="bytes"),
+        _gauge("relay_unsent_bytes", "Of those, what the engine's host does not have.", "relay", unit="bytes"),
+        _gauge("relay_open", "1 while the other side takes what is sent.", "relay"),
+        _gauge("relay_attached", "1 while the ring is there and an engine has its other end.", "relay"),
+    ),
+)
+
 GROUPS: Final = (
     SERVICES,
     TAPES,
+    REPLICAS,
     RINGS,
+    RELAY,
     ENGINE,
+    PARTS,
     FEEDS,
     STORAGE,
     SINKS,

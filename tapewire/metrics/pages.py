@@ -61,16 +61,34 @@ API: Final = {
         )
     },
 }
+RELAY: Final = {
+    "bytes": "tapewire_relay_carried_bytes_total",
+    **{name: f"tapewire_relay_{name}_total" for name in ("records", "resent", "refused", "gaps", "damaged", "full")},
+    **{name: f"tapewire_relay_{name}" for name in ("lag_bytes", "unsent_bytes", "open", "attached")},
+}
+ASKED: Final = {
+    **{name: f"tapewire_asked_{name}_total" for name in ("asks", "timeouts", "brought", "away")},
+    "waiting": "tapewire_asked_waiting",
+}
+ANSWERING: Final = {
+    **{name: f"tapewire_answering_{name}_total" for name in ("asks", "others", "losses")},
+    "shards": "tapewire_answering_shards",
+}
 COUNTERS: Final = {
+    "answering": ANSWERING,
     "api": API,
+    "asked": ASKED,
     "engine": ENGINE,
     "connector": FEED,
     "flusher": FLUSHER,
     "archiver": ARCHIVER,
+    "relay": RELAY,
     "venue": VENUE,
 }
 """By kind of page: the metric of each counter; "" for what something else tells better. The label is its name."""
 HISTOGRAMS: Final = {
+    ("answering", "answer"): "tapewire_answering_answer_seconds",
+    ("asked", "answer"): "tapewire_asked_answer_seconds",
     ("api", "answer"): "tapewire_api_answer_seconds",
     ("connector", "decode_ns"): "tapewire_feed_decode_seconds",
     ("connector", "exchange_to_edge_ns"): "tapewire_feed_exchange_to_edge_seconds",

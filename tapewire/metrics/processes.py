@@ -18,8 +18,8 @@ _MODULES: Final = {
 }
 """Modules whose service is not the word after `services.`."""
 _TAKES_NAME: Final = {"connector", "sink"}  # the first argument is the feed, or the store
-_THREAD_PAGES: Final = {"flusher": "flusher", "archiver": "flusher"}
-"""Pages that are of one thread of a service."""
+_THREAD_PAGES: Final = {"flusher": "flusher", "archiver": "flusher", "relay": "relay"}
+"""Pages that are of one thread, or one ring, of a service."""
 _WRITABLE: Final = "rw-s"
 
 
@@ -96,7 +96,8 @@ def _module_and_rest(arguments: list[str]) -> tuple[str, list[str]] | None:
             if arguments[at + 1 : at + 3] == ["sink", "run"]:
                 return "services.flusher.sinks", arguments[at + 3 :]
             module = "services.gateway.initiator" if name == "venue" else f"services.{name}"
-            known = {"api", "connector", "engine", "flusher", "gateway", "journal", "monitor", "router", "simulator"}
+            known = {"api", "connector", "engine", "flusher", "gateway", "journal", "matcher", "monitor", "risk"}
+            known |= {"router", "simulator"}
             rest = arguments[at + 2 :]
             if name == "venue" and rest:
                 rest = ["--venue", *rest]

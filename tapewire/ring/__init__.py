@@ -10,6 +10,24 @@ Either side may be killed at any instruction: what was published stays, what was
 The bytes are drawn in layout.hpp.
 """
 
-from tapewire.ring._ring import Doorbell, RingConsumer, RingProducer, RingState, create_ring, last_record, ring_state
+from tapewire.ring._ring import (
+    Carried,
+    Doorbell,
+    RingConsumer,
+    RingProducer,
+    RingState,
+    create_ring,
+    last_record,
+    ring_state,
+)
 
-__all__ = ["Doorbell", "RingConsumer", "RingProducer", "RingState", "create_ring", "last_record", "ring_state"]
+__all__ = [
+    "Carried",
+    "Doorbell",
+    "RingConsumer",
+    "RingProducer",
+    "RingState",
+    "create_ring",
+    "last_record",
+    "ring_state",
+]

@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from enum import IntEnum
 from os import PathLike
 from typing import NamedTuple, Self
 
@@ -28,6 +29,18 @@ def last_record(path: str | PathLike[str]) -> bytes | None:
     For a producer that continues a numbering after a restart: call it before writing. Raises as `ring_state`.
     """
 
+class Carried(IntEnum):
+    """What became of records that were carried over from another ring."""
+
+    taken = 0
+    """All of them are in the ring, now or from before."""
+    full = 1
+    """Some, in order; there is no room for the next."""
+    gap = 2
+    """They begin behind what the ring has; nothing was written."""
+    damaged = 3
+    """They are no records, or not of a ring like this one; nothing was written."""
+
 class Doorbell:
     """Lets one consumer sleep until any of many producers writes. The file is made if it is not there.
 
@@ -55,6 +68,11 @@ class RingProducer:
         """False: full, nothing was written. RingError: longer than `max_record`. RingDamaged: the ring is not whole."""
     def write_many(self, records: Iterable[bytes], /) -> int:
         """Writes records until one does not fit and publishes them together; returns how many. Errors as `write`."""
+    def carry(self, records: bytes | memoryview, position: int, end: int, /) -> Carried:
+        """Writes records as another ring's `poll_into` copied them, at the positions they had there, each once.
+
+        `position`: where the first was written, `end`: just past the last. RingDamaged: this ring is not whole.
+        """
     @property
     def tail(self) -> int:
         """The position just past the last record written."""
@@ -87,6 +105,16 @@ class RingConsumer:
         """
     def release(self) -> None:
         """Gives the room of all records polled so far back to the producer: they will not be seen again."""
+    def seek(self, position: int, /) -> bool:
+        """Reads on behind the unreleased record that ends at `position` (or at `head`: before all of them).
+
+        False: none ends there, and reading begins before all of them. RingDamaged: not whole.
+        """
+    def release_to(self, position: int, /) -> bool:
+        """Releases the polled records up to the one that ends at `position`. False: none does; nothing was released."""
+    @property
+    def id(self) -> int:
+        """Drawn when the ring was made: one that is made anew under the same name has another."""
     @property
     def position(self) -> int:
         """The position just past the last record polled."""

@@ -14,7 +14,7 @@ from libcpp.string cimport string
 
 from tapewire.errors import RingBusy, RingDamaged, RingError, RingMissing
 
-cdef extern from "tapewire/ring/ring.hpp" namespace "tapewire::ring" nogil:
+cdef extern from "tapewire/ring/carry.hpp" namespace "tapewire::ring" nogil:
     cpdef enum class Status(int):
         ok, missing, bad_magic, bad_capacity, busy, io, exists, bad_version, bad_position, damaged
     cdef enum class Role(int):
@@ -65,7 +65,10 @@ cdef extern from "tapewire/ring/ring.hpp" namespace "tapewire::ring" nogil:
         size_t poll_into(uint8_t*, size_t, size_t, size_t*)
         cbool unread()
         void release()
+        cbool seek(uint64_t)
+        cbool release_to(uint64_t)
         uint64_t read_position()
+        uint64_t id()
         uint64_t head()
         uint64_t tail()
         uint64_t capacity()
@@ -73,6 +76,9 @@ cdef extern from "tapewire/ring/ring.hpp" namespace "tapewire::ring" nogil:
         cbool producer_alive()
         Status fault()
         const char* error()
+    cpdef enum class Carried(int):
+        taken, full, gap, damaged, broken
+    Carried c_carry "tapewire::ring::carry"(Producer&, const uint8_t*, uint64_t, uint64_t, uint64_t)
     Status create_or_keep(const char*, uint64_t, uint64_t, cbool*, string*)
 
 cdef enum:
@@ -241,6 +247,15 @@ cdef class RingProducer:
                 self.ring.publish()
         return written
 
+    def carry(self, const uint8_t[::1] records not None, uint64_t position, uint64_t end, /):
+        self.check()
+        cdef Carried outcome = c_carry(
+            self.ring, &records[0] if records.shape[0] else NULL, records.shape[0], position, end
+        )
+        if outcome == Carried.broken:
+            raise RingDamaged(self.ring.error().decode("utf-8", "replace"))
+        return outcome
+
     @property
     def tail(self):
         self.check()
@@ -330,6 +345,22 @@ cdef class RingConsumer:
     def release(self):
         self.check()
         self.ring.release()
+
+    def seek(self, uint64_t position, /):
+        self.check()
+        cdef bint found = self.ring.seek(position)
+        if self.ring.fault() != Status.ok:
+            self.raise_fault()
+        return found
+
+    def release_to(self, uint64_t position, /):
+        self.check()
+        return self.ring.release_to(position)
+
+    @property
+    def id(self):
+        self.check()
+        return self.ring.id()
 
     @property
     def position(self):

@@ -78,6 +78,11 @@ constexpr uint64_t stride_of(uint64_t length) { return (RECORD_HEAD + length + 7
 constexpr uint64_t head_word(uint32_t length, uint32_t kind, uint64_t position) {
     return length | uint64_t(kind ^ uint32_t(position >> 3)) << 32;
 }
+// Where a record of `length` bytes ends that is written at `position`: the same in every ring of this capacity.
+constexpr uint64_t end_after(uint64_t position, uint64_t length, uint64_t capacity) {
+    const uint64_t left = capacity - (position & (capacity - 1)), stride = stride_of(length);
+    return position + (stride > left ? left : 0) + stride;
+}
 constexpr bool capacity_ok(uint64_t capacity) {
     return std::has_single_bit(capacity) && capacity >= CAPACITY_MIN && capacity <= CAPACITY_MAX;
 }

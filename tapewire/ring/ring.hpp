@@ -55,9 +55,8 @@ class Producer {
     Write stage(const uint8_t* p, uint32_t n, uint64_t* end = nullptr) {
         const uint64_t capacity = file_.capacity;
         if (n > max_record()) return Write::too_long;
-        uint64_t at = staged_ & (capacity - 1), stride = stride_of(n);
-        uint64_t padding = stride > capacity - at ? capacity - at : 0;
-        uint64_t next = staged_ + padding + stride;
+        uint64_t at = staged_ & (capacity - 1), next = end_after(staged_, n, capacity);
+        uint64_t padding = next - staged_ - stride_of(n);
         if (next - head_seen_ > capacity) {
             if (refresh_head() != Status::ok) return Write::damaged;
             if (next - head_seen_ > capacity) return Write::full;
@@ -192,7 +191,30 @@ class Consumer {
         file_.shared->head.store(read_, std::memory_order_release);
     }
 
+    // Reading goes on behind the unreleased record that ends at `position`, or before all of them. False: none ends there;
+    // reading then begins before all of them again.
+    bool seek(uint64_t position) {
+        read_ = released_;
+        if (!look()) return false;
+        if (walk_to(position)) return true;
+        read_ = released_;
+        return false;
+    }
+
+    // Releases the records that end at or before `position`, whatever was read behind it. False: no record that was read
+    // ends there, and nothing was released.
+    bool release_to(uint64_t position) {
+        const uint64_t read = read_;
+        if (position > read) return false;
+        read_ = released_;
+        const bool found = walk_to(position);
+        if (found) release();
+        read_ = read;
+        return found;
+    }
+
     uint64_t read_position() const { return read_; }
+    uint64_t id() const { return file_.shared->identity.id; }
     uint64_t head() const { return released_; }
     uint64_t tail() const { return file_.shared->tail.load(std::memory_order_acquire); }
     uint64_t capacity() const { return file_.capacity; }
@@ -203,6 +225,13 @@ class Consumer {
     const char* error() const { return file_.error().c_str(); }
 
   private:
+    bool walk_to(uint64_t position) {
+        Record record;
+        while (read_ < position && next(record)) {
+        }
+        return read_ == position;
+    }
+
     Status refresh_tail() {
         uint64_t tail = this->tail();
         // Waiting touches tail alone: asking for the next record's line while it waits would take it from the producer

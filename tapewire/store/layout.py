@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -109,6 +109,28 @@ def pieces(
                 for path in sorted(ticker_folder.glob("[!.]*.parquet")):
                     if name := _PIECE.fullmatch(path.name):
                         yield Piece(path, partition, name[1], int(name[2]), int(name[3]))
+
+
+def not_held(ordered: Iterable[Piece]) -> list[Piece]:
+    """Those of `ordered` (by tape and first row) whose rows no other file of the same tape and folder holds, too.
+
+    A compaction leaves such for a moment, or until it is run again after a crash (tapewire/store/compact.py).
+    """
+    kept: list[Piece] = []
+    longest: dict[tuple[str, Path], int] = {}
+    at: dict[tuple[str, Path], int] = {}
+    for piece in ordered:
+        key = (piece.tape, piece.path.parent)
+        last = longest.get(key, 0)
+        if piece.last_seq <= last:
+            continue
+        if key in at and kept[at[key]].first_seq == piece.first_seq:
+            kept[at[key]] = piece  # the longer one of two that begin with the same row
+        else:
+            at[key] = len(kept)
+            kept.append(piece)
+        longest[key] = piece.last_seq
+    return kept
 
 
 def _children(parent: Path, key: str, only: str | None) -> list[Path]:

@@ -129,6 +129,11 @@ class Store:
                 # The tape let go of records that were archived after the checkpoint was read: there is a newer one.
                 if attempt == RETRIES_MAX or checkpoints.read(self.data, tape).archived == point.archived:
                     raise
+            except FileNotFoundError:
+                # A compaction put it into another one since the folder was listed.
+                self._pieces.clear()
+                if attempt == RETRIES_MAX:
+                    raise
         raise AssertionError("the last attempt returns or raises")
 
     def _rows(self, ask: Ask, tape: str, point: Checkpoint) -> tuple[pa.Table, bool]:
@@ -164,7 +169,7 @@ class Store:
             yield from today()
 
     def _pieces_of(self, ask: Ask, tape: str, point: Checkpoint) -> list[layout.Piece]:
-        """The files of a tape that are there for good. They change with the checkpoint only, so they are remembered."""
+        """The files of a tape that are there for good, remembered as long as its checkpoint is the same one."""
         key = (tape, ask.kind.name, ask.ticker)
         known = self._pieces.get(key)
         if known is not None and known[0] == point.archived:
@@ -199,9 +204,9 @@ class Store:
 
 
 def for_good(pieces: Iterable[layout.Piece], points: dict[str, Checkpoint]) -> list[layout.Piece]:
-    """Those of `pieces` that their tape's checkpoint covers, in the order of the tape."""
+    """Those of `pieces` that their tape's checkpoint covers and no compacted file holds, in the order of the tape."""
     kept = [p for p in pieces if p.tape in points and p.last_seq <= points[p.tape].archived]
-    return sorted(kept, key=lambda piece: (piece.tape, piece.first_seq))
+    return layout.not_held(sorted(kept, key=lambda piece: (piece.tape, piece.first_seq)))
 
 
 def known_kind(name: str) -> Kind:

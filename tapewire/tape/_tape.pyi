@@ -37,7 +37,8 @@ class Writer:
 
     Opening creates the tape or recovers it (a torn tail is cut, `recovery` says so) and starts the next epoch.
     `segment_bytes`: of segments begun from now on, a multiple of 4096 up to 1 GiB; 0 = like the last one, 64 MiB at
-    first. Raises TapeFenced (another writer), TapeDamaged, TapeFull, TapeMissing (with create=False), TapeError.
+    first. The epoch is later than `epoch_above`. Raises TapeFenced (another writer), TapeDamaged, TapeFull,
+    TapeMissing (with create=False), TapeError.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Writer:
         durability: str = "disk",
         *,
         create: bool = True,
+        epoch_above: int = 0,
     ) -> None: ...
     def append(self, raw: bytes, /) -> int:
         """Puts one flat message whose header.seq is `next_seq` into the open batch; returns its seq.
@@ -136,6 +138,10 @@ class TapeReader:
     def poll_answers(self, source: int, max_records: int = 256, /) -> list[bytes]:
         """Like poll, but only what answers the producer `source`: events of its commands, InputRefused; no commands."""
 
+    def poll_taken(self, kinds: Iterable[int], max_records: int = 1 << 16, /) -> tuple[int, dict[int, int]]:
+        """Reads on without copying anything out; returns how many records, and by producer (1 to 63) the highest
+        position of its ring that a command of these MessageTypes (below 256) among them was taken from."""
+
     def scan(self, max_records: int = 1 << 20, /) -> int:
         """Reads on without copying anything out; returns how many records. What `tapewire tape check` runs."""
 
@@ -184,12 +190,120 @@ class TapeReader:
     @property
     def durability(self) -> str: ...
     @property
+    def mirror(self) -> bool:
+        """Whether this is the copy of a tape that another host writes."""
+
+    @property
+    def fence(self) -> int:
+        """The epoch with which another host has taken the tape; 0: none has."""
+
+    @property
     def writer_pid(self) -> int | None:
         """The process that has the tape open for writing, None if there is none."""
 
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...
+
+class Stretch(NamedTuple):
+    """Whole frames of a tape as `frames.hpp` reads them: from position to end, records first_seq to last_seq (0: none).
+
+    `whole`, `whole_seq`: the last end of a batch that shows in it; 0: none does.
+    """
+
+    position: int
+    end: int
+    first_seq: int
+    last_seq: int
+    whole: int
+    whole_seq: int
+    frames: bytes
+
+class TapeFrames:
+    """The bytes of a tape by position, for its copy on another host; and, in the writer's place, what is released.
+
+    Raises TapeMissing, TapeError.
+    """
+
+    path: Path
+    def __init__(self, path: str | PathLike[str]) -> None: ...
+    def seek(self, position: int) -> None:
+        """Stands before the frame that begins there; 0: before the first the tape has. Raises TapeGone, TapeError
+        (beyond the end), TapeDamaged (no frame begins there), TapeMissing (no segment yet)."""
+
+    def read(self, most: int, up_to: tuple[int, int] | None = None) -> Stretch | None:
+        """About `most` bytes from here, up to a mark (position, seq); None: up to what is durable. None at the end."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleeps until more is durable than was read; False after `timeout_s` seconds."""
+
+    def release(self, position: int, seq: int) -> None:
+        """Lets readers see the records up to there, if the tape's durability is `replicated`; never goes back.
+
+        Raises TapeFenced if somebody else does so, TapeError for what is not durable."""
+
+    def set_fence(self, epoch: int) -> None:
+        """Durably: another host has taken the tape with this epoch; no writer may open it here."""
+
+    @property
+    def positions(self) -> Positions: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def grant(self) -> int:
+        """Above `epoch`: this host has taken the tape, and its next writer will have this epoch."""
+
+    @property
+    def fence(self) -> int: ...
+    @property
+    def mirror(self) -> bool: ...
+    @property
+    def durability(self) -> str: ...
+    @property
+    def writer_alive(self) -> bool: ...
+    def close(self) -> None: ...
+
+class TapeMirror:
+    """The copy of a tape that another host writes. Makes the folder; a torn tail is cut, as by a writer.
+
+    Raises TapeFenced (a writer has it open), TapeDamaged, TapeFull, TapeError.
+    """
+
+    path: Path
+    def __init__(self, path: str | PathLike[str], name: str) -> None: ...
+    def apply(self, frames: bytes, /) -> None:
+        """Puts frames behind `end`. Raises TapeDamaged for what cannot be there, TapeFull; what was before stays."""
+
+    def commit(self, position: int, seq: int, epoch: int) -> None:
+        """Makes all durable, and lets readers see the records up to the end of a batch (0: no further than now)."""
+
+    def hand_over(self, epoch: int) -> None:
+        """Durable, closed, and open to a writer of that epoch."""
+
+    def close(self) -> None: ...
+    def abandon(self) -> None:
+        """Lets go as a killed process would. For simulations."""
+
+    @property
+    def is_open(self) -> bool: ...
+    @property
+    def empty(self) -> bool:
+        """No segment yet: the first may begin anywhere."""
+
+    @property
+    def end(self) -> int:
+        """The position where the next frame goes."""
+
+    @property
+    def last_seq(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def positions(self) -> Positions: ...
+    @property
+    def torn_bytes(self) -> int: ...
 
 def cut(path: str | PathLike[str], before_seq: int, backup: str | PathLike[str]) -> CutReport:
     """Ends the tape before record `before_seq`; what follows is kept in the folder `backup`. No writer may run."""

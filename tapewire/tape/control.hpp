@@ -4,12 +4,15 @@
 //    128  ├ state, by each writer at open: epoch u64 │ segment bytes u64 │ boot id 2 x u64 │ durability u32 │ pid u32
 //    256  ├ written    cursor: what a reader may see at all                                               │
 //    384  ├ durable    cursor: what survives a power loss. Stored after the sync, so on disk it never lies │
-//    512  ├ released   cursor: what answers may be read up to (written if `memory`, durable if `disk`)     │
+//    512  ├ released   cursor: what answers may be read up to (written if `memory`, durable if `disk`; if  │
+//         │            `replicated`, what other hosts hold, too: stored by the replica's sender)           │
 //    640  ├ bell: generation u32 (the futex word) │ asleep u32                                            │
+//    768  ├ hosts: fence u64 │ grant u64 │ mirror u32. Who of several hosts may write (docs/replication.md)│
 //   4096  └───────────────────────────────────────────────────────────────────────────────────────────────┘
 //
 // A cursor is a position (bytes since the tape began) and the seq of the last record before it. Byte 0 of the file
-// carries the writer's lock, which the kernel drops on death, however it came.
+// carries the writer's lock, byte 1 that of who stores `released` in the writer's place; the kernel drops them on
+// death, however it came.
 #pragma once
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -28,7 +31,7 @@
 
 namespace tapewire::tape {
 
-enum class Durability : uint32_t { memory = 0, disk = 1 };
+enum class Durability : uint32_t { memory = 0, disk = 1, replicated = 2 };
 
 struct Mark {
     uint64_t position = 0;  // bytes since the tape began
@@ -104,9 +107,13 @@ struct ControlPage {
     alignas(128) Cursor released;
     alignas(128) std::atomic<uint32_t> generation;
     std::atomic<uint32_t> asleep;
+    alignas(128) std::atomic<uint64_t> fence;  // not 0: another host took the tape with this epoch; nobody writes here
+    std::atomic<uint64_t> grant;               // beyond `epoch`: this host took it, and its next writer has this epoch
+    std::atomic<uint32_t> mirror;              // 1: copied from another host
 };
 static_assert(offsetof(ControlPage, epoch) == 128 && offsetof(ControlPage, written) == 256 && offsetof(ControlPage, durable) == 384 &&
-              offsetof(ControlPage, released) == 512 && offsetof(ControlPage, generation) == 640 && sizeof(ControlPage) <= CONTROL_BYTES);
+              offsetof(ControlPage, released) == 512 && offsetof(ControlPage, generation) == 640 &&
+              offsetof(ControlPage, fence) == 768 && sizeof(ControlPage) <= CONTROL_BYTES);
 
 // Of this boot of the host: what was in the page cache under another one may be lost. Zero, where the kernel has none to tell, is like no boot.
 inline BootId this_boot() {
@@ -188,8 +195,10 @@ class Control {
         return failure.status;
     }
 
-    bool take_writer_lock() { return writer_lock(F_OFD_SETLK, F_WRLCK) == F_UNLCK; }
-    bool writer_alive() const { return const_cast<Control*>(this)->writer_lock(F_OFD_GETLK, F_WRLCK) != F_UNLCK; }
+    bool take_writer_lock() { return lock(F_OFD_SETLK, WRITER) == F_UNLCK; }
+    bool writer_alive() const { return const_cast<Control*>(this)->lock(F_OFD_GETLK, WRITER) != F_UNLCK; }
+    bool take_release_lock() { return lock(F_OFD_SETLK, RELEASER) == F_UNLCK; }
+    void drop_release_lock() { lock(F_OFD_SETLK, RELEASER, F_UNLCK); }
 
     void close() {
         if (page) ::munmap(page, CONTROL_BYTES);
@@ -247,11 +256,14 @@ class Control {
     ControlPage* page = nullptr;
 
   private:
+    static constexpr off_t WRITER = 0, RELEASER = 1;
+
     // F_UNLCK: it is ours, or nobody's. On a descriptor that cannot write, only asking works.
-    short writer_lock(int command, short type) {
+    short lock(int command, off_t byte, short type = F_WRLCK) {
         struct flock lock{};
         lock.l_type = type;
         lock.l_whence = SEEK_SET;
+        lock.l_start = byte;
         lock.l_len = 1;
         const int result = ::fcntl(fd_, command, &lock);
         if (command == F_OFD_SETLK) return result ? short(F_WRLCK) : short(F_UNLCK);

@@ -83,15 +83,20 @@ class Reader {
     // After a reboot, only what was durable can be trusted until a writer has recovered the tape.
     Positions positions() const {
         Positions p = control_.positions();
-        if (!(control_.page->boot == boot_)) p.written = p.released = p.durable, p.written_seq = p.released_seq = p.durable_seq;
+        if (control_.page->boot == boot_) return p;
+        p.written = p.durable, p.written_seq = p.durable_seq;
+        // What is replicated may be durable here and not elsewhere.
+        if (!replicated() || p.released > p.durable) p.released = p.durable, p.released_seq = p.durable_seq;
         return p;
     }
 
     // One of them: it alone is fetched from the writer's core.
     Mark mark(Limit limit) const {
         const ControlPage& page = *control_.page;
-        const bool other = limit == Limit::durable || !(page.boot == boot_);
-        const Mark end = (other ? page.durable : limit == Limit::written ? page.written : page.released).load();
+        const bool same = page.boot == boot_;
+        const bool durable = limit == Limit::durable || (!same && !(limit == Limit::released && replicated()));
+        Mark end = (durable ? page.durable : limit == Limit::written ? page.written : page.released).load();
+        if (!same && !durable) [[unlikely]] end = earlier(end, page.durable.load());
         if (end.position > position_ && segment_.data)  // a command and its answer, asked for at once, not line by line
             for (uint64_t k = 0; k < FETCH; k += 64) __builtin_prefetch(segment_.data + at_ + k);
         return end;
@@ -171,6 +176,9 @@ class Reader {
   private:
     static constexpr uint64_t FETCH = 320;   // bytes
     static constexpr int ENTER_TRIES = 3;  // retention may remove the segment just found
+
+    static Mark earlier(Mark a, Mark b) { return a.position < b.position ? a : b; }
+    bool replicated() const { return control_.page->durability.load(std::memory_order_relaxed) == uint32_t(Durability::replicated); }
 
     bool list(std::vector<uint64_t>& firsts) {
         return list_segments(dir_, firsts) || (failure_.system(dir_, "cannot list the tape's folder"), false);

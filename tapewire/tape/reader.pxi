@@ -87,6 +87,31 @@ cdef class TapeReader:
         self.settle(len(out) > 0)
         return out
 
+    def poll_taken(self, kinds, uint64_t max_records=1 << 16, /):
+        cdef Record record
+        cdef const Header* header
+        cdef uint64_t taken[TAKEN_SOURCES]
+        cdef uint8_t wanted[TAKEN_KINDS]
+        cdef uint64_t count = 0
+        cdef int i
+        self.check()
+        memset(taken, 0, sizeof(taken))
+        memset(wanted, 0, sizeof(wanted))
+        for kind in kinds:
+            wanted[<size_t>kind if 0 <= kind < TAKEN_KINDS else 0] = 1
+        wanted[0] = 0
+        cdef uint64_t end = self.tape.mark(self.limit_).position
+        with nogil:
+            while count < max_records and self.tape.next(record, end):
+                count += 1
+                if record.type >= TAKEN_KINDS or not wanted[record.type]:
+                    continue
+                header = &wire_header(record.p)
+                if header.cause == 0 and header.source < TAKEN_SOURCES and header.origin_seq > taken[header.source]:
+                    taken[header.source] = header.origin_seq
+        self.settle(count > 0)
+        return count, {i: taken[i] for i in range(1, TAKEN_SOURCES) if taken[i]}
+
     def scan(self, uint64_t max_records=1 << 20, /):
         cdef uint64_t n
         self.check()
@@ -188,7 +213,17 @@ cdef class TapeReader:
     @property
     def durability(self):
         self.live()
-        return "disk" if reader_durability(self.tape) else "memory"
+        return _DURABILITY_NAMES.get(reader_durability(self.tape), "disk")
+
+    @property
+    def mirror(self):
+        self.live()
+        return bool(reader_mirror(self.tape))
+
+    @property
+    def fence(self):
+        self.live()
+        return reader_fence(self.tape)
 
     @property
     def writer_pid(self):

@@ -85,7 +85,8 @@ inline Status check_older(const std::string& dir, const std::vector<uint64_t>& f
 }
 
 // Scans the last segment, repairs a torn tail, syncs. `end` receives the offset where the next frame goes.
-inline Status recover_last(Segment& last, const Positions& marks, bool same_boot, Recovery& out, uint64_t& end, Failure& failure) {
+// `synced`: each batch was synced before the next was written, which rule (c) goes by. Of a mirror it is not so.
+inline Status recover_last(Segment& last, const Positions& marks, bool same_boot, Recovery& out, uint64_t& end, Failure& failure, bool synced = true) {
     Walk walk{last.data, last.bytes, FIRST_RECORD_AT, last.first_seq};
     FrameHead head{};
     Walk::Stop stop;
@@ -105,7 +106,7 @@ inline Status recover_last(Segment& last, const Positions& marks, bool same_boot
     }
     if (!whole && !all_zero(last.data + end, last.bytes - end)) {
         const std::string found = describe_fault(last.data + end, last.bytes - end, walk.seq);
-        if (const uint64_t proof = proof_of_sync(last.data, last.bytes, end + 8, walk.seq)) {
+        if (const uint64_t proof = !synced ? 0 : proof_of_sync(last.data, last.bytes, end + 8, walk.seq)) {
             return failure.damage(last.path, end, walk.seq, found + "; record " + std::to_string(proof) + " after it is whole and was written only after a sync");
         }
         uint64_t used = last.bytes;

@@ -5,7 +5,10 @@
 //   segment.hpp   one file's bytes                 reader.hpp       tail, seek, scan
 //   control.hpp   positions, lock, bell            cut.hpp          what people do after damage
 //   recovery.hpp  what is found at open: the decision table
+//   frames.hpp    its bytes by position           mirror.hpp       the copy on another host
 #pragma once
 #include "tapewire/tape/cut.hpp"
+#include "tapewire/tape/frames.hpp"
+#include "tapewire/tape/mirror.hpp"
 #include "tapewire/tape/reader.hpp"
 #include "tapewire/tape/writer.hpp"

@@ -7,6 +7,8 @@
 //   publish()     readers may see it                (control page, and a bell if one of them sleeps)
 //   commit()      the three in order
 //
+// `replicated` is `disk`, but that `released` is left to the replica's sender (services/replica).
+//
 // `memory` composes records in the mapped segment; they survive the process. sync(), from any thread, makes what is
 // published durable in the background. `disk` composes in a private buffer, so that nothing reaches the file half done.
 //
@@ -29,6 +31,7 @@ struct Options {
     uint64_t segment_bytes = 0;  // of segments begun from now on; 0: like the last one, 64 MiB for a new tape
     std::string name;            // empty: the folder's name
     bool create = true;          // make the tape if it is not there
+    uint64_t epoch_above = 0;    // the epoch begun here is later than this one: of a restored tape, whose control page is lost
 };
 
 class Writer {
@@ -115,7 +118,7 @@ class Writer {
         ControlPage& page = *control_.page;
         page.written.store(end);
         if (disk()) page.durable.store(end);
-        page.released.store(end);
+        if (!replicated_) page.released.store(end);
         batch_first_ = next_seq_;
         batch_at_ = end.position;
         control_.ring();
@@ -173,8 +176,10 @@ class Writer {
 
     bool is_open() const { return control_.is_open(); }
     bool disk() const { return flags_ & FLAG_DISK; }
+    bool replicated() const { return replicated_; }
     uint64_t position() const { return segment_.base + offset(); }  // just past the last append
     uint64_t epoch() const { return segment_epoch_; }
+    uint64_t fence() const { return control_.is_open() ? control_.page->fence.load(std::memory_order_relaxed) : 0; }  // another host's epoch
     uint64_t left() const { return segment_.bytes - offset(); }  // bytes of this segment not yet used
     uint64_t segment_bytes() const { return segment_bytes_; }                  // of the next segments
     uint64_t max_message() const { return message_max_; }
@@ -317,13 +322,15 @@ class Writer {
     Status open_control(const Options& options);
     Status recover(const Options& options);
     Status take_over(const Options& options);
+    Status check_hosts();
+    Status set_released(const Options& options, Mark end);
 
     uint8_t *cursor_ = nullptr, *fast_end_ = nullptr;
     uint64_t next_seq_ = 1, batch_first_ = 1;
     uint64_t reserved_ = 0;  // most bytes handed out at the cursor and not appended
     uint64_t message_max_ = 0;
     uint16_t flags_ = 0;
-    bool unsynced_ = false, sealed_ = false, broken_ = false;
+    bool unsynced_ = false, sealed_ = false, broken_ = false, replicated_ = false;
     uint8_t* origin_ = nullptr;  // disk: the staging buffer; memory: the mapped segment
     uint64_t staged_at_ = 0;     // the segment's byte that origin_ stands for
     uint64_t batch_at_ = 0;      // position where the open batch began

@@ -5,16 +5,18 @@ cdef class Writer:
     cdef CWriter tape
     cdef readonly object path
 
-    def __init__(self, path, name="", segment_bytes=0, durability="disk", *, create=True):
+    def __init__(self, path, name="", segment_bytes=0, durability="disk", *, create=True,
+                 uint64_t epoch_above=0):
         cdef Options options
         cdef Status status
         cdef bytes folder = os.fsencode(path)
         if durability not in _DURABILITIES:
-            raise TapeError(f"{path}: durability is {durability!r}; expected 'memory' or 'disk'")
+            raise TapeError(f"{path}: durability is {durability!r}; expected 'memory', 'disk' or 'replicated'")
         options.durability = <Durability><int>_DURABILITIES[durability]
         options.segment_bytes = segment_bytes
         options.name = name.encode()
         options.create = create
+        options.epoch_above = epoch_above
         self.path = Path(path)
         cdef const char* where = PyBytes_AS_STRING(folder)
         with nogil:
@@ -133,7 +135,7 @@ cdef class Writer:
 
     @property
     def durability(self):
-        return "disk" if self.tape.disk() else "memory"
+        return "replicated" if self.tape.replicated() else "disk" if self.tape.disk() else "memory"
 
     @property
     def positions(self):

@@ -37,6 +37,18 @@ inline Status Writer::open_control(const Options& options) {
     if (!options.name.empty() && options.name != kept)
         return failure_.set(Status::bad_options, "%s: this tape is called %s, not %s", dir_.c_str(), kept, options.name.c_str());
     name_ = kept;
+    return check_hosts();
+}
+
+// Of several hosts that have this tape, one writes.
+inline Status Writer::check_hosts() {
+    const ControlPage& page = *control_.page;
+    const uint64_t fence = page.fence.load(), grant = page.grant.load(), epoch = page.epoch.load();
+    if (fence)
+        return failure_.set(Status::fenced, "%s: fenced: epoch %llu was taken by another host, which writes this tape now. Start this host's replica with the tape among "
+                            "replica.mirror, and the engine with --standby", dir_.c_str(), (unsigned long long)fence);
+    if (page.mirror.load() && grant <= epoch)
+        return failure_.set(Status::fenced, "%s: this is a mirror of a tape that another host writes. Start the engine with --standby; `tapewire promote` lets it take over", dir_.c_str());
     return Status::ok;
 }
 
@@ -45,9 +57,10 @@ inline Status Writer::recover(const Options& options) {
     ::unlink((dir_ + BLANK_NAME).c_str());
     std::vector<uint64_t> firsts;
     if (!list_segments(dir_, firsts)) return failure_.system(dir_, "cannot list the tape's folder");
-    flags_ = options.durability == Durability::disk ? FLAG_DISK : 0;
+    flags_ = options.durability == Durability::memory ? 0 : FLAG_DISK;
+    replicated_ = options.durability == Durability::replicated;
     const Positions marks = control_.positions();
-    segment_epoch_ = page.epoch.load(std::memory_order_relaxed) + 1;
+    segment_epoch_ = std::max({page.epoch.load(std::memory_order_relaxed) + 1, page.grant.load(std::memory_order_relaxed), options.epoch_above + 1});
     if (firsts.empty()) {
         if (marks.written_seq || marks.durable_seq)
             return failure_.damage(segment_path(dir_, 1), 0, 1, "the control page knows of " + std::to_string(marks.written_seq) + " records, but there is no segment");
@@ -70,18 +83,35 @@ inline Status Writer::recover(const Options& options) {
     return Status::ok;
 }
 
-// Everything that was found is durable by now (recovery syncs it): all three marks stand at its end.
+// Replicated: what of the tape other hosts hold is not for the writer to say, only that it cannot be more than there is.
+// Where that changes hands, nobody else may be storing it.
+inline Status Writer::set_released(const Options& options, Mark end) {
+    ControlPage& page = *control_.page;
+    const bool was = page.durability.load(std::memory_order_relaxed) == uint32_t(Durability::replicated);
+    const bool keep = replicated_ && page.released.load().position <= end.position;
+    if (keep) return Status::ok;
+    if ((was || replicated_) && !control_.take_release_lock())
+        return failure_.set(Status::fenced, "%s: the replica's sender releases the records of this tape, which was replicated and is opened as %s. Stop `tapewire replica` first, "
+                            "start it again afterwards", dir_.c_str(), options.durability == Durability::memory ? "memory" : options.durability == Durability::disk ? "disk" : "replicated, but shorter");
+    page.released.store(end);
+    return Status::ok;
+}
+
+// Everything that was found is durable by now (recovery syncs it): the marks stand at its end.
 inline Status Writer::take_over(const Options& options) {
     ControlPage& page = *control_.page;
     const Mark end{position(), next_seq_ - 1};
     recovery_.position = end.position, recovery_.last_seq = end.seq;
     batch_first_ = next_seq_;
     batch_at_ = end.position;
-    page.written.store(end), page.durable.store(end), page.released.store(end);
+    page.written.store(end), page.durable.store(end);
+    if (Status s = set_released(options, end); s != Status::ok) return s;
     page.epoch.store(segment_epoch_, std::memory_order_relaxed);
     page.segment_bytes.store(segment_bytes_, std::memory_order_relaxed);
     page.boot = this_boot();
     page.durability.store(uint32_t(options.durability), std::memory_order_relaxed);
+    page.mirror.store(0, std::memory_order_relaxed);
+    control_.drop_release_lock();
     page.pid.store(uint32_t(::getpid()), std::memory_order_relaxed);
     if (!control_.flush()) return failure_.system(Control::path_in(dir_), "cannot sync the control page");
     control_.ring();

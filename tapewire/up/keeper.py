@@ -94,7 +94,9 @@ class Keeper:
             log.replace(log.with_suffix(".log.1"))
         with log.open("ab") as out:
             command = [sys.executable, "-m", *kept.unit.arguments]
-            kept.process = child.spawn(command, stdout=out, stderr=out, on_parent_death=signal.SIGTERM)
+            kept.process = child.spawn(
+                command, stdout=out, stderr=out, on_parent_death=signal.SIGTERM, environment=kept.unit.environment
+            )
         kept.started = now
         kept.starts += 1
         self.say(kept.unit.name, "started" if kept.starts == 1 else f"started again, the {kept.starts}. time")

@@ -1,5 +1,6 @@
 """Which processes a configuration asks for, in the order in which they start; they end in the other direction.
 
+risk, matcher        of a split engine: it asks them to the last
 engine, flusher      take what the others write: first to come, last to go
 connectors, journal
 gateway, its front, router, sessions to venues
@@ -8,7 +9,9 @@ sinks                of those stores that have an address
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tapewire.config import Config
@@ -23,6 +26,8 @@ class Unit(NamedTuple):
     """Behind `python -m`."""
     rank: int
     """Lower ones start before and end after."""
+    environment: Mapping[str, str] = MappingProxyType({})
+    """On top of ours: settings that are this process's own."""
 
 
 def plan(config: Config, file: Path) -> list[Unit]:
@@ -31,6 +36,8 @@ def plan(config: Config, file: Path) -> list[Unit]:
     units: list[Unit] = []
     if config.instruments:
         units.append(Unit("engine", ("services.engine", *at), 0))
+        if config.engine.topology == "split":
+            units += [Unit(name, (f"services.{name}", *at), -1) for name in ("risk", "matcher")]
         units.append(Unit("journal", ("services.journal", *at), 1))
     if config.feeds:
         units.append(Unit("flusher", ("services.flusher", *at), 0))

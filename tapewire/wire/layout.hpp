@@ -63,6 +63,11 @@ enum class MessageType : uint16_t {
     api_received = 54,
     api_answered = 55,
     venue_differed = 56,
+    relay_opened = 57,
+    relay_chunk = 58,
+    relay_position = 59,
+    ask_core = 60,
+    core_answered = 61,
 };
 
 enum class Side : uint16_t {
@@ -299,6 +304,40 @@ enum class ApiDoor : uint16_t {
     http = 1,
     web_socket = 2,
     bus = 3,
+};
+
+enum class RelayVerdict : uint16_t {
+    unspecified = 0,
+    taken = 1,
+    full = 2,
+    gap = 3,
+    closed = 4,
+    busy = 5,
+    not_listed = 6,
+    other_ring = 7,
+    damaged = 8,
+};
+
+enum class AskKind : uint16_t {
+    unspecified = 0,
+    hello = 1,
+    state = 2,
+    records = 3,
+    decide = 4,
+    fold = 5,
+    apply = 6,
+    refuses = 7,
+    snapshot = 8,
+    rest = 9,
+};
+
+enum class AnswerOutcome : uint16_t {
+    unspecified = 0,
+    done = 1,
+    elsewhere = 2,
+    superseded = 3,
+    differs = 4,
+    unreadable = 5,
 };
 
 struct Header {
@@ -2325,6 +2364,173 @@ inline constexpr ApiAnswered BLANK_API_ANSWERED = [] {
     return m;
 }();
 
+struct RelayOpened {
+    static constexpr MessageType TYPE = MessageType::relay_opened;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t session;
+    uint64_t ring_id;
+    uint64_t capacity;
+    uint64_t head;
+    uint64_t tail;
+    uint64_t header_pointer;
+    uint64_t ring_pointer;
+};
+static_assert(sizeof(RelayOpened) == 128);
+static_assert(offsetof(RelayOpened, session) == 72);
+static_assert(offsetof(RelayOpened, ring_id) == 80);
+static_assert(offsetof(RelayOpened, capacity) == 88);
+static_assert(offsetof(RelayOpened, head) == 96);
+static_assert(offsetof(RelayOpened, tail) == 104);
+inline constexpr RelayOpened BLANK_RELAY_OPENED = [] {
+    RelayOpened m{};
+    m.framing = 15ull << 32;
+    m.root = 0x200050000001cull;
+    m.header.type = MessageType::relay_opened;
+    m.header_pointer = 0x7ffffffccull;
+    return m;
+}();
+
+struct RelayChunk {
+    static constexpr MessageType TYPE = MessageType::relay_chunk;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t session;
+    uint64_t position;
+    uint64_t end;
+    uint32_t check;
+    uint8_t gap_28[4];
+    uint64_t header_pointer;
+};
+static_assert(sizeof(RelayChunk) == 112);
+static_assert(offsetof(RelayChunk, session) == 72);
+static_assert(offsetof(RelayChunk, position) == 80);
+static_assert(offsetof(RelayChunk, end) == 88);
+static_assert(offsetof(RelayChunk, check) == 96);
+inline constexpr RelayChunk BLANK_RELAY_CHUNK = [] {
+    RelayChunk m{};
+    m.framing = 13ull << 32;
+    m.root = 0x100040000001cull;
+    m.header.type = MessageType::relay_chunk;
+    m.header_pointer = 0x7ffffffd0ull;
+    return m;
+}();
+
+struct RelayPosition {
+    static constexpr MessageType TYPE = MessageType::relay_position;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t session;
+    uint64_t epoch;
+    uint64_t position;
+    RelayVerdict verdict;
+    uint8_t gap_26[6];
+    uint64_t taken_by;
+    uint64_t header_pointer;
+    uint64_t detail_pointer;
+};
+static_assert(sizeof(RelayPosition) == 128);
+static_assert(offsetof(RelayPosition, session) == 72);
+static_assert(offsetof(RelayPosition, epoch) == 80);
+static_assert(offsetof(RelayPosition, position) == 88);
+static_assert(offsetof(RelayPosition, verdict) == 96);
+static_assert(offsetof(RelayPosition, taken_by) == 104);
+inline constexpr RelayPosition BLANK_RELAY_POSITION = [] {
+    RelayPosition m{};
+    m.framing = 15ull << 32;
+    m.root = 0x200050000001cull;
+    m.header.type = MessageType::relay_position;
+    m.header_pointer = 0x7ffffffccull;
+    return m;
+}();
+
+struct AskCore {
+    static constexpr MessageType TYPE = MessageType::ask_core;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t session;
+    uint64_t instance;
+    uint64_t number;
+    uint64_t epoch;
+    uint64_t total;
+    uint64_t offset;
+    uint64_t next_order_id;
+    uint32_t room;
+    AskKind kind;
+    uint8_t bits_62;
+    uint8_t gap_63[1];
+    bool final() const { return bits_62 >> 0 & 1; }
+    void set_final(bool on) { bits_62 = uint8_t((bits_62 & ~1) | (on ? 1 : 0)); }
+    uint64_t header_pointer;
+};
+static_assert(sizeof(AskCore) == 144);
+static_assert(offsetof(AskCore, session) == 72);
+static_assert(offsetof(AskCore, instance) == 80);
+static_assert(offsetof(AskCore, number) == 88);
+static_assert(offsetof(AskCore, epoch) == 96);
+static_assert(offsetof(AskCore, total) == 104);
+static_assert(offsetof(AskCore, offset) == 112);
+static_assert(offsetof(AskCore, next_order_id) == 120);
+static_assert(offsetof(AskCore, room) == 128);
+static_assert(offsetof(AskCore, kind) == 132);
+inline constexpr AskCore BLANK_ASK_CORE = [] {
+    AskCore m{};
+    m.framing = 17ull << 32;
+    m.root = 0x100080000001cull;
+    m.header.type = MessageType::ask_core;
+    m.header_pointer = 0x7ffffffc0ull;
+    return m;
+}();
+
+struct CoreAnswered {
+    static constexpr MessageType TYPE = MessageType::core_answered;
+    uint64_t framing;
+    uint64_t root;
+    Header header;
+    uint64_t session;
+    uint64_t instance;
+    uint64_t number;
+    uint64_t epoch;
+    int64_t value;
+    int64_t limit;
+    int64_t next_due;
+    uint64_t most_events;
+    uint64_t live_orders;
+    uint64_t total;
+    AnswerOutcome outcome;
+    RejectReason reason;
+    uint8_t gap_84[4];
+    uint64_t header_pointer;
+    uint64_t version_pointer;
+    char version[16];
+};
+static_assert(sizeof(CoreAnswered) == 192);
+static_assert(offsetof(CoreAnswered, session) == 72);
+static_assert(offsetof(CoreAnswered, instance) == 80);
+static_assert(offsetof(CoreAnswered, number) == 88);
+static_assert(offsetof(CoreAnswered, epoch) == 96);
+static_assert(offsetof(CoreAnswered, value) == 104);
+static_assert(offsetof(CoreAnswered, limit) == 112);
+static_assert(offsetof(CoreAnswered, next_due) == 120);
+static_assert(offsetof(CoreAnswered, most_events) == 128);
+static_assert(offsetof(CoreAnswered, live_orders) == 136);
+static_assert(offsetof(CoreAnswered, total) == 144);
+static_assert(offsetof(CoreAnswered, outcome) == 152);
+static_assert(offsetof(CoreAnswered, reason) == 154);
+inline constexpr CoreAnswered BLANK_CORE_ANSWERED = [] {
+    CoreAnswered m{};
+    m.framing = 23ull << 32;
+    m.root = 0x2000b0000001cull;
+    m.header.type = MessageType::core_answered;
+    m.header_pointer = 0x7ffffffb4ull;
+    m.version_pointer = 0xa00000001ull;
+    return m;
+}();
+
 // One pointer of a message: 1 = text with room, 2 = tail text, 3 = tail list.
 struct PointerLayout { uint8_t kind; uint8_t index; uint16_t room_at; uint16_t room; uint16_t element_words; };
 struct MessageLayout {
@@ -2333,7 +2539,7 @@ struct MessageLayout {
     uint64_t root, header_pointer;
     PointerLayout pointers[6];
 };
-inline constexpr size_t TYPE_COUNT = 57;
+inline constexpr size_t TYPE_COUNT = 62;
 inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {},  // unspecified
     {152, 72, 4, 104, 2, 0, 1, 0x200040000001cull, 0x7ffffffd0ull, {{1, 1, 120, 32, 0}}},  // trade
@@ -2392,6 +2598,11 @@ inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {360, 72, 6, 120, 6, 0, 5, 0x600060000001cull, 0x7ffffffc8ull, {{1, 1, 168, 32, 0}, {1, 2, 200, 48, 0}, {1, 3, 248, 48, 0}, {1, 4, 296, 64, 0}, {2, 5, 360, 0, 0}}},  // api_received
     {104, 72, 3, 96, 1, 0, 0, 0x100030000001cull, 0x7ffffffd4ull, {}},  // api_answered
     {256, 72, 7, 128, 4, 0, 3, 0x400070000001cull, 0x7ffffffc4ull, {{1, 1, 160, 48, 0}, {1, 2, 208, 48, 0}, {2, 3, 256, 0, 0}}},  // venue_differed
+    {128, 72, 5, 112, 2, 0, 1, 0x200050000001cull, 0x7ffffffccull, {{2, 1, 128, 0, 0}}},  // relay_opened
+    {112, 72, 4, 104, 1, 0, 0, 0x100040000001cull, 0x7ffffffd0ull, {}},  // relay_chunk
+    {128, 72, 5, 112, 2, 0, 1, 0x200050000001cull, 0x7ffffffccull, {{2, 1, 128, 0, 0}}},  // relay_position
+    {144, 72, 8, 136, 1, 0, 0, 0x100080000001cull, 0x7ffffffc0ull, {}},  // ask_core
+    {192, 72, 11, 160, 2, 0, 1, 0x2000b0000001cull, 0x7ffffffb4ull, {{1, 1, 176, 16, 0}}},  // core_answered
 };
 
 // A message of each type with nothing set, LAYOUTS[type].bytes long.
@@ -2453,6 +2664,11 @@ inline const void* const BLANKS[TYPE_COUNT] = {
     &BLANK_API_RECEIVED,
     &BLANK_API_ANSWERED,
     &BLANK_VENUE_DIFFERED,
+    &BLANK_RELAY_OPENED,
+    &BLANK_RELAY_CHUNK,
+    &BLANK_RELAY_POSITION,
+    &BLANK_ASK_CORE,
+    &BLANK_CORE_ANSWERED,
 };
 
 }  // namespace tapewire::wire

@@ -10,7 +10,7 @@ from typing import Any
 import capnp
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
-FILES = ("common", "market", "orders", "risk", "ops", "tape", "fix", "venue", "router", "api")
+FILES = ("common", "market", "orders", "risk", "ops", "tape", "fix", "venue", "router", "api", "relay", "split")
 ROOM_ANNOTATION = 0xA1C2E5F7B9D30411
 FRAMING_BYTES = 8
 HEADER_AT = 16

@@ -49,6 +49,10 @@ class FailingDisk(Disk):
         if old in self._unsynced:
             self._unsynced.add(new)
 
+    def remove(self, path: Path) -> None:
+        self._step()
+        super().remove(path)
+
     def _step(self) -> None:
         if self.left == 0:
             if self._power_cut is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import nats
 import pytest
 from click.testing import CliRunner
@@ -21,6 +22,7 @@ from tapewire.errors import TransportError
 from tapewire.interfaces import Received
 from tapewire.nats_server import NatsServer
 from tapewire.transports.nats import NatsTransport
+from tapewire.transports.nats_line import NatsLine
 from tests.fix.certificates import self_signed
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nats" / "nats-server.conf"
@@ -41,6 +43,18 @@ class Secured:
         return NatsTransport(self.settings(user))
 
 
+def shipped(folder: Path, certificate: Path, private: Path, tokens: bool) -> Path:
+    """The shipped file in `folder`, beside the keys made there."""
+    text = SHIPPED.read_text()
+    for name, value in (("CERT", certificate), ("KEY", private), ("STORE", folder / "store")):
+        text = text.replace(f"$TAPEWIRE_NATS_{name}", f'"{value}"')
+    if tokens:
+        text = text.replace("include users.conf", "include resolver.conf")
+    config = folder / "nats-server.conf"
+    config.write_text(text)
+    return config
+
+
 @pytest.fixture(scope="module", params=["nkeys", "jwt"])
 def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """The shipped file, in a folder with keys; what it takes from the environment stands in front of it."""
@@ -52,13 +66,7 @@ def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         ["bus", "keys", str(folder), "--env", "t", "--feed", "binance", "--account", "7", "--account", "8", *tokens],
     )
     assert made.exit_code == 0, made.output
-    text = SHIPPED.read_text()
-    for name, value in (("CERT", certificate), ("KEY", private), ("STORE", folder / "store")):
-        text = text.replace(f"$TAPEWIRE_NATS_{name}", f'"{value}"')
-    if tokens:
-        text = text.replace("include users.conf", "include resolver.conf")
-    config = folder / "nats-server.conf"
-    config.write_text(text)
+    config = shipped(folder, certificate, private, bool(tokens))
     with NatsServer(folder / "data", port=0, config=config) as server:
         yield Secured(server, folder, certificate)
 
@@ -71,6 +79,7 @@ def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         ("journal", "t.house.exec.7", "account-7"),
         ("journal", "t.orders.tape.0", "operator"),
         ("router", "t.router.parent.8", "account-8"),
+        ("monitor", "t.ops.health.engine", "operator"),
     ],
 )
 async def test_what_is_allowed_arrives(secured: Secured, speaker: str, subject: str, listener: str) -> None:
@@ -99,7 +108,7 @@ async def test_what_is_allowed_arrives(secured: Secured, speaker: str, subject: 
         ("account-7", "t.house.exec.7"),
         ("operator", "t.house.trade.ACME"),
         ("api", "t.house.trade.ACME"),
-        ("monitor", "t.ops.health.journal"),
+        ("monitor", "t.orders.tape.0"),
     ],
 )
 async def test_what_is_not_allowed_is_not_published(secured: Secured, speaker: str, subject: str) -> None:
@@ -184,6 +193,29 @@ def test_keys_that_are_there_stay_when_an_account_comes(tmp_path: Path) -> None:
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "keys").iterdir())
 
 
+@pytest.mark.parametrize("tokens", [[], ["--jwt"]])
+async def test_a_user_that_is_not_named_any_more_has_no_key_and_a_copy_of_it_is_refused(
+    tmp_path: Path, tokens: list[str]
+) -> None:
+    """Also after the next run, which does not know it any more."""
+    certificate, private = self_signed(tmp_path, "localhost")
+    arguments = ["bus", "keys", str(tmp_path), "--env", "t", *tokens]
+    assert CliRunner().invoke(cli, [*arguments, "--account", "7", "--account", "8"]).exit_code == 0
+    shutil.copytree(tmp_path / "keys", tmp_path / "copies")
+    for _ in range(2):
+        assert CliRunner().invoke(cli, [*arguments, "--account", "8"]).exit_code == 0
+    left = {path.stem for path in (tmp_path / "keys").iterdir()}
+    assert "account-8" in left
+    assert "account-7" not in left
+    with NatsServer(tmp_path / "data", port=0, config=shipped(tmp_path, certificate, private, bool(tokens))) as server:
+        copied = Nats(url=f"tls://localhost:{server.port}", keys=tmp_path / "copies", ca=certificate, user="account-8")
+        allowed = NatsTransport(copied)
+        await allowed.connect()
+        await allowed.drain()
+        with pytest.raises(TransportError, match=r"Authorization Violation|(?i:revoked)"):
+            await NatsTransport(msgspec.structs.replace(copied, user="account-7", connect_timeout=1.0)).connect()
+
+
 def test_the_shipped_file_holds_for_the_server_as_it_is(tmp_path: Path) -> None:
     """nats-server's own check, with what the environment must give."""
     import subprocess
@@ -215,3 +247,67 @@ class _Refusals:
         assert event == "bus_error", (event, what)
         assert "permissions violation" in str(what["error"]).lower()
         self._refused.set()
+
+
+def opened(secured: Secured, user: str, *patterns: str) -> NatsLine:
+    line = NatsLine(secured.settings(user), user)
+    for pattern in patterns:
+        line.subscribe(pattern)
+    line.connect()
+    return line
+
+
+@pytest.mark.parametrize("service", ["risk", "matcher"])
+def test_an_engine_asks_risk_and_matcher_and_hears_them_alone(secured: Secured, service: str) -> None:
+    answering = opened(secured, service, f"t.{service}.ask.*")
+    engine = opened(secured, "engine", "_INBOX.engine.*")
+    try:
+        engine.publish(f"t.{service}.ask.0", b"ask", "_INBOX.engine.1")
+        ask = answering.receive(5.0)
+        assert ask is not None
+        assert (ask.subject, ask.data) == (f"t.{service}.ask.0", b"ask")
+        answering.publish(ask.reply, b"answer")
+        answer = engine.receive(5.0)
+        assert answer is not None
+        assert answer.data == b"answer"
+        # Once an ask, and nowhere else.
+        answering.publish("_INBOX.engine.2", b"unasked")
+        with pytest.raises(TransportError, match="Permissions Violation"):
+            answering.receive(5.0)
+        assert engine.receive(0.2) is None
+    finally:
+        answering.close()
+        engine.close()
+
+
+@pytest.mark.parametrize(
+    ("user", "subject"),
+    [
+        ("subscriber", "t.risk.ask.0"),
+        ("account-7", "t.matcher.ask.0"),
+        ("operator", "t.risk.ask.0"),
+        ("journal", "t.matcher.ask.0"),
+        ("risk", "t.matcher.ask.0"),
+        ("engine", "t.orders.tape.0"),
+        ("engine", "t.house.exec.7"),
+    ],
+)
+def test_nobody_else_asks_and_an_engine_says_nothing_else(secured: Secured, user: str, subject: str) -> None:
+    line = opened(secured, user)
+    try:
+        line.publish(subject, b"ask", f"_INBOX.{user}.1")
+        with pytest.raises(TransportError, match="Permissions Violation"):
+            line.receive(5.0)
+    finally:
+        line.close()
+
+
+@pytest.mark.parametrize(("user", "pattern"), [("matcher", "t.risk.ask.*"), ("engine", "t.risk.ask.0"), ("risk", ">")])
+def test_nobody_else_hears_what_an_engine_asks(secured: Secured, user: str, pattern: str) -> None:
+    with pytest.raises(TransportError, match="Permissions Violation"):
+        opened(secured, user, pattern)
+
+
+def test_a_server_that_cannot_show_who_it_is_gets_nothing(secured: Secured) -> None:
+    with pytest.raises(TransportError, match="cannot reach"):
+        NatsLine(secured.settings("engine", ca=Path()), "engine").connect()

@@ -160,3 +160,18 @@ async def test_an_order_of_who_left_before_its_answer_is_on_the_tape_and_found_a
     assert again["status"] in (200, 201)
     texts = [one.client_text for one in world.records() if isinstance(one, m.NewOrder)]
     assert texts.count(named(1)) == 1
+
+
+async def test_a_request_brings_its_trace_and_the_answer_names_our_span_of_it(world: World) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    async with client(world) as c:
+        entered = await c.ask(**order(1), traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+        received = [one for one in world.records(world.writer.path) if isinstance(one, m.ApiReceived)][-1]
+        assert (f"{received.trace_high:016x}{received.trace_low:016x}", received.span_id) == (trace, 0x00F067AA0BA902B7)
+        assert entered["traceparent"] == f"00-{trace}-{received.ts:016x}-01"
+        number = entered["body"]["order_id"]
+        gone = await c.ask(op="cancel", id=2, order_id=number, account=1, traceparent=f"00-{trace}-{'1' * 16}-00")
+        assert gone["traceparent"].startswith(f"00-{trace}-")
+        # What is no context is none, as in HTTP; whoever sends none is told none.
+        assert "traceparent" not in await c.ask(**order(3), traceparent="nonsense")
+        assert "traceparent" not in await c.ask(**order(4))

@@ -9,8 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from tapewire import messages as m
+from tapewire.bus.permissions import ANSWERED_WITHIN_S
 from tapewire.cli import cli
 from tapewire.config import Account, Feed, Instrument, Producer, load, load_with_origins
+from tapewire.config.api import MOST_ON_THE_BUS_S
 from tapewire.errors import ConfigError, TapeError
 from tapewire.tape import TapeWriter
 
@@ -319,3 +321,14 @@ def test_a_tape_takes_the_largest_segment_that_the_configuration_does(
     largest = getattr(load(write(f"[{section}]\nsegment_bytes = {1 << 30}"), environ={}), section).segment_bytes
     with pytest.raises(TapeError, match=rf"expected a multiple of 4096 from \d+ to {largest}$"):
         TapeWriter(tmp_path / "t", segment_bytes=2 * largest)
+
+
+def test_the_bus_door_answers_before_the_server_stops_letting_answers_through(tmp_path: Path) -> None:
+    """[api] answer_timeout against what `tapewire bus keys` writes for the server."""
+    assert MOST_ON_THE_BUS_S < ANSWERED_WITHIN_S
+    path = tmp_path / "tapewire.toml"
+    path.write_text("[api]\nbus_door = true\nanswer_timeout = 26\n")
+    with pytest.raises(ConfigError, match=r"api\.answer_timeout: holds 26; with api\.bus_door expected at most 25"):
+        load(path, {})
+    path.write_text("[api]\nanswer_timeout = 26\n")
+    assert load(path, {}).api.answer_timeout == 26

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tapewire.consumers import ConsumerPosition, positions, take_back
+from tapewire.consumers import ConsumerPosition, positions, reads, take_back
 from tapewire.errors import TapeError
 
 
@@ -34,6 +34,20 @@ def test_a_position_keeps_the_epoch_and_is_taken_back_where_records_were_lost(tm
     again = ConsumerPosition(tmp_path, "journal.publisher")
     assert (again.seq, again.epoch) == (90, 4)
     again.close()
+
+
+def test_a_position_of_a_reader_is_told_from_one_that_a_restart_begins_at() -> None:
+    names = ["journal.publisher", "api.views", "monitor", "risk", "engine.fix"]
+    kept = [
+        "engine",
+        "router",
+        "archive",
+        "gateway.fix.0",
+        "venue.house",
+        "journal.publisher.restart",
+        "api.views.restart",
+    ]
+    assert [name for name in names + kept if reads(name)] == names
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "a/b"])

@@ -10,7 +10,7 @@ from services.api.hub.pictures import Pictures
 from services.api.hub.venues import Venues
 from tapewire import consumers
 from tapewire import messages as m
-from tapewire.demo.observe import ENGINE_STAGES, RESTART, Pages
+from tapewire.demo.observe import ENGINE_STAGES, Pages
 from tapewire.histogram import Histogram
 from tapewire.tape import TapeReader
 from tapewire.views import Views
@@ -75,11 +75,8 @@ class TapeWatch:
     def shown(self, reader: TapeReader, views: Views, rates: dict[str, float]) -> platform.TapeState:
         """Raises TapeError if a consumer's position cannot be read."""
         at, first = reader.positions, reader.first_seq
-        lag = {
-            name: max(0, at.released_seq - seq)
-            for name, seq in consumers.positions(self._tape).items()
-            if not name.endswith(RESTART)
-        }
+        behind = {name: max(0, at.released_seq - seq) for name, seq in consumers.positions(self._tape).items()}
+        lag = {name: records for name, records in behind.items() if consumers.reads(name)}
         return platform.TapeState(
             first_seq=first,
             written_seq=at.written_seq,
@@ -89,6 +86,11 @@ class TapeWatch:
             oldest_as_of=self._pictures.oldest(first),
             epoch=reader.epoch,
             lag=lag | {self._consumer: max(0, at.released_seq - views.at_seq)},
+            kept={
+                name.removesuffix(consumers.RESTART): records
+                for name, records in behind.items()
+                if not consumers.reads(name)
+            },
             types=types(views),
             rates=rates,
         )

@@ -66,6 +66,8 @@ class Answer(Struct, tag_field="op", tag="answer"):
     id: int
     status: int
     body: Raw
+    traceparent: Text = UNSET
+    """Of our span, for a request that came with one and is on the tape."""
 
 
 Said = Authenticated | Subscribed | Unsubscribed | Pong | Error | Notice | Answer

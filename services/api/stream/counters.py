@@ -28,6 +28,8 @@ class Counters:
     """Of those the ones that were refused with a reason."""
     limited: int = 0
     """Of those the ones that came too fast."""
+    failed: int = 0
+    """Requests that broke in our hands: each was told 500, and is in the log."""
     messages: int = 0
     """Messages sent."""
     bytes: int = 0

@@ -106,7 +106,11 @@ def _schemas(kinds: list[type[Any]]) -> dict[str, Any]:
 
 def _order(name: str) -> dict[str, Any]:
     """The body of HTTP, flat beside op and id."""
-    ours: dict[str, Any] = {"op": {"const": name}, "id": {"type": "integer", "minimum": 0}}
+    ours: dict[str, Any] = {
+        "op": {"const": name},
+        "id": {"type": "integer", "minimum": 0},
+        "traceparent": {"type": "string"},
+    }
     required = ["op", "id"]
     if name == "amend":
         ours["order_id"] = {"type": "integer", "minimum": 0}

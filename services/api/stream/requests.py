@@ -78,6 +78,8 @@ class Entered(Struct):
     cl_ord_id: str
     """Of a cancel, which has no body."""
     body: bytes
+    traceparent: str = ""
+    """Of the client's span, as HTTP has it in a header."""
 
 
 Request = Auth | Subscribe | Unsubscribe | Ping | Entered
@@ -93,15 +95,18 @@ class Invalid(Exception):
 
 class _Order(Struct, tag_field="op", tag="order"):
     id: Id
+    traceparent: str = ""
 
 
 class _MassCancel(Struct, tag_field="op", tag="mass_cancel"):
     id: Id
+    traceparent: str = ""
 
 
 class _Amend(Struct, tag_field="op", tag="amend"):
     id: Id
     order_id: Id
+    traceparent: str = ""
 
 
 class Cancel(Struct, tag_field="op", tag="cancel", forbid_unknown_fields=True):
@@ -109,6 +114,7 @@ class Cancel(Struct, tag_field="op", tag="cancel", forbid_unknown_fields=True):
     order_id: Id
     account: int | None = None
     cl_ord_id: str = ""
+    traceparent: str = ""
 
 
 class _Numbered(Struct):
@@ -118,7 +124,7 @@ class _Numbered(Struct):
 _DECODER = msgspec.json.Decoder(Auth | Subscribe | Unsubscribe | Ping | _Order | _MassCancel | _Amend | Cancel)
 _NUMBERED = msgspec.json.Decoder(_Numbered)
 _OBJECT: Final = Body(dict[str, msgspec.Raw])
-_OURS = ("op", "id", "order_id")
+_OURS = ("op", "id", "traceparent", "order_id")
 _PATH = re.compile(r" - at `\$\.?([^`]*)`\Z")
 
 
@@ -146,10 +152,10 @@ def _entered(head: _Order | _MassCancel | _Amend | Cancel, raw: bytes) -> Entere
     except Problem as problem:
         raise Invalid(problem.body.reason or "malformed", problem.detail, "", head.id) from None
     if isinstance(head, Cancel):
-        return Entered(op, head.id, head.order_id, head.account, head.cl_ord_id, b"")
-    ours = _OURS if isinstance(head, _Amend) else _OURS[:2]
+        return Entered(op, head.id, head.order_id, head.account, head.cl_ord_id, b"", head.traceparent)
+    ours = _OURS if isinstance(head, _Amend) else _OURS[:3]
     body = msgspec.json.encode({name: value for name, value in fields.items() if name not in ours})
-    return Entered(op, head.id, head.order_id if isinstance(head, _Amend) else 0, None, "", body)
+    return Entered(op, head.id, head.order_id if isinstance(head, _Amend) else 0, None, "", body, head.traceparent)
 
 
 def _number_of(raw: bytes) -> int | None:

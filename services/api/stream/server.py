@@ -59,7 +59,7 @@ class StreamServer:
         self.counters = Counters()
         self._api, self._keys, self._tickets, self._now, self._log = api, keys, tickets, now, log
         self._following = Following(hub, history, self.limits, self.counters, self._fail)
-        self._ordering = Ordering(desk, self.limits.max_pending, now, self._fail)
+        self._ordering = Ordering(desk, self.limits.max_pending, now, self._fail, self.counters, log)
         self._admission: Admission[Connection] = Admission(self.limits)
         self._origins = Origins(api)
         self._clients: dict[Client, Connection] = {}

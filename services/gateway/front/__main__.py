@@ -11,7 +11,7 @@ import click
 from services.gateway.front.admission import COUNTERS, Admission
 from services.gateway.front.server import Front
 from tapewire import config as configuration
-from tapewire import lifecycle
+from tapewire import health, lifecycle
 from tapewire.clock import SystemClock
 from tapewire.config import Config, GatewaySession
 from tapewire.errors import ConfigError
@@ -20,6 +20,8 @@ from tapewire.histogram import StatsPage
 from tapewire.lifecycle import stop_on_signals
 from tapewire.logs import configure
 
+SERVICE = "gateway-front"
+GATEWAY_WITHIN_S = 0.5
 STATS_EVERY_S = 0.25
 GAUGES = ("half_open", "live")
 FILES_BESIDE_CONNECTIONS = 64
@@ -55,7 +57,7 @@ def raise_file_limit(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-async def serve(settings: Config) -> None:
+async def serve(settings: Config, name: str) -> None:
     """Runs the front until SIGTERM or Ctrl-C."""
     log = configure("gateway-front")
     gateway, folders = settings.gateway, settings.folders
@@ -63,7 +65,8 @@ async def serve(settings: Config) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # secrets of all clients would be in it
     folders.prepare(settings.rings)
     stop = stop_on_signals()
-    with create_page(settings) as page:
+    with create_page(settings) as page, health.serve(settings, SERVICE) as told:
+        told.watch_loop(stop)
         clock = SystemClock()
         admission = Admission(gateway, KeptReplays(folders.front_logons, clock.now()))
         followed = {one.number for one in gateway.sessions if one.kind == "market-data"}
@@ -75,6 +78,7 @@ async def serve(settings: Config) -> None:
         front = Front(gateway, admission, folders.front_token, clock, log, backlog)
         asyncio.get_running_loop().set_exception_handler(front.on_loop_error)
         await front.start()
+        told.check(ready=lambda: reasons(folders.health / name), detail=lambda: f"live={len(admission.live)}")
         log.info("listening", host=gateway.host, port=front.port, tls=gateway.tls, sessions=len(gateway.sessions))
         stopping = asyncio.get_running_loop().create_task(stop.wait())
         while not stopping.done():
@@ -87,6 +91,12 @@ async def serve(settings: Config) -> None:
         log.info("stopped", **admission.counts)
 
 
+def reasons(gateway: Path) -> list[str]:
+    """Why a Logon leads nowhere. `gateway`: the socket at which the gateway behind us says how it is."""
+    behind = health.ask_socket(gateway, timeout=GATEWAY_WITHIN_S)
+    return [f"the gateway behind is {behind.state}: {'; '.join(behind.reasons)}"] if not behind.ok else []
+
+
 def tell(page: StatsPage, admission: Admission) -> None:
     """Copies counters and gauges to the page."""
     for name in COUNTERS:
@@ -97,9 +107,10 @@ def tell(page: StatsPage, admission: Admission) -> None:
 
 @click.command()
 @click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
-def main(path: Path | None) -> None:
+@click.option("--name", default="gateway", show_default=True, help="Of the gateway behind, as it was started.")
+def main(path: Path | None, name: str) -> None:
     """Takes FIX connections for [gateway], verifies their Logons and passes them on to the session layer."""
-    lifecycle.run(serve(configuration.load(path)))
+    lifecycle.run(serve(configuration.load(path), name))
 
 
 if __name__ == "__main__":

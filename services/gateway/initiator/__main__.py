@@ -24,7 +24,7 @@ from services.gateway.initiator.relay import Relay
 from services.gateway.initiator.session import VenueSession
 from services.gateway.initiator.tape import VenueTape
 from tapewire import config as configuration
-from tapewire import lifecycle
+from tapewire import health, lifecycle
 from tapewire.config import Venue
 from tapewire.errors import ConfigError
 from tapewire.fix.auth import read_private
@@ -88,6 +88,7 @@ def main(path: Path | None, name: str, router: int) -> None:
     dialect = dialects.make(venue, secrets_of(venue))
     folders.prepare(settings.rings)
     log = configure(f"venue.{name}")
+    told = health.serve(settings, f"venue-{name}")
     from services.gateway.quickfix_layer.initiator import (
         Initiator,  # not before the arguments are right: it takes a while
     )
@@ -120,15 +121,19 @@ def main(path: Path | None, name: str, router: int) -> None:
     beside = (copy, initiators[1]) if copy is not None else None
     agent = VenueAgent(session, commands, initiators[0], log, page.set, beside)
     stop = threading.Event()
+    ask_to_stop = told.draining(stop.set)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: ask_to_stop())
     try:
         agent.interrupted()
         session.trouble("not connected yet")
         for initiator in initiators:
             initiator.start()
+        told.check(ready=agent.reasons, detail=agent.figures)
+        turned = told.pulse("duty cycle").beat
         log.info("started", venue=name, open=len(orders.open), waiting=len(commands.undone))
         while not stop.is_set():
+            turned()
             if not agent.do_work():
                 agent.wait()
         drain(session, agent, initiators, venue.drain_timeout)

@@ -228,6 +228,16 @@ class VenueAgent:
         for name, value in zip(COUNTERS, (*values, self._sent, self._here, self._throttled, copied), strict=True):
             self._count(name, int(value))
 
+    def reasons(self) -> list[str]:
+        """Why no order can be sent to the venue, or its executions may come late; from any thread."""
+        why = [] if self.session.ready else [f"session for orders: {self.session.describe()}"]
+        if self._copy is not None and not self._copy[0].on:
+            why.append("drop copy: not logged on")
+        return why
+
+    def figures(self) -> str:
+        return f"waiting={len(self.commands.undone)} open={len(self.session.orders.open)} sent={self._sent}"
+
     def wait(self) -> None:
         self.commands.reader.wait(WAIT_S)
 

@@ -22,6 +22,7 @@ from services.gateway.initiator.watch import Watch
 from services.gateway.initiator.words import Command, Kind, Report, Said, Told
 from services.gateway.session import field_of, without_secrets
 from tapewire import messages as m
+from tapewire import trace_context
 from tapewire.errors import FixError
 from tapewire.fix.message import fields_of
 from tapewire.logs import Logger
@@ -94,6 +95,10 @@ class VenueSession:
     @property
     def ready(self) -> bool:
         return self.state == m.VenueState.ready
+
+    def describe(self) -> str:
+        """Its state, and why, in words."""
+        return f"{self.state.name}{f', {self._said}' if self._said else ''}"
 
     def logging_on(self, begins_anew: bool) -> tuple[int, int]:
         with self.lock:
@@ -216,7 +221,9 @@ class VenueSession:
         try:
             return self.dialect.read(fields_of(raw))
         except FixError as error:
-            self.log.error("not understood", error=str(error), raw=raw.decode("latin-1").replace("\x01", "|"))
+            text = raw.decode("latin-1")
+            with trace_context.logged(trace_context.parse(field_of(text, trace_context.FIX_TAG))):
+                self.log.error("not understood", error=str(error), raw=text.replace("\x01", "|"))
             return None
 
     def _heard(self, report: Report, said: list[Said]) -> None:

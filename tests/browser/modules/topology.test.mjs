@@ -6,7 +6,7 @@ import { arrows, layout } from "../../../services/api/dashboard/js/topology_layo
 
 const feed = (state, rate = 10) => ({ state, quality: "live", rate, gaps: 0, resyncs: 0, dropped: 0, tickers: {} });
 const service = (state) => ({ state, detail: "", pid: 1, ts: "1" });
-const state = { written_seq: 100, rates: { all: 50 }, lag: { "journal.publisher": 3, archive: 90 } };
+const state = { written_seq: 100, rates: { all: 50 }, lag: { "journal.publisher": 3 }, kept: { archive: 90 } };
 
 test("who says nothing of its health is known by what it does", () => {
   const boxes = layout({ journal: service("running") }, { house: feed("live") }, state, stateOf, 700, 260);

@@ -76,7 +76,7 @@ async def test_a_loop_that_is_blocked_is_not_live(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, TAPEWIRE_HEALTH__STALLED_AFTER="1")
     at = settings.folders.health / "api"
     with health.serve(settings, "api", ready=list) as told:
-        told.watch_loop()
+        told.watch_loop(asyncio.Event())
         await asyncio.sleep(1.3)
         assert (await asyncio.to_thread(health.ask_socket, at, "/live")).ok
         asking = asyncio.get_running_loop().run_in_executor(None, ask_later, at)

@@ -228,7 +228,7 @@ def test_a_closed_writer_says_so(tmp_path: Path) -> None:
 def test_bad_options_are_named(tmp_path: Path) -> None:
     with pytest.raises(TapeError, match="segments of 5000 bytes; expected a multiple of 4096 from 4096 to 1073741824"):
         TapeWriter(tmp_path, segment_bytes=5000)
-    with pytest.raises(TapeError, match="durability is 'disc'; expected 'memory' or 'disk'"):
+    with pytest.raises(TapeError, match="durability is 'disc'; expected 'memory', 'disk' or 'replicated'"):
         TapeWriter(tmp_path, durability="disc")
     with pytest.raises(TapeError, match="a tape's name has at most 63 bytes, this one 64"):
         TapeWriter(tmp_path, name="x" * 64)

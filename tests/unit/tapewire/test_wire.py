@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = ROOT / "tests" / "golden"
 SCHEMAS = {
     name: capnp.load(str(ROOT / "schemas" / f"{name}.capnp"))
-    for name in ("market", "orders", "risk", "ops", "tape", "fix", "venue", "router", "api")
+    for name in ("market", "orders", "risk", "ops", "tape", "fix", "venue", "router", "api", "relay", "split")
 }
 
 

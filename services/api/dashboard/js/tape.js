@@ -12,12 +12,13 @@ export function TapeState() {
   const world = useWorld();
   const state = useCell(world.state, 250);
   if (!state) return html`<${Panel} name="tape-state" title="Tape"><div class="empty">Nothing known of the tape yet.</div><//>`;
-  const { written_seq: written, released_seq: released, durable_seq: durable, lag } = state;
+  const { written_seq: written, released_seq: released, durable_seq: durable, lag, kept } = state;
   const positions = [["Written", written], ["Released", released], ["Durable", durable], ["In this view", state.folded_seq ?? released]];
   const types = Object.entries(state.rates ?? {}).filter(([name, rate]) => name !== "all" && rate > 0);
   types.sort((a, b) => b[1] - a[1]);
   const fastest = types[0]?.[1] ?? 1;
   const behind = Object.entries(lag ?? {}).sort();
+  const restarts = Object.entries(kept ?? {}).sort();
   return html`<${Panel} name="tape-state" title="Tape" state=${written === durable ? { name: "durable", tone: "good", text: "all durable" } : undefined}>
     <div class="tape-figures">
       ${positions.map(
@@ -35,6 +36,7 @@ export function TapeState() {
         <tbody>
           ${behind.map(([name, n]) => html`<tr key=${name} data-consumer=${name}><td>${name}</td><td class="right num ${n > FAR ? "warn" : n ? "" : "dim"}">${count(n)}</td></tr>`)}
           ${!behind.length && html`<tr><td colspan="2" class="dim">none registered</td></tr>`}
+          ${restarts.map(([name, n]) => html`<tr key=${`kept ${name}`} data-kept=${name} title="Where it would go on after a restart: these records are kept for it"><td class="dim">${name}, after a restart</td><td class="right num dim">${count(n)}</td></tr>`)}
         </tbody>
       </table>
       <table class="rates">

@@ -21,7 +21,7 @@ export function layout(services, feeds, state, stateOf, width, height) {
   const boxes = told(services);
   const has = (name) => boxes.some((one) => family(one.id) === name);
   // Who says nothing of its health is known by what it does: it reads the tape, writes it, or answers this page.
-  for (const consumer of Object.keys(state?.lag ?? {})) {
+  for (const consumer of Object.keys({ ...state?.lag, ...state?.kept })) {
     const name = family(consumer);
     if (has(name) || name === "engine" || name === "api") continue;
     boxes.push(box(name, "service", columnOf(name), "reading", ROLES[name] ?? "reads the tape", `${consumer}: known by its position on the tape`));
@@ -40,7 +40,11 @@ export function layout(services, feeds, state, stateOf, width, height) {
     const all = outside.reduce((sum, name) => sum + feeds[name].rate, 0);
     boxes.push({ ...box(FEED_TAPES, "tape", 2, "", `${outside.length} ${short(all)}/s`, "Each feed has a tape of its own"), rate: all });
   }
-  for (const one of boxes) one.lag = one.kind === "feed" ? undefined : lagOf(one.id, state?.lag ?? {});
+  for (const one of boxes) {
+    if (one.kind === "feed") continue;
+    one.lag = lagOf(one.id, state?.lag ?? {});
+    one.reads = one.lag !== undefined || lagOf(one.id, state?.kept ?? {}) !== undefined;
+  }
   place(boxes, width, height);
   return boxes;
 }
@@ -94,7 +98,7 @@ export function arrows(boxes) {
     if (one.kind !== "service") continue;
     if (one.column === 0) found.push(line(one, engine, one.state && rate ? 1 : 0, ""));
     else if (family(one.id) === "flusher" && feedTapes) found.push(line(feedTapes, one, feedTapes.rate, ""));
-    else found.push(line(tape, one, one.lag === undefined ? 0 : rate, one.lag ? `−${short(one.lag)}` : ""));
+    else found.push(line(tape, one, one.reads ? rate : 0, one.lag ? `−${short(one.lag)}` : ""));
   }
   return found;
 }

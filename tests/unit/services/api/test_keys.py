@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.api.authors import NS, Author, Bucket
-from services.api.keys import MAX_NONCE, Failures, Keys, Nonces, Signed, signed_text
+from services.api.keys import CHECKS_A_SECOND, MAX_NONCE, Failures, Keys, Nonces, Signed, signed_text
 from services.api.problems import Problem
 from services.api.sessions import TICKET_NS, Sessions, Tickets
 from tapewire.config import Api, ApiKey, ApiUser
@@ -105,10 +105,28 @@ def test_an_address_that_fails_too_often_waits_and_others_do_not(api: Api) -> No
     keys = keys_of(api)
     for number in range(3):
         assert refusal(keys, signed(f"n-{number}", secret=bytes(32))) == (401, "signature")
-    assert refusal(keys, signed()) == (429, "failures")
+    assert refusal(keys, signed("n-3", secret=bytes(32))) == (429, "failures")
     keys.verify(signed(), NOW, "5.6.7.8")
     later = NOW + 60 * NS
-    keys.verify(signed("n-9", at=later), later, "1.2.3.4")
+    assert refusal(keys, signed("n-4", secret=bytes(32), at=later), later) == (401, "signature")
+
+
+def test_a_good_signature_is_taken_from_an_address_where_others_fail(api: Api) -> None:
+    keys = keys_of(api)
+    for number in range(10):
+        refusal(keys, signed(f"n-{number}", secret=bytes(32)))
+    assert keys.verify(signed("mine"), NOW, "1.2.3.4").name == "desk"
+
+
+def test_what_is_looked_at_from_an_address_where_others_fail_is_bounded(api: Api) -> None:
+    keys = keys_of(api)
+    for number in range(3):
+        refusal(keys, signed(f"n-{number}", secret=bytes(32)))
+    for number in range(CHECKS_A_SECOND):
+        assert refusal(keys, signed(f"m-{number}", secret=bytes(32))) == (429, "failures")
+    assert refusal(keys, signed("mine")) == (429, "failures")
+    assert keys.verify(signed("mine"), NOW, "5.6.7.8").name == "desk"
+    assert keys.verify(signed("mine-2"), NOW + NS, "1.2.3.4").name == "desk"
 
 
 def test_whoever_has_many_addresses_is_one_sender() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import structlog
 
 from services.gateway.fold import Fold
 from services.gateway.gateway import Gateway
@@ -15,6 +16,7 @@ from services.gateway.syncer import Syncer
 from services.gateway.tape import GatewayTape
 from tapewire import messages as m
 from tapewire.config import GatewaySession
+from tapewire.errors import TapeError
 from tapewire.fix.message import frame
 from tapewire.logs import configure
 from tapewire.ring import RingConsumer, RingProducer, create_ring
@@ -266,3 +268,22 @@ def test_with_durability_disk_a_power_loss_takes_nothing_that_left(tmp_path: Pat
     assert [after.sessions.by_number[number].reported for number in (1, 2)] == [(12, 0), (12, 0)]
     world.end()
     consumer.close()
+
+
+def test_a_message_that_fails_is_in_the_log_with_its_trace(world: World) -> None:
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    lines = structlog.testing.CapturingLogger()
+    world.gateway.log = structlog.wrap_logger(
+        lines,
+        processors=[structlog.contextvars.merge_contextvars],
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+    )
+    world.logon(1)
+    lines.calls.clear()
+    world.writer.close()  # as a disk that refuses
+    body = f"35=D\x0134=2\x0149=DAY\x0152=20261121-12:00:00\x0156=Y\x0111=a\x0155=X\x018041=00-{trace}-{span}-01\x01"
+    with pytest.raises(TapeError):
+        world.gateway.received(1, frame("FIX.4.4", body))
+    (line,) = (one.kwargs for one in lines.calls)
+    assert (line["event"], line["session"], line["seq"]) == ("message_failed", "day", 2)
+    assert (line["trace_id"], line["span_id"]) == (trace, span)

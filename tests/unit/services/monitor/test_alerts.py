@@ -24,6 +24,10 @@ needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="pr
 Series = dict[str, str]
 CASES: dict[str, tuple[Series, Series]] = {
     "ServiceDown": ({'tapewire_service_up{service="engine.0"}': "1 0x60"}, {"tapewire_service_up{}": "1x60"}),
+    "ServiceNotReady": (
+        {'tapewire_service_ready{service="engine"}': "1 0x60"},
+        {'tapewire_service_ready{service="engine"}': "1x60"},
+    ),
     "ExporterGone": ({'up{job="tapewire"}': "0x60"}, {'up{job="tapewire"}': "1x60"}),
     "UnreadableSource": (
         {'tapewire_scrape_errors_total{source="md.x"}': "0+1x60"},
@@ -64,6 +68,14 @@ CASES: dict[str, tuple[Series, Series]] = {
     "RingFilling": (
         {"tapewire_ring_used_bytes{}": "60x60", "tapewire_ring_capacity_bytes{}": "100x60"},
         {"tapewire_ring_used_bytes{}": "40x60", "tapewire_ring_capacity_bytes{}": "100x60"},
+    ),
+    "RelayCut": (
+        {'tapewire_relay_open{relay="out.orders.0.2.gateway"}': "0x60"},
+        {'tapewire_relay_open{relay="out.orders.0.2.gateway"}': "1x60"},
+    ),
+    "RelayResends": (
+        {"tapewire_relay_resent_total{}": "0+30x60"},
+        {"tapewire_relay_resent_total{}": "1 2 3 3x57"},
     ),
     "ArchiverFails": ({"tapewire_archiver_failures_total{}": "0+1x60"}, {"tapewire_archiver_failures_total{}": "1x60"}),
     "SinkFailing": ({'tapewire_sink_state{sink="postgres"}': "0x60"}, {'tapewire_sink_state{sink="postgres"}': "1x60"}),

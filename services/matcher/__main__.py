@@ -1,0 +1,41 @@
+"""`tapewire matcher`: reads configuration, answers what engines ask of the matcher, until SIGTERM."""
+
+from __future__ import annotations
+
+from tapewire import stopping
+
+if __name__ == "__main__":
+    stopping.hold()
+
+from pathlib import Path
+
+import click
+
+from services.matcher import Answering
+from tapewire import config as configuration
+from tapewire import health, lifecycle
+from tapewire.logs import configure
+from tapewire.split.serving import Serving
+
+
+@click.command()
+@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
+def main(path: Path | None) -> None:
+    """The matcher as a service of its own: matches for every engine of topology split that asks."""
+    settings = configuration.load(path)
+    settings.folders.prepare(settings.rings)
+    log = configure("matcher")
+    with health.serve(settings, "matcher") as told:
+        serving = Serving("matcher", settings, Answering, log)
+
+        def stop() -> None:
+            told.drain()
+            serving.stop()
+
+        stopping.on_stop(stop)
+        told.check(ready=serving.reasons, detail=serving.detail)
+        serving.run(told.pulse("duty cycle").beat)
+
+
+if __name__ == "__main__":
+    lifecycle.main(main, "tapewire matcher")

@@ -1,0 +1,1 @@
+"""Carries the records of producers' rings to the host of their engine: see README.md."""

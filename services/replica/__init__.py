@@ -1,0 +1,1 @@
+"""Tapes carried to other hosts, and taken over by them."""

@@ -1,0 +1,137 @@
+"""What is older than the stream, asked from the host that sends the tape: frames from a position on, and snapshots.
+
+    {"position": 4711}                        answered by one message as the stream would hold it, bounded
+    {"snapshots": true}                       [{"name": "…​.snap", "bytes": 81920}, …]
+    {"snapshot": "….snap", "offset": 0}       its bytes from there on, at most MAX_FRAMES
+
+A request is answered by what the stream holds, never by more: what a fenced host has beyond that is nobody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from services.replica.context import Context
+from tapewire import snapshots
+from tapewire.errors import TapeError, TransportError
+from tapewire.interfaces import Received
+from tapewire.replication import names
+from tapewire.replication.part import HEADER, MAX_FRAMES, Part, decode, encode
+from tapewire.replication.sender import Sender, State
+from tapewire.tape import TapeFrames
+from tapewire.transports import headers as header_blocks
+
+WITHIN_S = 5.0
+REFUSED = "Tapewire-Refused"
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    position: int | None = None
+    snapshots: bool = False
+    snapshot: str = ""
+    offset: int = 0
+
+
+class FetchServer:
+    """Answers while this host sends the tape."""
+
+    def __init__(self, context: Context, machine: Callable[[], Sender]) -> None:
+        self._of, self._machine = context, machine
+        self._subscription: Any = None
+
+    async def start(self) -> None:
+        self._subscription = await self._of.transport.subscribe(
+            names.fetch(self._of.env, self._of.name), self._on_request
+        )
+
+    async def stop(self) -> None:
+        if self._subscription is not None and self._of.transport.connected:
+            await self._subscription.unsubscribe()
+
+    async def _on_request(self, message: Received) -> None:
+        machine = self._machine()
+        if not message.reply or machine.state is not State.send:
+            return
+        try:
+            asked = msgspec.json.decode(message.data, type=Request)
+            headers, body = await asyncio.to_thread(self._answer, asked, machine.released)
+        except (msgspec.DecodeError, msgspec.ValidationError, TapeError, OSError, ValueError) as error:
+            headers, body = {REFUSED: " ".join(str(error).split())[:400]}, b""
+        self._of.transport.publish(message.reply, body, header_blocks.block(headers) if headers else None)
+
+    def _answer(self, asked: Request, stored: tuple[int, int]) -> tuple[dict[str, str], bytes]:
+        if asked.snapshots:
+            kept = [
+                {"name": path.name, "bytes": path.stat().st_size}
+                for path in sorted(snapshots.folder(self._of.tape).glob("*.snap"))
+                if 0 <= snapshots.seq_of(path) <= stored[1]
+            ]
+            return {}, msgspec.json.encode(kept)
+        if asked.snapshot:
+            path = snapshots.folder(self._of.tape) / asked.snapshot
+            if path.parent != snapshots.folder(self._of.tape) or not 0 <= snapshots.seq_of(path) <= stored[1]:
+                raise ValueError(f"{asked.snapshot!r} is no snapshot that is given away")
+            with path.open("rb") as file:
+                file.seek(asked.offset)
+                return {}, file.read(MAX_FRAMES)
+        return self._stretch(asked.position or 0, stored)
+
+    def _stretch(self, position: int, stored: tuple[int, int]) -> tuple[dict[str, str], bytes]:
+        frames = TapeFrames(self._of.tape)
+        try:
+            frames.seek(position)
+            stretch = frames.read(MAX_FRAMES, stored)
+            if stretch is None:
+                raise ValueError(f"position {position} is not stored yet")
+            part = Part(
+                kind="frames",
+                mark=self._machine().mark,
+                holder=self._of.host,
+                epoch=frames.epoch,
+                position=stretch.position,
+                end=stretch.end,
+                first=stretch.first_seq,
+                last=stretch.last_seq,
+                whole=stretch.whole,
+                whole_seq=stretch.whole_seq,
+                durability=frames.durability,
+            )
+            return {HEADER: encode(part)}, stretch.frames
+        finally:
+            frames.close()
+
+
+async def frames_from(context: Context, position: int) -> tuple[Part, bytes]:
+    """Raises TransportError if nobody answers, or with the answer's reason."""
+    answer = await _ask(context, Request(position=position))
+    return decode((answer.headers or {})[HEADER]), answer.data
+
+
+async def fetch_snapshots(context: Context) -> int:
+    """Puts the sender's snapshots beside the tape, durable and whole; returns their bytes. Raises TransportError."""
+    listed = msgspec.json.decode((await _ask(context, Request(snapshots=True))).data, type=list[dict[str, Any]])
+    total = 0
+    for entry in listed:
+        name, size = str(entry["name"]), int(entry["bytes"])
+        raw = bytearray()
+        while len(raw) < size:
+            piece = (await _ask(context, Request(snapshot=name, offset=len(raw)))).data
+            if not piece:
+                break  # a newer one took its place meanwhile
+            raw += piece
+        if len(raw) == size:
+            await asyncio.to_thread(snapshots.put, context.tape, name, bytes(raw))
+            total += size
+    return total
+
+
+async def _ask(context: Context, request: Request) -> Received:
+    subject = names.fetch(context.env, context.name)
+    answer = await context.transport.request(subject, msgspec.json.encode(request), timeout=WITHIN_S)
+    if why := (answer.headers or {}).get(REFUSED):
+        raise TransportError(f"{subject}: {why}")
+    return answer

@@ -1,0 +1,364 @@
+"""The mirror's shell: the stream's messages into the copy of a tape, and the claim by which this host takes it over.
+
+stream ──Tail──▶ Mirror (pure) ──frames──▶ TapeMirror: durable, then seen by readers
+                    │ Fetch ──asked──▶ the host that sends
+                    │ HandOver ──▶ the engine that stands by
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+
+import msgspec
+
+from services.replica import fetching
+from services.replica.context import RETRY_S, Context
+from services.replica.stream import Stored, Tail
+from tapewire.errors import TapeError, TapeFull, TransportError, WireError
+from tapewire.interfaces import Received
+from tapewire.replication import host as hosts
+from tapewire.replication import names
+from tapewire.replication import state as states
+from tapewire.replication.copying import Again, Differs, Fetch, HandOver, Mirror, Outcome
+from tapewire.replication.part import Part
+from tapewire.replication.takeover import Silence, claim_of, own_tail
+from tapewire.tape import TapeFrames, TapeMirror
+from tapewire.tape.cutting import cut_tape, set_aside
+
+MOST = 64
+"""Messages taken in one go: written one after the other, then synced once."""
+WAIT_S = 0.05
+CLAIM_AGAIN_NS = 3_000_000_000
+
+
+class MirrorCopy:
+    """A `TapeMirror` that can be read back."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.tape = TapeMirror(path, name)
+        self._frames = TapeFrames(path)
+
+    @property
+    def end(self) -> int:
+        return self.tape.end
+
+    @property
+    def empty(self) -> bool:
+        return self.tape.empty
+
+    @property
+    def last_seq(self) -> int:
+        return self.tape.last_seq
+
+    @property
+    def epoch(self) -> int:
+        return self.tape.epoch
+
+    def apply(self, frames: bytes, /) -> None:
+        self.tape.apply(frames)
+
+    def read(self, position: int, most: int) -> bytes:
+        self._frames.seek(position)
+        found = self._frames.read(most, (self.end, self.last_seq))
+        return found.frames if found else b""
+
+    def cut_behind(self, last_seq: int, now_ns: int) -> Path:
+        """Ends the tape with record `last_seq`, and closes it; what was behind is kept in the folder returned."""
+        path = self.tape.path
+        if last_seq:
+            self.close()
+            return cut_tape(path, last_seq + 1, now_ns)[1]
+        try:
+            return set_aside(path, now_ns)
+        finally:
+            self.abandon()
+
+    def close(self) -> None:
+        self._frames.close()
+        self.tape.close()
+
+    def abandon(self) -> None:
+        """As a killed process would."""
+        self._frames.close()
+        self.tape.abandon()
+
+
+class Mirroring:
+    """Of one tape."""
+
+    def __init__(self, context: Context) -> None:
+        self._of = context
+        self._copy: MirrorCopy | None = None
+        self._mirror: Mirror | None = None
+        self._tail = Tail(context.stream, context.transport)
+        self._silence = Silence(round(context.settings.takeover_after * 1e9))
+        self._pending: list[Stored] = []
+        self._created = ""
+        self._claimed_at = 0
+        self._fetched = 0
+        self._last = 0
+        self._epoch = 0
+        """Of our claim, once the copy has been handed over."""
+
+    def away(self) -> None:
+        self._silence.away()
+
+    async def run(self, stop: asyncio.Event) -> bool:
+        """Until `stop`, or until this host has taken the tape over: True. Raises TapeError when it must not go on."""
+        context = self._of
+        listening = await context.transport.subscribe(names.alive(context.env, context.name), self._on_alive)
+        try:
+            self._copy = await asyncio.to_thread(MirrorCopy, str(context.tape), context.name)
+            while not stop.is_set() and not self._epoch:
+                try:
+                    await self._step()
+                except TransportError as error:
+                    self._say("waiting", why=str(error))
+                    await asyncio.sleep(RETRY_S)
+                    self._mirror = None  # the bus is asked anew where the copy stands in the stream
+                except TapeFull as error:
+                    self._say("mirror", why=str(error))
+                    await asyncio.sleep(RETRY_S)
+                except (TapeError, WireError) as error:
+                    context.say(
+                        "differs", at_once=True, why=str(error), position=self._copy.end, seq=self._copy.last_seq
+                    )
+                    raise TapeError(f"{context.tape}: {error}") from error
+        finally:
+            if context.transport.connected:
+                await listening.unsubscribe()
+                await self._tail.stop()
+            if self._copy is not None:
+                self._copy.close()
+        return bool(self._epoch)
+
+    async def _step(self) -> None:
+        if self._mirror is None:
+            await self._begin()
+            if self._mirror is None:
+                self._say("waiting", why="nobody sends this tape yet")
+                await self._claim_first()
+                return
+        if not self._pending:
+            self._pending = await self._tail.next(MOST, WAIT_S)
+        if self._pending:
+            await self._take()
+        elif self._tail.quiet:
+            self._mirror = None
+            return
+        if not self._epoch:
+            await self._claim_if_due()
+            self._say("mirror")
+
+    # -- where the copy stands in the stream
+
+    async def _begin(self) -> None:
+        """Finds the stream's message that holds our end, cuts what is our own alone, and reads from there on."""
+        copy, stream = self._live(), self._of.stream
+        info = await stream.info()
+        if info is None or not info.messages:
+            return
+        await self._cut_own_tail(info.first)
+        copy = self._live()
+        sequence = await self._find(info.first, info.last)
+        if self._created and info.created != self._created:
+            self._of.log.warning("another stream", tape=self._of.name, created=info.created, before=self._created)
+        self._created, self._last, self._pending = info.created, info.last, []
+        mirror = Mirror(copy, self._of.host, hosts.mark_of(self._of.tape), sequence)
+        await self._tail.start(sequence)
+        self._mirror = mirror
+        self._of.log.info("mirroring", tape=self._of.name, position=copy.end, seq=copy.last_seq, sequence=sequence)
+
+    async def _find(self, first: int, last: int) -> int:
+        """The first message that reaches to our end or beyond; `last` if none does."""
+        end, low, high = self._live().end, first, last
+        while low < high:
+            middle = (low + high) // 2
+            message = await self._of.stream.get(middle)
+            if message is not None and message.part.end >= end:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    async def _cut_own_tail(self, first: int) -> None:
+        """A former writer's records that no other host took are kept aside, never deleted."""
+        copy = self._live()
+        if copy.empty:
+            return
+        claims: list[tuple[Part, Part | None]] = []
+        at = first
+        while (claim := await self._of.stream.next_claim(at)) is not None:
+            following = await self._of.stream.next_frames(claim.sequence + 1)
+            if following is not None and not await asyncio.to_thread(self._agrees, following):
+                claims.append((claim.part, following.part))
+            elif following is None:
+                claims.append((claim.part, None))
+            at = claim.sequence + 1
+        found = own_tail(claims, self._of.host, copy.end, lambda part: False)
+        if found is None:
+            return
+        backup = await asyncio.to_thread(copy.cut_behind, found.last, time.time_ns())
+        self._of.log.warning(
+            "cut_own_records",
+            tape=self._of.name,
+            from_seq=found.last + 1,
+            kept=str(backup),
+            why=f"epoch {found.epoch} was taken by {found.holder} at position {found.position}",
+        )
+        self._copy = await asyncio.to_thread(MirrorCopy, str(self._of.tape), self._of.name)
+
+    def _agrees(self, stored: Stored) -> bool:
+        copy = self._live()
+        if stored.part.position >= copy.end:
+            return True
+        ours = copy.read(stored.part.position, len(stored.frames))
+        return ours[: len(stored.frames)] == stored.frames[: len(ours)]
+
+    # -- messages
+
+    async def _take(self) -> None:
+        mirror = self._known()
+        done, outcome = await asyncio.to_thread(self._feed, self._pending)
+        if done and mirror.mark != hosts.mark_of(self._of.tape):
+            hosts.keep_mark(self._of.tape, mirror.mark)
+        if mirror.holder != self._of.host:
+            self._silence.heard(self._of.now())
+        self._pending = self._pending[done:]
+        await self._follow_up(outcome)
+
+    def _feed(self, messages: list[Stored]) -> tuple[int, Outcome | None]:
+        """As many as go without a question; then one sync for all. Returns how many, and the question."""
+        mirror, copy = self._known(), self._live()
+        done = 0
+        outcome: Outcome | None = None
+        try:
+            for message in messages:
+                found = mirror.feed(message.sequence, message.part, message.frames)
+                if isinstance(found, Again | Fetch | Differs):
+                    outcome = found
+                    break
+                done += 1
+                if isinstance(found, HandOver):
+                    outcome = found
+        finally:
+            if not copy.empty:
+                # A claim is of the epoch to come, which the writer itself begins.
+                copy.tape.commit(*mirror.whole, 0 if isinstance(outcome, HandOver) else mirror.writer_epoch)
+        self._last = max(self._last, mirror.sequence - 1)
+        return done, outcome
+
+    async def _follow_up(self, outcome: Outcome | None) -> None:
+        mirror, context = self._known(), self._of
+        if isinstance(outcome, Differs):
+            raise TapeError(outcome.why)
+        if isinstance(outcome, Again):
+            context.log.warning("messages_missing", tape=context.name, sequence=outcome.sequence)
+            self._mirror = None  # also finds out whether the stream still has them
+        elif isinstance(outcome, Fetch):
+            await self._fetch(outcome)
+        elif isinstance(outcome, HandOver):
+            info = await context.stream.info()
+            if info is None or mirror.sequence <= info.last:
+                return  # a claim of long ago: others, or we ourselves, went on from there
+            states.promotion_done(context.tape)
+            await asyncio.to_thread(self._live().tape.hand_over, outcome.epoch)
+            self._epoch = outcome.epoch
+            context.log.warning("taken_over", tape=context.name, epoch=outcome.epoch, position=mirror.whole[0])
+
+    async def _fetch(self, wanted: Fetch) -> None:
+        """Asks for what the stream has no more, until the copy reaches it."""
+        copy, mirror = self._live(), self._known()
+        if copy.empty:
+            self._fetched += await fetching.fetch_snapshots(self._of)
+        part, frames = await fetching.frames_from(self._of, copy.end)
+        if not copy.empty and part.position != copy.end:
+            raise TransportError(f"asked for position {copy.end}, got {part.position}")
+        outcome = await asyncio.to_thread(mirror.fetched, part, frames)
+        if isinstance(outcome, Differs):
+            raise TapeError(outcome.why)
+        await asyncio.to_thread(copy.tape.commit, *mirror.whole, part.epoch)
+        self._fetched += len(frames)
+        self._say("mirror")
+
+    # -- taking over
+
+    async def _claim_if_due(self) -> None:
+        context, mirror = self._of, self._known()
+        now = context.now()
+        asked = states.promotion_asked(context.tape)
+        silent = self._silence.too_long(now, context.transport.connected) and mirror.durability == "replicated"
+        if not (asked or silent) or not mirror.holder or self._pending:
+            return
+        if self._claimed_at and now - self._claimed_at < CLAIM_AGAIN_NS:
+            return
+        info = await context.stream.info()
+        if info is None or info.last != mirror.sequence - 1:
+            return  # not all of it is here yet
+        claim = claim_of(context.host, mirror, self._live())
+        self._claimed_at = now
+        context.log.warning("claiming", tape=context.name, epoch=claim.epoch, why="asked" if asked else "silence")
+        self._say("claiming")
+
+        def answered(sequence: int | None, why: str) -> None:
+            # Stored, it comes by the stream, as to everybody. Refused: somebody was before it, and that comes, too.
+            if sequence is None:
+                context.log.warning("claim_refused", tape=context.name, reason=why)
+                self._claimed_at = 0
+
+        context.stream.publish(claim, b"", info.last, answered)
+
+    async def _claim_first(self) -> None:
+        """A tape that nobody has written yet: whoever is told to, is the first."""
+        context, copy = self._of, self._live()
+        if not states.promotion_asked(context.tape) or not copy.empty:
+            await asyncio.sleep(RETRY_S)
+            return
+        info = await context.stream.make(context.settings.stream_replicas, context.settings.max_bytes)
+        if info.last:
+            return
+        hosts.keep_stream(context.tape, info.created)
+        claim = Part(kind="claim", mark=hosts.new_mark(), holder=context.host, epoch=copy.epoch + 1, position=0, end=0)
+        stored = asyncio.Event()
+        context.stream.publish(claim, b"", 0, lambda sequence, why: stored.set())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stored.wait(), RETRY_S)
+
+    def _on_alive(self, message: Received) -> None:
+        try:
+            holder = msgspec.json.decode(message.data).get("holder")
+        except (msgspec.DecodeError, AttributeError):
+            return  # not ours to judge: anybody may publish there whom the server lets
+        if holder != self._of.host:
+            self._silence.heard(self._of.now())
+
+    # -- what is said
+
+    def _say(self, role: states.Role, why: str = "") -> None:
+        copy, mirror = self._copy, self._mirror
+        if copy is None or not copy.tape.is_open:
+            return
+        self._of.say(
+            role,
+            position=copy.end,
+            seq=copy.tape.positions.released_seq,
+            lag_records=0,
+            lag_bytes=sum(len(message.frames) for message in self._pending),
+            epoch=mirror.epoch if mirror else 0,
+            holder=mirror.holder if mirror else "",
+            fetched=self._fetched,
+            why=why,
+        )
+
+    def _live(self) -> MirrorCopy:
+        if self._copy is None:
+            raise AssertionError("the copy is not open")
+        return self._copy
+
+    def _known(self) -> Mirror:
+        if self._mirror is None:
+            raise AssertionError("the place in the stream is not known")
+        return self._mirror

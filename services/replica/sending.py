@@ -1,0 +1,259 @@
+"""The sender's shell: the tape's frames into its stream, and the release of what the stream holds.
+
+tape ──frames──▶ Sender (pure) ──publish, expecting──▶ JetStream
+ ▲ released ◀──────── answers: stored ◀──────────────────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from services.replica.context import RETRY_S, Context
+from services.replica.fetching import FetchServer
+from services.replica.stream import Stored
+from tapewire.consumers import ConsumerPosition
+from tapewire.errors import TapeDamaged, TapeError, TapeFenced, TapeGone, TapeMissing, TransportError, WireError
+from tapewire.replication import host as hosts
+from tapewire.replication import names
+from tapewire.replication.part import MAX_FRAMES, Part
+from tapewire.replication.sender import Last, Sender, State, Stop
+from tapewire.replication.state import Role
+from tapewire.tape import Stretch, TapeFrames
+
+WAIT_S = 0.05
+ALIVE_EVERY_NS = 100_000_000
+CONSUMER = "replica"
+"""Retention keeps what the stream does not hold yet."""
+WHOLE_PART = 1 << 30
+
+
+class Sending:
+    """Of one tape. Everything but reading the tape is on the event loop."""
+
+    def __init__(self, context: Context) -> None:
+        self._of = context
+        self._frames: TapeFrames | None = None
+        self._machine = Sender(context.host, "")
+        self._answered = asyncio.Event()
+        self._alive_at = 0
+        self._refusal = ""
+
+    @property
+    def stored(self) -> int:
+        return self._machine.stored
+
+    def away(self) -> None:
+        """The bus went away: whether what was on its way was stored, the stream will say."""
+        self._machine.in_doubt()
+        self._of.stream.forget_answers()
+        self._answered.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`. Raises TapeFenced when another host has the tape, TapeError when it must not go on."""
+        context = self._of
+        frames = await self._open(stop)
+        if frames is None:
+            return
+        self._frames = frames
+        self._machine = Sender(context.host, hosts.mark_of(context.tape))
+        position = ConsumerPosition(context.tape, CONSUMER)
+        server = FetchServer(context, lambda: self._machine)
+        await server.start()
+        try:
+            while not stop.is_set():
+                machine = self._machine
+                if machine.state is State.stopped:
+                    self._ended()
+                elif machine.state is State.sync:
+                    await self._sync()
+                elif not self._send_some():
+                    await self._wait()
+                machine.tick(context.now())
+                self._keep_alive()
+                position.store(machine.released[1])
+                self._say()
+        finally:
+            await server.stop()
+            position.close()
+            frames.close()
+
+    async def _open(self, stop: asyncio.Event) -> TapeFrames | None:
+        while not stop.is_set():
+            try:
+                frames = TapeFrames(self._of.tape)
+                if frames.positions.durable:
+                    return frames
+                frames.close()
+            except TapeMissing:
+                pass  # its writer has not started yet
+            self._of.say("waiting", why="there is no tape yet") if self._of.tape.exists() else None
+            await asyncio.sleep(WAIT_S)
+        return None
+
+    # -- what the stream holds
+
+    async def _sync(self) -> None:
+        frames, machine, stream = self._live(), self._machine, self._of.stream
+        if self._refusal:
+            await asyncio.sleep(WAIT_S)
+        try:
+            info = await stream.info()
+            if info is None:
+                if hosts.stream_of(self._of.tape):
+                    machine.state, machine.stop = State.stopped, Stop(_DELETED.format(stream.name))
+                    return
+                info = await stream.make(self._of.settings.stream_replicas, self._of.settings.max_bytes)
+            last = await stream.get(info.last) if info.messages else None
+        except (TransportError, WireError) as error:
+            if isinstance(error, WireError):
+                raise TapeError(f"{self._of.tape}: {error}") from error
+            self._of.say("waiting", why=str(error), position=machine.stored)
+            await asyncio.sleep(RETRY_S)
+            return
+        kept = hosts.stream_of(self._of.tape)
+        if kept and kept != info.created and last is None:
+            machine.state, machine.stop = State.stopped, Stop(_DELETED.format(stream.name))
+            return
+        agrees = last is not None and await asyncio.to_thread(self._agrees, last)
+        frames.seek(0)
+        found = Last(info.last, last.part if last else None, agrees)
+        machine.synced(found, frames.positions.durable, frames.position)
+        if machine.state is not State.send:
+            return
+        if not machine.mark:
+            machine.mark = hosts.new_mark()
+        if hosts.mark_of(self._of.tape) != machine.mark:
+            hosts.keep_mark(self._of.tape, machine.mark)
+        if kept != info.created:
+            hosts.keep_stream(self._of.tape, info.created)
+        frames.seek(machine.next)
+        self._release()
+        self._of.log.info("sending", tape=self._of.name, stream=stream.name, position=machine.next, sequence=info.last)
+
+    def _agrees(self, last: Stored) -> bool:
+        """Whether these bytes are on our tape, where the message says."""
+        frames, part = self._live(), last.part
+        if part.end > frames.positions.durable:
+            return False
+        try:
+            frames.seek(part.position)
+            if part.kind == "claim":
+                return True
+            ours = frames.read(WHOLE_PART, (part.end, part.last))
+        except (TapeDamaged, TapeGone):
+            return False
+        except TapeError:
+            return False
+        return ours is not None and ours.frames == last.frames
+
+    # -- sending
+
+    def _send_some(self) -> bool:
+        """True if something went out."""
+        machine = self._machine
+        stretch = self._live().read(MAX_FRAMES) if machine.may_send else None
+        if stretch is None:
+            return False
+        part = self._part(stretch)
+        token, expected = machine.sent(part, self._of.now())
+
+        def answer(sequence: int | None, why: str) -> None:
+            self._on_answer(token, sequence, why)
+
+        if not self._of.stream.publish(part, stretch.frames, expected, answer):
+            machine.in_doubt()
+        return True
+
+    def _part(self, stretch: Stretch) -> Part:
+        frames = self._live()
+        return Part(
+            kind="frames",
+            mark=self._machine.mark,
+            holder=self._of.host,
+            epoch=frames.epoch,
+            position=stretch.position,
+            end=stretch.end,
+            first=stretch.first_seq,
+            last=stretch.last_seq,
+            whole=stretch.whole,
+            whole_seq=stretch.whole_seq,
+            durability=frames.durability,
+        )
+
+    def _on_answer(self, token: int, sequence: int | None, why: str) -> None:
+        if sequence is None:
+            if why != self._refusal:
+                self._of.log.warning("refused", tape=self._of.name, reason=why)
+                self._refusal = why
+            self._machine.refused(token)
+        else:
+            self._refusal = ""
+            self._machine.acked(token, sequence)
+            self._release()
+        self._answered.set()
+
+    def _release(self) -> None:
+        if self._frames is not None and self._machine.released[0]:
+            self._frames.release(*self._machine.released)
+
+    async def _wait(self) -> None:
+        """For more of the tape; or, while a part is on its way, for the answer."""
+        machine = self._machine
+        if machine.may_send:
+            await asyncio.to_thread(self._live().wait, WAIT_S)
+            return
+        self._answered.clear()
+        if machine.state is State.send:
+            try:
+                await asyncio.wait_for(self._answered.wait(), WAIT_S)
+            except TimeoutError:
+                return
+
+    # -- what is said
+
+    def _keep_alive(self) -> None:
+        """Says that the tape's writer lives, and that we do."""
+        frames, now = self._live(), self._of.now()
+        if now - self._alive_at < ALIVE_EVERY_NS or self._machine.state is not State.send or not frames.writer_alive:
+            return
+        self._alive_at = now
+        body = {"holder": self._of.host, "epoch": frames.epoch, "position": self._machine.stored}
+        self._of.transport.publish(names.alive(self._of.env, self._of.name), msgspec.json.encode(body))
+
+    def _say(self) -> None:
+        machine, marks = self._machine, self._live().positions
+        if machine.state is State.send:
+            self._of.say(
+                "sender",
+                position=machine.stored,
+                seq=machine.released[1],
+                lag_bytes=max(0, marks.durable - machine.stored),
+                lag_records=max(0, marks.durable_seq - machine.released[1]),
+                epoch=self._live().epoch,
+                holder=self._of.host,
+            )
+
+    def _ended(self) -> None:
+        stop = self._machine.stop
+        if stop is None:
+            raise AssertionError("stopped without a reason")
+        role: Role = "fenced" if stop.epoch else "differs"
+        if stop.epoch:
+            self._live().set_fence(stop.epoch)
+        self._of.say(
+            role, at_once=True, position=self._machine.stored, epoch=stop.epoch, holder=stop.holder, why=stop.why
+        )
+        raise (TapeFenced if stop.epoch else TapeError)(f"{self._of.tape}: {stop.why}")
+
+    def _live(self) -> TapeFrames:
+        if self._frames is None:
+            raise AssertionError("the tape is not open")
+        return self._frames
+
+
+_DELETED = (
+    "the stream {} was deleted behind our back: what it held is on this tape, but whether another host took the tape "
+    "meanwhile cannot be told. If none did, `tapewire replica renew` begins a new one"
+)

@@ -1,0 +1,112 @@
+"""Tapes on other hosts: how far each has come, who writes it; begin a stream anew.
+
+Without a subcommand, the service itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tapewire.cli._options import complete_tapes, data_option, json_option
+from tapewire.errors import TapeError
+
+
+@click.group(invoke_without_command=True)
+@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
+@click.pass_context
+def command(context: click.Context, path: Path | None) -> None:
+    """Run the replica; or say how its tapes stand.
+
+    \b
+    tapewire replica --config tapewire.toml
+    tapewire replica status
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if context.find_root().params.get("debug"):
+        os.environ["TAPEWIRE_DEBUG"] = "1"
+    sys.argv = ["tapewire replica", *(["--config", str(path)] if path else [])]
+    runpy.run_module("services.replica", run_name="__main__", alter_sys=True)
+
+
+@command.command()
+@data_option
+@json_option
+def status(data: Path, as_json: bool) -> None:
+    """Each tape that this host sends or mirrors: its role, how far it is, what is wrong. Exit status 1 if something is.
+
+    \b
+    tapewire replica status
+    tapewire replica status --json
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from tapewire.folders import Folders
+
+    rows = [row for tape in sorted(Folders(data).tapes.glob("*")) if (row := _row(tape)) is not None]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        table = Table("tape", "role", "epoch", "writer's host", "record", "behind", "", box=None, padding=(0, 2, 0, 0))
+        for row in rows:
+            behind = f"{row['lag_records']:,} records" if row["lag_records"] else f"{row['lag_bytes']:,} bytes"
+            cells = (row["tape"], row["role"], str(row["epoch"]), row["holder"], f"{row['seq']:,}", behind, row["why"])
+            table.add_row(*cells)
+        Console().print(table)
+        if not rows:
+            click.echo(f"no tape below {data} is sent or mirrored: see [replica] in docs/replication.md", err=True)
+    if any(row["role"] in ("fenced", "differs") or not row["running"] for row in rows):
+        sys.exit(1)
+
+
+def _row(tape: Path) -> dict[str, Any] | None:
+    import msgspec
+
+    from tapewire.replication import state as states
+
+    found = states.read(tape)
+    if found is None:
+        return None
+    running = not found.stale(time.time_ns())
+    row: dict[str, Any] = {**msgspec.structs.asdict(found), "running": running}
+    if not running and not row["why"]:
+        row["why"] = "the replica does not run"
+    return row
+
+
+@command.command()
+@click.argument("tape", shell_complete=complete_tapes)
+@click.option("--yes", is_flag=True, help="No other host has taken the tape: I have looked.")
+@data_option
+@json_option
+def renew(tape: str, yes: bool, data: Path, as_json: bool) -> None:
+    """Let the replica begin a new stream for TAPE, after the old one was deleted. It takes effect at its next start.
+
+    Whether another host took the tape while nobody looked, only you can tell: two hosts that both write it is what this
+    could lead to. Look at `tapewire replica status` on each.
+
+    \b
+    tapewire replica renew orders.0 --yes
+    """
+    from tapewire.folders import Folders
+    from tapewire.replication import host
+
+    folder = Folders(data).tape(tape)
+    before = host.stream_of(folder)
+    if not before:
+        raise TapeError(f"{folder}: was sent to no stream yet: the replica makes one by itself")
+    if not yes:
+        raise TapeError(f"{folder}: its stream was made at {before}. Nothing was changed; with --yes it is forgotten")
+    host.forget_stream(folder)
+    click.echo(
+        json.dumps({"tape": tape, "forgotten": before}) if as_json else f"{tape}: a new stream at the next start"
+    )

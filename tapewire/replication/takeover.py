@@ -1,0 +1,68 @@
+"""When a standby takes a tape over by itself, and where a former writer's own records end. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tapewire.replication.copying import Copy, Mirror
+from tapewire.replication.part import Part
+
+
+class Silence:
+    """How long nothing has been heard of a tape's writer. Silence while we were not connected is none.
+
+    `after_ns`: 0: never long enough.
+    """
+
+    def __init__(self, after_ns: int) -> None:
+        self._after = after_ns
+        self._since: int | None = None
+
+    def heard(self, now: int) -> None:
+        self._since = now
+
+    def away(self) -> None:
+        """The bus is away: whoever is silent now may be well."""
+        self._since = None
+
+    def too_long(self, now: int, connected: bool) -> bool:
+        if not connected:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        elif self._after and now - self._since >= self._after:
+            return True
+        return False
+
+
+def claim_of(host: str, mirror: Mirror, copy: Copy) -> Part:
+    """The claim that follows what `mirror` took last into `copy`.
+
+    Its epoch is later than any that this host had by itself: one of a writer that never sent a record, too.
+    """
+    return Part(
+        kind="claim",
+        mark=mirror.mark,
+        holder=host,
+        epoch=max(mirror.epoch, copy.epoch) + 1,
+        position=copy.end,
+        end=copy.end,
+        last=copy.last_seq,
+        durability=mirror.durability,
+    )
+
+
+def own_tail(
+    claims: Iterable[tuple[Part, Part | None]], host: str, end: int, agrees: Callable[[Part], bool]
+) -> Part | None:
+    """The claim behind which a tape that ends at `end` holds records that are its own and no other host's; None: none.
+
+    `claims`: each of the stream, oldest first, with the first part of frames behind it; `agrees`: whether the tape has
+    that part's bytes as far as it reaches.
+    """
+    for claim, following in claims:
+        if claim.holder == host or end <= claim.position:
+            continue
+        if following is None or not agrees(following):
+            return claim
+    return None
