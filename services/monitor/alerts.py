@@ -2,36 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-CHECKPOINTS: Final = r"archive|engine|gateway\\..*|venue\\..*|api\\..*|sink\\..*"
-"""Consumers that store their position at snapshots or stretches, and so stand far behind by nature."""
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """`lasts` is how long it must hold before it fires. `summary` may use the labels of the result."""
-
-    name: str
-    expr: str
-    lasts: str
-    severity: str
-    summary: str
-    means: str
-    look: tuple[str, ...]
-    do: str
-
-    @property
-    def anchor(self) -> str:
-        return self.name.lower()
-
-
-@dataclass(frozen=True, slots=True)
-class AlertGroup:
-    name: str
-    alerts: tuple[Alert, ...]
-
+from services.monitor.alert import CHECKPOINTS, Alert, AlertGroup
+from services.monitor.sink_alerts import SINKS
 
 SERVICES: Final = AlertGroup(
     "services",
@@ -293,49 +267,6 @@ REPLICAS: Final = AlertGroup(
                 "`tapewire tape check` and `tapewire verify` on both hosts",
             ),
             "Find out which is right; then move the wrong folder aside and let its host mirror anew.",
-        ),
-    ),
-)
-
-SINKS: Final = AlertGroup(
-    "sinks",
-    (
-        Alert(
-            "SinkFailing",
-            "tapewire_sink_state == 0",
-            "1m",
-            "warning",
-            "{{ $labels.sink }} waits for its target",
-            "The store outside has been away, or has refused, for a minute. Nothing is lost: the tape keeps what the "
-            "sink has not taken, up to its `keep`, and the sink tries again by itself.",
-            ("`tapewire sink status {{ $labels.sink }}`: the error, and what it asks for", "the store's own log"),
-            "Mend what the error names: password, database, room on its disk, network. The sink goes on by itself.",
-        ),
-        Alert(
-            "SinkStopped",
-            "tapewire_sink_tape_state == 2",
-            "10s",
-            "critical",
-            "{{ $labels.sink }} cannot follow {{ $labels.tape }}",
-            "Records it needs were removed by retention, the tape is damaged, or it is another tape than before. The "
-            "other tapes of this sink go on.",
-            ("`tapewire sink status {{ $labels.sink }}`: which records", "`tapewire tape check {{ $labels.tape }}`"),
-            "Restore the tape or its segments from a backup; or build the rows anew with the `--from` that the error "
-            "names.",
-        ),
-        Alert(
-            "SinkBehind",
-            "tapewire_sink_lag_records > 100000 and tapewire_sink_lag_records > "
-            "on (tape) group_left () 60 * rate(tapewire_tape_records_total[5m])",
-            "2m",
-            "warning",
-            "{{ $labels.sink }} is {{ $value }} records behind on {{ $labels.tape }}",
-            "The store outside shows the past: the sink is more than a minute of the tape's own rate behind.",
-            (
-                "`tapewire sink status {{ $labels.sink }}`: does it run, at which rate",
-                "`tapewire_sink_commit_seconds`: is the target slow",
-            ),
-            "A slow target needs more CPU, faster disks or fewer indexes. After a pause it catches up by itself.",
         ),
     ),
 )

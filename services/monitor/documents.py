@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
-from services.monitor.alerts import GROUPS, Alert
+from services.monitor.alert import Alert
+from services.monitor.alerts import GROUPS
 from tapewire.metrics import definitions
 
 BEGIN: Final = "<!-- generated: metrics -->"

@@ -6,48 +6,12 @@ counters alone. Counters begin at 0 when the process that counts starts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
-
-class Kind(Enum):
-    counter = "counter"
-    gauge = "gauge"
-    histogram = "histogram"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """`name` is the name of the samples, `_total` included; those of a histogram add `_bucket`, `_sum`, `_count`."""
-
-    name: str
-    kind: Kind
-    help: str
-    labels: tuple[str, ...] = ()
-    unit: str = ""
-    """`seconds`, `bytes` or `ratio`, which then ends the name (before `_total`); else it counts things."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    title: str
-    source: str
-    """Where its numbers come from, a sentence."""
-    metrics: tuple[Metric, ...]
-
-
-def _counter(name: str, help: str, *labels: str, unit: str = "") -> Metric:
-    return Metric(f"tapewire_{name}_total", Kind.counter, help, labels, unit)
-
-
-def _gauge(name: str, help: str, *labels: str, unit: str = "") -> Metric:
-    return Metric(f"tapewire_{name}", Kind.gauge, help, labels, unit)
-
-
-def _histogram(name: str, help: str, *labels: str) -> Metric:
-    return Metric(f"tapewire_{name}_seconds", Kind.histogram, help, labels, "seconds")
-
+from tapewire.metrics.metric import Group, Kind, Metric
+from tapewire.metrics.metric import counter as _counter
+from tapewire.metrics.metric import gauge as _gauge
+from tapewire.metrics.metric import histogram as _histogram
 
 SERVICES = Group(
     "Services",
