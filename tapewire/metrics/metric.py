@@ -1,4 +1,4 @@
-"""What a metric is: the table of them is in definitions.py."""
+"""What a metric is."""
 
 from __future__ import annotations
 

@@ -1,12 +1,8 @@
-"""What an alert is: the table of them is in alerts.py."""
+"""What an alert is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
-
-CHECKPOINTS: Final = r"archive|engine|gateway\\..*|venue\\..*|api\\..*|sink\\..*"
-"""Consumers that store their position at snapshots or stretches, and so stand far behind by nature."""
 
 
 @dataclass(frozen=True, slots=True)
