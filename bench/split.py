@@ -1,7 +1,7 @@
 """L1, L2: what the split topology costs: each command is two round trips over the bus, one after the other.
 
-Five processes: this one sends into the engine's ring, the engine, risk, matcher, nats-server. Beside it the round trip of
-the blocking connection they use, and that of nats-py's request on a loop of its own, to the same answering process.
+Five processes: this one sends into the engine's ring, the engine, risk, matcher, nats-server. Beside it the round trip
+of the blocking connection they use, and that of nats-py's request on a loop of its own, to the same answering process.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ class CredentialError(TapewireError):
 
 
 class ServiceAway(TapewireError):
-    """Risk or matcher, services of their own, gave no answer before the engine was stopped. Nothing was acknowledged."""
+    """Risk or matcher, as services, gave no answer before the engine was stopped. Nothing was acknowledged."""
 
 
 class EngineStopped(TapewireError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from services.engine import Audit
+from tapewire import config as configuration
 from tapewire import messages as m
 from tapewire.client import OrderClient, RingFull
 from tapewire.nats_server import NatsServer
+from tapewire.replication import names
 from tapewire.replication import state as states
 from tapewire.replication.state import State
 from tapewire.tape import TapeReader
+from tapewire.transports.nats import NatsTransport
 from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT, EngineProcess, order
 
 TAPE = "orders.0"
@@ -134,10 +138,12 @@ class Load:
                 time.sleep(0.001)
                 self.collect()
 
-    def collect(self) -> None:
+    def collect(self) -> int:
+        """How many have been answered."""
         for answer in self.client.poll(4096):
             if isinstance(answer, m.OrderAccepted | m.OrderRejected):
                 self.answers[answer.cl_ord_id] += 1
+        return len(self.answers)
 
     def all_answered(self) -> bool:
         self.collect()
@@ -181,7 +187,12 @@ def promote(host: Host, within_s: float = 20.0) -> dict[str, Any]:
     """`tapewire promote` on that host; what it says."""
     command = [sys.executable, "-m", "tapewire.cli", "promote", TAPE, "--data", str(host.engine.folders.data)]
     done = subprocess.run(
-        [*command, "--json", "--within", str(within_s)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [*command, "--json", "--within", str(within_s)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr + host.logs()
     found: dict[str, Any] = json.loads(done.stdout)
@@ -194,3 +205,16 @@ def verified(tape: Path) -> bool:
     while audit.run():
         pass
     return not audit.pending_events
+
+
+def delete_stream(host: Host) -> None:
+    """As somebody does who may."""
+
+    async def delete() -> None:
+        settings = configuration.load(host.engine.config)
+        transport = NatsTransport(settings.nats)
+        await transport.connect()
+        await transport.request(f"$JS.API.STREAM.DELETE.{names.stream(settings.env, TAPE)}", b"", timeout=5)
+        await transport.close()
+
+    asyncio.run(delete())

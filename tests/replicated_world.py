@@ -9,13 +9,12 @@ import random
 from collections import deque
 from pathlib import Path
 
+from services.replica.mirroring import MirrorCopy
 from tapewire.replication.copying import Again, Differs, Fetch, HandOver, Mirror
 from tapewire.replication.part import Part
 from tapewire.replication.sender import ANSWER_WITHIN_NS, Last, Sender, State
 from tapewire.replication.takeover import claim_of, own_tail
 from tapewire.tape import TapeFrames, TapeReader, TapeWriter
-from tapewire.tape.cutting import cut_tape
-from services.replica.mirroring import MirrorCopy
 from tests.tapes import SMALL, kill, refused, trade
 
 MARK = "mark"
@@ -95,7 +94,8 @@ class Host:
         if sender is None or frames is None:
             return
         if sender.state is State.stopped:
-            assert sender.stop is not None and sender.stop.epoch, sender.stop
+            assert sender.stop is not None
+            assert sender.stop.epoch, sender.stop
             frames.set_fence(sender.stop.epoch)
             self.fenced = True
             self.end_sender()
@@ -108,7 +108,7 @@ class Host:
             frames.seek(0)
             found = Last(stream.last, last[0] if last else None, agrees)
             sender.synced(found, frames.positions.durable, frames.position)
-            if sender.state is State.send:
+            if sender.may_send:
                 frames.seek(sender.next)
                 self.release()
             return
@@ -206,7 +206,8 @@ class Host:
 
     def _fetch(self) -> None:
         """From whoever sends; as far as it knows that the stream has it."""
-        assert self.mirror is not None and self.copy is not None
+        assert self.mirror is not None
+        assert self.copy is not None
         giver = next((host for host in self.world.hosts if host.sender and host.sender.state is State.send), None)
         if giver is None or giver.sender is None or not giver.sender.released[0]:
             return
@@ -246,10 +247,11 @@ class Host:
         pairs = [(claim, held[0] if held else None) for claim, held in claims]
         found = own_tail(pairs, self.name, copy.end, agrees) if not copy.empty else None
         if found is not None:
-            copy.close()
-            cut_tape(self.tape, found.last + 1, self.world.now)
+            copy.cut_behind(found.last, self.world.now)
             self.copy = copy = MirrorCopy(str(self.tape), NAME)
-        at = next((n for n in range(stream.first, stream.last + 1) if stream.held[n - 1][0].end >= copy.end), stream.last)
+        at = next(
+            (n for n in range(stream.first, stream.last + 1) if stream.held[n - 1][0].end >= copy.end), stream.last
+        )
         self.mirror = Mirror(copy, self.name, MARK, at)
 
     def drop_mirror(self) -> None:
@@ -363,7 +365,9 @@ class World:
                     continue
                 reader.seek_seq(seen)
                 for raw in reader.poll(1 << 20):
-                    assert self.released.setdefault(seen, raw) == raw, f"record {seen} was shown otherwise on {host.name}"
+                    assert self.released.setdefault(seen, raw) == raw, (
+                        f"record {seen} was shown otherwise on {host.name}"
+                    )
                     seen += 1
 
     def settle(self) -> None:

@@ -1,4 +1,4 @@
-"""nats-server, risk, matcher and a split engine as processes, for the tests that end each of them in every way there is."""
+"""nats-server, risk, matcher and a split engine as processes, for the tests that end each in every way there is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine in parts in one process: the real asking side and the real cores, with a way between them that loses things."""
+"""An engine in parts in one process: the real asking side, the real cores, and a way between them that loses things."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAKERS: dict[str, Callable[[int, str], Any]] = {"risk": risk.Answering, "matcher
 
 
 class LossyLine:
-    """The `Line` of services/engine/asked.py to instances in memory. `trouble`: share of asks that something befalls."""
+    """The `Line` of services/engine/asked.py to instances in memory; `trouble`: share of asks that meet with it."""
 
     def __init__(self, service: Literal["risk", "matcher"], seed: int = 0, trouble: float = 0.0) -> None:
         self.service, self.trouble, self.random = service, trouble, random.Random(seed)
@@ -78,6 +78,8 @@ class SplitMarket:
         self.folder, self.tape, self.split = folder, folder / "orders.0", split
         self.lines = LossyLine("risk", seed, trouble), LossyLine("matcher", seed + 1, trouble)
         self.opened = 0
+        self.patience = 0
+        """After so many tries that found no answer the engine is stopped; 0: never."""
         self.options = {"segment_bytes": 1 << 20, "ring_bytes": 1 << 18, "max_batch": 16, **options}
         self.open()
 
@@ -91,7 +93,12 @@ class SplitMarket:
         self.opened += 1
         page = StatsPage.create(self.folder / f"asked.{line.service}.{self.opened}", HISTOGRAMS, COUNTERS)
         log = logs.get("test")
-        return Asked(line.service, line, version=VERSION, answer_within=0.1, log=log, page=page, pause=lambda _: None)
+        return Asked(line.service, line, version=VERSION, answer_within=0.1, log=log, page=page, pause=self._pause)
+
+    def _pause(self, seconds: float) -> None:
+        self.patience -= 1
+        if self.patience == 0:
+            self.engine.stop()
 
     def counter(self, service: str, name: str) -> int:
         """Of the asks to a service since the engine was opened."""

@@ -8,16 +8,12 @@ if __name__ == "__main__":
     stopping.hold()
 
 import gc
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random, SystemRandom
-from typing import Any
 
 import click
 
-from services.connector.binance import BinanceSession
-from services.connector.coinbase import CoinbaseSession
-from services.connector.kraken import KrakenSession
+from services.connector.sessions import SESSIONS
 from services.connector.shell import Shell
 from tapewire import config as configuration
 from tapewire import lifecycle
@@ -25,15 +21,8 @@ from tapewire.clock import SystemClock
 from tapewire.config import Config, Feed
 from tapewire.errors import ConfigError
 from tapewire.feed.outlet import outlet, supervise
-from tapewire.feed.session import VenueSession
 from tapewire.lifecycle import draining, run
 from tapewire.logs import configure
-
-SESSIONS: dict[str, Callable[[Sequence[str], int, Random], VenueSession[Any]]] = {
-    "binance": BinanceSession,
-    "coinbase": CoinbaseSession,
-    "kraken": KrakenSession,
-}
 
 
 def find_feed(settings: Config, name: str) -> Feed:

@@ -1,4 +1,4 @@
-"""Drives a session from a recording, deterministically: for tests and benches.
+"""Drives a session from a recording, deterministically: for imports, tests and benches.
 
     events (time, frame or REST answer) ──▶ Replay ──▶ session ──▶ actions ──▶ updates, what was sent, when it closed
 
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -161,7 +161,7 @@ class Replay:
 
 def read_hftbacktest(path: Path, symbol: str) -> Iterator[Event]:
     """`<ns> <json>` lines; the one without a stream is the depth snapshot."""
-    with gzip.open(path) as lines:
+    with _opened(path) as lines:
         for line in lines:
             at, _, data = line.rstrip(b"\n").partition(b" ")
             if b'"stream"' in data[:20]:
@@ -176,7 +176,7 @@ def read_cryptofeed(*paths: Path) -> Iterator[Event]:
 
 
 def _cryptofeed_lines(path: Path) -> Iterator[Event]:
-    with gzip.open(path) as lines:
+    with _opened(path) as lines:
         for line in lines:
             head, _, data = line.rstrip(b"\n").partition(b": ")
             if b" <-> " in line or b" <- " in head or not data or head.startswith(b"configuration"):
@@ -193,12 +193,16 @@ def _cryptofeed_lines(path: Path) -> Iterator[Event]:
 
 def read_cbcap(path: Path) -> Iterator[Event]:
     """`CBCAP1 ...`, then `<ns> <byte count>\\n<bytes>\\n` for each frame."""
-    with gzip.open(path) as file:
+    with _opened(path) as file:
         file.readline()
         while head := file.readline():
             at, _, size = head.partition(b" ")
             yield Event(int(at), file.read(int(size)))
             file.readline()
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
 def split_products(event: Event) -> Iterator[Event]:

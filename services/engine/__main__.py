@@ -43,7 +43,8 @@ def main(path: Path | None, standby: bool) -> None:
     """Runs one shard of the market: every command checked, sequenced, matched, durable, then answered.
 
     \b
-    With --standby it folds the tape that `tapewire replica` mirrors, until `tapewire promote`:
+    With --standby it folds the tape that `tapewire replica` mirrors, until `tapewire promote`; where this host wrote
+    the tape last and nobody took it, it goes on at once:
       tapewire engine --standby --config standby.toml
     """
     settings = configuration.load(path)
@@ -62,12 +63,10 @@ def main(path: Path | None, standby: bool) -> None:
     tape = folders.orders_tape(own.shard)
     state: Snapshot | None = None
     if standby:
-        asked = threading.Event()
-        stopping.on_stop(asked.set)
-        state = Standby(tape, snapshot_every=own.snapshot_every, log=log).follow(asked.is_set, CONSUMER)
+        state = stand_by(settings, told, log)
         if state is None:
+            told.close()
             return
-        log.warning("taking over", tape=str(tape), seq=state.seq)
     services = split(settings, log) if own.topology == "split" else None
     engine = Engine(
         tape,
@@ -135,6 +134,22 @@ def main(path: Path | None, standby: bool) -> None:
     log.info("stopped", next_seq=engine.next_seq, digest=agent.digest, **engine.counters)
     told.close()
     engine.close()
+
+
+def stand_by(settings: Config, told: health.Health, log: Logger) -> Snapshot | None:
+    """Until this host may write the tape; None: asked to stop before."""
+    own, tape = settings.engine, settings.folders.orders_tape(settings.engine.shard)
+    asked = threading.Event()
+    stopping.on_stop(asked.set)
+    pulse = told.pulse("standby")
+    standby = Standby(tape, snapshot_every=own.snapshot_every, log=log, turned=pulse.beat)
+    told.check(ready=standby.reasons)
+    state = standby.follow(asked.is_set, CONSUMER)
+    told.check(ready=lambda: ["starting"])
+    told.forget(pulse)
+    if state is not None:
+        log.warning("taking over", tape=str(tape), seq=state.seq)
+    return state
 
 
 def split(settings: Config, log: Logger) -> tuple[Asked, Asked]:

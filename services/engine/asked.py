@@ -26,6 +26,7 @@ from tapewire.tape import TapeReader
 REPEATS: Final = 3  # of an ask, before another instance is looked for
 RETRY_S: Final = 0.05  # between two looks for an instance; doubled up to RETRY_MOST_S
 RETRY_MOST_S: Final = 1.0
+MOST_TOLD: Final = 8  # reasons of one absence
 PART_BYTES: Final = 128 << 10
 FETCHED: Final = 4096  # records read of the tape at once
 HISTOGRAMS: Final = ("answer",)
@@ -76,7 +77,7 @@ class Asked:
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
         """`version`: of ours; a service of another one derives perhaps other events, and is not asked.
-        `answer_within`: seconds. `page`: with HISTOGRAMS and COUNTERS. `pause`: what waits between two tries, for simulations."""
+        `answer_within`: seconds. `page`: with HISTOGRAMS and COUNTERS. `pause`: waits between two tries."""
         self.name, self._page, self._took = name, page, page.histogram("answer")
         self.failure: BaseException | None = None
         """What ended the engine's asking, if it is no stop."""
@@ -85,6 +86,7 @@ class Asked:
         self._line, self._version, self._within, self._log = line, version[:15], answer_within, log
         self._instance = 0
         self._said, self._pause = "", pause
+        self._told: set[str] = set()
         self._state: State | None = None
 
     def begin(self, state: State) -> None:
@@ -111,6 +113,7 @@ class Asked:
                     if self._said:
                         self._log.info("service answers", service=self.name, instance=f"{self._instance:x}")
                         self._said = ""
+                        self._told.clear()
                         self._page.set("waiting", 0)
                     self._took.record(time.monotonic_ns() - began)
                     return answer
@@ -186,9 +189,13 @@ class Asked:
         """Brings the instance where `ask` is to be asked: the last whole state, then the records behind it."""
         assert self._state is not None
         base = self._state.base()
-        section, next_order_id = _section(base.state, _SECTIONS[self.name])
+        section, next_order_id = section_of(base.state, _SECTIONS[self.name])
         head = ask.replace(
-            instance=self._instance, seq=base.seq, number=ask.number - 1, next_order_id=next_order_id, total=len(section)
+            instance=self._instance,
+            seq=base.seq,
+            number=ask.number - 1,
+            next_order_id=next_order_id,
+            total=len(section),
         )
         for at in range(0, len(section), PART_BYTES):
             step = head.replace(kind=m.AskKind.state, offset=at)
@@ -205,7 +212,13 @@ class Asked:
         if not self._taken(self._step(head.replace(seq=stands, final=True))):
             return False
         self._page.add("brought")
-        self._log.info("service brought to the state", service=self.name, seq=stands, state=base.seq, instance=f"{self._instance:x}")
+        self._log.info(
+            "service brought to the state",
+            service=self.name,
+            seq=stands,
+            state=base.seq,
+            instance=f"{self._instance:x}",
+        )
         return True
 
     def _step(self, ask: m.AskCore, follows: bytes = b"") -> bytes | None:
@@ -224,7 +237,7 @@ class Asked:
         return head.outcome is m.AnswerOutcome.done
 
     def _behind(self, behind: int, up_to: int) -> Iterator[tuple[int, bytes]]:
-        """The records behind one and up to another, each piece with its last seq: the tape's, then the batch's at hand."""
+        """The records behind one and up to another, in pieces with their last seq: the tape's, then the batch's."""
         assert self._state is not None
         with TapeReader(str(self._state.tape_path), from_seq=None, limit="written") as reader:
             written = min(reader.positions.written_seq, up_to)
@@ -240,11 +253,12 @@ class Asked:
             yield behind, b"".join(piece)
 
     def _lose(self, why: str) -> None:
-        """Says once what is the matter, until there is an answer again."""
+        """Says what is the matter, each reason once until there is an answer again."""
         self._page.add("away")
         self._page.set("waiting", 1)
         self._instance = 0
-        if not self._said:
+        if why not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(why)
             self._log.error("service away", service=self.name, reason=why, commands="stay in their rings")
         self._said = why
 
@@ -263,7 +277,7 @@ def _why(head: m.CoreAnswered, version: str) -> str:
     return f"it answers {head.outcome.name}"
 
 
-def _section(state: bytes, number: int) -> tuple[bytes, int]:
+def section_of(state: bytes, number: int) -> tuple[bytes, int]:
     """A section of a state (core.hpp), and the first order id that is free."""
     at, sections = 8, []
     while at < len(state):

@@ -32,7 +32,9 @@ class BusLine:
             if not self._line.connected:
                 self._line.connect()
                 if self._line.max_payload < PAYLOAD_MIN:
-                    raise TransportError(f"the server's max_payload is {self._line.max_payload}: {PAYLOAD_MIN} bytes are needed")
+                    raise TransportError(
+                        f"the server's max_payload is {self._line.max_payload}: {PAYLOAD_MIN} bytes are needed"
+                    )
             self._asked += 1
             # What comes for an ask that was given up is told apart by its number.
             reply = f"{self._inbox}.{self._asked}"

@@ -25,30 +25,38 @@ from tapewire.tape import TapeFrames
 LOOK_EVERY_S = 0.005
 FOLD_AT_ONCE = 65_536
 """Records between two looks at whether the tape is granted."""
+NOTHING = Snapshot(0, b"")
+"""No state at hand: the engine recovers as it always does."""
 
 
 class Standby:
     """Follows one mirrored tape. `restart`: where a restart would read on from, for the tape's retention."""
 
-    def __init__(self, tape: Path, *, snapshot_every: int, log: Logger) -> None:
-        self._tape, self._every, self._log = tape, snapshot_every, log
+    def __init__(self, tape: Path, *, snapshot_every: int, log: Logger, turned: Callable[[], object]) -> None:
+        """`turned` is called at every turn: that it is alive."""
+        self._tape, self._every, self._log, self._turned = tape, snapshot_every, log, turned
         self._audit: Audit | None = None
         self._restart: ConsumerPosition | None = None
         self._last_snapshot = 0
         self._good: list[int] = []
 
     def follow(self, stopped: Callable[[], bool], consumer: str) -> Snapshot | None:
-        """Until the tape is granted to this host: the state at its end; or until `stopped`: None.
+        """Until this host may write the tape: the state at its end, or NOTHING; or until `stopped`: None.
+
+        That is at once where this host wrote it last: one command for both hosts of a pair, whichever has which role.
 
         Raises EngineStopped at a record that does not replay, TapeDamaged, TapeError.
         """
         frames: TapeFrames | None = None
         try:
             while not stopped():
+                self._turned()
                 if frames is None:
                     frames = self._open()
                 elif frames.grant > frames.epoch and not frames.writer_alive:
                     return self._state()
+                elif self._ours(frames):
+                    return NOTHING
                 folded = self._fold(consumer) if frames is not None else 0
                 if not folded:
                     time.sleep(LOOK_EVERY_S)
@@ -59,15 +67,26 @@ class Standby:
                 self._restart.close()
         return None
 
+    def reasons(self) -> list[str]:
+        """Why this standby could not take over now; it is never ready to trade."""
+        return (
+            ["standby: the tape here is a mirror"] if self._audit else ["standby: there is no mirror of the tape yet"]
+        )
+
     def _open(self) -> TapeFrames | None:
         try:
             frames = TapeFrames(self._tape)
         except TapeMissing:
             return None
-        if (frames.mirror and frames.positions.durable) or frames.grant > frames.epoch:
+        if (frames.mirror and frames.positions.durable) or frames.grant > frames.epoch or self._ours(frames):
             return frames
         frames.close()  # its first records are still to come, or the replica has not made a mirror of it yet
         return None
+
+    @staticmethod
+    def _ours(frames: TapeFrames) -> bool:
+        """This host wrote it last, and knows of nobody who took it: started anew, it goes on."""
+        return not frames.mirror and not frames.fence and frames.epoch > 0 and not frames.writer_alive
 
     def _begin(self) -> Audit:
         """From the newest snapshot that can be taken up, else from the first record."""
@@ -105,11 +124,9 @@ class Standby:
             self._log.error("snapshot not written", seq=snapshot.seq, error=str(error))
 
     def _state(self) -> Snapshot | None:
-        """The state after all that readers may see. Behind it there may be the beginning of a batch: the engine replays that."""
+        """The state after all that readers may see. Behind it a batch may begin: the engine replays that."""
         if self._audit is None:
-            self._audit = self._begin()
+            return NOTHING
         while self._audit.run(limit=FOLD_AT_ONCE):
             pass
-        if self._audit.pending_events:
-            return Snapshot(0, b"")
-        return self._audit.snapshot()
+        return NOTHING if self._audit.pending_events else self._audit.snapshot()

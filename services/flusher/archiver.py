@@ -10,6 +10,7 @@ tape is planned, so that the archive never holds what a power cut could take off
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -166,3 +167,17 @@ class Archiver:
                 f"Is it the tape that {checkpoints.path_of(self._data, self.tape)} was written for?"
             )
         return raws
+
+
+def archive_all(data: Path, tape: str, tell: Callable[[str, int, int], None]) -> None:
+    """Archives what a tape durably holds, down to its last record. For a tape that no flusher archives meanwhile.
+    `tell`: what, how many records are done, how many there are. Raises StoreError, TapeError, OSError."""
+    archiver = Archiver(data, tape, Limits(wait_ns=1))
+    try:
+        now, total = 0, archiver.behind()
+        while left := archiver.behind():
+            tell(f"archive {tape}", total - left, total)
+            archiver.do_work(now)
+            now += 2
+    finally:
+        archiver.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-CHECKPOINTS: Final = r"archive|engine|gateway\\..*|venue\\..*|api\\..*"
+CHECKPOINTS: Final = r"archive|engine|gateway\\..*|venue\\..*|api\\..*|sink\\..*"
 """Consumers that store their position at snapshots or stretches, and so stand far behind by nature."""
 
 
@@ -243,6 +243,103 @@ TAPES: Final = AlertGroup(
     ),
 )
 
+REPLICAS: Final = AlertGroup(
+    "replicas",
+    (
+        Alert(
+            "ReplicaBehind",
+            'tapewire_replica_lag_bytes > 1e6 or on (tape) tapewire_replica_role{role="waiting"} == 1',
+            "10s",
+            "critical",
+            "{{ $labels.tape }}: the replica is behind",
+            "The stream does not hold what the tape does, or the mirror not what the stream does. With durability "
+            "`replicated` answers wait; a standby that took over now would begin further back.",
+            ("`tapewire replica status`: what it waits for", "the NATS servers: up, in agreement, room on their disks"),
+            "Bring the bus back, or make room: the replica goes on by itself and catches up. Nothing is lost.",
+        ),
+        Alert(
+            "ReplicaGone",
+            "tapewire_replica_running == 0",
+            "5s",
+            "critical",
+            "{{ $labels.tape }}: no replica runs",
+            "Nobody sends or mirrors this tape. With durability `replicated` no answer leaves.",
+            ("the end of the replica's log", "`tapewire replica status`"),
+            "Start `tapewire replica`: it goes on where the stream ends. If the tape is replicated no more, remove "
+            "`<tape>/replica/state.json`.",
+        ),
+        Alert(
+            "ReplicaFenced",
+            'tapewire_replica_role{role="fenced"} == 1',
+            "0s",
+            "warning",
+            "{{ $labels.tape }}: another host has taken it over",
+            "This host wrote the tape and does no more: its engine and its sender have ended. What it had beyond the "
+            "stream was answered to nobody if the tape is `replicated`.",
+            ("`tapewire replica status` on both hosts: who has which epoch",),
+            "Start both again, the tape among `replica.mirror` and the engine with `--standby`: it keeps its own "
+            "records aside in `<tape>/cut-<time>` and follows.",
+        ),
+        Alert(
+            "StandbyDiffers",
+            'tapewire_replica_role{role="differs"} == 1',
+            "0s",
+            "critical",
+            "{{ $labels.tape }}: this host's copy differs from the stream",
+            "Bytes of the mirror are not those of the stream, or the stream is another one. It has stopped, and is not "
+            "to be promoted. The host that writes is not concerned.",
+            (
+                "`tapewire replica status`: where it differs",
+                "`tapewire tape check` and `tapewire verify` on both hosts",
+            ),
+            "Find out which is right; then move the wrong folder aside and let its host mirror anew.",
+        ),
+    ),
+)
+
+SINKS: Final = AlertGroup(
+    "sinks",
+    (
+        Alert(
+            "SinkFailing",
+            "tapewire_sink_state == 0",
+            "1m",
+            "warning",
+            "{{ $labels.sink }} waits for its target",
+            "The store outside has been away, or has refused, for a minute. Nothing is lost: the tape keeps what the "
+            "sink has not taken, up to its `keep`, and the sink tries again by itself.",
+            ("`tapewire sink status {{ $labels.sink }}`: the error, and what it asks for", "the store's own log"),
+            "Mend what the error names: password, database, room on its disk, network. The sink goes on by itself.",
+        ),
+        Alert(
+            "SinkStopped",
+            "tapewire_sink_tape_state == 2",
+            "10s",
+            "critical",
+            "{{ $labels.sink }} cannot follow {{ $labels.tape }}",
+            "Records it needs were removed by retention, the tape is damaged, or it is another tape than before. The "
+            "other tapes of this sink go on.",
+            ("`tapewire sink status {{ $labels.sink }}`: which records", "`tapewire tape check {{ $labels.tape }}`"),
+            "Restore the tape or its segments from a backup; or build the rows anew with the `--from` that the error "
+            "names.",
+        ),
+        Alert(
+            "SinkBehind",
+            "tapewire_sink_lag_records > 100000 and tapewire_sink_lag_records > "
+            "on (tape) group_left () 60 * rate(tapewire_tape_records_total[5m])",
+            "2m",
+            "warning",
+            "{{ $labels.sink }} is {{ $value }} records behind on {{ $labels.tape }}",
+            "The store outside shows the past: the sink is more than a minute of the tape's own rate behind.",
+            (
+                "`tapewire sink status {{ $labels.sink }}`: does it run, at which rate",
+                "`tapewire_sink_commit_seconds`: is the target slow",
+            ),
+            "A slow target needs more CPU, faster disks or fewer indexes. After a pause it catches up by itself.",
+        ),
+    ),
+)
+
 FEEDS: Final = AlertGroup(
     "feeds",
     (
@@ -407,5 +504,5 @@ HOST: Final = AlertGroup(
     ),
 )
 
-GROUPS: Final = (SERVICES, ENGINE, TAPES, FEEDS, RISK, HOST)
+GROUPS: Final = (SERVICES, ENGINE, TAPES, REPLICAS, SINKS, FEEDS, RISK, HOST)
 ALERTS: Final[dict[str, Alert]] = {alert.name: alert for group in GROUPS for alert in group.alerts}

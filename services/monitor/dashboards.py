@@ -223,6 +223,13 @@ FEEDS: Final = Dashboard(
             ),
         ),
         Panel("Not archived yet", (Query("tapewire_archiver_lag_records", "{{tape}}"),)),
+        Panel("Sinks: not taken yet", (Query("tapewire_sink_lag_records", "{{sink}} {{tape}}"),)),
+        Panel("Sinks: rows", (_rate("tapewire_sink_rows_total", "sink"),)),
+        Panel(
+            "Sinks: one commit",
+            _quantiles("tapewire_sink_commit_seconds", "sink"),
+            "s",
+        ),
     ),
 )
 

@@ -16,7 +16,7 @@ from services.replica.context import Context
 from services.replica.stream import Stream
 from services.replica.tape import TapeReplica
 from tapewire import config as configuration
-from tapewire import lifecycle
+from tapewire import health, lifecycle
 from tapewire.config import Config
 from tapewire.errors import ConfigError, TapewireError
 from tapewire.lifecycle import run, stop_on_signals
@@ -27,8 +27,9 @@ from tapewire.transports.nats import NatsTransport
 SAY_EVERY_S = 1.0
 
 
-async def serve(settings: Config, log: Logger) -> None:
+async def serve(settings: Config, told: health.Health, log: Logger) -> None:
     stop = stop_on_signals()
+    told.watch_loop(stop)
     own = settings.replica
     if not own.send and not own.mirror:
         raise ConfigError('replica.send, replica.mirror: name no tape; expected one, such as send = ["orders.0"]')
@@ -51,10 +52,15 @@ async def serve(settings: Config, log: Logger) -> None:
     transport = NatsTransport(settings.nats, name="replica", on_failure=fail, on_disconnected=away, log=log)
     await transport.connect()
     try:
-        for name in (*own.send, *own.mirror):
+        # A tape of both lists is mirrored by whoever does not write it: one setting for both hosts of a pair.
+        for name in dict.fromkeys((*own.mirror, *own.send)):
             stream = Stream(transport, settings.env, name)
             context = Context(settings.env, folders.tape(name), host, own, transport, stream, log)
             tapes.append((context, TapeReplica(context, mirror=name in own.mirror)))
+        told.check(
+            ready=lambda: [why for context, _ in tapes for why in context.reasons()],
+            detail=lambda: "  ".join(context.detail() for context, _ in tapes),
+        )
         await _run_all(tapes, stop, log)
     finally:
         await transport.drain()
@@ -86,7 +92,8 @@ async def _run_all(tapes: list[tuple[Context, TapeReplica]], stop: asyncio.Event
 def main(path: Path | None) -> None:
     """Carries tapes to other hosts by JetStream, and takes them over when told."""
     settings = configuration.load(path)
-    run(serve(settings, configure("replica")))
+    with health.serve(settings, "replica") as told:
+        run(serve(settings, told, configure("replica")))
 
 
 if __name__ == "__main__":

@@ -59,3 +59,13 @@ class Context:
         """The same, with the time of now."""
         if self._last:
             self.say(**self._last)
+
+    def reasons(self) -> list[str]:
+        """Why this tape is not ready: not sent, or not followed. Plain attributes only."""
+        role, why = self._last.get("role", "starting"), self._last.get("why", "")
+        if role in ("sender", "mirror") and not why:
+            return []
+        return [f"{self.name}: {role}{': ' if why else ''}{why}"]
+
+    def detail(self) -> str:
+        return f"{self.name} {self._last.get('role', 'starting')} seq={self._last.get('seq', 0)}"

@@ -112,7 +112,7 @@ async def frames_from(context: Context, position: int) -> tuple[Part, bytes]:
 
 
 async def fetch_snapshots(context: Context) -> int:
-    """Puts the sender's snapshots beside the tape, each durable and whole; returns how many bytes. Raises TransportError."""
+    """Puts the sender's snapshots beside the tape, durable and whole; returns their bytes. Raises TransportError."""
     listed = msgspec.json.decode((await _ask(context, Request(snapshots=True))).data, type=list[dict[str, Any]])
     total = 0
     for entry in listed:

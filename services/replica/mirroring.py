@@ -1,14 +1,16 @@
 """The mirror's shell: the stream's messages into the copy of a tape, and the claim by which this host takes it over.
 
-    stream ──Tail──▶ Mirror (pure) ──frames──▶ TapeMirror: durable, then seen by readers
-                        │ Fetch ──asked──▶ the host that sends
-                        │ HandOver ──▶ the engine that stands by
+stream ──Tail──▶ Mirror (pure) ──frames──▶ TapeMirror: durable, then seen by readers
+                    │ Fetch ──asked──▶ the host that sends
+                    │ HandOver ──▶ the engine that stands by
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -24,7 +26,7 @@ from tapewire.replication.copying import Again, Differs, Fetch, HandOver, Mirror
 from tapewire.replication.part import Part
 from tapewire.replication.takeover import Silence, claim_of, own_tail
 from tapewire.tape import TapeFrames, TapeMirror
-from tapewire.tape.cutting import cut_tape
+from tapewire.tape.cutting import cut_tape, set_aside
 
 MOST = 64
 """Messages taken in one go: written one after the other, then synced once."""
@@ -62,6 +64,17 @@ class MirrorCopy:
         self._frames.seek(position)
         found = self._frames.read(most, (self.end, self.last_seq))
         return found.frames if found else b""
+
+    def cut_behind(self, last_seq: int, now_ns: int) -> Path:
+        """Ends the tape with record `last_seq`, and closes it; what was behind is kept in the folder returned."""
+        path = self.tape.path
+        if last_seq:
+            self.close()
+            return cut_tape(path, last_seq + 1, now_ns)[1]
+        try:
+            return set_aside(path, now_ns)
+        finally:
+            self.abandon()
 
     def close(self) -> None:
         self._frames.close()
@@ -110,7 +123,9 @@ class Mirroring:
                     self._say("mirror", why=str(error))
                     await asyncio.sleep(RETRY_S)
                 except (TapeError, WireError) as error:
-                    context.say("differs", at_once=True, why=str(error), position=self._copy.end, seq=self._copy.last_seq)
+                    context.say(
+                        "differs", at_once=True, why=str(error), position=self._copy.end, seq=self._copy.last_seq
+                    )
                     raise TapeError(f"{context.tape}: {error}") from error
         finally:
             if context.transport.connected:
@@ -125,7 +140,7 @@ class Mirroring:
             await self._begin()
             if self._mirror is None:
                 self._say("waiting", why="nobody sends this tape yet")
-                await asyncio.sleep(RETRY_S)
+                await self._claim_first()
                 return
         if not self._pending:
             self._pending = await self._tail.next(MOST, WAIT_S)
@@ -186,12 +201,11 @@ class Mirroring:
         found = own_tail(claims, self._of.host, copy.end, lambda part: False)
         if found is None:
             return
-        copy.close()
-        done, backup = await asyncio.to_thread(cut_tape, self._of.tape, found.last + 1, time.time_ns())
+        backup = await asyncio.to_thread(copy.cut_behind, found.last, time.time_ns())
         self._of.log.warning(
             "cut_own_records",
             tape=self._of.name,
-            from_seq=done.last_seq + 1,
+            from_seq=found.last + 1,
             kept=str(backup),
             why=f"epoch {found.epoch} was taken by {found.holder} at position {found.position}",
         )
@@ -209,7 +223,7 @@ class Mirroring:
     async def _take(self) -> None:
         mirror = self._known()
         done, outcome = await asyncio.to_thread(self._feed, self._pending)
-        if done and not mirror.mark == hosts.mark_of(self._of.tape):
+        if done and mirror.mark != hosts.mark_of(self._of.tape):
             hosts.keep_mark(self._of.tape, mirror.mark)
         if mirror.holder != self._of.host:
             self._silence.heard(self._of.now())
@@ -219,7 +233,8 @@ class Mirroring:
     def _feed(self, messages: list[Stored]) -> tuple[int, Outcome | None]:
         """As many as go without a question; then one sync for all. Returns how many, and the question."""
         mirror, copy = self._known(), self._live()
-        done, outcome = 0, None
+        done = 0
+        outcome: Outcome | None = None
         try:
             for message in messages:
                 found = mirror.feed(message.sequence, message.part, message.frames)
@@ -295,6 +310,22 @@ class Mirroring:
                 self._claimed_at = 0
 
         context.stream.publish(claim, b"", info.last, answered)
+
+    async def _claim_first(self) -> None:
+        """A tape that nobody has written yet: whoever is told to, is the first."""
+        context, copy = self._of, self._live()
+        if not states.promotion_asked(context.tape) or not copy.empty:
+            await asyncio.sleep(RETRY_S)
+            return
+        info = await context.stream.make(context.settings.stream_replicas, context.settings.max_bytes)
+        if info.last:
+            return
+        hosts.keep_stream(context.tape, info.created)
+        claim = Part(kind="claim", mark=hosts.new_mark(), holder=context.host, epoch=copy.epoch + 1, position=0, end=0)
+        stored = asyncio.Event()
+        context.stream.publish(claim, b"", 0, lambda sequence, why: stored.set())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stored.wait(), RETRY_S)
 
     def _on_alive(self, message: Received) -> None:
         try:

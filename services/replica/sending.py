@@ -1,7 +1,7 @@
 """The sender's shell: the tape's frames into its stream, and the release of what the stream holds.
 
-    tape ──frames──▶ Sender (pure) ──publish, expecting──▶ JetStream
-     ▲ released ◀──────── answers: stored ◀──────────────────┘
+tape ──frames──▶ Sender (pure) ──publish, expecting──▶ JetStream
+ ▲ released ◀──────── answers: stored ◀──────────────────┘
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tapewire.replication import host as hosts
 from tapewire.replication import names
 from tapewire.replication.part import MAX_FRAMES, Part
 from tapewire.replication.sender import Last, Sender, State, Stop
+from tapewire.replication.state import Role
 from tapewire.tape import Stretch, TapeFrames
 
 WAIT_S = 0.05
@@ -238,7 +239,7 @@ class Sending:
         stop = self._machine.stop
         if stop is None:
             raise AssertionError("stopped without a reason")
-        role = "fenced" if stop.epoch else "differs"
+        role: Role = "fenced" if stop.epoch else "differs"
         if stop.epoch:
             self._live().set_fence(stop.epoch)
         self._of.say(

@@ -139,7 +139,7 @@ class Stream:
         )
 
     def publish(self, part: Part, frames: bytes, expected: int, answer: Callable[[int | None, str], None]) -> bool:
-        """`answer(sequence, "")` once it is stored, `answer(None, why)` when refused; perhaps never. False: no room now."""
+        """`answer(sequence, "")` once stored, `answer(None, why)` when refused; perhaps never. False: no room now."""
         self._count += 1
         token = str(self._count)
         block = header_blocks.block({EXPECTED: str(expected), HEADER: encode(part)})
@@ -166,9 +166,6 @@ class Stream:
         else:
             answer(said["seq"], "")
 
-    async def delete(self) -> None:
-        await self._ask(f"STREAM.DELETE.{self.name}")
-
     async def _ask(self, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         raw = msgspec.json.encode(body) if body is not None else b""
         answer = await self._transport.request(f"{API}.{what}", raw, timeout=ASK_WITHIN_S)
@@ -178,7 +175,7 @@ class Stream:
         return found
 
     async def consume(self, start: int, consumer: str, deliver: str) -> None:
-        """From message `start` on, to the subject `deliver`, with flow control; forgotten by the server if nobody is there."""
+        """From message `start` on, to the subject `deliver`; the server forgets it once nobody is there."""
         await self._ask(
             f"CONSUMER.CREATE.{self.name}.{consumer}",
             {

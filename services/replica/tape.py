@@ -24,7 +24,7 @@ class TapeReplica:
             self._at_work.away()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; raises TapeFenced when another host has taken the tape from us, TapeError when it must not go on."""
+        """Until `stop`. Raises TapeFenced when another host has taken the tape, TapeError when it must not go on."""
         await self._of.stream.open()
         while not stop.is_set():
             if self._mirror and not await self._ours(stop):
@@ -43,12 +43,29 @@ class TapeReplica:
             try:
                 return await mirroring.run(stop)
             except TapeFenced:
-                # The engine of this host has it, for a moment: it opens what it was given, or ends being fenced.
+                # The engine of this host has it: it opens what it was given, or it has yet to hear that it is fenced.
+                await self._fence()
                 if asyncio.get_running_loop().time() > until or stop.is_set():
                     raise
                 await asyncio.sleep(RETRY_S / 5)
                 if await self._ours(stop):
                     return True
+
+    async def _fence(self) -> None:
+        """Tells an engine that writes here that another host has the tape."""
+        try:
+            last = await self._of.stream.last()
+        except TransportError:
+            return  # who has it cannot be told now; we are asked again
+        if last is None or last.part.holder == self._of.host:
+            return
+        frames = TapeFrames(self._of.tape)
+        try:
+            if not frames.fence and not frames.mirror:
+                self._of.log.warning("fenced", tape=self._of.name, epoch=last.part.epoch, holder=last.part.holder)
+                frames.set_fence(last.part.epoch)
+        finally:
+            frames.close()
 
     async def _ours(self, stop: asyncio.Event) -> bool:
         """Whether this host writes the tape, by the stream's last word, and has all that the stream holds."""

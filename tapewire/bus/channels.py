@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from tapewire import messages as m
 from tapewire import order_bus
+from tapewire.replication.part import HEADER
 
 ANY_FEED: Final = "*"
 """A venue's feed, or the house market."""
@@ -134,6 +135,28 @@ CHANNELS: Final = (
     Channel(
         *("router", "parent", "account", (m.ParentChanged, m.ParentMeasured), ("router",), "account"),
         *("when a parent of the account stands otherwise; see [router.md](router.md)", "a few a second and parent"),
+    ),
+    Channel(
+        *("tape", "frames", "tape", (), ("replica",), "operator"),
+        *(
+            "stored in the tape's stream: its bytes, for other hosts; see [replication.md](replication.md)",
+            "one a batch",
+        ),
+        headers=(HEADER,),
+    ),
+    Channel(
+        *("tape", "claim", "tape", (), ("replica",), "operator"),
+        *("stored there: who writes the tape from here on", "rare"),
+        headers=(HEADER,),
+    ),
+    Channel(
+        *("tape", "alive", "tape", (), ("replica",), "operator"),
+        *("JSON: the tape's writer lives, how far its stream is", "10 a second"),
+    ),
+    Channel(
+        *("tape", "fetch", "tape", (), ("replica",), "operator"),
+        *("asked: what is older than the stream", "as a new mirror begins"),
+        asks=(),
     ),
     Channel(
         *("orders", "ring", "ring", (m.RelayPosition,), ("relay",), "operator"),

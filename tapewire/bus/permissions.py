@@ -17,20 +17,27 @@ from typing import Final
 from tapewire.bus.channels import ANY_FEED, CHANNELS, VENUES, Channel
 from tapewire.transports.nats_access import inbox
 
-SERVICES: Final = ("journal", "router", "api", "monitor", "engine", "risk", "matcher", "relay")
-"""Those that use the bus, besides connectors: the engine and its parts in topology split alone. Gateway and flusher know
+SERVICES: Final = ("journal", "router", "api", "monitor", "engine", "risk", "matcher", "replica", "relay")
+"""They use the bus, besides connectors: the engine and its parts in topology split alone. Gateway and flusher know
 tapes and rings alone; a strategy is a client of its account."""
 READS: Final[dict[str, tuple[str, ...]]] = {
     "router": ("trade", "quote", "book", "status"),
     "api": ("trade", "quote", "book", "status", "health"),
     "monitor": ("trade", "quote", "book"),
     "engine": ("ask",),
+    "replica": ("alive", "fetch"),
 }
 """The kinds of channels that a service reads, or asks. The journal reads a tape alone."""
 
 ANSWERED_WITHIN_S: Final = 30
 """How long after a request the server lets its answer through. `[api] answer_timeout` must lie below."""
 
+_STREAMS: Final = {
+    *(f"$JS.API.STREAM.{verb}.*" for verb in ("INFO", "CREATE", "UPDATE", "MSG.GET")),
+    *("$JS.API.CONSUMER.CREATE.*.*", "$JS.API.CONSUMER.DELETE.*.*", "$JS.FC.>"),
+}
+"""What the replica does with its streams, but deleting or purging them. A token of a permission is whole or `*`: what
+the streams can hold, its channels say."""
 _SRV = ("$SRV.PING", "$SRV.PING.>", "$SRV.INFO", "$SRV.INFO.>", "$SRV.STATS", "$SRV.STATS.>")
 
 
@@ -60,6 +67,8 @@ def of_service(env: str, name: str) -> Permissions:
     subscribe = {_pattern(env, channel) for channel in reads if channel.asks is None} | answers
     if answers:
         subscribe |= set(_SRV)
+    if name == "replica":
+        publish |= _STREAMS
     if name == "journal":
         # Keeps the schemas, and looks first at what is kept.
         publish |= {"$JS.API.INFO", f"$JS.API.STREAM.*.KV_{bucket(env)}", f"$KV.{bucket(env)}.>", *_kept(env)}

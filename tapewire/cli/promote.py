@@ -11,17 +11,20 @@ import click
 
 from tapewire.cli._options import complete_tapes, data_option, json_option
 from tapewire.errors import TapeError
+from tapewire.tape import TapeFrames
 
 LOOK_EVERY_S = 0.005
 
 
 @click.command()
 @click.argument("tape", shell_complete=complete_tapes)
-@click.option("--within", "within_s", type=click.FloatRange(min=0.1), default=30.0, help="Seconds to wait. Default: 30.")
+@click.option(
+    "--within", "within_s", type=click.FloatRange(min=0.1), default=30.0, help="Seconds. Default: 30."
+)
 @data_option
 @json_option
 def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
-    """Take TAPE over on this host: its replica claims it, its engine that stands by (`--standby`) goes on with it.
+    """Take TAPE over on this host: its replica claims it, its engine that stands by goes on with it.
 
     Whoever wrote it until now can release nothing from that moment on, and stops. Exit status 1 if it did not come about.
 
@@ -31,13 +34,12 @@ def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
     """
     from tapewire.folders import Folders
     from tapewire.replication import state as states
-    from tapewire.tape import TapeFrames
 
     folder = Folders(data).tape(tape)
     began = time.monotonic()
     frames = TapeFrames(folder)
     epoch = frames.epoch
-    if not frames.mirror:
+    if not _mirror(frames):
         raise TapeError(f"{folder}: is no mirror: this host writes it, at epoch {epoch}. Nothing was changed")
     state = states.read(folder)
     if state is None or state.stale(time.time_ns()):
@@ -49,7 +51,7 @@ def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
     while time.monotonic() - began < within_s:
         if not claimed and frames.grant > epoch:
             claimed = time.monotonic() - began
-        if frames.grant and frames.epoch >= frames.grant and frames.writer_alive and not frames.mirror:
+        if frames.grant and frames.epoch >= frames.grant and frames.writer_alive and not _mirror(frames):
             report = {"tape": tape, "epoch": frames.epoch, "claimed_s": claimed, "seconds": time.monotonic() - began}
             click.echo(
                 json.dumps(report)
@@ -65,5 +67,12 @@ def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
             f"{folder}: this host has taken it over with epoch {frames.grant}, but no engine has opened it within "
             f"{within_s:g} s. Start `tapewire engine --standby`"
         )
-    click.echo(f"{tape}: not taken over within {within_s:g} s: {state.why if state else 'no replica runs here'}", err=True)
+    click.echo(
+        f"{tape}: not taken over within {within_s:g} s: {state.why if state else 'no replica runs here'}", err=True
+    )
     sys.exit(1)
+
+
+def _mirror(frames: TapeFrames) -> bool:
+    """As it is now."""
+    return frames.mirror

@@ -107,4 +107,6 @@ def renew(tape: str, yes: bool, data: Path, as_json: bool) -> None:
     if not yes:
         raise TapeError(f"{folder}: its stream was made at {before}. Nothing was changed; with --yes it is forgotten")
     host.forget_stream(folder)
-    click.echo(json.dumps({"tape": tape, "forgotten": before}) if as_json else f"{tape}: a new stream at the next start")
+    click.echo(
+        json.dumps({"tape": tape, "forgotten": before}) if as_json else f"{tape}: a new stream at the next start"
+    )

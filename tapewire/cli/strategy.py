@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tapewire.strategy.strategy import Strategy
 
 US = 1_000
+STRATEGIES = "strategies"
+"""The folder of what reached live strategies, in that of the data."""
 
 
 @click.group()
@@ -52,6 +54,12 @@ def command() -> None:
 @click.option(
     "--ring", default="", metavar="PRODUCER", help="Live by a ring of the engine on this machine, not the bus."
 )
+@click.option(
+    "--inputs",
+    type=click.Path(path_type=Path),
+    help="Live: the folder that keeps what reaches the strategy, for an exact replay; default: <data>/strategies. "
+    "Of a replay: that file; default: what lies there of --name.",
+)
 @click.option("--url", default=None, help="Of the bus; default: that of the settings.")
 @click.option("--env", "environment", default=None, help="Default: that of the settings.")
 @json_option
@@ -74,6 +82,7 @@ def run(
     until: int | None,
     output: Path | None,
     ring: str,
+    inputs: Path | None,
     url: str | None,
     environment: str | None,
     as_json: bool,
@@ -96,9 +105,9 @@ def run(
     loaded = load(strategy, dict(_pair(one) for one in params))
     latency = Latency(order_latency * US, data_latency * US, jitter * US)
     if live and ring:
-        report = _by_ring(loaded, account, name, seed, seconds, ring)
+        report = _by_ring(loaded, account, name, seed, seconds, ring, inputs)
     elif live:
-        report = asyncio.run(_live(loaded, account, name, seed, seconds, url, environment))
+        report = asyncio.run(_live(loaded, account, name, seed, seconds, url, environment, inputs))
     elif simulate is not None:
         import importlib
 
@@ -116,6 +125,11 @@ def run(
         folder = output or Path(tempfile.mkdtemp(prefix="tapewire-simulation-"))
         with _progress(as_json, "steps") as progress:
             report = simulation.simulate(loaded, simulate, folder, settings, progress)
+    elif replay is not None and (kept := _inputs_of(replay, name, inputs)) is not None:
+        from tapewire.strategy.relived import relive
+
+        with _progress(as_json, "inputs") as progress:
+            report = relive(loaded, replay, kept, progress)
     else:
         from tapewire.strategy.replaying import Replayed
 
@@ -147,6 +161,7 @@ async def _live(
     seconds: float | None,
     url: str | None,
     environment: str | None,
+    inputs: Path | None,
 ) -> RunReport:
     import tapewire
     from tapewire import lifecycle
@@ -155,7 +170,7 @@ async def _live(
 
     settings = load()
     async with tapewire.connect(url or settings.nats.url, env=environment or settings.env, account=account) as tw:
-        running = LiveRun(strategy, tw, name=name, seed=seed)
+        running = LiveRun(strategy, tw, name=name, seed=seed, inputs=_folder(settings.data, inputs))
         stop = lifecycle.stop_on_signals()
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: running.stop())
@@ -165,7 +180,30 @@ async def _live(
             stopping.cancel()
 
 
-def _by_ring(strategy: Strategy, account: int, name: str, seed: int, seconds: float | None, producer: str) -> RunReport:
+def _folder(data: Path, given: Path | None) -> Path | None:
+    """Where a live run keeps its inputs; None: a client of the bus alone, which has no data folder."""
+    return given or (data / STRATEGIES if data.is_dir() else None)
+
+
+def _inputs_of(tape: Path, name: str, given: Path | None) -> Path | None:
+    """The inputs of a run on that tape; None: none were kept, and the order of news is that of the tape."""
+    from tapewire.strategy.inputs import path_of
+
+    if given is not None:
+        return given
+    path = path_of(tape.resolve().parent.parent / STRATEGIES, name)
+    return path if name and path.is_file() else None
+
+
+def _by_ring(
+    strategy: Strategy,
+    account: int,
+    name: str,
+    seed: int,
+    seconds: float | None,
+    producer: str,
+    inputs: Path | None,
+) -> RunReport:
     import signal
 
     from tapewire.config import load
@@ -180,6 +218,7 @@ def _by_ring(strategy: Strategy, account: int, name: str, seed: int, seconds: fl
         shard=settings.engine.shard,
         name=name,
         seed=seed,
+        inputs=_folder(settings.data, inputs),
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: running.stop())

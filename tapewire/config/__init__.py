@@ -212,10 +212,11 @@ def _with_public_urls(reader: Reader, feed: Feed, path: str) -> Feed:
 
 
 def _check_replica(replica: Replica) -> None:
-    _refuse_twice((*replica.send, *replica.mirror), "replica.send and replica.mirror")
-    for at, (key, tape) in enumerate([*(("send", one) for one in replica.send), *(("mirror", one) for one in replica.mirror)]):
-        if not TAPE_NAME.fullmatch(tape):
-            raise ConfigError(f"replica.{key}: item {at + 1} is {tape!r}; expected a tape's name, such as 'orders.0'")
+    for key, tapes in (("send", replica.send), ("mirror", replica.mirror)):
+        _refuse_twice(tapes, f"replica.{key}")
+        for tape in tapes:
+            if not TAPE_NAME.fullmatch(tape):
+                raise ConfigError(f"replica.{key}: holds {tape!r}; expected the name of a tape, such as 'orders.0'")
 
 
 def _refuse_twice(keys: Iterable[Hashable], path: str) -> None:

@@ -122,7 +122,7 @@ class Replica(Section, frozen=True, kw_only=True):
     send: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
     """Tapes that this host writes and others copy, such as `orders.0`."""
     mirror: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
-    """Tapes that are copied to this host. What it has taken over it sends."""
+    """Tapes copied to this host; what it has taken over, or wrote last, it sends. Both hosts of a pair may say so."""
     stream_replicas: Literal[1, 3, 5] = 1
     """Servers of the NATS cluster that hold each stream; an acknowledgement is that of a majority of them."""
     max_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 40)] = 1 << 30

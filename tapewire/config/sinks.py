@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from tapewire.config.section import Section
@@ -62,3 +63,8 @@ class Sinks(Section, frozen=True, kw_only=True):
     """`[sinks]`: one table for each, named after the store."""
 
     postgres: PostgresSink = PostgresSink()
+
+    @property
+    def configured(self) -> list[str]:
+        """The names of those that have an address."""
+        return [field.name for field in msgspec.structs.fields(self) if getattr(self, field.name).url]

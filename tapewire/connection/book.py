@@ -99,6 +99,11 @@ class Book:
         return self._quality if self.ready else m.BookQuality.resync
 
     @property
+    def said_quality(self) -> m.BookQuality:
+        """What its publisher said last, whether something is missing or not."""
+        return self._quality
+
+    @property
     def live(self) -> bool:
         """Whether its prices are those of now, and nothing is missing."""
         return self.ready and self._quality == m.BookQuality.live
@@ -116,6 +121,10 @@ class Book:
             return Applied.gap
         self._take(message)
         return Applied.delta
+
+    def stand(self, seq: int, ts: int, ready: bool, quality: m.BookQuality) -> None:
+        """As it stood when it was recorded (tapewire/strategy/inputs.py); its levels are there already."""
+        self.seq, self.ts, self.ready, self._quality = seq, ts, ready, quality
 
     def unusable(self, quality: m.BookQuality) -> None:
         """Its feed says that it is not to be trusted until a message says otherwise."""

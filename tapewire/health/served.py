@@ -92,6 +92,10 @@ class Health:
         self._pulses.append(pulse)
         return pulse
 
+    def forget(self, pulse: Pulse) -> None:
+        """It was made by `pulse`, and turns no more: what it did is over."""
+        self._pulses = [one for one in self._pulses if one is not pulse]
+
     def watch_loop(self, stop: asyncio.Event) -> None:
         """The running event loop must turn for the service to be alive; once `stop` is set it drains."""
         pulse, loop = self.pulse("event loop"), asyncio.get_running_loop()

@@ -102,6 +102,26 @@ TAPES = Group(
     ),
 )
 
+REPLICAS = Group(
+    "Replicas",
+    "What `tapewire replica` says of each tape it sends or mirrors, `<tape>/replica/state.json`.",
+    (
+        _gauge("replica_role", "1 for the role it has now: sender, mirror, fenced, differs, …", "tape", "role"),
+        _gauge("replica_running", "1 while the replica brings that up to date.", "tape"),
+        _gauge(
+            "replica_lag_bytes",
+            "Sender: durable here and not in the stream. Mirror: come here and not on its disk yet.",
+            "tape",
+            unit="bytes",
+        ),
+        _gauge("replica_lag_records", "Sender: records that are durable here and not in the stream.", "tape"),
+        _gauge("replica_seq", "Last record that the stream (sender) or this host (mirror) holds.", "tape"),
+        _gauge("replica_epoch", "Epoch of the tape's writer, as the stream has it.", "tape"),
+        _counter("replica_fetched_bytes", "Bytes asked from the sender: older than the stream.", "tape", unit="bytes"),
+        _counter("replica_disconnects", "How often the bus went away.", "tape"),
+    ),
+)
+
 RINGS = Group(
     "Rings",
     "The head of each ring in shared memory.",
@@ -204,6 +224,23 @@ STORAGE = Group(
         _gauge("archiver_lag_records", "Durable records that are not archived yet.", "tape"),
         _counter("archiver_failures", "Stretches that could not be archived; they are tried again.", "tape"),
         _histogram("archiver_stretch", "Archiving of one stretch.", "tape"),
+    ),
+)
+
+SINKS = Group(
+    "Sinks",
+    "The pages `sink.<name>` and `sink.<name>.<tape>` of the stores outside.",
+    (
+        _gauge("sink_state", "0 waiting for its target (`tapewire sink status` says why), 1 running.", "sink"),
+        _counter("sink_failures", "Times the target failed, or was away when it was tried.", "sink"),
+        _gauge("sink_tape_state", "0 waiting, 1 followed, 2 cannot be followed: the log says why.", "sink", "tape"),
+        _gauge("sink_last_record", "The last record that the target has: its seq.", "sink", "tape"),
+        _gauge("sink_lag_records", "Released records that the target does not have yet.", "sink", "tape"),
+        _counter("sink_records", "Records taken off the tape and committed in the target.", "sink", "tape"),
+        _counter("sink_rows", "Rows, or what the target has instead, that came of them.", "sink", "tape"),
+        _counter("sink_commits", "Batches committed.", "sink", "tape"),
+        _counter("sink_losses", "Tails that the tape lost and the target took back.", "sink", "tape"),
+        _histogram("sink_commit", "One batch: data and position into the target.", "sink", "tape"),
     ),
 )
 
@@ -392,12 +429,14 @@ RELAY = Group(
 GROUPS: Final = (
     SERVICES,
     TAPES,
+    REPLICAS,
     RINGS,
     RELAY,
     ENGINE,
     PARTS,
     FEEDS,
     STORAGE,
+    SINKS,
     GATEWAY,
     API,
     STREAM,

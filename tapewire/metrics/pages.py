@@ -96,6 +96,14 @@ HISTOGRAMS: Final = {
     ("flusher", "commit"): "tapewire_flusher_commit_seconds",
     ("archiver", "stretch"): "tapewire_archiver_stretch_seconds",
 }
+SINK: Final = {"state": "tapewire_sink_state", "failures": "tapewire_sink_failures_total"}
+SINK_TAPE: Final = {
+    "state": "tapewire_sink_tape_state",
+    "seq": "tapewire_sink_last_record",
+    "lag": "tapewire_sink_lag_records",
+    **{name: f"tapewire_sink_{name}_total" for name in ("records", "rows", "commits", "losses")},
+    "rate": "",  # of the records
+}
 FRONT_GAUGES: Final = {"half_open": "tapewire_front_half_open", "live": "tapewire_front_live"}
 
 
@@ -134,6 +142,9 @@ def read_page(reading: Reading, name: str, page: StatsPage) -> None:
     kind, _, rest = name.partition(".")
     if name == "gateway.front":
         _front(reading, page)
+    elif kind == "sink":
+        _sink(reading, rest, page)
+        return
     elif (known := COUNTERS.get(kind)) is not None:
         for counter, value in page.counters().items():
             metric = known.get(counter)
@@ -155,6 +166,19 @@ def read_page(reading: Reading, name: str, page: StatsPage) -> None:
             reading.put_histogram(metric, histogram, rest)
         else:
             reading.put_histogram("tapewire_page_seconds", histogram, name, stage)
+
+
+def _sink(reading: Reading, rest: str, page: StatsPage) -> None:
+    """`rest` is the sink's name, or that and a tape's: no sink has a dot in its name."""
+    name, _, tape = rest.partition(".")
+    labels = [name, tape] if tape else [name]
+    known = SINK_TAPE if tape else SINK
+    for counter, value in page.counters().items():
+        if metric := known[counter]:
+            gone = counter == "state" and not page.writer_alive
+            reading.put(metric, 0 if gone else value, *labels)
+    for histogram in page.histograms().values():
+        reading.put_histogram("tapewire_sink_commit_seconds", histogram, *labels)
 
 
 def _front(reading: Reading, page: StatsPage) -> None:

@@ -17,7 +17,7 @@ _MODULES: Final = {
     "services.simulator": "simulator",
 }
 """Modules whose service is not the word after `services.`."""
-_TAKES_NAME: Final = {"connector"}  # its first argument is the feed
+_TAKES_NAME: Final = {"connector", "sink"}  # the first argument is the feed, or the store
 _THREAD_PAGES: Final = {"flusher": "flusher", "archiver": "flusher", "relay": "relay"}
 """Pages that are of one thread, or one ring, of a service."""
 _WRITABLE: Final = "rw-s"
@@ -60,7 +60,10 @@ def find(folders: Iterable[Path]) -> list[Process]:
 
 
 def service_of_page(page: str) -> str:
-    """The service that writes a page: `flusher.binance` is a thread of `flusher`."""
+    """The service that writes a page: `flusher.binance` is a thread of `flusher`, `sink.postgres.orders.0` a tape of
+    `sink.postgres`."""
+    if page.startswith("sink."):
+        return ".".join(page.split(".")[:2])
     return _THREAD_PAGES.get(page.partition(".")[0], page)
 
 
@@ -71,6 +74,8 @@ def service_of(arguments: list[str]) -> str | None:
         return None
     module, rest = found
     service = _MODULES.get(module, module.split(".")[1])
+    if module == "services.flusher.sinks":
+        service = "sink"
     plain = [argument for argument in rest if not argument.startswith("-")]
     if service == "simulator" and rest[:1] in (["traders"], ["fix"]):
         return f"simulator.{rest[0]}"
@@ -88,6 +93,8 @@ def _module_and_rest(arguments: list[str]) -> tuple[str, list[str]] | None:
     for at, argument in enumerate(arguments[:-1]):  # the console script: python .../bin/tapewire engine ...
         if argument.rpartition("/")[2] == "tapewire":
             name = arguments[at + 1]
+            if arguments[at + 1 : at + 3] == ["sink", "run"]:
+                return "services.flusher.sinks", arguments[at + 3 :]
             module = "services.gateway.initiator" if name == "venue" else f"services.{name}"
             known = {"api", "connector", "engine", "flusher", "gateway", "journal", "matcher", "monitor", "risk"}
             known |= {"router", "simulator"}

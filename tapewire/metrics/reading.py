@@ -19,6 +19,7 @@ from tapewire.metrics.follow import OrdersFollower, RouterFollower
 from tapewire.metrics.host import HostClock, read_disks
 from tapewire.metrics.pages import Pages, read_page
 from tapewire.metrics.samples import Reading
+from tapewire.replication import state as states
 from tapewire.ring import ring_state
 from tapewire.tape import TapeReader
 from tapewire.tape.inspect import inspect, tapes
@@ -132,11 +133,28 @@ class HostReader:
             with TapeReader(path, from_seq=at.written_seq, limit="written") as reader:
                 for raw in reader.poll(1):
                     reading.put("tapewire_tape_last_record_timestamp_seconds", m.decode(raw).ts / 1e9, name)
+        _replica(reading, path)
         kind = name.partition(".")[0]
         if kind in ("orders", "router"):
             if name not in self._followers:
                 self._followers[name] = OrdersFollower(path) if kind == "orders" else RouterFollower(path)
             self._followers[name].read(reading)
+
+
+def _replica(reading: Reading, path: Path) -> None:
+    found = states.read(path)
+    if found is None:
+        return
+    name = path.name
+    for role in states.ROLES:
+        reading.put("tapewire_replica_role", role == found.role, name, role)
+    reading.put("tapewire_replica_running", not found.stale(time.time_ns()), name)
+    reading.put("tapewire_replica_lag_bytes", found.lag_bytes, name)
+    reading.put("tapewire_replica_lag_records", found.lag_records, name)
+    reading.put("tapewire_replica_seq", found.seq, name)
+    reading.put("tapewire_replica_epoch", found.epoch, name)
+    reading.put("tapewire_replica_fetched_bytes_total", found.fetched, name)
+    reading.put("tapewire_replica_disconnects_total", found.reconnects, name)
 
 
 def _ring(reading: Reading, path: Path) -> None:

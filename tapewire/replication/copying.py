@@ -2,7 +2,7 @@
 
 Pure but for the copy it is given (`Copy`): a `TapeMirror` with a way to read back what it holds.
 
-A message that the mirror holds already, whole or in part, is compared byte for byte, never passed over: so a mirror that
+A message that the mirror holds already, whole or in part, is compared byte for byte, never passed over: so one that
 differs is found at the first message after a restart, and stops.
 """
 
@@ -112,7 +112,7 @@ class Mirror:
     def _frames(self, part: Part, frames: bytes, *, first: bool = False) -> Outcome:
         copy, end = self._copy, self._copy.end
         if copy.empty:
-            # Only at a segment's beginning can a tape begin; of what the stream holds, its sender says where that is.
+            # Only at a segment's beginning can a tape begin: its sender knows where that is.
             if part.position and not first:
                 return Fetch(0, part.position)
             copy.apply(frames)
@@ -123,7 +123,7 @@ class Mirror:
         if ours[: len(frames)] != frames[: len(ours)]:
             return Differs(
                 f"the stream holds other bytes than this mirror at position {part.position} to {part.end} (records "
-                f"{part.first} to {part.last}). The mirror stops; it cannot be promoted. Move its folder aside and start "
+                f"{part.first} to {part.last}). The mirror stops; it cannot be promoted. Move its folder aside, start "
                 "it anew, once it is known which of them is right"
             )
         if part.end > end:

@@ -1,8 +1,8 @@
 """Who this host is to the others, and which tape a tape is: two small files, made once.
 
-    <data>/replica/host          "<host name>/<random>": whoever moves the data folder moves the host
-    <tape>/replica/mark          the tape's, made with its first stream, taken over by its mirrors
-    <tape>/replica/stream        when the stream was made that it was last sent to: a stream that is gone is missed
+<data>/replica/host          "<host name>/<random>": whoever moves the data folder moves the host
+<tape>/replica/mark          the tape's, made with its first stream, taken over by its mirrors
+<tape>/replica/stream        when the stream was made that it was last sent to: a stream that is gone is missed
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ Each part is published with the stream's last sequence that it expects, and that
 So it is stored once or not at all, whatever was repeated, and never behind a claim: that is the fence. An answer that
 did not come is never guessed: the stream is asked what it holds, and the sender goes on behind that.
 
-One part is on its way at a time. Two would have the second expect a sequence that is still to be made, and a claim could
-be what makes it: then the first is refused, and the second stored behind the claim. Meanwhile batches gather, and the
+One part is on its way at a time. Of two, the second would expect a sequence that is still to be made, and a claim could
+be what makes it: then the first is refused, and the second stored behind the claim. Batches gather meanwhile, and the
 next part takes them all.
 """
 
@@ -89,7 +89,7 @@ class Sender:
             if last.sequence:
                 self._end(
                     Stop(
-                        f"the stream held {last.sequence} messages and none is left: who holds the tape cannot be told. "
+                        f"the stream held {last.sequence} messages and none is left: who holds the tape is not known. "
                         "If no other host took it, `tapewire replica renew` begins a new stream"
                     )
                 )
@@ -109,7 +109,7 @@ class Sender:
         elif part.end > tape_end:
             self._end(
                 Stop(
-                    f"this tape ends at position {tape_end}, the stream holds it up to {part.end} (record {part.last}): "
+                    f"this tape ends at position {tape_end}, the stream holds it up to {part.end}, record {part.last}: "
                     "it has lost what was acknowledged. Stop the engine and start the replica with the tape among "
                     "replica.mirror: it gets it back"
                 )
@@ -146,7 +146,7 @@ class Sender:
         return self._token, self._sequence
 
     def acked(self, token: int, sequence: int) -> None:
-        """The stream has stored it, durably, under this sequence. Answers to what was given up mean nothing any more."""
+        """The stream has stored it, durably, under this sequence. Answers to what was given up mean nothing more."""
         flight = self._flight
         if flight is None or flight.token != token:
             return

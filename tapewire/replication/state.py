@@ -1,14 +1,14 @@
 """What the replica of a host says of each tape, for `tapewire replica status`, metrics and `tapewire promote`.
 
-    <tape>/replica/state.json     replaced whole, some times a second while the replica runs
-    <tape>/replica/promote        asked for: the replica takes the tape over, and removes it
+<tape>/replica/state.json     replaced whole, some times a second while the replica runs
+<tape>/replica/promote        asked for: the replica takes the tape over, and removes it
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -17,6 +17,7 @@ from tapewire.replication.host import FOLDER
 
 Role = Literal["starting", "sender", "mirror", "claiming", "fenced", "differs", "waiting"]
 """waiting: the bus is away, or the stream is not there yet."""
+ROLES: Final[tuple[str, ...]] = get_args(Role)
 STALE_NS = 5_000_000_000
 
 
@@ -43,8 +44,6 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     fetched: int = 0
     """Bytes asked from the sender, being older than the stream."""
     reconnects: int = 0
-    heard_ns_ago: int = 0
-    """mirror: since the writer's host was last heard of."""
 
     def stale(self, now: int) -> bool:
         """Whether nobody keeps it any more: the replica does not run."""

@@ -52,10 +52,12 @@ def claim_of(host: str, mirror: Mirror, copy: Copy) -> Part:
     )
 
 
-def own_tail(claims: Iterable[tuple[Part, Part | None]], host: str, end: int, agrees: Callable[[Part], bool]) -> Part | None:
+def own_tail(
+    claims: Iterable[tuple[Part, Part | None]], host: str, end: int, agrees: Callable[[Part], bool]
+) -> Part | None:
     """The claim behind which a tape that ends at `end` holds records that are its own and no other host's; None: none.
 
-    `claims`: each of the stream, oldest first, with the first part of frames behind it; `agrees`: whether the tape holds
+    `claims`: each of the stream, oldest first, with the first part of frames behind it; `agrees`: whether the tape has
     that part's bytes as far as it reaches.
     """
     for claim, following in claims:

@@ -1,6 +1,6 @@
 """The shell of risk and matcher as services: takes asks off the bus, one after the other, and answers each.
 
-It holds no files: killed at any moment, it is brought to its state anew by whoever asks. Shards come as they are asked for.
+It holds no files: killed at any moment, it is brought to its state anew by whoever asks. Shards come as they are asked.
 """
 
 from __future__ import annotations

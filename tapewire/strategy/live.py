@@ -10,6 +10,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from tapewire import house, order_bus
@@ -23,9 +24,10 @@ from tapewire.connection.order import Report
 from tapewire.connection.values import Gap, Value
 from tapewire.errors import OrderRefused, TransportError
 from tapewire.lifecycle import Background
+from tapewire.strategy.inputs import close, trader_of
 from tapewire.strategy.report import RunReport, report_of
 from tapewire.strategy.strategy import Strategy
-from tapewire.strategy.trader import StrategyOrder, Trader
+from tapewire.strategy.trader import StrategyOrder
 
 LISTED_AGAIN_S: Final = 0.2
 GRACE_S: Final = 5.0
@@ -36,16 +38,19 @@ class LiveRun:
     """One run. `name`: the beginning of its ClOrdIDs; left out, one that nobody has used."""
 
     def __init__(
-        self, strategy: Strategy, connection: Connection, *, account: int = 0, name: str = "", seed: int = 0
+        self,
+        strategy: Strategy,
+        connection: Connection,
+        *,
+        account: int = 0,
+        name: str = "",
+        seed: int = 0,
+        inputs: Path | None = None,
     ) -> None:
+        """`inputs`: the folder for what reaches the strategy, in <name>.inputs, for an exact replay; None: not kept."""
         self._connection = connection
-        self.trader = Trader(
-            strategy,
-            self,
-            account=account or connection.account,
-            name=name or f"s{secrets.token_hex(5)}",
-            seed=seed,
-        )
+        name = name or f"s{secrets.token_hex(5)}"
+        self.trader = trader_of(strategy, self, account or connection.account, name, seed, inputs)
         self._stream: AccountStream
         self._instruments: dict[str, Instrument] = {}
         self._tasks = Background(self._failed)
@@ -71,6 +76,7 @@ class LiveRun:
                 await asyncio.wait_for(self._stop.wait(), seconds)
         finally:
             await self._end()
+            close(trader)
         if self._failure is not None:
             raise self._failure
         return report_of("live", connection.env, trader, 0, (trader.now - began) / 1e9, began=began)

@@ -16,6 +16,7 @@ from typing import Final
 from tapewire import order_bus
 from tapewire.client import OrderClient, RingFull
 from tapewire.errors import StrategyError
+from tapewire.strategy.inputs import close
 from tapewire.strategy.report import RunReport, report_of
 from tapewire.strategy.stepped import DELIVERY, Latency, Stepped
 from tapewire.strategy.strategy import Strategy
@@ -41,8 +42,10 @@ class LocalRun:
         shard: int = 0,
         name: str = "",
         seed: int = 0,
+        inputs: Path | None = None,
     ) -> None:
-        """Raises RingError if there is no such ring, StrategyError if the tape's beginning was removed."""
+        """`inputs`: the folder for what reaches the strategy, in <name>.inputs, for an exact replay; None: not kept.
+        Raises RingError if there is no such ring, StrategyError if the tape's beginning was removed."""
         self._client = OrderClient.open(data, shard, producer=producer)
         self._reader = TapeReader(self._client.tape, None)
         if self._reader.first_seq > 1:
@@ -57,6 +60,7 @@ class LocalRun:
             seed=seed,
             latency=Latency(0, 0, 0),
             arrive=self._arrive,
+            inputs=inputs,
         )
         self.trader = self._stepped.trader
         self._stopping = False
@@ -80,6 +84,7 @@ class LocalRun:
             self._stepped.end(time.time_ns())
             self._await_cancels()
         finally:
+            close(self.trader)
             self._reader.close()
             self._client.close()
         took = (time.time_ns() - began) / 1e9

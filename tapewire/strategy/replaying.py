@@ -50,7 +50,7 @@ class Replayed:
         order of anybody, and the tape's end, with what became of the orders that it left."""
         self._since, self._until = since, until
         self.tape, self.name = tape, name
-        self._then = _sent(tape, account, name)
+        self._then = sent(tape, account, name)
         if not self._then:
             raise StrategyError(
                 f"{tape}: account {account} sent nothing that begins {name + '-'!r}: the report of a run tells "
@@ -88,7 +88,8 @@ class Replayed:
         while not trader.stopped and (due := stepped.due) is not None and due < (now + 1, MARKET_RANK):
             stepped.step()
         stepped.end(max(now, trader.now))
-        return self._compared(report_of("replay", self.tape, trader, stepped.records, time.perf_counter() - began))
+        report = report_of("replay", self.tape, trader, stepped.records, time.perf_counter() - began)
+        return compared(report, self._now, self._then)
 
     def _first_trading(self) -> Iterator[m.Message]:
         with TapeReader(self.tape, None) as reader:
@@ -104,21 +105,23 @@ class Replayed:
         text = "" if isinstance(command, m.MassCancel) else command.client_text
         self._now[text] = (len(self._now) + 1, said(command))
 
-    def _compared(self, report: RunReport) -> RunReport:
-        differences = [
-            Difference(number, now, self._then.get(text))
-            for text, (number, now) in self._now.items()
-            if self._then.get(text) != now
-        ]
-        missing = [text for text in self._then if text not in self._now]
-        differences += [Difference(int(text.rpartition("-")[2]), None, self._then[text]) for text in missing]
-        differences.sort(key=lambda one: one.number)
-        return msgspec.structs.replace(
-            report,
-            decisions_equal=sum(self._then.get(text) == now for text, (_, now) in self._now.items()),
-            differences=differences[:SHOWN],
-            differences_count=len(differences),
-        )
+
+def compared(report: RunReport, now: dict[str, tuple[int, str]], then: dict[str, str]) -> RunReport:
+    """With what was decided otherwise: `now` and `then` are decisions by ClOrdID, those of now with their number."""
+    differences = [
+        Difference(number, decision, then.get(text))
+        for text, (number, decision) in now.items()
+        if then.get(text) != decision
+    ]
+    missing = [text for text in then if text not in now]
+    differences += [Difference(int(text.rpartition("-")[2]), None, then[text]) for text in missing]
+    differences.sort(key=lambda one: one.number)
+    return msgspec.structs.replace(
+        report,
+        decisions_equal=sum(then.get(text) == decision for text, (_, decision) in now.items()),
+        differences=differences[:SHOWN],
+        differences_count=len(differences),
+    )
 
 
 def groups(tape: Path) -> Iterator[list[bytes]]:
@@ -161,7 +164,7 @@ def said(command: m.Message) -> str:
     return f"cancel order {command.order_id}"
 
 
-def _sent(tape: Path, account: int, name: str) -> dict[str, str]:
+def sent(tape: Path, account: int, name: str) -> dict[str, str]:
     """By ClOrdID: what an account's commands of that name said."""
     found: dict[str, str] = {}
     with TapeReader(tape, None) as reader:

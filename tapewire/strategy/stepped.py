@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from tapewire import house, order_bus, subjects
@@ -19,8 +20,9 @@ from tapewire import messages as m
 from tapewire.connection.instrument import Instrument
 from tapewire.errors import StrategyError
 from tapewire.house import HouseMarket
+from tapewire.strategy.inputs import trader_of
 from tapewire.strategy.strategy import Strategy
-from tapewire.strategy.trader import StrategyOrder, Trader
+from tapewire.strategy.trader import StrategyOrder
 
 ARRIVAL: Final = 1
 """Ranks within one instant; the market itself comes before them."""
@@ -56,8 +58,10 @@ class Stepped:
         seed: int,
         latency: Latency,
         arrive: Callable[[order_bus.Command, StrategyOrder, int], None],
+        inputs: Path | None = None,
     ) -> None:
-        self.trader = Trader(strategy, self, account=account, name=name, seed=seed)
+        """`inputs`: the folder for what reaches the strategy; None: not kept."""
+        self.trader = trader_of(strategy, self, account, name, seed, inputs)
         self.market = HouseMarket(house.FEED)
         self.latency = latency
         self.records = 0

@@ -274,7 +274,7 @@ class TapeMirror:
     path: Path
     def __init__(self, path: str | PathLike[str], name: str) -> None: ...
     def apply(self, frames: bytes, /) -> None:
-        """Puts frames behind `end`. Raises TapeDamaged for what cannot stand there, TapeFull: what went before stays."""
+        """Puts frames behind `end`. Raises TapeDamaged for what cannot be there, TapeFull; what was before stays."""
 
     def commit(self, position: int, seq: int, epoch: int) -> None:
         """Makes all durable, and lets readers see the records up to the end of a batch (0: no further than now)."""

@@ -40,6 +40,23 @@ def cut_tape(tape: Path, before_seq: int, now_ns: int) -> tuple[CutReport, Path]
     return done, backup
 
 
+def set_aside(tape: Path, now_ns: int) -> Path:
+    """Moves everything of `tape` into the folder `<tape>/cut-<now>`: none of its records is another host's, too.
+
+    The caller holds the tape's lock. What its replica knows stays. Raises TapeError.
+    """
+    backup = tape / f"{BACKUP}{now_ns}"
+    try:
+        backup.mkdir()
+        # Segments last, from the newest down: what is left of it, if this is cut short, is a tape still.
+        rest = [path for path in tape.iterdir() if path.is_dir() and not path.name.startswith((BACKUP, "replica"))]
+        for path in [*rest, *sorted(tape.glob("*.seg"), reverse=True), tape / "control"]:
+            os.rename(path, backup / path.name)
+    except OSError as error:
+        raise TapeError(f"{tape}: cannot be moved to {backup}: {error.strerror}") from error
+    return backup
+
+
 def _must_stay_foldable(tape: Path, before_seq: int) -> None:
     """A tape without its beginning is folded from a snapshot: one at least must be of what stays."""
     kept = [seq for path in snapshots.folder(tape).glob("*.snap") if (seq := snapshots.seq_of(path)) >= 0]

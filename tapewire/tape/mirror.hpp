@@ -75,13 +75,14 @@ class Mirror {
         return true;
     }
 
+    // Handed over, there is nothing left to close: what lies in the folder is the writer's.
     void close() {
         if (control_.is_open() && !broken_) {
             commit({}, 0);
+            ::unlink((dir_ + BLANK_NAME).c_str());
             control_.page->pid.store(0);
             control_.flush();
         }
-        if (!dir_.empty()) ::unlink((dir_ + BLANK_NAME).c_str());
         abandon();
     }
 

@@ -1,8 +1,9 @@
 """A blocking connection to NATS, for one thread that asks and waits, or waits and answers.
 
-Between an ask and its answer nothing else is to be done, so an event loop would only add its turns: a round trip takes a
-fifth of what nats-py's request takes (bench/split.py). It reconnects when its owner says so, and keeps nothing meanwhile:
-who asks repeats, who answers is asked again. TLS, nkeys and tokens are those of every other connection (nats_access).
+Between an ask and its answer nothing else is to be done, so an event loop would only add its turns: a round trip takes
+a fifth of what nats-py's request takes (bench/split.py). It reconnects when its owner says so, and keeps nothing
+meanwhile: who asks repeats, who answers is asked again. TLS, nkeys and tokens are those of every other connection
+(nats_access).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ risk, matcher        of a split engine: it asks them to the last
 engine, flusher      take what the others write: first to come, last to go
 connectors, journal
 gateway, its front, router, sessions to venues
+sinks                of those stores that have an address
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def plan(config: Config, file: Path) -> list[Unit]:
     ]
     if config.api.keys or config.api.users:
         units.append(Unit("api", ("services.api", *at), 2))
+    units += [Unit(f"sink.{name}", ("services.flusher.sinks", name, *at), 3) for name in config.sinks.configured]
     if units:
         units.append(Unit("monitor", ("services.monitor", *at), 3))
     return sorted(units, key=lambda unit: unit.rank)

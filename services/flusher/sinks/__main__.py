@@ -14,7 +14,7 @@ import click
 from services.flusher.sinks import stores
 from services.flusher.sinks.sink import Rebuild, Sink
 from services.flusher.sinks.status import Teller
-from tapewire import lifecycle, logs
+from tapewire import health, lifecycle, logs
 from tapewire.config import load
 from tapewire.errors import ConfigError
 
@@ -49,11 +49,12 @@ def main(name: str, path: Path | None, begin: int | None, since: int | None, tap
 
     async def run() -> None:
         stop = lifecycle.stop_on_signals()
-        log.info("started", sink=name, target=target.where, data=str(config.data))
-        await Sink(name, stores.settings_of(config, name), config.folders.tapes, target, teller, rebuild=rebuild).run(
-            stop
-        )
-        log.info("drained", sink=name)
+        sink = Sink(name, stores.settings_of(config, name), config.folders.tapes, target, teller, rebuild=rebuild)
+        with health.serve(config, f"sink-{name}", ready=teller.reasons) as told:
+            told.watch_loop()
+            log.info("started", sink=name, target=target.where, data=str(config.data))
+            await sink.run(stop)
+            log.info("drained", sink=name)
 
     try:
         lifecycle.run(run())

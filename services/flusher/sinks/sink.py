@@ -13,14 +13,14 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from services.flusher.sinks.backoff import Backoff
 from services.flusher.sinks.follower import Follower, Lost, Waits
-from services.flusher.sinks.status import State, Teller
+from services.flusher.sinks.status import STOPPED, State, Teller
 from services.flusher.sinks.target import Batch, Committed, Target
 from tapewire.config import Sink as Settings
 from tapewire.errors import SinkError, TapeError, TargetError, WireError
@@ -56,6 +56,15 @@ class _Rate:
             self.value += share * (self._count / passed - self.value)
             self._at, self._count = now, 0
         return round(self.value)
+
+
+def wanted(tapes: Path, patterns: Iterable[str]) -> list[Path]:
+    """The tapes there are of those that the patterns name."""
+    return [
+        folder
+        for folder in inspect.tapes(tapes)
+        if any(fnmatch.fnmatchcase(folder.name, pattern) for pattern in patterns)
+    ]
 
 
 class Sink:
@@ -98,7 +107,7 @@ class Sink:
                 self._mind_tapes()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), self._backoff.pause())
-        self._teller.sink(State.waiting, "stopped", self._now())
+        self._teller.sink(State.waiting, STOPPED, self._now())
 
     async def _within(self, doing: Any) -> Any:
         """What the target does, given up after `timeout`. Raises TargetError."""
@@ -112,10 +121,9 @@ class Sink:
 
     def _failed(self, error: TargetError) -> None:
         self._teller.sink(State.waiting, str(error), self._now())
+        self._teller.failed()
         for name in self._followers:
-            page = self._teller.page(name)
-            page.add("failures")
-            page.set("state", State.waiting)
+            self._teller.page(name).set("state", State.waiting)
 
     def _mind_tapes(self) -> None:
         """While the target is away: how far behind it falls, and no tape is kept back longer than `keep`."""
@@ -133,13 +141,7 @@ class Sink:
             follower.let_go_before(self._now() - int(self._settings.keep * 1e9))
 
     def _wanted(self) -> list[Path]:
-        """The tapes there are of those to follow."""
-        patterns = self._settings.tapes
-        return [
-            folder
-            for folder in inspect.tapes(self._tapes)
-            if any(fnmatch.fnmatchcase(folder.name, pattern) for pattern in patterns)
-        ]
+        return wanted(self._tapes, self._settings.tapes)
 
     def _follower(self, folder: Path) -> Follower:
         settings = self._settings
@@ -164,10 +166,11 @@ class Sink:
     # -- one connection's time
 
     async def _follow(self, stop: asyncio.Event) -> None:
-        self._teller.sink(State.running, "", self._now())
         while not stop.is_set():
             await self._find_tapes(stop)
             worked = await self._turn(draining=False)
+            if not worked and not any(follower.waiting for follower in self._followers.values()):
+                self._works()
             await self._mind_the_rest()
             if not worked:
                 with suppress(TimeoutError):
@@ -307,7 +310,7 @@ class Sink:
             committed = await self._committing
         finally:
             self._committing = self._in_flight = None
-        self._backoff.reset()
+        self._works()
         page = self._teller.page(batch.tape)
         page.histogram("commit").record(time.monotonic_ns() - began)
         page.add("records", len(batch.records))
@@ -317,6 +320,12 @@ class Sink:
         self._rates[batch.tape].add(len(batch.records))
         if follower := self._followers.get(batch.tape):
             follower.hold(committed.hold)
+            page.set("lag", max(0, follower.released - batch.position.seq))
+
+    def _works(self) -> None:
+        """The target took what there was: only now is it no longer what it failed at before."""
+        self._backoff.reset()
+        self._teller.sink(State.running, "", self._now())
 
     # -- what is done now and then
 

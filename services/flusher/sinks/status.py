@@ -1,5 +1,6 @@
 """What a sink says about itself: numbers on pages of statistics, words in a small file.
 
+<data>/stats/sink.<name>            its state and failures; locked while it runs
 <data>/stats/sink.<name>.<tape>     counters and the histogram `commit`, see COUNTERS
 <data>/sinks/<name>.json            state and reason, of the sink and of each tape; replaced when they change
 """
@@ -13,15 +14,21 @@ from typing import Final
 
 import msgspec
 
+from tapewire.errors import StatsError
 from tapewire.folders import Folders
 from tapewire.histogram import StatsPage
 from tapewire.logs import Logger
 
-COUNTERS: Final = ("state", "seq", "lag", "records", "rows", "commits", "failures", "losses", "rate")
+COUNTERS: Final = ("state", "seq", "lag", "records", "rows", "commits", "losses", "rate")
 """`state` as in State; `seq` the last record the target has; `lag` records released behind it; `rate` records a second
-over the last seconds; the others since the start: `failures` of the target, `losses` tails that the tape lost."""
+over the last seconds; the others since the start, `losses` being tails that the tape lost."""
+SINK_COUNTERS: Final = ("state", "failures")
+"""Of the sink itself: its state, and how often the target failed since the start."""
 HISTOGRAMS: Final = ("commit",)
 """What one commit took, ns."""
+
+
+STOPPED: Final = "stopped"
 
 
 class State(IntEnum):
@@ -55,7 +62,7 @@ def path_of(folders: Folders, name: str) -> Path:
 
 
 def page_of(folders: Folders, name: str, tape: str) -> Path:
-    return folders.stats / f"sink.{name}.{tape}"
+    return folders.stats / (f"sink.{name}.{tape}" if tape else f"sink.{name}")
 
 
 def read(folders: Folders, name: str) -> Words | None:
@@ -66,22 +73,32 @@ def read(folders: Folders, name: str) -> Words | None:
         return None
 
 
+def is_running(folders: Folders, name: str) -> bool:
+    """Whether a process runs this sink: the page of the sink itself is locked while one lives."""
+    try:
+        return StatsPage.open(page_of(folders, name, "")).writer_alive
+    except StatsError:
+        return False
+
+
 class Teller:
     """Says each change once: to the log, to the pages, to the file. `now` in UTC ns at each call."""
 
     def __init__(self, folders: Folders, name: str, where: str, log: Logger) -> None:
+        """Raises StatsError if another process runs this sink."""
         self._folders, self._path, self._log = folders, path_of(folders, name), log
         self._words = Words(name, os.getpid(), where, Told(State.waiting.name, "starting", 0), {})
         self._pages: dict[str, StatsPage] = {}
+        self._own = StatsPage.create(page_of(folders, name, ""), (), SINK_COUNTERS)
 
     def page(self, tape: str) -> StatsPage:
-        """Raises StatsError if another process runs this sink."""
         if tape not in self._pages:
             path = page_of(self._folders, self._words.name, tape)
             self._pages[tape] = StatsPage.create(path, HISTOGRAMS, COUNTERS)
         return self._pages[tape]
 
     def sink(self, state: State, reason: str, now: int) -> None:
+        self._own.set("state", state)
         if (state.name, reason) == (self._words.sink.state, self._words.sink.reason):
             return
         say = self._log.warning if reason else self._log.info
@@ -99,6 +116,10 @@ class Teller:
         self._words.tapes[tape] = Told(state.name, reason, now)
         self._write()
 
+    def failed(self) -> None:
+        """The target did, once more."""
+        self._own.add("failures")
+
     def reasons(self) -> list[str]:
         """Why this sink is not ready; empty: it follows everything it is to follow."""
         told = [self._words.sink, *self._words.tapes.values()]
@@ -115,5 +136,5 @@ class Teller:
             self._log.warning("status_not_written", path=str(self._path), error=str(error))
 
     def close(self) -> None:
-        for page in self._pages.values():
+        for page in (self._own, *self._pages.values()):
             page.close()

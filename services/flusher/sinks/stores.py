@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from services.flusher.sinks.target import Target
@@ -16,22 +15,15 @@ class Store(NamedTuple):
     """Has `target(config) -> Target`. Imported when it is used: each needs a package of its own."""
     package: str
     extra: str
-    settings: Callable[[Config], Sink]
-    url: Callable[[Config], str]
 
 
 STORES: Final[dict[str, Store]] = {
     "postgres": Store(
-        *("services.flusher.sinks.postgres.target", "asyncpg", "postgres"),
-        lambda config: config.sinks.postgres,
-        lambda config: config.sinks.postgres.url,
+        "services.flusher.sinks.postgres.target",
+        "asyncpg",
+        "postgres",
     ),
 }
-
-
-def configured(config: Config) -> list[str]:
-    """The stores that have an address."""
-    return [name for name, store in STORES.items() if store.url(config)]
 
 
 def target_of(config: Config, name: str) -> Target:
@@ -39,7 +31,7 @@ def target_of(config: Config, name: str) -> Target:
     store = STORES.get(name)
     if store is None:
         raise ConfigError(f"sinks.{name}: there is no such sink; there are {', '.join(STORES)}")
-    if not store.url(config):
+    if name not in config.sinks.configured:
         raise ConfigError(f"sinks.{name}.url: not set; expected the address of the store, see docs/{name}.md")
     try:
         importlib.import_module(store.package)
@@ -52,4 +44,5 @@ def target_of(config: Config, name: str) -> Target:
 
 
 def settings_of(config: Config, name: str) -> Sink:
-    return STORES[name].settings(config)
+    found: Sink = getattr(config.sinks, name)
+    return found

@@ -25,6 +25,7 @@ from tapewire.tape import TapeWriter
 ROOT = Path(__file__).resolve().parents[3]
 WITHOUT_JSON = {
     ("venue",): "runs a service until SIGTERM; its log is JSON",
+    ("sink", "run"): "runs a service until SIGTERM; its log is JSON",
     ("completion",): "prints a script for a shell",
     **{(service,): "is a service; its log is JSON" for service in SERVICES},
 }

@@ -248,3 +248,18 @@ def test_prometheus_and_grafana_find_what_is_provisioned() -> None:
         host, port = source["url"].removeprefix("http://").split(":")
         assert f"\n  {host}:\n" in text
         assert f":{port}" in text
+
+
+def test_the_document_tells_the_ports_and_targets_that_there_are(project: dict[str, Any]) -> None:
+    text = (ROOT / "docs/install.md").read_text()
+    table = text.partition("| port on loopback")[2].partition("\n\n")[0]
+    told = {
+        number
+        for line in table.splitlines()
+        for number in re.findall(r"\d{4,5}", line.partition("|")[2].partition("|")[0])
+    }
+    assert told == {port["published"] for one in project["services"].values() for port in one.get("ports", [])}
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^    make ([a-z-]+)", text, re.MULTILINE)) <= targets
+    for profile in PROFILES:
+        assert re.search(rf"\b{profile}\b", text)

@@ -32,6 +32,11 @@ def test_a_market_of_our_own_needs_an_engine_and_its_publisher(tmp_path: Path) -
     assert names(tmp_path, INSTRUMENT) == ["engine", "journal", "monitor"]
 
 
+def test_a_split_engine_needs_its_parts(tmp_path: Path) -> None:
+    split = '[engine]\ntopology = "split"\n'
+    assert names(tmp_path, split + INSTRUMENT) == ["risk", "matcher", "engine", "journal", "monitor"]
+
+
 def test_who_takes_what_others_write_starts_first(tmp_path: Path) -> None:
     assert names(tmp_path, INSTRUMENT + FEED) == ["engine", "flusher", "journal", "connector.kraken", "monitor"]
 

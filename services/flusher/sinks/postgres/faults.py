@@ -49,7 +49,8 @@ def told(where: str) -> Iterator[None]:
         raise TargetError(
             f"{where}: {first} (SQLSTATE {state}): {advice}. Nothing is lost; it is tried again"
         ) from error
-    except (OSError, asyncpg.InterfaceError, TimeoutError) as error:
+    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError) as error:
+        # The library's own confusion comes of a connection that was cut at a bad moment.
         text = str(error).partition("\n")[0] or type(error).__name__
         raise TargetError(
             f"{where}: cannot be reached: {text}. Is the server running, and the address in url right? "

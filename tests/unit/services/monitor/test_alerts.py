@@ -78,6 +78,21 @@ CASES: dict[str, tuple[Series, Series]] = {
         {"tapewire_relay_resent_total{}": "1 2 3 3x57"},
     ),
     "ArchiverFails": ({"tapewire_archiver_failures_total{}": "0+1x60"}, {"tapewire_archiver_failures_total{}": "1x60"}),
+    "SinkFailing": ({'tapewire_sink_state{sink="postgres"}': "0x60"}, {'tapewire_sink_state{sink="postgres"}': "1x60"}),
+    "SinkStopped": (
+        {'tapewire_sink_tape_state{sink="postgres",tape="orders.0"}': "2x60"},
+        {'tapewire_sink_tape_state{sink="postgres",tape="orders.0"}': "0x60"},
+    ),
+    "SinkBehind": (
+        {
+            'tapewire_sink_lag_records{sink="postgres",tape="orders.0"}': "0+60000x60",
+            'tapewire_tape_records_total{tape="orders.0"}': "0+60000x60",
+        },
+        {
+            'tapewire_sink_lag_records{sink="postgres",tape="orders.0"}': "200000x60",
+            'tapewire_tape_records_total{tape="orders.0"}': "0+600000x60",
+        },
+    ),
     "FeedStale": (
         {"tapewire_feed_books_live{}": "3x60", "tapewire_feed_books{}": "4x60"},
         {"tapewire_feed_books_live{}": "4x60", "tapewire_feed_books{}": "4x60"},

@@ -1,5 +1,6 @@
 -- Every row says where it comes from: record `seq` of the tape with this number. `ts` is the record's time to the
--- microsecond, which is what PostgreSQL has; `ts_ns` is all of it, in ns since 1970, UTC.
+-- microsecond, which is what PostgreSQL has; `ts_ns` is all of it, in ns since 1970, UTC. Only what a row is found by is
+-- NOT NULL: whatever stands on a tape must fit in here.
 
 CREATE TABLE tapes (
     tape smallint PRIMARY KEY,
@@ -25,11 +26,11 @@ CREATE TABLE risk_decisions (
     seq bigint NOT NULL,
     ts timestamptz NOT NULL,
     ts_ns bigint NOT NULL,
-    command text NOT NULL,
-    decision text NOT NULL,         -- accepted, or the reason
+    command text,
+    decision text,         -- accepted, or the reason
     account bigint,                 -- NULL: every account, or none
     instrument bigint,
-    source integer NOT NULL,        -- the producer's number
+    source integer,        -- the producer's number
     session bigint,
     order_id numeric(20),
     cl_ord_id numeric(20),
@@ -56,12 +57,12 @@ CREATE TABLE orders (
     seq bigint NOT NULL,
     ts timestamptz NOT NULL,
     ts_ns bigint NOT NULL,
-    cause bigint NOT NULL,          -- seq of the command
-    event text NOT NULL,            -- accepted, accepted_waiting, triggered, replaced, restated, cancelled, expired
-    order_id bigint NOT NULL,
+    cause bigint,          -- seq of the command
+    event text,            -- accepted, accepted_waiting, triggered, replaced, restated, cancelled, expired
+    order_id bigint,
     cl_ord_id numeric(20),
-    account bigint NOT NULL,
-    instrument bigint NOT NULL,
+    account bigint,
+    instrument bigint,
     side text,
     ord_type text,
     time_in_force text,
@@ -85,19 +86,19 @@ CREATE TABLE executions (
     ts timestamptz NOT NULL,
     ts_ns bigint NOT NULL,
     role text NOT NULL,             -- maker, taker; in an auction maker is the older order
-    kind text NOT NULL,             -- trade, bust, correct (then price and qty are what stands from now on)
-    cause bigint NOT NULL,
-    match_id bigint NOT NULL,
-    account bigint NOT NULL,
-    instrument bigint NOT NULL,
-    order_id bigint NOT NULL,
-    side text NOT NULL,
+    kind text,             -- trade, bust, correct (then price and qty are what stands from now on)
+    cause bigint,
+    match_id bigint,
+    account bigint,
+    instrument bigint,
+    order_id bigint,
+    side text,
     price numeric,
     qty numeric,
     leaves_qty numeric,
     notional numeric,
-    contra_account bigint NOT NULL,
-    auction boolean NOT NULL,
+    contra_account bigint,
+    auction boolean,
     bid numeric,                    -- the best prices shown before the command that traded; NULL: none
     ask numeric,
     PRIMARY KEY (tape, seq, role, ts)
@@ -111,15 +112,15 @@ CREATE TABLE trades (
     seq bigint NOT NULL,
     ts timestamptz NOT NULL,
     ts_ns bigint NOT NULL,
-    kind text NOT NULL,             -- trade, bust, correct
-    feed text NOT NULL,             -- house, or the feed
+    kind text,             -- trade, bust, correct
+    feed text,             -- house, or the feed
     ticker text,
-    instrument bigint NOT NULL,
-    trade_id numeric(20) NOT NULL,
+    instrument bigint,
+    trade_id numeric(20),
     price numeric,
     qty numeric,
     aggressor text,
-    auction boolean NOT NULL,
+    auction boolean,
     maker_account bigint,
     taker_account bigint,
     maker_order_id bigint,
@@ -135,9 +136,9 @@ CREATE TABLE rejects (
     ts timestamptz NOT NULL,
     ts_ns bigint NOT NULL,
     cause bigint,                   -- seq of the command; NULL: it was none
-    kind text NOT NULL,             -- order, cancel (a replace, too), input (what was no command)
+    kind text,             -- order, cancel (a replace, too), input (what was no command)
     command text,
-    reason text NOT NULL,
+    reason text,
     account bigint,
     instrument bigint,
     order_id numeric(20),
@@ -155,13 +156,13 @@ CREATE TABLE positions (
     ts timestamptz NOT NULL,
     ts_ns bigint NOT NULL,
     account bigint NOT NULL,
-    instrument bigint NOT NULL,
+    instrument bigint,
     net numeric,
     bought numeric,
     sold numeric,
     bought_notional numeric,
     sold_notional numeric,
-    fills bigint NOT NULL,
+    fills bigint,
     PRIMARY KEY (tape, seq, account, ts)
 ) PARTITION BY RANGE (ts);
 CREATE INDEX positions_by_account ON positions (account, instrument, seq);
@@ -171,8 +172,8 @@ CREATE TABLE sessions (
     seq bigint NOT NULL,
     ts timestamptz NOT NULL,
     ts_ns bigint NOT NULL,
-    kind text NOT NULL,             -- writer (of the tape: session is its epoch), fix, venue
-    session numeric(20) NOT NULL,
+    kind text,             -- writer (of the tape: session is its epoch), fix, venue
+    session numeric(20),
     name text,
     state text,
     reason text,                    -- of a writer its version
@@ -185,9 +186,9 @@ CREATE TABLE quotes (
     seq bigint NOT NULL,
     ts timestamptz NOT NULL,
     ts_ns bigint NOT NULL,
-    feed text NOT NULL,
-    ticker text NOT NULL,
-    instrument bigint NOT NULL,
+    feed text,
+    ticker text,
+    instrument bigint,
     bid numeric,
     bid_qty numeric,
     ask numeric,
@@ -203,9 +204,9 @@ CREATE TABLE instruments (
     seq bigint NOT NULL,
     ts timestamptz NOT NULL,
     ts_ns bigint NOT NULL,
-    instrument bigint NOT NULL,
-    event text NOT NULL,            -- defined, status
-    decision text NOT NULL,
+    instrument bigint,
+    event text,            -- defined, status
+    decision text,
     ticker text,
     status text,
     reason text,
@@ -218,6 +219,6 @@ CREATE TABLE instruments (
     max_price numeric,
     reference_price numeric,
     collar_bps bigint,
-    feed text NOT NULL,
+    feed text,
     PRIMARY KEY (tape, seq)
 );

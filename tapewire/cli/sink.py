@@ -1,0 +1,145 @@
+"""Stores outside that follow tapes: run one, see how far it is, let old rows go."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tapewire.cli._options import json_option
+from tapewire.errors import TapewireError
+
+config_option = click.option(
+    "--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG."
+)
+
+
+@click.group()
+def command() -> None:
+    """Follow tapes into a store outside, exactly once; see how far each is.
+
+    \b
+    tapewire sink run postgres --config tapewire.toml
+    tapewire sink status
+    """
+
+
+@command.command()
+@click.argument("name")
+@config_option
+@click.option(
+    "--from", "begin", help="Build anew from here: a seq (with --tape), or a time as 2026-11-21T09:00 or -2h."
+)
+@click.option("--tape", default="", help="With --from: this tape alone.")
+def run(name: str, path: Path | None, begin: str | None, tape: str) -> None:
+    """Run the sink NAME (postgres) until SIGTERM. Its log is JSON.
+
+    --from takes back what the store has from there on, in one step, and follows the tape again from there.
+
+    \b
+    tapewire sink run postgres --config tapewire.toml
+    tapewire sink run postgres --from 1 --tape orders.0
+    tapewire sink run postgres --from 2026-11-21T09:00
+    """
+    arguments = [
+        name,
+        *(["--config", str(path)] if path else []),
+        *_beginning(begin),
+        *(["--tape", tape] if tape else []),
+    ]
+    if click.get_current_context().find_root().params.get("debug"):
+        os.environ["TAPEWIRE_DEBUG"] = "1"
+    sys.argv = ["tapewire sink run", *arguments]
+    runpy.run_module("services.flusher.sinks", run_name="__main__", alter_sys=True)
+
+
+def _beginning(begin: str | None) -> list[str]:
+    """A seq is digits alone; everything else is a time."""
+    import time
+
+    from tapewire.times import parse
+
+    if begin is None:
+        return []
+    if begin.isdigit():
+        return ["--from-seq", begin]
+    return ["--from-time", str(parse(begin, time.time_ns()))]
+
+
+@command.command()
+@click.argument("name", required=False)
+@config_option
+@json_option
+def status(name: str | None, path: Path | None, as_json: bool) -> None:
+    """Show position, lag, rate and last error of each sink and tape.
+
+    Of a sink that runs from what it says; of one that does not, from the store itself.
+
+    \b
+    tapewire sink status
+    tapewire sink status postgres --json
+    """
+    from tapewire.config import load
+
+    lines = _service("asking").status(load(path), name)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(lines, option=orjson.OPT_INDENT_2).decode())
+        return
+    if not lines:
+        click.echo("no sink is configured: set the url of one, as [sinks.postgres] url")
+    for one in lines:
+        runs = f"process {one['pid']}" if one["running"] else "not running"
+        click.echo(f"{one['sink']}: {one['state']}, {runs}, {one['target']}")
+        if one["reason"]:
+            click.echo(f"    {one['reason']}")
+        for row in one["tapes"]:
+            rate = "" if row["rate"] is None else f"  {row['rate']:,} records/s"
+            click.echo(f"    {row['tape']:<16} {row['state']:<8} at {row['seq']:>14,}  behind {row['lag']:>12,}{rate}")
+            if row["reason"]:
+                click.echo(f"        {row['reason']}")
+
+
+@command.command()
+@click.argument("name")
+@config_option
+@click.option("--days", type=click.IntRange(min=1), required=True, help="Days of rows that stay.")
+@click.option("--yes", is_flag=True, help="Do it. Without, only say what would go.")
+@json_option
+def retain(name: str, path: Path | None, days: int, yes: bool, as_json: bool) -> None:
+    """Let rows of old days go in the store NAME; say first what that would be.
+
+    Positions that still stand are kept, however old.
+
+    \b
+    tapewire sink retain postgres --days 90
+    tapewire sink retain postgres --days 90 --yes --json
+    """
+    from tapewire.config import load
+
+    report = _service("asking").retain(load(path), name, days, yes)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        return
+    for one in report["parts"]:
+        fate = "dropped" if one["dropped"] else "stays" if yes else "would go"
+        click.echo(f"{fate:<8}  {one['name']:<32} {one['bytes']:>14,} bytes")
+    if not report["parts"]:
+        click.echo(f"nothing is older than {days} days")
+    elif not yes:
+        click.echo("nothing was changed; --yes does it")
+
+
+def _service(module: str) -> Any:
+    try:
+        return importlib.import_module(f"services.flusher.sinks.{module}")
+    except ModuleNotFoundError as error:
+        raise TapewireError(f"the service flusher is not installed here: {error}") from error

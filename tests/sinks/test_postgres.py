@@ -1,0 +1,182 @@
+"""The PostgreSQL sink on a real server: every row, exactly once, whatever happens to tape, sink and server."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from services.flusher.sinks.sink import Rebuild
+from tapewire import consumers
+from tapewire import messages as m
+from tapewire.errors import SinkError
+from tapewire.tape.cutting import cut_tape
+from tests.sinks.stack import World, assert_same, expected_rows, market_records
+
+
+async def test_rows_of_a_tape_are_what_its_records_say(world: World) -> None:
+    records = market_records(1, 400)
+    world.write(records[:300])
+    async with world.sink(batch_records=100) as sink:
+        await sink.until_seq(300)
+        world.write(records[300:])
+        await sink.until_seq(len(records))
+        page = sink.teller.page("orders.0")
+        assert (page.counter("records"), page.counter("seq"), page.counter("lag")) == (len(records), len(records), 0)
+    expected = expected_rows(records)
+    assert_same(await world.database.rows(), expected)
+    assert page.counter("rows") == sum(map(len, expected.values()))
+
+
+async def test_a_sink_that_stops_goes_on_where_the_target_stands(world: World) -> None:
+    records = market_records(2, 500)
+    for at in range(0, len(records), 150):
+        world.write(records[at : at + 150])
+        async with world.sink(batch_records=40, snapshot_every=10_000) as sink:
+            await sink.until_seq(min(at + 150, len(records)))
+    assert_same(await world.database.rows(), expected_rows(records))
+
+
+async def test_states_kept_in_the_target_let_retention_go_on(world: World) -> None:
+    records = market_records(3, 6_000)
+    assert len(records) > 12_000
+    world.write(records)
+    async with world.sink(batch_records=2_000, snapshot_every=10_000, keep=0.0) as sink:
+        await sink.until_seq(len(records))
+    async with world.database.connected() as connection:
+        (kept,) = [row["seq"] for row in await connection.fetch("SELECT seq FROM states")]
+    assert consumers.positions(world.tape())["sink.postgres"] == kept
+    more = market_records(3, 6_200)
+    world.write(more[len(records) :])
+    async with world.sink(batch_records=2_000, snapshot_every=10_000, keep=0.0) as sink:
+        await sink.until_seq(len(more))
+    found, expected = await world.database.rows(), expected_rows(more)
+    assert found["executions"] == expected["executions"]
+    assert found["positions"] == expected["positions"]
+
+
+async def test_a_tape_that_lost_its_tail_takes_its_rows_back(world: World) -> None:
+    records = market_records(4, 200)
+    world.write(records)
+    async with world.sink(batch_records=30) as sink:
+        await sink.until_seq(len(records))
+    cut_tape(world.tape(), 101, now_ns=1)
+    other = market_records(5, 400)
+    # Numbers go on where the tape was cut, with other records.
+    follow = [raw for raw in other if int.from_bytes(raw[16:24], "little") > 100]
+    world.write(follow)
+    async with world.sink(batch_records=30) as sink:
+        await sink.until_seq(len(other))
+        assert sink.teller.page("orders.0").counter("losses") == 1
+    found = await world.database.rows()
+    seqs = {row["seq"] for rows in found.values() for row in rows}
+    kept = {row["seq"] for rows in expected_rows(records).values() for row in rows if row["seq"] <= 100}
+    assert {seq for seq in seqs if seq <= 100} == kept
+    # What follows was made of another beginning: only what needs no state of before is the same.
+    told = [row for row in expected_rows(other)["risk_decisions"] if row["seq"] > 100]
+    assert [row["seq"] for row in found["risk_decisions"] if row["seq"] > 100] == [row["seq"] for row in told]
+
+
+async def test_a_tail_that_is_lost_while_the_sink_follows_is_taken_back(world: World) -> None:
+    records = market_records(6, 200)
+    world.write(records)
+    async with world.sink(batch_records=30) as sink:
+        await sink.until_seq(len(records))
+        cut_tape(world.tape(), 151, now_ns=1)
+        # As many records as before take the numbers at once: only the marks tell.
+        others = [bytes(m.AdvanceClock(seq=seq, ts=10**18, up_to=seq)) for seq in range(151, len(records) + 1)]
+        world.write(others)
+        records = [*records[:150], *others]
+
+        async def took_back() -> bool:
+            return sink.teller.page("orders.0").counter("losses") == 1 and not sink.teller.reasons()
+
+        await sink.until(took_back)
+        await sink.until_seq(len(records))
+    assert_same(await world.database.rows(), expected_rows(records))
+
+
+async def test_a_tape_that_was_replaced_is_not_followed_and_the_error_says_what_to_do(world: World) -> None:
+    records = market_records(7, 60)
+    world.write(records)
+    async with world.sink() as sink:
+        await sink.until_seq(len(records))
+    before = await world.database.rows()
+    world.tape().rename(world.folders.data / "old")
+    other = [bytes(m.EpochStarted(seq=1, epoch=9)), *market_records(9, 200)[1:]]
+    world.write(other)
+    async with world.sink() as sink:
+        reason = await sink.until_told("the tape was replaced")
+        assert "--from 1 --tape orders.0" in reason
+        assert await world.database.rows() == before
+    async with world.sink(Rebuild(seq=1, tape="orders.0")) as sink:
+        await sink.until_taken(len(other))
+    assert_same(await world.database.rows(), expected_rows(other))
+
+
+async def test_from_builds_anew_what_comes_behind(world: World) -> None:
+    records = market_records(10, 300)
+    world.write(records)
+    async with world.sink(batch_records=64) as sink:
+        await sink.until_seq(len(records))
+    async with world.database.connected() as connection:
+        await connection.execute("DELETE FROM orders WHERE seq > 120")
+        await connection.execute("UPDATE risk_decisions SET decision = 'spoilt' WHERE seq > 120")
+    async with world.sink(Rebuild(seq=121, tape="orders.0"), batch_records=64) as sink:
+        await sink.until_taken(len(records) - 120)
+    assert_same(await world.database.rows(), expected_rows(records))
+    async with world.sink(Rebuild(ts=1, tape=""), batch_records=64) as sink:
+        await sink.until_taken(len(records) - 1)  # the first has no time
+    assert_same(await world.database.rows(), expected_rows(records))
+
+
+async def test_from_a_record_that_is_not_there_ends_with_an_error(world: World) -> None:
+    world.write(market_records(11, 20))
+    with pytest.raises(SinkError, match="record 5000 is not on it"):
+        async with world.sink(Rebuild(seq=5000, tape="orders.0")) as sink:
+            await sink.until_seq(5000)
+
+
+async def test_rows_that_are_there_already_are_left_and_doubled_by_nobody(world: World) -> None:
+    """As after the positions alone were restored from an older backup."""
+    records = market_records(12, 300)
+    world.write(records)
+    async with world.sink(batch_records=50) as sink:
+        await sink.until_seq(len(records))
+        async with world.database.connected() as connection:
+            await connection.execute("CREATE TABLE kept AS SELECT * FROM tapes")
+    async with world.database.connected() as connection:
+        await connection.execute("UPDATE tapes SET seq = 0, marks = '[]'")
+    async with world.sink(batch_records=50) as sink:
+        await sink.until_seq(len(records))
+    assert_same(await world.database.rows(), expected_rows(records))
+
+
+async def test_two_sinks_on_one_schema_do_not_double_rows(world: World) -> None:
+    records = market_records(13, 100)
+    world.write(records)
+    async with world.sink(batch_records=10) as sink:
+        await sink.until_seq(len(records))
+        async with world.database.connected() as connection:
+            await connection.execute("UPDATE tapes SET seq = seq - 1")
+        world.write(market_records(13, 130)[len(records) :])
+        # It notices that the position is another, opens anew and goes on from there.
+        await sink.until_seq(len(market_records(13, 130)))
+    assert_same(await world.database.rows(), expected_rows(market_records(13, 130)))
+
+
+async def test_partitions_are_by_day_and_made_when_rows_come(world: World) -> None:
+    world.write(market_records(14, 50))
+    async with world.sink() as sink:
+        await sink.until_seq(len(world.records()))
+    async with world.database.connected() as connection:
+        names = {
+            row["relname"]
+            for row in await connection.fetch(
+                "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relkind = 'r'"
+            )
+        }
+        assert "risk_decisions_20231114" in names
+        with pytest.raises(asyncpg.CheckViolationError, match="no partition"):
+            await connection.execute(
+                "INSERT INTO sessions VALUES (1, 1, '1999-01-01', 0, 'x', 1, NULL, NULL, NULL, NULL)"
+            )
