@@ -18,6 +18,7 @@ PARAMETERS: Final = {
     "ring": "The number of the engine (or router), `-`, the name of the producer (or client), such as `0-gateway`.",
     "service": "The service's name.",
     "file": "Name of a schema file, or `layout`.",
+    "tape": "The name of a tape, escaped: `orders=2E0`.",
 }
 INTEGERS: Final = {"int64": (-(1 << 63), (1 << 63) - 1), "uint64": (0, (1 << 64) - 1)} | {
     f"{sign}int{bits}": ((0, (1 << bits) - 1) if sign else (-(1 << bits - 1), (1 << bits - 1) - 1))

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from tapewire.config import Config, Loaded, load_with_origins
+from tapewire.config.reader import without_secrets
 from tapewire.config.section import Section
 from tapewire.fixed import to_text
 
@@ -56,7 +57,7 @@ def _rows(loaded: Loaded) -> list[tuple[str, Any, str]]:
     """(path, plain value, origin) of every key, in the order of the sections."""
     config = loaded.config
     rows = _section_rows(config, "", loaded)
-    for name in ("nats", "engine", "flusher", "publisher", "gateway", "router"):
+    for name in ("nats", "engine", "flusher", "publisher", "gateway", "router", "api", "monitor", "health"):
         rows += _section_rows(getattr(config, name), name, loaded)
     for name in msgspec.structs.asdict(config.sinks):
         rows += _section_rows(getattr(config.sinks, name), f"sinks.{name}", loaded)
@@ -73,7 +74,7 @@ def _rows(loaded: Loaded) -> list[tuple[str, Any, str]]:
 
 def _section_rows(section: Section, path: str, loaded: Loaded) -> list[tuple[str, Any, str]]:
     hints = get_type_hints(type(section), include_extras=True)
-    rows = []
+    rows: list[tuple[str, Any, str]] = []
     for field in msgspec.structs.fields(section):
         at = f"{path}.{field.encode_name}" if path else field.encode_name
         if at == "gateway.sessions":
@@ -94,6 +95,8 @@ def _plain(section: Section, name: str, hint: Any) -> Any:
 
 
 def _as_plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_secrets(value)
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Section):

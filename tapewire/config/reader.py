@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,6 +24,9 @@ DEFAULT = "default"
 
 _S = TypeVar("_S", bound=Section)
 Table = dict[str, Any]
+
+_IN_URL = re.compile(r"([a-z][a-z0-9+.-]*:?//)[^/@\s\"']*@", re.IGNORECASE)
+_HASH = re.compile(r"(scrypt\$)[^\s\"']+")
 
 
 class Given(NamedTuple):
@@ -176,9 +180,14 @@ def _where(given: Any) -> str:
     return f"({given.origin}) " if isinstance(given, Given) else ""
 
 
+def without_secrets(text: str) -> str:
+    """As it may be shown: user and password of a URL, and what a password was hashed to, are left out."""
+    return _HASH.sub(r"\1***", _IN_URL.sub(r"\1***@", text))
+
+
 def _shown(given: Any) -> str:
     value = given.value if isinstance(given, Given) else given
-    return json.dumps(value, default=str)
+    return without_secrets(json.dumps(value, default=str))
 
 
 def _refused(at: str, given: Given, expected: str) -> ConfigError:

@@ -8,6 +8,7 @@ import hmac
 import http.client
 import json
 import secrets
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -33,9 +34,21 @@ def hmac_sign(secret: bytes) -> Sign:
 class HttpClient:
     """One connection, kept. Not for several threads."""
 
-    def __init__(self, port: int, key: str = "", sign: Sign | None = None, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        port: int,
+        key: str = "",
+        sign: Sign | None = None,
+        *,
+        timeout: float = 30.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.port, self.key, self._sign = port, key, sign
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        self._connection = (
+            http.client.HTTPSConnection("localhost", port, timeout=timeout, context=tls)
+            if tls is not None
+            else http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        )
         self.cookie = self.csrf = ""
 
     def headers(self, method: str, target: str, body: bytes, **changes: str) -> dict[str, str]:

@@ -231,4 +231,4 @@ def test_whoever_fails_too_often_must_wait(tmp_path: Path) -> None:
         assert (late.status, late.body["reason"]) == (429, "failures")
         assert 0 < int(late.headers["retry-after"]) <= 60
         answer = stack.client().call("GET", "/v1/me")
-        assert answer.status == 429, "an address that guesses passwords guesses no signatures either"
+        assert answer.status == 200, "who signs well is no neighbour's fault"

@@ -33,7 +33,7 @@ from services.api.types import AsOf
 from tapewire import messages as m
 from tapewire.config import Config
 from tapewire.consumers import ConsumerPosition
-from tapewire.errors import SubjectError, TapeError, WireError
+from tapewire.errors import SubjectError, TapeError, TapeGone, WireError
 from tapewire.interfaces import Received, Transport
 from tapewire.logs import Logger
 from tapewire.subjects import Subject
@@ -107,7 +107,15 @@ class Hub(Answers):
         stands for), TapeError, EngineStopped.
         """
         self._position = ConsumerPosition(self._tape, CONSUMER)
-        await self._begin()
+        try:
+            await self._begin()
+        except TapeGone as error:
+            raise TapeGone(
+                f"{error}. The API builds orders and positions from the first record on, or from a picture that it "
+                f"took itself, and has none here: the engine's snapshots do not tell who asked for what. Put `views` "
+                f"and `consumers` of a backup below the tape's folder, or run this API where its pictures are; start "
+                f"it before the first pruning next time"
+            ) from error
         self._machine.start()
         if self._transport is not None:
             for feed in self.venues.feeds:
