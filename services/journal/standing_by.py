@@ -12,8 +12,8 @@ from tapewire.tape import TapeReader
 
 LOOK_EVERY_S: Final = 0.2
 BEHIND: Final = 15
-"""Looks, so three seconds: what the other host may have sequenced and not published when it fell silent. After a takeover
-it is published again, as after a kill."""
+"""Looks, so three seconds: what the other host may have sequenced and not published when it fell silent. After a
+takeover it is published again, as after a kill."""
 
 
 async def until_ours(tape: TapeReader, published: ConsumerPosition, stop: asyncio.Event, log: Logger) -> bool:
