@@ -9,7 +9,7 @@ import random
 from collections import deque
 from pathlib import Path
 
-from services.replica.mirroring import MirrorCopy
+from services.replica.mirror_copy import MirrorCopy
 from tapewire.replication.copying import Again, Differs, Fetch, HandOver, Mirror
 from tapewire.replication.part import Part
 from tapewire.replication.sender import ANSWER_WITHIN_NS, Last, Sender, State

@@ -18,15 +18,13 @@ LOOK_EVERY_S = 0.005
 
 @click.command()
 @click.argument("tape", shell_complete=complete_tapes)
-@click.option(
-    "--within", "within_s", type=click.FloatRange(min=0.1), default=30.0, help="Seconds. Default: 30."
-)
+@click.option("--within", "within_s", type=click.FloatRange(min=0.1), default=30.0, help="Seconds. Default: 30.")
 @data_option
 @json_option
 def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
     """Take TAPE over on this host: its replica claims it, its engine that stands by goes on with it.
 
-    Whoever wrote it until now can release nothing from that moment on, and stops. Exit status 1 if it did not come about.
+    Whoever wrote it until now releases nothing from that moment on, and stops. Exit status 1 if it did not come about.
 
     \b
     tapewire promote orders.0

@@ -6,47 +6,15 @@ counters alone. Counters begin at 0 when the process that counts starts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
+from tapewire.metrics.metric import Group, Kind, Metric
+from tapewire.metrics.metric import counter as _counter
+from tapewire.metrics.metric import gauge as _gauge
+from tapewire.metrics.metric import histogram as _histogram
+from tapewire.metrics.replicas import REPLICAS
 
-class Kind(Enum):
-    counter = "counter"
-    gauge = "gauge"
-    histogram = "histogram"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """`name` is the name of the samples, `_total` included; those of a histogram add `_bucket`, `_sum`, `_count`."""
-
-    name: str
-    kind: Kind
-    help: str
-    labels: tuple[str, ...] = ()
-    unit: str = ""
-    """`seconds`, `bytes` or `ratio`, which then ends the name (before `_total`); else it counts things."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    title: str
-    source: str
-    """Where its numbers come from, a sentence."""
-    metrics: tuple[Metric, ...]
-
-
-def _counter(name: str, help: str, *labels: str, unit: str = "") -> Metric:
-    return Metric(f"tapewire_{name}_total", Kind.counter, help, labels, unit)
-
-
-def _gauge(name: str, help: str, *labels: str, unit: str = "") -> Metric:
-    return Metric(f"tapewire_{name}", Kind.gauge, help, labels, unit)
-
-
-def _histogram(name: str, help: str, *labels: str) -> Metric:
-    return Metric(f"tapewire_{name}_seconds", Kind.histogram, help, labels, "seconds")
+__all__ = ["GROUPS", "METRICS", "Group", "Kind", "Metric", "series"]
 
 
 SERVICES = Group(
@@ -99,26 +67,6 @@ TAPES = Group(
             "tape",
             "consumer",
         ),
-    ),
-)
-
-REPLICAS = Group(
-    "Replicas",
-    "What `tapewire replica` says of each tape it sends or mirrors, `<tape>/replica/state.json`.",
-    (
-        _gauge("replica_role", "1 for the role it has now: sender, mirror, fenced, differs, …", "tape", "role"),
-        _gauge("replica_running", "1 while the replica brings that up to date.", "tape"),
-        _gauge(
-            "replica_lag_bytes",
-            "Sender: durable here and not in the stream. Mirror: come here and not on its disk yet.",
-            "tape",
-            unit="bytes",
-        ),
-        _gauge("replica_lag_records", "Sender: records that are durable here and not in the stream.", "tape"),
-        _gauge("replica_seq", "Last record that the stream (sender) or this host (mirror) holds.", "tape"),
-        _gauge("replica_epoch", "Epoch of the tape's writer, as the stream has it.", "tape"),
-        _counter("replica_fetched_bytes", "Bytes asked from the sender: older than the stream.", "tape", unit="bytes"),
-        _counter("replica_disconnects", "How often the bus went away.", "tape"),
     ),
 )
 
