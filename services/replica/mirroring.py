@@ -24,7 +24,7 @@ from tapewire.replication import names
 from tapewire.replication import state as states
 from tapewire.replication.copying import Again, Differs, Fetch, HandOver, Mirror, Outcome
 from tapewire.replication.part import Part
-from tapewire.replication.takeover import Silence, claim_of, own_tail
+from tapewire.replication.takeover import FOLLOWING, Silence, claim_of, own_tail
 
 MOST = 64
 """Messages taken in one go: written one after the other, then synced once."""
@@ -135,16 +135,21 @@ class Mirroring:
         copy = self._live()
         if copy.empty:
             return
-        claims: list[tuple[Part, Part | None]] = []
+        claims: list[tuple[Part, list[Part]]] = []
+        differ: list[Part] = []
         at = first
         while (claim := await self._of.stream.next_claim(at)) is not None:
-            following = await self._of.stream.next_frames(claim.sequence + 1)
-            if following is not None and not await asyncio.to_thread(self._agrees, following):
-                claims.append((claim.part, following.part))
-            elif following is None:
-                claims.append((claim.part, None))
             at = claim.sequence + 1
-        found = own_tail(claims, self._of.host, copy.end, lambda part: False)
+            claims.append((claim.part, []))
+            behind = at
+            while len(claims[-1][1]) < FOLLOWING and (part := await self._of.stream.next_frames(behind)) is not None:
+                claims[-1][1].append(part.part)
+                behind = part.sequence + 1
+                if part.part.position >= copy.end:
+                    break
+                if not await asyncio.to_thread(self._agrees, part):
+                    differ.append(part.part)
+        found = own_tail(claims, self._of.host, copy.end, lambda part: part not in differ)
         if found is None:
             return
         backup = await asyncio.to_thread(copy.cut_behind, found.last, time.time_ns())
