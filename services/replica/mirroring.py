@@ -149,6 +149,7 @@ class Mirroring:
                     break
                 if not await asyncio.to_thread(self._agrees, part):
                     differ.append(part.part)
+                    break  # from here on not even the frames begin at the same places
         found = own_tail(claims, self._of.host, copy.end, lambda part: part not in differ)
         if found is None:
             return

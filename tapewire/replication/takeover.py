@@ -62,7 +62,7 @@ def own_tail(
 ) -> Part | None:
     """The claim behind which a tape that ends at `end` holds records that are its own alone; None: none.
 
-    `claims`: each of the stream, oldest first, with the first FOLLOWING parts of frames behind it; `agrees`: whether the
+    `claims`: each of the stream, oldest first, with the first FOLLOWING parts behind it; `agrees`: whether the
     tape has a part's bytes, as far as it reaches.
     """
     for at, (claim, following) in enumerate(claims, start=1):
