@@ -9,11 +9,11 @@ import random
 from collections import deque
 from pathlib import Path
 
-from services.replica.mirroring import MirrorCopy
+from services.replica.mirror_copy import MirrorCopy
 from tapewire.replication.copying import Again, Differs, Fetch, HandOver, Mirror
 from tapewire.replication.part import Part
 from tapewire.replication.sender import ANSWER_WITHIN_NS, Last, Sender, State
-from tapewire.replication.takeover import claim_of, own_tail
+from tapewire.replication.takeover import FOLLOWING, claim_of, own_tail
 from tapewire.tape import TapeFrames, TapeReader, TapeWriter
 from tests.tapes import SMALL, kill, refused, trade
 
@@ -233,8 +233,8 @@ class Host:
         for sequence in range(stream.first, stream.last + 1):
             part, _ = stream.held[sequence - 1]
             if part.kind == "claim":
-                behind = (held for held in stream.held[sequence:] if held[0].kind == "frames")
-                claims.append((part, next(behind, None)))
+                behind = [held[0] for held in stream.held[sequence:] if held[0].kind == "frames"]
+                claims.append((part, behind[:FOLLOWING]))
         bytes_of = {id(held[0]): held[1] for held in stream.held}
 
         def agrees(part: Part) -> bool:
@@ -244,8 +244,7 @@ class Host:
             ours = copy.read(part.position, len(raw))
             return ours[: len(raw)] == raw[: len(ours)]
 
-        pairs = [(claim, held[0] if held else None) for claim, held in claims]
-        found = own_tail(pairs, self.name, copy.end, agrees) if not copy.empty else None
+        found = own_tail(claims, self.name, copy.end, agrees) if not copy.empty else None
         if found is not None:
             copy.cut_behind(found.last, self.world.now)
             self.copy = copy = MirrorCopy(str(self.tape), NAME)

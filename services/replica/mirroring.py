@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from pathlib import Path
 
 import msgspec
 
 from services.replica import fetching
 from services.replica.context import RETRY_S, Context
+from services.replica.mirror_copy import MirrorCopy
 from services.replica.stream import Stored, Tail
 from tapewire.errors import TapeError, TapeFull, TransportError, WireError
 from tapewire.interfaces import Received
@@ -24,66 +24,12 @@ from tapewire.replication import names
 from tapewire.replication import state as states
 from tapewire.replication.copying import Again, Differs, Fetch, HandOver, Mirror, Outcome
 from tapewire.replication.part import Part
-from tapewire.replication.takeover import Silence, claim_of, own_tail
-from tapewire.tape import TapeFrames, TapeMirror
-from tapewire.tape.cutting import cut_tape, set_aside
+from tapewire.replication.takeover import FOLLOWING, Silence, claim_of, own_tail
 
 MOST = 64
 """Messages taken in one go: written one after the other, then synced once."""
 WAIT_S = 0.05
 CLAIM_AGAIN_NS = 3_000_000_000
-
-
-class MirrorCopy:
-    """A `TapeMirror` that can be read back."""
-
-    def __init__(self, path: str, name: str) -> None:
-        self.tape = TapeMirror(path, name)
-        self._frames = TapeFrames(path)
-
-    @property
-    def end(self) -> int:
-        return self.tape.end
-
-    @property
-    def empty(self) -> bool:
-        return self.tape.empty
-
-    @property
-    def last_seq(self) -> int:
-        return self.tape.last_seq
-
-    @property
-    def epoch(self) -> int:
-        return self.tape.epoch
-
-    def apply(self, frames: bytes, /) -> None:
-        self.tape.apply(frames)
-
-    def read(self, position: int, most: int) -> bytes:
-        self._frames.seek(position)
-        found = self._frames.read(most, (self.end, self.last_seq))
-        return found.frames if found else b""
-
-    def cut_behind(self, last_seq: int, now_ns: int) -> Path:
-        """Ends the tape with record `last_seq`, and closes it; what was behind is kept in the folder returned."""
-        path = self.tape.path
-        if last_seq:
-            self.close()
-            return cut_tape(path, last_seq + 1, now_ns)[1]
-        try:
-            return set_aside(path, now_ns)
-        finally:
-            self.abandon()
-
-    def close(self) -> None:
-        self._frames.close()
-        self.tape.close()
-
-    def abandon(self) -> None:
-        """As a killed process would."""
-        self._frames.close()
-        self.tape.abandon()
 
 
 class Mirroring:
@@ -189,16 +135,22 @@ class Mirroring:
         copy = self._live()
         if copy.empty:
             return
-        claims: list[tuple[Part, Part | None]] = []
+        claims: list[tuple[Part, list[Part]]] = []
+        differ: list[Part] = []
         at = first
         while (claim := await self._of.stream.next_claim(at)) is not None:
-            following = await self._of.stream.next_frames(claim.sequence + 1)
-            if following is not None and not await asyncio.to_thread(self._agrees, following):
-                claims.append((claim.part, following.part))
-            elif following is None:
-                claims.append((claim.part, None))
             at = claim.sequence + 1
-        found = own_tail(claims, self._of.host, copy.end, lambda part: False)
+            claims.append((claim.part, []))
+            behind = at
+            while len(claims[-1][1]) < FOLLOWING and (part := await self._of.stream.next_frames(behind)) is not None:
+                claims[-1][1].append(part.part)
+                behind = part.sequence + 1
+                if part.part.position >= copy.end:
+                    break
+                if not await asyncio.to_thread(self._agrees, part):
+                    differ.append(part.part)
+                    break  # from here on not even the frames begin at the same places
+        found = own_tail(claims, self._of.host, copy.end, lambda part: part not in differ)
         if found is None:
             return
         backup = await asyncio.to_thread(copy.cut_behind, found.last, time.time_ns())

@@ -59,7 +59,7 @@ REPLICAS = Group(
     "Replicas",
     "What `tapewire replica` says of each tape it sends or mirrors, `<tape>/replica/state.json`.",
     (
-        gauge("replica_role", "1 for the role it has now: sender, mirror, fenced, differs, …", "tape", "role"),
+        gauge("replica_role", "1 for the role it has now, such as sender, mirror, fenced or differs.", "tape", "role"),
         gauge("replica_running", "1 while the replica brings that up to date.", "tape"),
         gauge(
             "replica_lag_bytes",

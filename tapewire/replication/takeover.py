@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from tapewire.replication.copying import Copy, Mirror
 from tapewire.replication.part import Part
@@ -52,17 +52,24 @@ def claim_of(host: str, mirror: Mirror, copy: Copy) -> Part:
     )
 
 
-def own_tail(
-    claims: Iterable[tuple[Part, Part | None]], host: str, end: int, agrees: Callable[[Part], bool]
-) -> Part | None:
-    """The claim behind which a tape that ends at `end` holds records that are its own and no other host's; None: none.
+FOLLOWING = 16
+"""Parts behind a claim that are compared. Who takes a tape over may first append what a batch lacked, in the bytes that
+the former writer had for it, too; then comes its epoch, which nobody else has."""
 
-    `claims`: each of the stream, oldest first, with the first part of frames behind it; `agrees`: whether the tape has
-    that part's bytes as far as it reaches.
+
+def own_tail(
+    claims: Sequence[tuple[Part, Sequence[Part]]], host: str, end: int, agrees: Callable[[Part], bool]
+) -> Part | None:
+    """The claim behind which a tape that ends at `end` holds records that are its own alone; None: none.
+
+    `claims`: each of the stream, oldest first, with the first FOLLOWING parts behind it; `agrees`: whether the
+    tape has a part's bytes, as far as it reaches.
     """
-    for claim, following in claims:
+    for at, (claim, following) in enumerate(claims, start=1):
         if claim.holder == host or end <= claim.position:
             continue
-        if following is None or not agrees(following):
+        reach = following[-1].end if following else claim.position
+        beyond = at == len(claims) and len(following) < FOLLOWING and end > reach
+        if beyond or not all(agrees(part) for part in following):
             return claim
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import subprocess
 import sys
@@ -265,3 +266,47 @@ def test_one_command_for_both_hosts_of_a_pair(tmp_path: Path, bus: NatsServer) -
     finally:
         for host in hosts:
             host.close()
+
+
+def test_sender_and_mirror_killed_at_random_lose_and_repeat_nothing(pair: tuple[Host, Host]) -> None:
+    primary, standby = pair
+    rng = random.Random(7)
+    primary.engine.start()
+    primary.start_replica()
+    standby.start_replica()
+    with primary.engine.client() as client:
+        load = Load(client)
+        for _ in range(6):
+            load.send(300)
+            time.sleep(rng.random() * 0.3)
+            host = rng.choice((primary, standby))
+            host.end_replica(signal.SIGKILL)
+            load.send(50)
+            host.start_replica()
+        until(load.all_answered, primary, standby)
+        assert set(load.answers.values()) == {1}
+    until(lambda: standby.released() == primary.released(), primary, standby)
+    same_bytes(primary.tape, standby.tape)
+
+
+def test_a_standby_takes_over_by_itself_after_a_silence(tmp_path: Path, bus: NatsServer) -> None:
+    primary = Host(tmp_path / "a", bus.url, replica=SEND)
+    standby = Host(tmp_path / "b", bus.url, replica=MIRROR + "\ntakeover_after = 1.0")
+    try:
+        primary.engine.start()
+        primary.start_replica()
+        standby.start_replica()
+        standby.start_standby()
+        with primary.engine.client() as client:
+            load = Load(client)
+            load.send(100)
+            until(load.all_answered, primary, standby)
+            time.sleep(1.5)
+            assert primary.engine.process is not None
+            assert primary.engine.process.poll() is None, "a quiet market is no silence"
+            primary.engine.kill()  # its replica lives, and says no more that its writer does
+        until(lambda: bool(standby.engine.lines("recovered")), primary, standby)
+        assert set(load.answers) <= on_tape(standby.tape).keys()
+    finally:
+        primary.close()
+        standby.close()

@@ -36,11 +36,19 @@ def test_without_a_time_no_silence_is_long_enough() -> None:
 
 def test_a_former_writer_cuts_what_lies_behind_the_first_claim_that_it_did_not_follow() -> None:
     first, second = claim("b", 100), claim("c", 200)
-    followed = [(first, frames(100)), (second, None)]
+    followed = [(first, [frames(100)]), (second, [])]
     assert own_tail(followed, "a", 100, lambda part: False) is None, "nothing lies behind the claim"
     assert own_tail(followed, "a", 150, lambda part: False) is first
     assert own_tail(followed, "a", 150, lambda part: True) is None, (
         "it has followed the first, and is not at the second"
     )
     assert own_tail(followed, "a", 250, lambda part: True) is second
-    assert own_tail([(claim("a", 100), None)], "a", 250, lambda part: False) is None, "its own claim"
+    assert own_tail([(claim("a", 100), [])], "a", 250, lambda part: False) is None, "its own claim"
+
+
+def test_what_a_batch_lacked_looks_alike_on_both_and_the_epoch_behind_it_does_not() -> None:
+    only = claim("b", 100)
+    parts = [frames(100), frames(110)]
+    assert own_tail([(only, parts)], "a", 150, lambda part: part.position == 100) is only
+    assert own_tail([(only, parts[:1])], "a", 150, lambda part: True) is only, "the stream ends before this tape does"
+    assert own_tail([(only, parts)], "a", 120, lambda part: True) is None

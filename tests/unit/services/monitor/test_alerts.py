@@ -65,6 +65,22 @@ CASES: dict[str, tuple[Series, Series]] = {
     ),
     "DurabilityLag": ({"tapewire_tape_unsynced_bytes{}": "9e6x60"}, {"tapewire_tape_unsynced_bytes{}": "1e6x60"}),
     "TapeGap": ({"tapewire_flusher_gaps_total{}": "0+1x60"}, {"tapewire_flusher_gaps_total{}": "3x60"}),
+    "ReplicaBehind": (
+        {'tapewire_replica_lag_bytes{tape="orders.0"}': "5e6x60"},
+        {
+            'tapewire_replica_lag_bytes{tape="orders.0"}': "900x60",
+            'tapewire_replica_role{tape="orders.0",role="waiting"}': "0x60",
+        },
+    ),
+    "ReplicaGone": ({"tapewire_replica_running{}": "0x60"}, {"tapewire_replica_running{}": "1x60"}),
+    "ReplicaFenced": (
+        {'tapewire_replica_role{role="fenced"}': "1x60"},
+        {'tapewire_replica_role{role="fenced"}': "0x60"},
+    ),
+    "StandbyDiffers": (
+        {'tapewire_replica_role{role="differs"}': "1x60"},
+        {'tapewire_replica_role{role="differs"}': "0x60"},
+    ),
     "RingFilling": (
         {"tapewire_ring_used_bytes{}": "60x60", "tapewire_ring_capacity_bytes{}": "100x60"},
         {"tapewire_ring_used_bytes{}": "40x60", "tapewire_ring_capacity_bytes{}": "100x60"},
