@@ -18,19 +18,19 @@ takeover it is published again, as after a kill."""
 
 async def until_ours(tape: TapeReader, published: ConsumerPosition, stop: asyncio.Event, log: Logger) -> bool:
     """Waits while the tape is copied from another host, `published` following behind; False if `stop` came first."""
-    if not tape.mirror:
-        return True
-    log.info("standing_by", tape=tape.name)
     ends: deque[int] = deque(maxlen=BEHIND)
-    while not stop.is_set():
-        if not tape.mirror:
-            log.warning("taking_over", published=published.seq)
-            return True
+    while tape.mirror:
+        if not ends:
+            log.info("standing_by", tape=tape.name)
+        if stop.is_set():
+            return False
         ends.append(tape.positions.released_seq)
         if len(ends) == BEHIND:
             published.store(ends[0])
         await asyncio.sleep(LOOK_EVERY_S)
-    return False
+    if ends:
+        log.warning("taking_over", published=published.seq)
+    return True
 
 
 async def until_copied(tape: TapeReader, stop: asyncio.Event, log: Logger) -> None:
