@@ -103,12 +103,15 @@ class Way:
 def latency(probes: Probes, way: Way) -> Iterator[Row]:
     count = probes.scale(3_000)
     found = sorted(way.one_way(count))
+    probe = probes.fresh("tcp_echo_ns")
     for what, at in (("p50", 0.5), ("p99", 0.99)):
         yield Row(
             id="Y1",
             metric=f"relay, a NewOrder from ring to ring on another host, {what}",
             value=found[int(at * (count - 1))] / 1000,
             unit="us",
+            probe="tcp_echo_ns, same moment",
+            ratio=found[int(at * (count - 1))] / probe,
             n=count,
         )
 

@@ -37,6 +37,7 @@ class Hosts:
     """`with Hosts(tmp_path) as hosts:` a bus runs; then `start` what is to run where."""
 
     def __init__(self, folder: Path, *, engine: str = "", more: str = INSTRUMENT + ACCOUNTS) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.env = f"h{os.getpid()}"
         self.nats = NatsServer(folder / "nats", port=free_port(), strict_port=True)

@@ -28,6 +28,8 @@ FOLDER = ROOT / ".tapewire" / "compose"
 TEMPLATE = ROOT / "deploy" / "docker" / "tapewire.toml"
 NAMES = ("nats", "api", "gateway", "localhost")
 """Under which the certificate is asked for, in the network of the containers and on this host."""
+RELAYED = {"orders.0": ("gateway", "api", "api-operator", "router"), "router.0": ("api",)}
+"""Rings whose two ends are on different hosts in the profile split."""
 LASTS = datetime.timedelta(days=825)
 FOR_OTHERS = 0o644
 
@@ -120,6 +122,9 @@ def _bus_keys(folder: Path) -> None:
         command += ["--feed", feed]
     for account in settings["account"]:
         command += ["--account", str(account["account"])]
+    for tape, rings in RELAYED.items():
+        for ring in rings:
+            command += ["--ring", f"{tape}.{ring}"]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     users = folder / "nats" / "users.conf"
     users.unlink(missing_ok=True)

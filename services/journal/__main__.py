@@ -15,6 +15,7 @@ import click
 
 from services.journal.checkpoint import Checkpoint
 from services.journal.publisher import SERVICE, Publisher
+from services.journal.standing_by import until_copied, until_ours
 from tapewire import config as configuration
 from tapewire import health, lifecycle
 from tapewire.bus import schemas
@@ -53,6 +54,10 @@ async def publish(settings: Config, log: Logger, told: Health, stop: asyncio.Eve
     if reader is None:
         return
     checkpoint = Checkpoint(tape, log)
+    if not await until_ours(reader, checkpoint.published, stop, log):
+        checkpoint.close()
+        reader.close()
+        return
     settings.folders.prepare(settings.rings)
     stages = StageWriter(settings.folders.stages(tape.name, "publisher"))
     transport = NatsTransport(settings.nats, name="journal", on_failure=fail, log=log)
@@ -71,7 +76,11 @@ async def publish(settings: Config, log: Logger, told: Health, stop: asyncio.Eve
             stages=stages,
         )
         told.check(ready=publisher.reasons, detail=publisher.figures)
-        await publisher.run(stop)
+        watching = asyncio.create_task(until_copied(reader, stop, log))
+        try:
+            await publisher.run(stop)
+        finally:
+            watching.cancel()
     finally:
         told.drain()
         await transport.drain()

@@ -19,7 +19,7 @@ def rules() -> str:
 
 
 def _rules() -> Iterator[str]:
-    yield "# Made from services/monitor/alerts.py by `make generate`."
+    yield "# Made from services/monitor/alerts by `make generate`."
     yield "groups:"
     for group in GROUPS:
         yield f"  - name: tapewire-{group.name}"
@@ -45,7 +45,7 @@ def _runbook() -> Iterator[str]:
     yield "# Runbook"
     yield ""
     yield "What each alert means, what to look at, what to do. Rules and this page come from one table,"
-    yield "`services/monitor/alerts.py`; `make generate` writes them."
+    yield "`services/monitor/alerts`; `make generate` writes them."
     for group in GROUPS:
         yield ""
         yield f"## {group.name.capitalize()}"

@@ -19,7 +19,7 @@ from services.relay.outward import Outward
 from tapewire import config as configuration
 from tapewire import health, lifecycle
 from tapewire.config import Config
-from tapewire.errors import ConfigError
+from tapewire.errors import ConfigError, TapewireError
 from tapewire.health import Health
 from tapewire.interfaces import OnFailure
 from tapewire.lifecycle import run, stop_on_signals
@@ -39,7 +39,10 @@ async def serve(settings: Config, log: Logger) -> None:
 
     with health.serve(settings, NAME) as told:
         told.watch_loop(stop)
-        await carry(settings, log, told, stop, fail)
+        try:
+            await carry(settings, log, told, stop, fail)
+        except* TapewireError as errors:
+            failures += errors.exceptions
     log.info("stopped")
     if failures:
         raise failures[0]

@@ -73,6 +73,8 @@ class Bell:
             return any(ring.tail != seen for ring, seen in self._rings.items())
 
     def _tell(self) -> None:
+        if self._ending:
+            return
         try:
             with self._lock:
                 for ring in self._rings:

@@ -60,6 +60,7 @@ class InwardRing:
         self._tape: TapeReader | None = None
         self._side: Incoming | None = None
         self._inode = 0
+        self._carried = False
         self._said = ""
         self._last = LastRing(settings.data / "relay" / name.file)
         self.counts = InCounts()
@@ -115,12 +116,13 @@ class InwardRing:
         assert self._tape is not None
         taken = self._ring.head == self._ring.tail  # before the tape is looked at: then all of it is there
         seq = self._tape.positions.written_seq if taken else 0
-        before = self.counts.refused
+        before, last = self.counts.refused, side.last_ring
         answer = side.opened(asked, now, seq)
         if answer.verdict == m.RelayVerdict.taken:
+            if side.last_ring != last or not self._carried:
+                self._carried = bool(asked.ring_id)
+                self._log.info("asked from elsewhere", position=answer.position, ring=asked.ring_id)
             self._last.store(side.last_ring)
-            if asked.ring_id:
-                self._log.info("carried from elsewhere", position=answer.position)
         elif self.counts.refused != before:
             self._log.error("relay refused", verdict=answer.verdict.name, reason=answer.detail)
         return answer

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tapewire.consumers import ConsumerPosition
-from tapewire.errors import TapeDamaged, TapeError
+from tapewire.errors import TapeDamaged, TapeError, TapeGone
 from tapewire.logs import Logger
 from tapewire.tape import TapeReader
 
@@ -39,9 +39,7 @@ class Mirror:
         assert self._reader is not None
         try:
             count, taken = self._reader.poll_taken(self._types, BATCH)
-        except TapeDamaged:
-            raise
-        except TapeError as error:
+        except TapeGone as error:
             # Retention overtook us: what it removed was taken, and what follows says how far.
             self._log.warning("tape read on from its first record", reason=str(error))
             self._reader.close()

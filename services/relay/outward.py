@@ -41,6 +41,7 @@ class OutwardRing:
         self._beginning: Beginning | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._said = ""
+        self._alone = False
         self.fault = ""
         """Why this ring is not carried any more; empty: it is."""
         self.opened: Callable[[RingConsumer], None] = lambda ring: None
@@ -153,6 +154,12 @@ class OutwardRing:
     # -- what comes
 
     def _answer(self, message: Received) -> None:
+        if not message.data:  # the bus itself: nobody listens there
+            if not self._alone:
+                self._alone = True
+                self._log.warning("nobody answers", reason="no relay takes this ring in: is its engine's host up?")
+            return
+        self._alone = False
         try:
             answer, _ = split(message.data)
         except WireError as error:

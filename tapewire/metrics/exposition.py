@@ -23,9 +23,10 @@ from prometheus_client.samples import Exemplar as PrometheusExemplar
 
 from tapewire.folders import Folders
 from tapewire.histogram import Histogram
-from tapewire.metrics.definitions import METRICS, Kind
-from tapewire.metrics.definitions import Metric as Definition
+from tapewire.metrics.definitions import METRICS
 from tapewire.metrics.exemplars import Exemplar, Exemplars
+from tapewire.metrics.metric import Kind
+from tapewire.metrics.metric import Metric as Definition
 from tapewire.metrics.reading import HostReader
 from tapewire.metrics.samples import Reading
 

@@ -1,4 +1,4 @@
-"""What a metric is, and how the table of them writes one."""
+"""What a metric is."""
 
 from __future__ import annotations
 

@@ -173,10 +173,11 @@ def _sink(reading: Reading, rest: str, page: StatsPage) -> None:
     name, _, tape = rest.partition(".")
     labels = [name, tape] if tape else [name]
     known = SINK_TAPE if tape else SINK
+    alive = page.writer_alive
     for counter, value in page.counters().items():
-        if metric := known[counter]:
-            gone = counter == "state" and not page.writer_alive
-            reading.put(metric, 0 if gone else value, *labels)
+        # What a sink was about when it ended, it is no longer; that it ended, its service tells.
+        if (metric := known[counter]) and (alive or counter not in ("state", "lag")):
+            reading.put(metric, value, *labels)
     for histogram in page.histograms().values():
         reading.put_histogram("tapewire_sink_commit_seconds", histogram, *labels)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tapewire.histogram import Histogram
-from tapewire.metrics.definitions import METRICS, Kind
+from tapewire.metrics.definitions import METRICS
+from tapewire.metrics.metric import Kind
 
 Labels = tuple[str, ...]
 

@@ -13,9 +13,9 @@
 namespace tapewire::tape {
 
 struct Record {
-    const uint8_t* p;  // a flat message
-    uint32_t n;
-    uint16_t type, flags;
+    const uint8_t* p = nullptr;  // a flat message
+    uint32_t n = 0;
+    uint16_t type = 0, flags = 0;
     uint32_t index;
     uint64_t position, end;  // of its frame
 };

@@ -1,6 +1,6 @@
 """The same services on several hosts, joined by NATS alone: `tapewire up --topology split`.
 
-engine     engine, journal;       sends its orders tape (replica), takes the rings of the others (relay)
+engine     engine, journal, sinks; sends its orders tape (replica), takes the rings of the others (relay)
 risk, matcher                     what the engine asks over the bus (`[engine] topology = "split"`)
 gateway    gateway, front;        mirrors the orders tape, carries its ring to the engine
 api        api;                   mirrors the orders tape, and the router's; carries its rings to both
@@ -58,7 +58,7 @@ def host_of(unit: str) -> str:
     service, _, _ = unit.partition(".")
     if service in ("connector", "flusher", "market"):
         return "feeds"
-    return {"journal": ENGINE, "venue": "router"}.get(service, service)
+    return {"journal": ENGINE, "sink": ENGINE, "venue": "router"}.get(service, service)
 
 
 def data_of(config: Config, host: str) -> Path:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from services.engine.operator import Operator
 from tapewire import messages as m
-from tapewire.connection import Gap, OrderStatus, Trade
+from tapewire.connection import Gap, OrderStatus, Trade, TradeBusted, TradeCorrected
 from tapewire.errors import OrderRefused, TransportError
 from tests.client.stack import BusStack
 
@@ -126,6 +127,41 @@ async def test_market_data_and_books_follow_the_house(stack: BusStack) -> None:
         with pytest.raises(TransportError, match="no instrument"):
             await tw.book("house", "NOTHING")
     assert gaps == []
+
+
+async def test_a_trade_that_is_corrected_then_busted_is_told_to_its_parties_and_to_the_public(stack: BusStack) -> None:
+    async with (
+        stack.connect(1) as seller,
+        stack.connect(2) as buyer,
+        seller.trades("house", "ACME") as trades,
+    ):
+        sell = await seller.sell("ACME", 3, "100.50")
+        await sell.ack()
+        buy = await buyer.buy("ACME", 3, "100.50")
+        await asyncio.wait_for(buy.done(), PATIENCE_S)
+        traded = await asyncio.wait_for(anext(trades), PATIENCE_S)
+        with Operator(stack.engine.folders.data) as operator:
+            await asyncio.to_thread(operator.correct, traded.trade_id, price=10_040)
+            await asyncio.to_thread(operator.bust, traded.trade_id)
+        corrected = await asyncio.wait_for(anext(trades), PATIENCE_S)
+        busted = await asyncio.wait_for(anext(trades), PATIENCE_S)
+        assert isinstance(corrected, TradeCorrected)
+        assert (corrected.trade_id, corrected.ticker) == (traded.trade_id, "ACME")
+        assert (corrected.price, corrected.old_price, corrected.qty) == (
+            Decimal("100.40"),
+            Decimal("100.50"),
+            Decimal(3),
+        )
+        assert isinstance(busted, TradeBusted)
+        assert (busted.trade_id, busted.price, busted.qty) == (traded.trade_id, Decimal("100.40"), Decimal(3))
+        for order in (sell, buy):
+            kinds: list[str] = []
+            async with asyncio.timeout(PATIENCE_S):
+                while kinds[-1:] != ["busted"]:
+                    kinds = [report.kind async for report in order.reports()]
+                    await asyncio.sleep(0.01)
+            assert kinds == ["accepted", "executed", "corrected", "busted"]
+            assert order.cum_qty == 0
 
 
 async def test_reports_resume_exactly_behind_a_record(stack: BusStack) -> None:

@@ -28,6 +28,8 @@ class Restless(Strategy):
     class Params(StrategyParams):
         ticker: str = "ACME"
 
+    params: Params
+
     def on_start(self) -> None:
         self.heard: list[str] = []
         self.watch(self.params.ticker)

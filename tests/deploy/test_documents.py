@@ -74,6 +74,7 @@ tapewire() {{ {sys.executable} -m tapewire.cli "$@"; }}
     return found
 
 
+@pytest.mark.slow
 def test_the_secrets_are_those_that_the_pods_take(made: dict[str, dict[str, Any]]) -> None:
     wanted: dict[str, set[str]] = {}
     for folder in OVERLAYS:
@@ -87,6 +88,7 @@ def test_the_secrets_are_those_that_the_pods_take(made: dict[str, dict[str, Any]
     assert {one["metadata"]["namespace"] for one in made.values()} == {"tapewire"}
 
 
+@pytest.mark.slow
 def test_every_pod_finds_its_keys_in_them(made: dict[str, dict[str, Any]]) -> None:
     """Also those that a pod takes by its number, up to the most that the autoscaler makes."""
     documents = rendered("overlays/split")
@@ -107,6 +109,7 @@ def test_every_pod_finds_its_keys_in_them(made: dict[str, dict[str, Any]]) -> No
                         assert re.sub(r"-0\.nk$", f"-{at}.nk", Path(path).name) in there
 
 
+@pytest.mark.slow
 def test_the_certificates_are_of_the_names_that_are_called(made: dict[str, dict[str, Any]]) -> None:
     import base64
 
@@ -167,3 +170,11 @@ def test_every_workload_is_on_the_page_and_has_its_policy() -> None:
         name = str(labels_of(workload)["app.kubernetes.io/component"])
         assert re.search(rf"\b{name}\b", PAGE)
         assert any(selected(one["spec"]["podSelector"], labels_of(workload)) for one in policies), name
+
+
+def test_every_alert_is_in_the_runbook() -> None:
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "tapewire.rules.yaml").read_text())
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    headings = set(re.findall(r"^### (\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE))
+    assert {rule["alert"] for rule in alerts} <= headings
+    assert all(rule["annotations"]["runbook"] == f"docs/runbook.md#{rule['alert'].lower()}" for rule in alerts)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,11 +22,14 @@ import pytest
 
 from tapewire.nats_server import NatsServer
 from tests.fix.processes import free_port
+from tests.services import own
 from tools.compose import prepare
+from tools.services import Postgres
 from tools.services.server import of_distribution
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
+MOST_STARTS = 20
 PORTS = ("GATEWAY__PORT", "GATEWAY__BACKEND_PORT", "API__PORT", "API__STREAM_PORT")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -49,15 +53,16 @@ class Running:
     services: dict[str, dict[str, Any]]
     ports: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    starts: Counter[str] = field(default_factory=Counter)
 
     def environment(self, name: str) -> dict[str, str]:
         volumes = {one["target"]: one["source"] for one in self.services[name].get("volumes", [])}
         own: dict[str, str] = dict(self.services[name].get("environment") or {})
         own["TAPEWIRE_CONFIG"] = str(self.folder / "tapewire" / "tapewire.toml")
-        if volumes:
-            own["TAPEWIRE_DATA"] = str(self.folder / "hosts" / volumes["/data"])
-            own["TAPEWIRE_RINGS"] = str(self.folder / "hosts" / volumes["/dev/shm/tapewire"])
-            own["TAPEWIRE_MONITOR__METRICS_PORT"] = self.ports[volumes["/data"]]
+        host = self.folder / "hosts" / volumes.get("/data", name)
+        own["TAPEWIRE_DATA"] = str(host / "data")
+        own["TAPEWIRE_RINGS"] = str(host / "rings")
+        own["TAPEWIRE_MONITOR__METRICS_PORT"] = self.ports.get(host.name, "0")
         kept = {key: os.environ[key] for key in ("PATH", "HOME")}
         return kept | own | {f"TAPEWIRE_{key}": self.ports[key] for key in PORTS}
 
@@ -69,18 +74,26 @@ class Running:
         ]
         return [*at, *moved]
 
-    def start(self, name: str) -> None:
-        """Once those that it depends on are healthy, as Compose does."""
-        if name in self.processes:
-            return
-        for other, how in (self.services[name].get("depends_on") or {}).items():
-            if other in self.services:
-                self.start(other)
-                if how["condition"] == "service_healthy":
-                    self.wait_until_healthy(other)
+    def start(self) -> None:
+        """Each once those that it depends on are healthy, all others beside it, as Compose does."""
+        deadline = time.monotonic() + PATIENCE_S
+        while waiting := [name for name in self.services if name not in self.processes]:
+            for name in list(self.processes):
+                self.revive(name)
+            for name in waiting:
+                needed = self.services[name].get("depends_on") or {}
+                if all(
+                    self.is_healthy(other) if how["condition"] == "service_healthy" else other in self.processes
+                    for other, how in needed.items()
+                    if other in self.services
+                ):
+                    self.start_one(name)
+            assert time.monotonic() < deadline, f"not healthy: {[name for name in self.processes if self.why(name)]}"
+
+    def start_one(self, name: str) -> None:
         service = self.services[name]
         words = [*(service.get("entrypoint") or ["tapewire"]), *(service.get("command") or [])]
-        with self.log(name).open("wb") as log:
+        with self.log(name).open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 self.here(words), cwd=ROOT, env=self.environment(name), stdout=log, stderr=log
             )
@@ -88,19 +101,31 @@ class Running:
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
+    def is_healthy(self, name: str) -> bool:
+        return name in self.processes and not self.why(name)
+
+    def revive(self, name: str) -> None:
+        """`restart: unless-stopped`, as long as it makes sense."""
+        if (ended := self.processes[name].poll()) is None:
+            return
+        self.starts[name] += 1
+        said = self.log(name).read_text()[-3000:]
+        assert self.starts[name] < MOST_STARTS, f"{name} ended with status {ended}, again and again: {said}"
+        self.start_one(name)
+
+    def why(self, name: str) -> str:
+        """What its health check says against it; empty if it is healthy."""
+        self.revive(name)
+        _, *words = self.services[name]["healthcheck"]["test"]
+        asked = subprocess.run(
+            self.here(words), cwd=ROOT, env=self.environment(name), capture_output=True, text=True, check=False
+        )
+        return "" if asked.returncode == 0 else f"{asked.stdout}{asked.stderr}" or "it says nothing"
+
     def wait_until_healthy(self, name: str) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        _, *words = self.services[name]["healthcheck"]["test"]
-        while True:
-            assert self.processes[name].poll() is None, f"{name} ended: {self.log(name).read_text()[-3000:]}"
-            asked = subprocess.run(
-                self.here(words), cwd=ROOT, env=self.environment(name), capture_output=True, text=True, check=False
-            )
-            if asked.returncode == 0:
-                return
-            assert time.monotonic() < deadline, (
-                f"{name}: {asked.stdout}{asked.stderr}{self.log(name).read_text()[-3000:]}"
-            )
+        while reason := self.why(name):
+            assert time.monotonic() < deadline, f"{name}: {reason}{self.log(name).read_text()[-3000:]}"
             time.sleep(0.2)
 
     def stop(self) -> dict[str, int]:
@@ -122,7 +147,6 @@ def up(profile: str, folder: Path) -> Iterator[Running]:
     prepare(folder)
     hosts = {one["source"] for service in services.values() for one in service.get("volumes", [])}
     ports = {name: str(free_port()) for name in (*PORTS, "binance", "kraken", *hosts)}
-    (folder / "hosts").mkdir()
     config = folder / "nats" / "nats-server.conf"
     text = (ROOT / "deploy" / "nats" / "nats-server.conf").read_text()
     for name, value in (("CERT", "certificate.pem"), ("KEY", "private_key.pem"), ("STORE", "store")):
@@ -130,23 +154,27 @@ def up(profile: str, folder: Path) -> Iterator[Running]:
     config.write_text(text)
     with ExitStack() as stack:
         nats = stack.enter_context(NatsServer(folder / "nats" / "server", port=0, config=config))
+        postgres = stack.enter_context(own(Postgres))
+        address, password = postgres.url.replace(f":{postgres.password}@", "@"), folder / "tapewire" / "postgres"
+        password.write_text(postgres.password)
         settings = folder / "tapewire" / "tapewire.toml"
         text = settings.read_text().replace("nats:4222", f"localhost:{nats.port}")
         text = text.replace("simulator:9001", f"127.0.0.1:{ports['binance']}")
         text = text.replace("simulator:9003", f"127.0.0.1:{ports['kraken']}")
+        text = text.replace("postgresql://tapewire@postgres:5432/tapewire", address)
         text = text.replace("jaeger:4318", f"127.0.0.1:{free_port()}").replace(
             "/run/tapewire", str(folder / "tapewire")
         )
         settings.write_text(text)
         running = Running(folder, services, ports)
         stack.callback(running.kill)
-        for name in services:
-            running.start(name)
+        running.start()
         yield running
 
 
-def test_the_fused_profile_becomes_healthy_answers_and_ends_in_order(tmp_path: Path) -> None:
-    with up("fused", tmp_path) as running:
+@pytest.mark.parametrize("profile", ["fused", "split"])
+def test_a_profile_becomes_healthy_answers_and_ends_in_order(profile: str, tmp_path: Path) -> None:
+    with up(profile, tmp_path) as running:
         for name in running.services:
             running.wait_until_healthy(name)
         log_in(running)

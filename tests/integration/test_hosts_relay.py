@@ -86,7 +86,10 @@ def test_an_order_goes_to_the_engine_of_another_host_and_is_answered(hosts: Host
     until(counted, "not counted")
 
 
-@pytest.mark.parametrize("victim", ["relay@desk", "relay@engine", "engine@engine", "memory", "bus"])
+SLOW = [pytest.param(victim, marks=pytest.mark.slow) for victim in ("relay@desk", "engine@engine", "bus")]
+
+
+@pytest.mark.parametrize("victim", ["relay@engine", "memory", *SLOW])
 def test_nothing_is_lost_or_taken_twice_whatever_is_killed(hosts: Hosts, victim: str) -> None:
     sent: list[int] = []
     with hosts.client("desk") as client:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
+from services.flusher.sinks.follower import Follower, Lost, Waits
 from services.flusher.sinks.sink import Rebuild
+from services.flusher.sinks.target import Mark, Position, Resume
 from tapewire import consumers
 from tapewire import messages as m
 from tapewire.errors import SinkError
+from tapewire.tape import TapeWriter, crc32c
 from tapewire.tape.cutting import cut_tape
 from tests.sinks.stack import World, assert_same, expected_rows, market_records
 
@@ -134,6 +137,62 @@ async def test_from_a_record_that_is_not_there_ends_with_an_error(world: World) 
     with pytest.raises(SinkError, match="record 5000 is not on it"):
         async with world.sink(Rebuild(seq=5000, tape="orders.0")) as sink:
             await sink.until_seq(5000)
+
+
+async def test_from_names_a_tape_that_is_followed(world: World) -> None:
+    world.write(market_records(11, 20))
+    with pytest.raises(SinkError, match=r"--tape orders\.7: there is no such tape"):
+        async with world.sink(Rebuild(seq=1, tape="orders.7")) as sink:
+            await sink.until_taken(1)
+
+
+async def test_a_state_of_another_version_is_folded_anew(world: World) -> None:
+    records = market_records(15, 5_000)
+    world.write(records)
+    async with world.sink(batch_records=2_000, snapshot_every=10_000) as sink:
+        await sink.until_seq(len(records))
+    async with world.database.connected() as connection:
+        assert await connection.execute("UPDATE states SET state = 'of another version'") != "UPDATE 0"
+    more = market_records(15, 5_100)
+    world.write(more[len(records) :])
+    async with world.sink(batch_records=2_000) as sink:
+        await sink.until_seq(len(more))
+    assert (await world.database.rows())["positions"] == expected_rows(more)["positions"]
+
+
+async def test_records_that_retention_removed_are_missed_and_the_error_says_what_to_do(world: World) -> None:
+    records = market_records(16, 3_000)
+    world.write(records, "md.lean")
+    segments = sorted(world.tape("md.lean").glob("*.seg"))
+    segments[0].unlink()
+    first = int(segments[1].stem)
+    async with world.sink(tapes=("md.*",)) as sink:
+        reason = await sink.until_told("retention removed what it had not taken")
+        assert f"--from {first} --tape md.lean" in reason
+    async with world.sink(Rebuild(seq=first, tape="md.lean"), tapes=("md.*",)) as sink:
+        await sink.until_seq(len(records), "md.lean")
+    found = await world.database.rows()
+    expected = [row["seq"] for row in expected_rows(records)["risk_decisions"] if row["seq"] >= first]
+    assert [row["seq"] for row in found["risk_decisions"]] == expected
+
+
+def test_a_tape_is_judged_by_what_is_written_and_what_is_released(world: World) -> None:
+    records = market_records(17, 100)
+    last, first = Mark(len(records), crc32c(records[-1])), Mark(1, crc32c(records[0]))
+    resume = Resume(Position(len(records), (first, last), 1), 0, 0)
+    # Released by the quorum alone: none is yet, after a restart, and all of them are there.
+    with TapeWriter(world.tape(), durability="replicated") as writer:
+        writer.append_many(records)
+        writer.commit()
+        with Follower("orders.0", world.tape(), "test", 100, 0) as follower:
+            assert follower.released == 0
+            assert isinstance(follower.standing(resume), Waits)
+    world.write([bytes(m.AdvanceClock(seq=len(records) + 1))])
+    with Follower("orders.0", world.tape(), "test", 100, 0) as follower:
+        assert follower.standing(resume) is None
+    cut_tape(world.tape(), 50, now_ns=1)
+    with Follower("orders.0", world.tape(), "test", 100, 0) as follower:
+        assert follower.standing(resume) == Lost(resume.position.back_to(1))
 
 
 async def test_rows_that_are_there_already_are_left_and_doubled_by_nobody(world: World) -> None:

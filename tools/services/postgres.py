@@ -47,7 +47,11 @@ class Postgres(Server):
 
     @property
     def url(self) -> str:
-        return f"postgresql://{USER}:{self._password_file.read_text()}@{HOST}:{self.port}/{DATABASE}"
+        return f"postgresql://{USER}:{self.password}@{HOST}:{self.port}/{DATABASE}"
+
+    @property
+    def password(self) -> str:
+        return self._password_file.read_text()
 
     @property
     def version(self) -> str:

@@ -51,7 +51,7 @@ def main(name: str, path: Path | None, begin: int | None, since: int | None, tap
         stop = lifecycle.stop_on_signals()
         sink = Sink(name, stores.settings_of(config, name), config.folders.tapes, target, teller, rebuild=rebuild)
         with health.serve(config, f"sink-{name}", ready=teller.reasons) as told:
-            told.watch_loop()
+            told.watch_loop(stop)
             log.info("started", sink=name, target=target.where, data=str(config.data))
             await sink.run(stop)
             log.info("drained", sink=name)

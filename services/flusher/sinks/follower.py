@@ -73,6 +73,8 @@ class Follower:
             )
         if seq == 0:
             return None
+        if released < seq and marks and self._is_written(marks[-1]):
+            return Waits(f"the tape has released {released} records so far, and {seq} were taken: they are still on it")
         for mark in reversed(marks):
             if self._is_there(mark, released):
                 if mark.seq == seq:
@@ -91,6 +93,14 @@ class Follower:
             return False
         record = self.record(mark.seq)
         return bool(record) and crc32c(record) == mark.crc
+
+    def _is_written(self, mark: Mark) -> bool:
+        """Whether the record is on the tape, released or not."""
+        with TapeReader(self.folder, from_seq=None, limit="written") as reader:
+            if not reader.first_seq <= mark.seq <= reader.positions.written_seq:
+                return False
+            reader.seek_seq(mark.seq)
+            return crc32c(reader.poll(1)[0]) == mark.crc
 
     def record(self, seq: int) -> bytes:
         """The record `seq`; empty if retention removed it. Moves the reader."""

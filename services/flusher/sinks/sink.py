@@ -183,7 +183,13 @@ class Sink:
         if now < self._look_at:
             return
         self._look_at = now + RETRY_S
-        for folder in self._wanted():
+        folders = self._wanted()
+        if (asked := self._rebuild) and asked.tape and asked.tape not in {folder.name for folder in folders}:
+            raise SinkError(
+                f"--tape {asked.tape}: there is no such tape below {self._tapes} that this sink follows; it follows "
+                f"{', '.join(folder.name for folder in folders) or 'none'}"
+            )
+        for folder in folders:
             name = folder.name
             if name not in self._followers and now >= self._retry_at.get(name, 0.0) and not stop.is_set():
                 await self._begin(name, folder, stop)
@@ -224,14 +230,13 @@ class Sink:
             self._rebuilt.add(name)
         resume = await self._within(target.resume(name, follower.folder))
         found = follower.standing(resume)
-        if isinstance(found, Lost):
+        while isinstance(found, Lost):
             lost = f"records {found.position.seq + 1} to {resume.position.seq}"
             self._teller.tape(name, State.waiting, f"the tape lost {lost}: they are taken back", self._now())
             self._teller.page(name).add("losses")
             await self._within_long(target.take_back(name, found.position))
             resume = await self._within(target.resume(name, follower.folder))
             found = follower.standing(resume)
-            assert not isinstance(found, Lost), "it was just taken back to what is there"
         if isinstance(found, Waits):
             self._stop_tape(name, State.waiting, found.reason)
             return False

@@ -122,7 +122,7 @@ class Teller:
 
     def reasons(self) -> list[str]:
         """Why this sink is not ready; empty: it follows everything it is to follow."""
-        told = [self._words.sink, *self._words.tapes.values()]
+        told = [self._words.sink, *list(self._words.tapes.values())]
         return [one.reason or one.state for one in told if one.state != State.running.name]
 
     def _write(self) -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tapewire.bus.permissions import SERVICES, Permissions, of_account, of_connector, of_service, of_subscriber, users
+from tapewire.bus.permissions import (
+    SERVICES,
+    Permissions,
+    of_account,
+    of_connector,
+    of_ring,
+    of_service,
+    of_subscriber,
+    users,
+)
 from tapewire.subjects import matches
 
 ENV = "prod"
@@ -38,6 +47,13 @@ CASES = [
     (of_account(ENV, 7), "subscribe", "prod.house.exec.7", True),
     (of_account(ENV, 7), "subscribe", "prod.house.exec.8", False),
     (of_account(ENV, 7), "publish", "prod.orders.history.8", False),
+    (of_ring(ENV, "orders", "0-gateway"), "publish", "prod.orders.ring.0-gateway", True),
+    (of_ring(ENV, "orders", "0-gateway"), "publish", "prod.orders.ring.0-api-operator", False),
+    (of_ring(ENV, "orders", "0-gateway"), "publish", "prod.router.ring.0-gateway", False),
+    (of_ring(ENV, "orders", "0-gateway"), "subscribe", "prod.orders.ring.0-gateway", False),
+    (of_service(ENV, "relay"), "subscribe", "prod.orders.ring.0-gateway", True),
+    (of_service(ENV, "relay"), "publish", "prod.orders.ring.0-gateway", False),
+    (of_account(ENV, 7), "publish", "prod.orders.ring.0-api", False),
 ]
 
 

@@ -23,7 +23,7 @@ from tapewire.folders import Folders
 from tapewire.tape import TapeWriter
 
 ROOT = Path(__file__).resolve().parents[3]
-WITHOUT_JSON = {
+WITHOUT_JSON: dict[tuple[str, ...], str] = {
     ("venue",): "runs a service until SIGTERM; its log is JSON",
     ("sink", "run"): "runs a service until SIGTERM; its log is JSON",
     ("completion",): "prints a script for a shell",

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from tapewire import cli
 from tapewire.config import Config, load
+from tapewire.up import hosts
 from tapewire.up.plan import plan
 from tests.dockerfile import pairs, read
 from tools.compose import FOLDER, NAMES, prepare
@@ -26,7 +28,6 @@ PROFILES = ("fused", "split")
 OTHERS = {"nats", "postgres", "redis", "kafka", "jaeger", "prometheus", "grafana"}
 UNASKED = {"jaeger": "its image holds nothing that could ask", "secrets": "it ends once it has copied"}
 PINNED = re.compile(r"^[\w./-]+:v?\d+\.\d+[\w.-]*$")
-OF_HOST = ("engine", "feeds", "gateway", "api", "router")
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +51,6 @@ def compose(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module", params=PROFILES)
 def project(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The file as Docker Compose understands it: schema checked, variables, anchors and short forms resolved."""
-    if request.param == "split":
-        for service in ("replica", "relay", "risk", "matcher"):
-            pytest.importorskip(f"services.{service}.__main__", reason=f"no services/{service} here")
     done = compose("--profile", request.param, "config", "--format", "json")
     assert (done.stderr, done.returncode) == ("", 0)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -82,7 +80,7 @@ def unit(words: list[str]) -> str:
     """The name of what runs, as `tapewire health` knows it."""
     if words[0] == "python":
         return words[2].removeprefix("services.").replace(".", "-")
-    return "-".join(words[1:])
+    return "-".join(word for word in words[1:] if word != "run")
 
 
 def test_every_command_is_one_that_our_programs_take(project: dict[str, Any]) -> None:
@@ -91,13 +89,23 @@ def test_every_command_is_one_that_our_programs_take(project: dict[str, Any]) ->
         if words[0] == "python":
             assert words[1] == "-m"
             module, arguments = words[2], words[3:]
+            main: click.Command = importlib.import_module(f"{module}.__main__").main
         else:
             assert words[0] == "tapewire"
-            assert words[1] in cli.SERVICES, f"{name}: tapewire has no service {words[1]}"
-            module, arguments = f"services.{words[1]}", words[2:]
-        main: click.Command = importlib.import_module(f"{module}.__main__").main
+            arguments = words[2:]
+            main = taken(words[1])
         with main.make_context(name, list(arguments), resilient_parsing=False):
             pass
+
+
+def taken(name: str) -> click.Command:
+    """The command `tapewire NAME`: the service's own where it is one that all arguments are handed to."""
+    found = cli.cli.get_command(click.Context(cli.cli), name)
+    assert isinstance(found, click.Command), f"tapewire has no command {name}"
+    if any(isinstance(one, click.Argument) and one.type is click.UNPROCESSED for one in found.params):
+        main: click.Command = importlib.import_module(f"services.{name}.__main__").main
+        return main
+    return found
 
 
 def test_every_service_of_the_settings_runs_once_and_what_checks_it_asks_itself(
@@ -122,39 +130,36 @@ def test_every_variable_is_one_that_the_settings_take(project: dict[str, Any], p
 
 
 def test_the_hosts_of_the_split_topology_carry_what_tapewire_up_gives_them(prepared: Path) -> None:
-    hosts = pytest.importorskip("tapewire.up.hosts", reason="tapewire up knows no hosts here")
     done = compose("--profile", "split", "config", "--format", "json")
     services = ours(json.loads(done.stdout))
     settings = settings_of(services["engine-journal"], prepared)
-    wanted: dict[str, dict[str, set[str]]] = {}
-    for one in hosts.split(settings, Path("tapewire.toml"), {}):
-        wanted[one.name.rpartition("@")[2]] = carried(one.environment)
-    for host in OF_HOST:
-        for name, service in services.items():
-            if name.startswith(f"{host}-"):
-                assert carried(service["environment"]) == wanted[host], name
+    wanted = {one.name: carried(one.environment) for one in hosts.split(settings, Path("tapewire.toml"), {})}
+    found = {}
+    for name, service in services.items():
+        if name != "simulator":
+            found[f"{unit(command(service))}@{name.partition('-')[0]}"] = carried(service["environment"])
+    assert found == {name.replace(".", "-"): lists for name, lists in wanted.items()}
 
 
-def carried(environment: dict[str, str]) -> dict[str, set[str]]:
-    """Which tapes and rings a host sends, copies, carries and takes."""
-    words = ("TAPEWIRE_REPLICA__", "TAPEWIRE_RELAY__")
+def carried(environment: Mapping[str, str]) -> dict[str, set[str]]:
+    """What a host is told of its part: its topology, which tapes and rings it sends, copies, carries and takes."""
+    words = ("TAPEWIRE_ENGINE__", "TAPEWIRE_REPLICA__", "TAPEWIRE_RELAY__")
     return {key: set(value.split(",")) for key, value in environment.items() if key.startswith(words)}
 
 
 def test_services_of_one_host_share_its_data_and_rings_and_nothing_of_another(project: dict[str, Any]) -> None:
-    if "engine" in project["services"]:
-        hosts = {"": [name for name in ours(project) if name != "simulator"]}
-    else:
-        hosts = {host: [name for name in ours(project) if name.startswith(f"{host}-")] for host in OF_HOST}
-    for host, names in hosts.items():
+    fused = "engine" in project["services"]
+    for name in ours(project):
+        host = "" if fused else name.partition("-")[0]
+        if name == "simulator":
+            continue
+        volumes = {one["target"]: one["source"] for one in project["services"][name]["volumes"]}
+        if host in hosts.STATELESS:
+            assert volumes == {"/run/tapewire": "secrets"}, name
+            continue
         at = f"{host}-" if host else ""
-        for name in names:
-            volumes = {one["target"]: one["source"] for one in project["services"][name]["volumes"]}
-            assert volumes == {
-                "/data": f"{at}data",
-                "/dev/shm/tapewire": f"{at}rings",
-                "/run/tapewire": "secrets",
-            }, name
+        expected = {"/data": f"{at}data", "/dev/shm/tapewire": f"{at}rings", "/run/tapewire": "secrets"}
+        assert volumes == expected, name
         assert project["volumes"][f"{at}rings"]["driver_opts"]["type"] == "tmpfs"
 
 

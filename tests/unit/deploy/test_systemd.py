@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 UNITS = ROOT / "deploy" / "systemd"
 MOST_EXPOSED = 20  # tenths; systemd calls below 2.0 "OK"
-NOT_DEPLOYED = {"matcher", "risk", "simulator"}
-"""Hosted by the engine, or for demos and tests."""
+NOT_DEPLOYED = {"simulator"}
+"""For demos and tests."""
 
 
 def units() -> list[Path]:

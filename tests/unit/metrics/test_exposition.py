@@ -9,9 +9,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tapewire.folders import Folders
 from tapewire.histogram import Histogram, StatsPage
-from tapewire.metrics.definitions import GROUPS, METRICS, Kind
+from tapewire.metrics.definitions import GROUPS, METRICS
 from tapewire.metrics.exemplars import Exemplars
 from tapewire.metrics.exposition import BOUNDS_NS, buckets, registry, scrape
+from tapewire.metrics.metric import Kind
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 

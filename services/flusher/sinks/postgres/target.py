@@ -31,7 +31,7 @@ from services.flusher.sinks.postgres.tables import COLUMNS, PARTITIONED
 from services.flusher.sinks.target import Batch, Committed, Mark, Position, Resume
 from tapewire import definitions
 from tapewire.config import Config, PostgresSink
-from tapewire.errors import ConfigError, TapewireError, TargetError
+from tapewire.errors import ConfigError, SinkError, TapewireError, TargetError
 from tapewire.fix.auth import read_private
 
 COPY_BYTES: Final = 1 << 18
@@ -59,7 +59,7 @@ class PostgresTarget:
     def __init__(self, settings: PostgresSink, today: Any = None) -> None:
         """`today` gives the day, UTC, that partitions are made and dropped by."""
         parts = urlsplit(settings.url)
-        if parts.password is not None:
+        if parts.password is not None or "password" in parts.query:
             raise ConfigError("sinks.postgres.url: holds a password; expected it in password_file, a file of mode 0600")
         self._settings, self._url = settings, settings.url
         host = parts.netloc.rpartition("@")[2]
@@ -125,19 +125,32 @@ class PostgresTarget:
                     "SELECT seq FROM states WHERE tape = $1 AND seq <= $2 ORDER BY seq", number, position.seq
                 )
             ]
-            rows = Rows(number, feed_of(tape))
-            if states:
-                kept = await self.connection.fetchval(
-                    "SELECT state FROM states WHERE tape = $1 AND seq = $2", number, states[-1]
-                )
-                rows.restore(kept)
-            elif position.begin > 1 and tape.startswith("orders."):
+            rows = await self._restored(number, feed_of(tape), states)
+            if not states and position.begin > 1 and tape.startswith("orders."):
                 # The records that defined the instruments are gone; the engine's snapshots still say it.
                 for one in definitions.read(folder).instruments.values():
                     rows.define(one.instrument, one.price_exponent, one.qty_exponent, one.ticker)
             self._tapes[tape] = _Tape(number, rows, states)
             fold_after = states[-1] if states else position.begin - 1
             return Resume(position, fold_after, states[0] if states else position.begin - 1)
+
+    async def _restored(self, number: int, feed: str, states: list[int]) -> Rows:
+        """As of the newest state that this build can read; those that it cannot are taken off `states`.
+
+        The tape says it all: an older state, or none, only takes longer.
+        """
+        while states:
+            rows = Rows(number, feed)
+            kept = await self.connection.fetchval(
+                "SELECT state FROM states WHERE tape = $1 AND seq = $2", number, states[-1]
+            )
+            try:
+                rows.restore(kept)
+            except SinkError:
+                states.pop()
+                continue
+            return rows
+        return Rows(number, feed)
 
     async def _row_of(self, tape: str) -> Any:
         connection = self.connection

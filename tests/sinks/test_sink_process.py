@@ -1,0 +1,120 @@
+"""The sink as the process that people run, and what `tapewire sink` says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sinks.stack import PATIENCE_S, ROOT, SinkProcess, World, market_records
+
+
+@pytest.fixture
+def config(world: World, tmp_path: Path) -> Path:
+    path = tmp_path / "tapewire.toml"
+    path.write_text(f'data = "{world.folders.data}"\nrings = "{tmp_path}/rings"\n{world.database.toml()}')
+    return path
+
+
+def tapewire(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tapewire.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+
+
+def status(config: Path) -> dict[str, Any]:
+    done = tapewire("sink", "status", "--json", "--config", str(config))
+    assert done.returncode == 0, done.stderr
+    (one,) = json.loads(done.stdout)
+    found: dict[str, Any] = one
+    return found
+
+
+async def test_status_is_told_by_the_process_while_it_runs_and_by_the_target_after(world: World, config: Path) -> None:
+    records = market_records(41, 200)
+    world.write(records)
+    sink = SinkProcess(config)
+    process = sink.start()
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while await world.database.seq() < len(records):
+            assert time.monotonic() < deadline, sink.log.read_text()
+            await asyncio.sleep(0.05)
+        second = sink.start()
+        assert await asyncio.to_thread(second.wait, PATIENCE_S) == 1
+        assert "another live process writes it" in sink.log.read_text() or "writes" in sink.log.read_text()
+        told = await asyncio.to_thread(status, config)
+        assert (told["running"], told["state"], told["pid"]) == (True, "running", process.pid)
+        (tape,) = told["tapes"]
+        assert (tape["tape"], tape["state"], tape["seq"], tape["lag"]) == ("orders.0", "running", len(records), 0)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
+    world.write(market_records(41, 260)[len(records) :])
+    behind = len(market_records(41, 260)) - len(records)
+    told = await asyncio.to_thread(status, config)
+    (tape,) = told["tapes"]
+    assert (told["running"], tape["seq"], tape["lag"], tape["rate"]) == (False, len(records), behind, None)
+    words = await asyncio.to_thread(tapewire, "sink", "status", "--config", str(config))
+    assert f"behind {behind:>12,}" in words.stdout
+    secret = world.database.password_file.read_text()
+    assert secret not in sink.log.read_text() + words.stdout + json.dumps(told)
+
+
+async def test_sigterm_commits_what_was_read(world: World, config: Path) -> None:
+    records = market_records(42, 100)
+    world.write(records)
+    config.write_text(config.read_text().replace("batch_wait = 0.01", "batch_wait = 60.0"))
+    sink = SinkProcess(config)
+    process = sink.start()
+    page = world.folders.stats / "sink.postgres.orders.0"
+    deadline = time.monotonic() + PATIENCE_S
+    while not page.exists() or '"event":"tape"' not in sink.log.read_text().replace(" ", ""):
+        assert time.monotonic() < deadline, sink.log.read_text()
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.2)
+    assert await world.database.seq() == 0
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
+    assert await world.database.seq() == len(records)
+
+
+async def test_retention_says_first_what_would_go_and_keeps_positions_that_stand(world: World, config: Path) -> None:
+    records = market_records(43, 300)
+    world.write(records)
+    async with world.sink() as sink:
+        await sink.until_seq(len(records))
+    arguments = ("sink", "retain", "postgres", "--days", "30", "--json", "--config", str(config))
+    plan = json.loads((await asyncio.to_thread(tapewire, *arguments)).stdout)
+    assert {part["name"] for part in plan["parts"]} >= {"orders_20231114", "positions_20231114"}
+    assert not any(part["dropped"] for part in plan["parts"])
+    before = await world.database.rows()
+    assert before["orders"]
+    done = json.loads((await asyncio.to_thread(tapewire, *arguments, "--yes")).stdout)
+    stays = {part["name"] for part in done["parts"] if not part["dropped"]}
+    assert stays == {"positions_20231114"}
+    after = await world.database.rows()
+    assert after.keys() == {"instruments", "positions"}
+    last = {(row["account"], row["instrument"]): row for row in before["positions"]}
+    assert {(row["account"], row["instrument"]): row for row in after["positions"]} == last
+    assert len(after["positions"]) == len(last)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("redis9",), "there is no such sink"),
+        (("postgres",), "sinks.postgres.url: not set"),
+    ],
+)
+def test_a_sink_that_is_none_is_said(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    path = tmp_path / "tapewire.toml"
+    path.write_text(f'data = "{tmp_path}/data"\nrings = "{tmp_path}/rings"\n')
+    done = tapewire("sink", "run", *arguments, "--config", str(path))
+    assert (done.returncode, said in done.stderr) == (1, True), done.stderr
