@@ -1,7 +1,7 @@
 """J4, J5: how long a takeover lasts, and what an answer costs that waits for the stream.
 
-Two hosts of one machine, an engine and a replica each, a nats-server that syncs before it acknowledges. J4: kill -9 of
-the primary's engine and replica under load, then what `tapewire promote` asks for: from then until the standby has
+Two hosts of one machine, an engine and a replica each, and one nats-server that syncs before it acknowledges. J4: kill
+-9 of the primary's engine and replica under load, then `tapewire promote`: from the command until the standby has
 answered an order. The machine's disk and its two cores are shared by all of it.
 """
 

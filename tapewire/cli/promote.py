@@ -24,7 +24,7 @@ LOOK_EVERY_S = 0.005
 def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
     """Take TAPE over on this host: its replica claims it, its engine that stands by goes on with it.
 
-    Whoever wrote it until now releases nothing from that moment on, and stops. Exit status 1 if it did not come about.
+    Whoever wrote it until now can release nothing from that moment on, and stops. Exit status 1 if that fails.
 
     \b
     tapewire promote orders.0
