@@ -20,6 +20,7 @@ from importlib.metadata import version
 from typing import Protocol
 
 from services.journal.checkpoint import Checkpoint
+from services.journal.standing_by import epoch_begun
 from tapewire import messages as m
 from tapewire.bus import schemas
 from tapewire.bus.discovery import Discovery
@@ -55,12 +56,6 @@ class Records(Protocol):
     def poll(self, max_records: int, /) -> list[bytes]: ...
     def wait(self, timeout_s: float, /) -> bool: ...
     def seek_seq(self, seq: int, /) -> None: ...
-
-
-def epoch_begun(record: bytes) -> int:
-    """The epoch that this record begins; 0: none, as it is of another kind."""
-    message = m.decode(record)
-    return message.epoch if isinstance(message, m.EpochStarted) else 0
 
 
 class _GivenUpError(Exception):
