@@ -74,6 +74,7 @@ async def publish(settings: Config, log: Logger, told: Health, stop: asyncio.Eve
             log=log,
             now=time.time_ns,
             stages=stages,
+            told_as=settings.health.told_as(SERVICE),
         )
         told.check(ready=publisher.reasons, detail=publisher.figures)
         watching = asyncio.create_task(until_copied(reader, stop, log))

@@ -77,8 +77,10 @@ class Publisher:
         log: Logger,
         now: Callable[[], int],
         stages: StageWriter | None = None,
+        told_as: str = SERVICE,
     ) -> None:
-        """`stages`: where it notes when each batch was read and handed to the bus."""
+        """`stages`: where it notes when each batch was read and handed to the bus; `told_as`: its name in ServiceHealth."""
+        self._told_as = told_as
         self._env, self._shard, self._settings = env, shard, settings
         self._stages = stages
         self._tape, self._checkpoint, self._transport = tape, checkpoint, transport
@@ -312,7 +314,7 @@ class Publisher:
         seq = self.seq
         self.lag = max(0, self._tape.positions.released_seq - seq)
         state = m.HealthState.degraded if self._state == m.HealthState.ready and self.reasons() else self._state
-        health = m.ServiceHealth(ts=now, pid=os.getpid(), state=state, service=SERVICE, detail=self.figures())
+        health = m.ServiceHealth(ts=now, pid=os.getpid(), state=state, service=self._told_as, detail=self.figures())
         self._transport.publish(self._health_subject, bytes(health))
         try:
             await self._transport.flush()
