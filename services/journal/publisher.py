@@ -79,7 +79,7 @@ class Publisher:
         stages: StageWriter | None = None,
         told_as: str = SERVICE,
     ) -> None:
-        """`stages`: where it notes when each batch was read and handed to the bus; `told_as`: its name in ServiceHealth."""
+        """`stages`: where it notes when each batch was read and handed to the bus; `told_as`: its name for health."""
         self._told_as = told_as
         self._env, self._shard, self._settings = env, shard, settings
         self._stages = stages
