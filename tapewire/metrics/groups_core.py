@@ -133,7 +133,7 @@ ENGINE = Group(
         histogram(
             "engine_stage",
             "Time per stage: `queue` (in ring), `decide` (risk, match), `commit` (write, sync), `answer` (all of it, "
-            "on this host: with durability `replicated` the stream's part, `tapewire_replica_stored_seconds`, follows).",
+            "on this host: with durability `replicated` `tapewire_replica_stored_seconds` follows).",
             "shard",
             "stage",
         ),
