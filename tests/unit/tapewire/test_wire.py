@@ -73,7 +73,9 @@ def test_golden_bytes_of_this_version_are_what_we_write_and_read(cls: type[m.Mes
     assert m.decode(golden) == example(cls)
 
 
-OLDER = [path for path in sorted(GOLDEN.glob("v*/*.bin")) if int(path.parent.name[1:]) < version_of(getattr(m, path.stem))]
+OLDER = [
+    path for path in sorted(GOLDEN.glob("v*/*.bin")) if int(path.parent.name[1:]) < version_of(getattr(m, path.stem))
+]
 
 
 @pytest.mark.parametrize("path", OLDER, ids=lambda path: f"{path.parent.name}/{path.stem}")
