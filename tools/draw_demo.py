@@ -1,7 +1,7 @@
 """Draws docs/demo.svg, the terminal view of a demo, from one that runs: `python -m tools.draw_demo [--dir DATA]`.
 
-It looks at the demo's folder and bus as the demo itself does, so that the picture shows what was there and nothing else.
-The demo should have run for some minutes: books, latencies and an auction are then to be seen.
+It looks at the demo's folder and bus as the demo itself does, so that the picture shows what was there and nothing
+else. The demo should have run for a minute; halt or call something meanwhile, and statuses are to be seen, too.
 """
 
 from __future__ import annotations
