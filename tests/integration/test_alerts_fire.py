@@ -32,7 +32,7 @@ pytestmark = [
 VENUES = ("kraken", "binance")
 PATIENCE_S = 60.0
 # What this platform has no process, page or event for.
-ABSENT = {"API", "Gateway", "Router", "Stream", "Tracing"}
+ABSENT = {"API", "Gateway", "Parts of the engine", "Relay", "Replicas", "Router", "Sinks", "Stream", "Tracing"}
 SELDOM = {
     *("tapewire_scrape_errors_total", "tapewire_page_counter", "tapewire_page_seconds"),
     *("tapewire_risk_refused_inputs_total", "tapewire_risk_kill_switch_engaged"),
