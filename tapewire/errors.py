@@ -19,6 +19,9 @@ TapewireError                  what happened, where, what was expected, what to 
 │   └── TargetError            what a sink writes to is away, or refuses; it is tried again
 ├── StatsError                 a page of statistics that cannot be made or opened as asked
 ├── StageLogError              a stage log that cannot be made or opened as asked
+├── LatestError                a page of latest values that cannot be opened, or a ticker of which nothing was told
+│   ├── LatestMissing          no page there: the service that writes it has not started yet
+│   └── LatestBusy             another live process writes it
 ├── TimeError                  text that means no time
 ├── TransportError             the bus cannot be reached, or refused
 ├── RelayError                 a ring that cannot be carried to another host: two hosts carry it, or records were lost
@@ -124,6 +127,18 @@ class StatsError(TapewireError):
 
 class StageLogError(TapewireError):
     """A stage log cannot be made or opened as asked."""
+
+
+class LatestError(TapewireError):
+    """A page of latest values cannot be made or opened as asked, or nothing was told of a ticker."""
+
+
+class LatestMissing(LatestError):
+    """No page of latest values of that name exists yet."""
+
+
+class LatestBusy(LatestError):
+    """Another live process writes this page of latest values."""
 
 
 class TransportError(TapewireError):

@@ -17,6 +17,7 @@ import msgspec
 from tapewire.config.api import Api, ApiKey, ApiUser, check_api
 from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
 from tapewire.config.health import Health
+from tapewire.config.latest import Latest
 from tapewire.config.monitor import Monitor
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
 from tapewire.config.relay import Relay, check_relay
@@ -53,6 +54,7 @@ __all__ = [
     "GatewaySession",
     "Health",
     "Instrument",
+    "Latest",
     "Loaded",
     "Market",
     "Monitor",
@@ -97,6 +99,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "replica": Replica,
     "health": Health,
     "sinks": Sinks,
+    "latest": Latest,
 }
 _S = TypeVar("_S", bound=Section)
 

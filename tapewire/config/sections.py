@@ -16,6 +16,7 @@ from tapewire import messages as m
 from tapewire.config.api import Api
 from tapewire.config.gateway import Gateway
 from tapewire.config.health import Health
+from tapewire.config.latest import Latest
 from tapewire.config.monitor import Monitor
 from tapewire.config.relay import Relay
 from tapewire.config.router import Router
@@ -288,6 +289,7 @@ class Config(Section, frozen=True, kw_only=True):
     replica: Replica = Replica()
     health: Health = Health()
     sinks: Sinks = Sinks()
+    latest: Latest = Latest()
     venues: tuple[OutsideVenue, ...] = ()
 
     @property
