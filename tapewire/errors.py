@@ -14,6 +14,7 @@ TapewireError                  what happened, where, what was expected, what to 
 │   ├── TapeFenced             another writer owns the tape, or a newer epoch does
 │   └── TapeFull               the disk refused more
 ├── StoreError                 the archive cannot answer, or does not fit its tape
+├── RetentionError             something that retention was to remove stays: somebody needs it, or the disk refuses
 ├── BackupError                a backup that cannot be taken, does not hold, or must not be restored there
 ├── SinkError                  a sink cannot go on with a tape: records are gone, or it is another tape by now
 │   └── TargetError            what a sink writes to is away, or refuses; it is tried again
@@ -115,6 +116,10 @@ class TargetError(SinkError):
 
 class TimeError(TapewireError, ValueError):
     """Text that means no time; the message says how times are written."""
+
+
+class RetentionError(TapewireError):
+    """Something was not removed: somebody came to need it, or the disk refuses."""
 
 
 class BackupError(TapewireError):

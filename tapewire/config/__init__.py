@@ -21,6 +21,7 @@ from tapewire.config.latest import Latest
 from tapewire.config.monitor import Monitor
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
 from tapewire.config.relay import Relay, check_relay
+from tapewire.config.retention import Keep, Retention
 from tapewire.config.router import Router, RouterAccount, RouterClient, RouterFeed, RouterInstrument, check_router
 from tapewire.config.section import Section
 from tapewire.config.sections import (
@@ -54,6 +55,7 @@ __all__ = [
     "GatewaySession",
     "Health",
     "Instrument",
+    "Keep",
     "Latest",
     "Loaded",
     "Market",
@@ -64,6 +66,7 @@ __all__ = [
     "Publisher",
     "Relay",
     "Replica",
+    "Retention",
     "Router",
     "RouterAccount",
     "RouterClient",
@@ -100,6 +103,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "health": Health,
     "sinks": Sinks,
     "latest": Latest,
+    "retention": Retention,
 }
 _S = TypeVar("_S", bound=Section)
 

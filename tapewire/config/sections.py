@@ -19,6 +19,7 @@ from tapewire.config.health import Health
 from tapewire.config.latest import Latest
 from tapewire.config.monitor import Monitor
 from tapewire.config.relay import Relay
+from tapewire.config.retention import Retention
 from tapewire.config.router import Router
 from tapewire.config.section import Section
 from tapewire.config.sinks import Sinks
@@ -290,6 +291,7 @@ class Config(Section, frozen=True, kw_only=True):
     health: Health = Health()
     sinks: Sinks = Sinks()
     latest: Latest = Latest()
+    retention: Retention = Retention()
     venues: tuple[OutsideVenue, ...] = ()
 
     @property

@@ -19,7 +19,7 @@ from tapewire.latest import LatestReader, LatestWriter
 from tests.oracle.naive_latest import NaiveLatest
 
 KEPT = 5
-TICKERS = ("A", "BB", "BTC/USD-with-a-long-name-of-31-ch")
+TICKERS = ("A", "BB", "BTC/USD" + 24 * "x")
 PRICES = st.integers(-(1 << 62), 1 << 62)
 SMALL = st.integers(1, 12)
 QUALITIES = st.sampled_from(list(m.BookQuality))
