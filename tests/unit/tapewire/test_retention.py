@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from services.flusher.archiver import archive_all
@@ -40,7 +41,7 @@ def trades(first: int, count: int, day: int) -> list[bytes]:
 def made_archive(data: Path) -> None:
     with TapeWriter(data / "tapes" / "md.feed", name="md.feed", segment_bytes=1 << 16, durability="disk") as tape:
         for day in range(4):
-            for raw in trades(1 + 100 * day, 100, 19_985 + 5 * day):
+            for raw in trades(1 + 100 * day, 100, 19_980 + 5 * day):
                 tape.append(raw)
             tape.commit()
     archive_all(data, "md.feed", lambda *_: None)
@@ -63,7 +64,6 @@ def test_age_and_size_let_the_oldest_go_and_never_what_is_held() -> None:
     chosen = choose(pieces, Limit(10 * DAY, 100), NOW)
     assert [(one.name, one.goes) for one in chosen] == [("old", True), ("held", False), ("middle", True), ("young", False)]
     assert chosen[1].why
-    assert "100" in choose(pieces, Limit(None, 100_000_000), NOW)[0].why or not choose(pieces, Limit(), NOW)[0].why
 
 
 def test_days_of_the_archive_go_and_the_others_are_read_as_before(tmp_path: Path) -> None:
@@ -84,8 +84,7 @@ def test_a_day_that_the_archiver_may_write_again_is_held_back(tmp_path: Path) ->
     made_archive(tmp_path)
     plan = planned(tmp_path, "archive")
     point = checkpoints.read(tmp_path, "md.feed")
-    point.archived = 50
-    checkpoints.write(tmp_path, point, Disk())
+    checkpoints.write(tmp_path, msgspec.structs.replace(point, archived=50), Disk())
     assert [one.held_by[:20] for one in planned(tmp_path, "archive").held] == ["the flusher: md.feed"] * 2
     gone, stayed = retention.carry_out(config(tmp_path), [plan])  # planned before the archiver was set back
     assert gone == []
