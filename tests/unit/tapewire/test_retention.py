@@ -166,6 +166,7 @@ def test_rings_go_unless_somebody_has_them_open_or_a_record_waits(tmp_path: Path
     for path in rings.iterdir():
         aged(path, 30)
     with RingProducer(rings / "md.c"):
+        aged(rings / "md.c", 30)  # some systems count the opening as a change
         plan = planned(tmp_path, "rings")
         retention.carry_out(config(tmp_path), [plan])
     assert [one.name for one in plan.going] == ["md.a"]
