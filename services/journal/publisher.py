@@ -26,6 +26,7 @@ from tapewire.bus.discovery import Discovery
 from tapewire.config import Publisher as Settings
 from tapewire.errors import SubjectError, TapeDamaged, TapeError, TapeGone, TransportError
 from tapewire.house import FEED, HouseMarket
+from tapewire.house_notices import STATUS
 from tapewire.house_snapshot import snapshot_for
 from tapewire.interfaces import Received, Transport
 from tapewire.latest.outlet import nowhere

@@ -33,7 +33,8 @@ def command(tickers: tuple[str, ...], feed: str, data: Path, as_json: bool) -> N
         if as_json:
             rows = [
                 {
-                    name: getattr(field, "name", field) for name, field in {**one.to_dict(), "age_ns": one.age_ns(now)}.items()
+                    name: getattr(field, "name", field)
+                    for name, field in {**one.to_dict(), "age_ns": one.age_ns(now)}.items()
                 }
                 for one in values.values()
             ]

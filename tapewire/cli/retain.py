@@ -53,7 +53,9 @@ def command(stores: tuple[str, ...], carry_out: bool, path: Path | None, as_json
             click.echo(f"stays: {why}")
         size = sum(piece.bytes for piece in (gone if carry_out else _going(planned)))
         count = len(gone if carry_out else _going(planned))
-        click.echo(f"{count} pieces, {size / 1e6:,.1f} MB {'removed' if carry_out else 'would go; remove them with --apply'}")
+        click.echo(
+            f"{count} pieces, {size / 1e6:,.1f} MB {'removed' if carry_out else 'would go; remove them with --apply'}"
+        )
     if stayed:
         sys.exit(1)
 

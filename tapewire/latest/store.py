@@ -1,4 +1,4 @@
-"""What a reader of latest values holds: `Latest.local` on the feed's host, `Latest.remote` elsewhere, the same calls."""
+"""What readers of latest values hold: `Latest.local` on the feed's host, `Latest.remote` elsewhere; the same calls."""
 
 from __future__ import annotations
 
@@ -67,13 +67,18 @@ class Latest:
         except LatestMissing as error:
             there = ", ".join(folders.latest_feeds()) or "none"
             raise LatestMissing(
-                f"{error}. Pages here: {there}. Start the feed's connector (or the journal, for {house.FEED}) with this "
+                f"{error}. Pages here: {there}. Start its connector (or the journal, for {house.FEED}) with this "
                 f"data folder and [latest] enabled; on another host use Latest.remote"
             ) from None
 
     @classmethod
     async def remote(
-        cls, url: str = "nats://127.0.0.1:4222", *, env: str = "demo", feed: str = house.FEED, config: Config | None = None
+        cls,
+        url: str = "nats://127.0.0.1:4222",
+        *,
+        env: str = "demo",
+        feed: str = house.FEED,
+        config: Config | None = None,
     ) -> Latest:
         """That of a feed which comes over the bus, from now on; of the house with what stands now.
 
@@ -211,7 +216,7 @@ class Latest:
         while True:
             try:
                 self.poll()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 # A callback of the reader's own failed: the others must go on.
                 self._log.error("callback_failed", feed=self.feed, error=repr(error))
             await asyncio.sleep(LOOK_EVERY_S)

@@ -30,7 +30,9 @@ def messages(draw: st.DrawFn, seq: int) -> m.Message:
     place = draw(st.integers(0, len(TICKERS) - 1))
     head = {"seq": seq, "ts": draw(PRICES), "ts_event": draw(PRICES), "ts_recv": draw(PRICES), "instrument": place + 1}
     terms = {"price_exponent": draw(st.integers(-9, 9)), "qty_exponent": draw(st.integers(-9, 9))}
-    kind = draw(st.sampled_from(["trade", "quote", "delta", "delta", "snapshot", "definition", "status", "limit", "feed"]))
+    kind = draw(
+        st.sampled_from(["trade", "quote", "delta", "delta", "snapshot", "definition", "status", "limit", "feed"])
+    )
     ticker = TICKERS[place]
     if kind == "trade":
         side, quality = draw(st.sampled_from(list(m.Side))), draw(QUALITIES)
@@ -40,17 +42,26 @@ def messages(draw: st.DrawFn, seq: int) -> m.Message:
         sides = {name: draw(PRICES) for name in ("bid_price", "bid_qty", "ask_price", "ask_qty")}
         return m.Quote(ticker=ticker, quality=draw(QUALITIES), **sides, **head, **terms)
     if kind in ("delta", "snapshot"):
-        changes = draw(st.lists(st.tuples(SMALL, st.integers(0, 3), st.sampled_from([m.Side.buy, m.Side.sell])), max_size=6))
+        changes = draw(
+            st.lists(st.tuples(SMALL, st.integers(0, 3), st.sampled_from([m.Side.buy, m.Side.sell])), max_size=6)
+        )
         lines = {(side, price): m.BookLevel(price=price, qty=qty, side=side) for price, qty, side in changes}
         if kind == "snapshot":
             whole = [one for one in lines.values() if one.qty]
-            return m.BookSnapshot(ticker=ticker, book_seq=draw(SMALL), quality=draw(QUALITIES), levels=whole, **head, **terms)
+            return m.BookSnapshot(
+                ticker=ticker, book_seq=draw(SMALL), quality=draw(QUALITIES), levels=whole, **head, **terms
+            )
         return m.BookDelta(
             ticker=ticker, book_seq=draw(SMALL), quality=draw(QUALITIES), levels=list(lines.values()), **head, **terms
         )
     if kind == "definition":
         return m.InstrumentDefinition(
-            ticker=ticker, tick_size=1, lot_size=1, status=draw(st.sampled_from(list(m.InstrumentStatus))), **head, **terms
+            ticker=ticker,
+            tick_size=1,
+            lot_size=1,
+            status=draw(st.sampled_from(list(m.InstrumentStatus))),
+            **head,
+            **terms,
         )
     if kind == "status":
         return m.InstrumentStatusChanged(
@@ -65,7 +76,11 @@ def messages(draw: st.DrawFn, seq: int) -> m.Message:
         return m.LimitStateChanged(ticker=ticker, state=draw(st.sampled_from(list(m.LimitState))), **head, **terms)
     counts = {name: draw(st.integers(0, 99)) for name in ("gaps", "resyncs", "dropped")}
     return m.FeedStatus(
-        ticker=ticker, state=draw(st.sampled_from(list(m.FeedState))), reason=draw(st.text(max_size=9)), **counts, **head
+        ticker=ticker,
+        state=draw(st.sampled_from(list(m.FeedState))),
+        reason=draw(st.text(max_size=9)),
+        **counts,
+        **head,
     )
 
 
@@ -136,7 +151,13 @@ while True:
 def check_whole(reader: LatestReader) -> int:
     got = reader.get("X")
     n = got.quote_seq
-    assert (got.bid_price, got.bid_qty, got.ask_price, got.ask_qty, got.quote_ts) == (n * 5, n * 7, n * 11, n * 13, n * 3)
+    assert (got.bid_price, got.bid_qty, got.ask_price, got.ask_qty, got.quote_ts) == (
+        n * 5,
+        n * 7,
+        n * 11,
+        n * 13,
+        n * 3,
+    )
     t = got.trade_seq
     assert (got.trade_id, got.trade_price, got.trade_qty, got.trade_ts) == (t * 19, t * 23, t * 29, t * 17)
     assert n - t in (0, 1), "a quote and the trade that follows it are put in turn"

@@ -62,7 +62,12 @@ def piece(name: str, age: int, size: int, held: str = "") -> Piece:
 def test_age_and_size_let_the_oldest_go_and_never_what_is_held() -> None:
     pieces = [piece("young", 1, 50), piece("held", 30, 40, "somebody"), piece("old", 40, 30), piece("middle", 5, 20)]
     chosen = choose(pieces, Limit(10 * DAY, 100), NOW)
-    assert [(one.name, one.goes) for one in chosen] == [("old", True), ("held", False), ("middle", True), ("young", False)]
+    assert [(one.name, one.goes) for one in chosen] == [
+        ("old", True),
+        ("held", False),
+        ("middle", True),
+        ("young", False),
+    ]
     assert chosen[1].why
 
 

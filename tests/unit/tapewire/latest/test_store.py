@@ -29,7 +29,10 @@ def writer(data: Path, feed: str = "house", instruments: int = 4) -> LatestWrite
 
 
 def test_a_missing_page_names_what_is_there(data: Path) -> None:
-    with writer(data, "binance"), pytest.raises(LatestMissing, match=r"Pages here: binance\. Start the feed's connector"):
+    with (
+        writer(data, "binance"),
+        pytest.raises(LatestMissing, match=r"Pages here: binance\. Start the feed's connector"),
+    ):
         Latest.local(data)
 
 
@@ -49,7 +52,9 @@ def test_a_full_page_says_so_and_counts(data: Path) -> None:
             store.latest("Y")
 
 
-@pytest.mark.parametrize(("at", "says"), [(0, "not a page of latest values"), (8, "of another version"), (60, "another")])
+@pytest.mark.parametrize(
+    ("at", "says"), [(0, "not a page of latest values"), (8, "of another version"), (60, "another")]
+)
 def test_a_page_of_another_kind_or_version_is_refused(data: Path, at: int, says: str) -> None:
     writer(data).close()
     path = Folders(data).latest("house")
