@@ -6,12 +6,14 @@ import tempfile
 import timeit
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from bench.harness import Row, median
 from bench.probes import Probes
 from tapewire import messages as m
 from tapewire.latest import LatestReader, LatestWriter
 
+T = TypeVar("T")
 RUNS = 7
 INSTRUMENTS = 64
 
@@ -31,7 +33,7 @@ def run(probes: Probes) -> Iterator[Row]:
             yield _row(probes, "L5", "a message that is no market data", writer.put, others)
 
 
-def _row(probes: Probes, number: str, what: str, call: Callable[[object], object], values: list[object]) -> Row:
+def _row(probes: Probes, number: str, what: str, call: Callable[[T], object], values: list[T]) -> Row:
     rounds = max(1, probes.scale(200_000) // len(values))
 
     def all_of_them() -> None:
@@ -42,11 +44,22 @@ def _row(probes: Probes, number: str, what: str, call: Callable[[object], object
         for value in values:
             pass
 
-    runs = []
-    for _ in range(RUNS):
+    def measure() -> float:
         loop = timeit.timeit(none_of_them, number=rounds)
-        runs.append((timeit.timeit(all_of_them, number=rounds) - loop) / rounds / len(values) * 1e9)
-    return Row(number, what, median(runs), "ns", n=RUNS * rounds * len(values), spread=(min(runs), max(runs)))
+        return (timeit.timeit(all_of_them, number=rounds) - loop) / rounds / len(values) * 1e9
+
+    value, spread = median(measure, RUNS)
+    probe = probes.fresh("empty_call_ns")
+    return Row(
+        id=number,
+        metric=what,
+        value=value,
+        unit="ns",
+        probe="empty_call_ns",
+        ratio=value / probe,
+        n=RUNS * rounds * len(values),
+        spread=spread,
+    )
 
 
 def _messages() -> tuple[list[bytes], ...]:

@@ -2,7 +2,8 @@
 
 <data>/tapes/<tape>/      one folder per tape, orders.0, md.binance: segments, control page, snapshots, consumers
 <data>/rings -> /dev/shm  a link into memory: orders.<shard>.<source>.<producer>, orders.<shard>.bell, md.<feed>,
-                          router.<number>.<source>.<client>, router.<number>.bell; stage logs: <tape>.<service>.stages; latest.<feed>
+                          router.<number>.<source>.<client>, router.<number>.bell; stage logs:
+                          <tape>.<service>.stages; latest values: latest.<feed>
 <data>/archive/           sealed market data, columnar, written by the flusher alone
 <data>/stats/             counters and histograms of running services, one page each
 <data>/health/            sockets at which running services say how they are

@@ -23,9 +23,9 @@ NAMES = ("tapes", "imported", "archive", "cuts", "inputs", "rings")
 @click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
 @json_option
 def command(stores: tuple[str, ...], carry_out: bool, path: Path | None, as_json: bool) -> None:
-    """Remove what [retention] does not keep of STORES (all by default): shows what would go, and removes it with --apply.
+    """Remove what [retention] does not keep of STORES (all by default): shows what would go.
 
-    Never what a consumer still needs: that is shown with who holds it back. The platform may run meanwhile.
+    With --apply it is removed, never what a consumer still needs: that is shown with who holds it back. The platform may run meanwhile.
 
     \b
     tapewire retain

@@ -1,4 +1,4 @@
-"""What lies beside tapes and rings: tails that were cut off, strategies' inputs, rings and pages that nobody has open."""
+"""What lies beside tapes and rings: tails cut off, strategies' inputs, rings and pages that nobody has open."""
 
 from __future__ import annotations
 

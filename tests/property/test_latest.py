@@ -92,8 +92,10 @@ def flows(draw: st.DrawFn) -> list[m.Message]:
 @given(flows())
 def test_a_page_holds_what_a_plain_fold_holds(flow: list[m.Message]) -> None:
     oracle = NaiveLatest(KEPT)
-    sizes = {"quotes": KEPT, "trades": KEPT, "references": KEPT}
-    with LatestWriter(None, instruments=3, **sizes) as writer, LatestReader(writer.path) as reader:
+    with (
+        LatestWriter(None, instruments=3, quotes=KEPT, trades=KEPT, references=KEPT) as writer,
+        LatestReader(writer.path) as reader,
+    ):
         for message in flow:
             assert writer.put(bytes(message))
             oracle.put(message)

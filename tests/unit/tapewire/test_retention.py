@@ -22,9 +22,7 @@ from tapewire.tape import TapeWriter
 
 DAY = 86_400 * 10**9
 NOW = 20_000 * DAY
-OLD = Retention(
-    **{store: Keep(days=10) for store in ("tapes", "imported", "archive", "cuts", "inputs", "rings")}  # type: ignore[arg-type]
-)
+OLD = Retention(**{store: Keep(days=10) for store in ("tapes", "imported", "archive", "cuts", "inputs", "rings")})
 
 
 def config(data: Path, keep: Retention = OLD) -> Config:

@@ -85,14 +85,15 @@ def test_the_next_writer_goes_on_and_one_of_other_sizes_begins_anew(data: Path) 
     with writer(data) as page:
         page.put(quote(7))
     with Latest.local(data) as store:
-        assert not store.alive
+        alive = [store.alive]
         assert store.latest("X").bid_price == 7, "the last value stays in sight"
         with writer(data) as page:
-            assert store.alive
             page.put(quote(8))
+            alive.append(store.alive)
             assert (store.latest("X").bid_price, store.latest("X").updates) == (8, 2)
         with writer(data, instruments=9) as page:
             page.put(quote(9))
+            assert alive == [False, True]
             assert (store.latest("X").bid_price, store.latest("X").updates) == (9, 1)
 
 
