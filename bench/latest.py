@@ -19,18 +19,20 @@ INSTRUMENTS = 64
 
 
 def run(probes: Probes) -> Iterator[Row]:
-    with tempfile.TemporaryDirectory(prefix="tapewire-bench-", dir="/dev/shm") as name:
-        with LatestWriter(Path(name) / "latest", instruments=INSTRUMENTS) as writer:
-            quotes, trades, deltas, others = _messages()
-            for raw in [*quotes, *trades, *_snapshots()]:
-                writer.put(raw)
-            with LatestReader(Path(name) / "latest") as reader:
-                tickers = [f"T{i}" for i in range(INSTRUMENTS)]
-                yield _row(probes, "L1", "latest(ticker) from Python", reader.get, tickers)
-            yield _row(probes, "L2", "a quote into the page", writer.put, quotes)
-            yield _row(probes, "L3", "a trade into the page", writer.put, trades)
-            yield _row(probes, "L4", "a delta of one level into the page", writer.put, deltas)
-            yield _row(probes, "L5", "a message that is no market data", writer.put, others)
+    with (
+        tempfile.TemporaryDirectory(prefix="tapewire-bench-", dir="/dev/shm") as name,
+        LatestWriter(Path(name) / "latest", instruments=INSTRUMENTS) as writer,
+    ):
+        quotes, trades, deltas, others = _messages()
+        for raw in [*quotes, *trades, *_snapshots()]:
+            writer.put(raw)
+        with LatestReader(Path(name) / "latest") as reader:
+            tickers = [f"T{i}" for i in range(INSTRUMENTS)]
+            yield _row(probes, "L1", "latest(ticker) from Python", reader.get, tickers)
+        yield _row(probes, "L2", "a quote into the page", writer.put, quotes)
+        yield _row(probes, "L3", "a trade into the page", writer.put, trades)
+        yield _row(probes, "L4", "a delta of one level into the page", writer.put, deltas)
+        yield _row(probes, "L5", "a message that is no market data", writer.put, others)
 
 
 def _row(probes: Probes, number: str, what: str, call: Callable[[T], object], values: list[T]) -> Row:
@@ -41,7 +43,7 @@ def _row(probes: Probes, number: str, what: str, call: Callable[[T], object], va
             call(value)
 
     def none_of_them() -> None:
-        for value in values:
+        for _value in values:
             pass
 
     def measure() -> float:

@@ -25,7 +25,8 @@ NAMES = ("tapes", "imported", "archive", "cuts", "inputs", "rings")
 def command(stores: tuple[str, ...], carry_out: bool, path: Path | None, as_json: bool) -> None:
     """Remove what [retention] does not keep of STORES (all by default): shows what would go.
 
-    With --apply it is removed, never what a consumer still needs: that is shown with who holds it back. The platform may run meanwhile.
+    With --apply it is removed; never what a consumer still needs, which is shown with who holds it back. The platform
+    may run meanwhile.
 
     \b
     tapewire retain

@@ -7,7 +7,8 @@
 Whoever sequences a feed puts each message into its page, in the bytes that go to ring and bus; `remote` folds what the
 bus carries by the same code. A page holds a value per instrument, whole at every moment, and its newest quotes, trades
 and reference data. Readers never wait for the writer, nor the writer for them; one killed half-way leaves the last
-whole value in sight. Nothing is decided by it: it is made of what stands on tapes, and may be removed while nobody writes it.
+whole value in sight. Nothing is decided by it: it is made of what stands on
+tapes, and may be removed while nobody writes it.
 """
 
 from tapewire.latest._latest import LatestReader, LatestValue, LatestWriter

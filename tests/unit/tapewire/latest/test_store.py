@@ -31,7 +31,7 @@ def writer(data: Path, feed: str = "house", instruments: int = 4) -> LatestWrite
 def test_a_missing_page_names_what_is_there(data: Path) -> None:
     with (
         writer(data, "binance"),
-        pytest.raises(LatestMissing, match=r"Pages here: binance\. Start the feed's connector"),
+        pytest.raises(LatestMissing, match=r"Pages here: binance\. Start its connector"),
     ):
         Latest.local(data)
 
