@@ -18,8 +18,11 @@ from tapewire import definitions
 from tapewire import messages as m
 from tapewire.errors import RingError, TapewireError
 from tapewire.folders import Folders
+from tapewire.latest import Latest, LatestValue
 from tapewire.ring import Doorbell, RingProducer
 from tapewire.tape import TapeReader
+
+__all__ = ["Latest", "LatestValue", "OrderClient", "OrderTerms", "RingFull"]
 
 REJECTS = frozenset({m.OrderRejected, m.CancelRejected})
 MASS = frozenset({m.CancelReason.mass_cancel, m.CancelReason.disconnected, m.CancelReason.kill_switch})

@@ -14,11 +14,15 @@ TapewireError                  what happened, where, what was expected, what to 
 │   ├── TapeFenced             another writer owns the tape, or a newer epoch does
 │   └── TapeFull               the disk refused more
 ├── StoreError                 the archive cannot answer, or does not fit its tape
+├── RetentionError             something that retention was to remove stays: somebody needs it, or the disk refuses
 ├── BackupError                a backup that cannot be taken, does not hold, or must not be restored there
 ├── SinkError                  a sink cannot go on with a tape: records are gone, or it is another tape by now
 │   └── TargetError            what a sink writes to is away, or refuses; it is tried again
 ├── StatsError                 a page of statistics that cannot be made or opened as asked
 ├── StageLogError              a stage log that cannot be made or opened as asked
+├── LatestError                a page of latest values that cannot be opened, or a ticker of which nothing was told
+│   ├── LatestMissing          no page there: the service that writes it has not started yet
+│   └── LatestBusy             another live process writes it
 ├── TimeError                  text that means no time
 ├── TransportError             the bus cannot be reached, or refused
 ├── RelayError                 a ring that cannot be carried to another host: two hosts carry it, or records were lost
@@ -113,6 +117,10 @@ class TimeError(TapewireError, ValueError):
     """Text that means no time; the message says how times are written."""
 
 
+class RetentionError(TapewireError):
+    """Something was not removed: somebody came to need it, or the disk refuses."""
+
+
 class BackupError(TapewireError):
     """A backup that cannot be taken, does not hold, or must not be restored there: nothing was changed."""
 
@@ -123,6 +131,18 @@ class StatsError(TapewireError):
 
 class StageLogError(TapewireError):
     """A stage log cannot be made or opened as asked."""
+
+
+class LatestError(TapewireError):
+    """A page of latest values cannot be made or opened as asked, or nothing was told of a ticker."""
+
+
+class LatestMissing(LatestError):
+    """No page of latest values of that name exists yet."""
+
+
+class LatestBusy(LatestError):
+    """Another live process writes this page of latest values."""
 
 
 class TransportError(TapewireError):

@@ -2,7 +2,8 @@
 
 <data>/tapes/<tape>/      one folder per tape, orders.0, md.binance: segments, control page, snapshots, consumers
 <data>/rings -> /dev/shm  a link into memory: orders.<shard>.<source>.<producer>, orders.<shard>.bell, md.<feed>,
-                          router.<number>.<source>.<client>, router.<number>.bell; stage logs: <tape>.<service>.stages
+                          router.<number>.<source>.<client>, router.<number>.bell; stage logs:
+                          <tape>.<service>.stages; latest values: latest.<feed>
 <data>/archive/           sealed market data, columnar, written by the flusher alone
 <data>/stats/             counters and histograms of running services, one page each
 <data>/health/            sockets at which running services say how they are
@@ -106,6 +107,15 @@ class Folders:
     def doorbell(self, shard: int) -> Path:
         """What producers ring to wake the engine of `shard`."""
         return self.ring(f"orders.{shard}.bell")
+
+    def latest(self, feed: str) -> Path:
+        """The page of a feed's latest values, such as `binance` or `house`."""
+        return self.ring(f"latest.{feed}")
+
+    def latest_feeds(self) -> list[str]:
+        """The feeds that have such a page here."""
+        found = (path.name.removeprefix("latest.") for path in self.rings.glob("latest.*"))
+        return sorted(name for name in found if ".new-" not in name)
 
     def stages(self, tape: str, service: str) -> Path:
         """The stage log that `service` keeps of its work on a tape, such as `orders.0`."""

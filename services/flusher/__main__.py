@@ -20,6 +20,7 @@ from services.flusher.agent import FeedFlusher, State
 from services.flusher.archive_agent import ArchiveAgent
 from services.flusher.archiver import Archiver, Limits
 from services.flusher.flusher import Pacer
+from services.flusher.retention_agent import RetentionAgent
 from tapewire import health, lifecycle, logs
 from tapewire.agent import AgentRunner, BackoffIdle, CompositeAgent, IdleStrategy, SpinIdle, YieldIdle
 from tapewire.config import Config, load
@@ -106,7 +107,9 @@ def main(path: Path | None, only: tuple[str, ...]) -> None:
         CompositeAgent("rings", [*feeds, Beating(told.pulse("rings"))]), idle_of(config), on_error=lambda *_: stop.set()
     )
     archive = AgentRunner(
-        archiving(config, log), BackoffIdle(0, 0, 1_000_000, ARCHIVE_QUIET_NS), on_error=lambda *_: stop.set()
+        CompositeAgent("archive", [archiving(config, log), RetentionAgent(config, log)]),
+        BackoffIdle(0, 0, 1_000_000, ARCHIVE_QUIET_NS),
+        on_error=lambda *_: stop.set(),
     )
     rings.start()
     if config.flusher.archive:

@@ -17,13 +17,14 @@ from services.journal.checkpoint import Checkpoint
 from services.journal.publisher import SERVICE, Publisher
 from services.journal.standing_by import until_copied, until_ours
 from tapewire import config as configuration
-from tapewire import health, lifecycle
+from tapewire import health, house, lifecycle
 from tapewire.bus import schemas
 from tapewire.bus.permissions import bucket
 from tapewire.config import Config
 from tapewire.errors import TapeDamaged, TapeError, TransportError
 from tapewire.health import Health
 from tapewire.interfaces import OnFailure
+from tapewire.latest import outlet as latest
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
 from tapewire.stages import StageWriter
@@ -60,6 +61,7 @@ async def publish(settings: Config, log: Logger, told: Health, stop: asyncio.Eve
         return
     settings.folders.prepare(settings.rings)
     stages = StageWriter(settings.folders.stages(tape.name, "publisher"))
+    values = latest.page(settings, house.FEED)
     transport = NatsTransport(settings.nats, name="journal", on_failure=fail, log=log)
     await transport.connect()
     try:
@@ -75,6 +77,7 @@ async def publish(settings: Config, log: Logger, told: Health, stop: asyncio.Eve
             now=time.time_ns,
             stages=stages,
             told_as=settings.health.told_as(SERVICE),
+            latest=values.put if values is not None else latest.nowhere,
         )
         told.check(ready=publisher.reasons, detail=publisher.figures)
         watching = asyncio.create_task(until_copied(reader, stop, log))
@@ -88,6 +91,8 @@ async def publish(settings: Config, log: Logger, told: Health, stop: asyncio.Eve
         checkpoint.close()
         reader.close()
         stages.close()
+        if values is not None:
+            values.close()
 
 
 async def keep_schemas(transport: NatsTransport, env: str, log: Logger) -> None:

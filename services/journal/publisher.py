@@ -27,8 +27,10 @@ from tapewire.bus.discovery import Discovery
 from tapewire.config import Publisher as Settings
 from tapewire.errors import SubjectError, TapeDamaged, TapeError, TapeGone, TransportError
 from tapewire.house import FEED, HouseMarket
+from tapewire.house_notices import STATUS
 from tapewire.house_snapshot import snapshot_for
 from tapewire.interfaces import Received, Transport
+from tapewire.latest.outlet import nowhere
 from tapewire.logs import Logger
 from tapewire.snapshots import Snapshot
 from tapewire.stages import StageWriter
@@ -78,11 +80,13 @@ class Publisher:
         now: Callable[[], int],
         stages: StageWriter | None = None,
         told_as: str = SERVICE,
+        latest: Callable[[bytes], object] = nowhere,
     ) -> None:
-        """`stages`: where it notes when each batch was read and handed to the bus; `told_as`: its name for health."""
+        """`stages`: where it notes when each batch was read and handed to the bus; `told_as`: its name for health.
+        `latest` gets what is published of the market."""
         self._told_as = told_as
         self._env, self._shard, self._settings = env, shard, settings
-        self._stages = stages
+        self._stages, self._latest = stages, latest
         self._tape, self._checkpoint, self._transport = tape, checkpoint, transport
         self._position = checkpoint.published
         self._log, self._now = log, now
@@ -124,6 +128,7 @@ class Publisher:
     async def run(self, stop: asyncio.Event) -> None:
         """Catches up quietly, then publishes until `stop` is set. The transport is connected, and stays open."""
         await self._catch_up(stop)
+        self._tell_latest()
         await self._offer()
         if not stop.is_set():
             self._state = m.HealthState.ready
@@ -265,17 +270,27 @@ class Publisher:
         )
 
     async def _publish(self, records: list[bytes], stop: asyncio.Event) -> None:
-        market, send = self._market, self._send
+        market, send, latest = self._market, self._send, self._latest
         for raw in records:
             if self._settings.raw:
                 await send(self._tape_subject, raw, stop)
             for to, payload in market.fold(raw):
                 await send(to, payload, stop)
+                latest(payload)
             self._last, self._epoch = raw, epoch_begun(raw) or self._epoch
         if len(records) < self._settings.max_batch:
             # The released end of the tape, where no command is half there: what it changed need not wait for the next.
             for to, payload in market.settle():
                 await send(to, payload, stop)
+                latest(payload)
+
+    def _tell_latest(self) -> None:
+        """How each instrument stands as the publisher begins: its page may be new, or have missed what came last."""
+        for ticker in self._market.tickers:
+            book = self._market.book(ticker)
+            if book is not None:
+                for payload in (bytes(book.definition), book.notices.standing(STATUS), book.snapshot()):
+                    self._latest(payload)
 
     async def _send(self, to: str, payload: bytes, stop: asyncio.Event) -> None:
         """Publishes, waiting for room while the bus is slow or away; given up only at the stop."""

@@ -17,9 +17,11 @@ import msgspec
 from tapewire.config.api import Api, ApiKey, ApiUser, check_api
 from tapewire.config.gateway import Gateway, GatewaySession, check_gateway
 from tapewire.config.health import Health
+from tapewire.config.latest import Latest
 from tapewire.config.monitor import Monitor
 from tapewire.config.reader import Given, Reader, overlay_environment, read_file
 from tapewire.config.relay import Relay, check_relay
+from tapewire.config.retention import Keep, Retention
 from tapewire.config.router import Router, RouterAccount, RouterClient, RouterFeed, RouterInstrument, check_router
 from tapewire.config.section import Section
 from tapewire.config.sections import (
@@ -53,6 +55,8 @@ __all__ = [
     "GatewaySession",
     "Health",
     "Instrument",
+    "Keep",
+    "Latest",
     "Loaded",
     "Market",
     "Monitor",
@@ -62,6 +66,7 @@ __all__ = [
     "Publisher",
     "Relay",
     "Replica",
+    "Retention",
     "Router",
     "RouterAccount",
     "RouterClient",
@@ -97,6 +102,8 @@ _SECTIONS: dict[str, type[Section]] = {
     "replica": Replica,
     "health": Health,
     "sinks": Sinks,
+    "latest": Latest,
+    "retention": Retention,
 }
 _S = TypeVar("_S", bound=Section)
 

@@ -16,8 +16,10 @@ from tapewire import messages as m
 from tapewire.config.api import Api
 from tapewire.config.gateway import Gateway
 from tapewire.config.health import Health
+from tapewire.config.latest import Latest
 from tapewire.config.monitor import Monitor
 from tapewire.config.relay import Relay
+from tapewire.config.retention import Retention
 from tapewire.config.router import Router
 from tapewire.config.section import Section
 from tapewire.config.sinks import Sinks
@@ -288,6 +290,8 @@ class Config(Section, frozen=True, kw_only=True):
     replica: Replica = Replica()
     health: Health = Health()
     sinks: Sinks = Sinks()
+    latest: Latest = Latest()
+    retention: Retention = Retention()
     venues: tuple[OutsideVenue, ...] = ()
 
     @property

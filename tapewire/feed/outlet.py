@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
 from tapewire import health
@@ -19,6 +19,7 @@ from tapewire.feed.publisher import Publisher
 from tapewire.feed.reporter import STATS_EVERY_S, Reporter, create_page
 from tapewire.feed.sequence import first_seq
 from tapewire.feed.session import VenueSession
+from tapewire.latest import outlet as latest
 from tapewire.lifecycle import stop_on_signals
 from tapewire.logs import Logger
 from tapewire.ring import RingProducer, create_ring
@@ -53,6 +54,7 @@ async def outlet(settings: Config, name: str, session: VenueSession[Any], log: L
         health.serve(settings, f"connector-{name}") as told,
         RingProducer(path) as ring,
         create_page(folders.stats / f"connector.{name}") as page,
+        latest.page(settings, name, len(feed.tickers) + 1) or nullcontext() as values,
     ):
         stop = stop_on_signals()
         told.watch_loop(stop)
@@ -73,6 +75,7 @@ async def outlet(settings: Config, name: str, session: VenueSession[Any], log: L
             processing=page.histogram("decode_ns"),
             from_venue=page.histogram("exchange_to_edge_ns"),
             trace_every=settings.monitor.tick_every,
+            latest=values.put if values is not None else latest.nowhere,
         )
         check_ring(publisher, session, name, feed)
         reporter = Reporter(session, publisher, page, bus, clock, settings.env, name)

@@ -26,6 +26,7 @@ from tapewire.feed.actions import (
     Update,
 )
 from tapewire.histogram import Histogram
+from tapewire.latest.outlet import nowhere
 from tapewire.subjects import subject
 from tapewire.trace_context import tick_context
 from tapewire.transports import MAX_PAYLOAD_BYTES
@@ -138,17 +139,19 @@ class Publisher:
         processing: Histogram | None = None,
         from_venue: Histogram | None = None,
         trace_every: int = 0,
+        latest: Callable[[bytes], object] = nowhere,
     ) -> None:
         """`snapshot(index)` gives an instrument's book as it stands, or None while it is being built anew.
 
         `processing` gets the ns from the socket read to the stamp of each message, `from_venue` those from the venue's
         own time to the socket read (the two clocks differ: below 0 counts as 0). One message in `trace_every` carries
-        a trace context on the bus; 0: none does.
+        a trace context on the bus; 0: none does. `latest` gets every message that the ring took.
         """
         self.next_seq = next_seq
         self.published = self.dropped = self.bus_refused = 0
         self._env, self._feed, self._source, self._trace_every = env, feed, source, trace_every
         self._ring, self._bus, self._now, self._snapshot_of = ring, bus, clock.now, snapshot
+        self._latest = latest
         self._lanes = [Lane(0), *(Lane(index) for index, _ in enumerate(tickers, 1))]
         for lane, ticker in zip(self._lanes[1:], tickers, strict=True):
             lane.ticker = ticker
@@ -318,6 +321,7 @@ class Publisher:
             return False
         self.next_seq += 1
         self.published += 1
+        self._latest(raw)
         traced = self._trace_every and (self.next_seq - 1) % self._trace_every == 0
         if not (self._bus.publish(to, raw, self._context()) if traced else self._bus.publish(to, raw)):
             # The tape has it, the bus does not: its readers need a snapshot once they can be reached again.

@@ -25,6 +25,7 @@ from tapewire.tape import TapeReader
 from tapewire.tape.inspect import inspect, tapes
 
 NO_RINGS: Final = (".bell", ".stages")
+LATEST = "latest."  # what the name of a page of latest values begins with
 """Endings of what else lies in the folder of rings: doorbells and stage logs."""
 FORGET_S: Final = 3600.0
 """How long a service without a page that ended is still told of as down."""
@@ -54,7 +55,7 @@ class HostReader:
             for path in tapes(self.folders.tapes):
                 self._guarded(path.name, lambda path=path: self._tape(reading, path))  # type: ignore[misc]
             for path in sorted(self.folders.rings.glob("*")):
-                if not path.name.endswith(NO_RINGS):
+                if not path.name.endswith(NO_RINGS) and not path.name.startswith(LATEST):
                     self._guarded(path.name, lambda path=path: _ring(reading, path))  # type: ignore[misc]
             self._guarded("disks", lambda: read_disks(reading, self.folders))
             self._guarded("clock", lambda: self._clock.read(reading))

@@ -1,8 +1,8 @@
 """Gives back the memory of rings that nobody needs any more; as a program, in every folder of rings of this host.
 
 A ring goes when it is empty and neither side is open. It is made anew at the next start and counts on from where its
-tape says it stopped. A ring that holds a record, is damaged or in use stays, and so do the doorbells and stage logs
-beside it.
+tape says it stopped. A ring that holds a record, is damaged or in use stays, and so do the doorbells, stage logs and
+pages of latest values beside it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tapewire.folders import all_default_rings
 from tapewire.ring._ring import RingConsumer, RingProducer
 
 BESIDE = (".bell", ".stages")  # what lies beside rings and goes with the last of them
+LATEST = "latest."  # and what this begins: a page of a feed's latest values
 UNFINISHED = ".new-"  # in the name of a ring whose maker was killed before it had its own
 
 
@@ -24,7 +25,7 @@ def remove_drained(folder: Path) -> dict[Path, str]:
     kept: dict[Path, str] = {}
     others: list[Path] = []
     for path in sorted(folder.glob("*")):
-        if path.suffix in BESIDE or UNFINISHED in path.name:
+        if path.suffix in BESIDE or path.name.startswith(LATEST) or UNFINISHED in path.name:
             others.append(path)
         elif why := _why_it_stays(path):
             kept[path] = why

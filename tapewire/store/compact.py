@@ -55,7 +55,7 @@ def compact(data: Path, before: date, tell: Told, disk: Disk | None = None, max_
     reads back otherwise, in which case nothing was removed; OSError if the disk refuses."""
     done, disk = Compacted(), disk or Disk()
     points: dict[str, checkpoints.Checkpoint] = {}
-    with _alone(layout.archive(data)):
+    with alone(layout.archive(data)):
         found = [piece for kind in KINDS for piece in layout.pieces(data, kind) if piece.partition.day < before]
         for at, piece in enumerate(found):
             if piece.tape not in points:
@@ -130,8 +130,8 @@ def _rows(path: Path) -> pa.Table:
 
 
 @contextmanager
-def _alone(archive: Path) -> Iterator[None]:
-    """No other compaction of this archive meanwhile. Raises StoreError."""
+def alone(archive: Path) -> Iterator[None]:
+    """No other compaction or retention of this archive meanwhile. Raises StoreError."""
     if not archive.is_dir():
         raise StoreError(f"{archive}: there is no archive")
     lock = os.open(archive / ".compaction", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -139,7 +139,7 @@ def _alone(archive: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StoreError(f"{archive}: another compaction is under way") from None
+            raise StoreError(f"{archive}: another compaction or retention is under way") from None
         yield
     finally:
         os.close(lock)

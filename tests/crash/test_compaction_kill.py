@@ -125,7 +125,7 @@ def test_there_is_one_compaction_at_a_time_and_an_archive_is_needed(tmp_path: Pa
     archived(tmp_path, 140)
 
     def meanwhile(what: str, done: int, total: int) -> None:
-        with pytest.raises(StoreError, match="another compaction is under way"):
+        with pytest.raises(StoreError, match="another compaction or retention is under way"):
             compact(tmp_path, NEXT_YEAR, quiet)
 
     compact(tmp_path, NEXT_YEAR, meanwhile)

@@ -1,0 +1,19 @@
+"""What of a data folder may go, by age and by size: a plan first, then the removal. Never what somebody still needs.
+
+    store       a piece that goes at once             held back by
+    tapes       a sealed segment                      the tape's consumers (tapewire/tape/retention.py)
+    imported    the same, of a feed not configured    likewise
+    archive     a UTC day of a feed, all kinds        an archiver that may write it again, a compaction under way
+    cuts        a folder `cut-<time>` of a tape       -
+    inputs      a strategy's run `<name>.inputs`      a process that has it open
+    rings       a ring, stage log, page               who has it open; records in it that were not taken
+
+Each piece goes in one step (a name), so that a crash in the middle leaves whole pieces, all readable, and the next run
+goes on. Snapshots and views' pictures are kept in number by who writes them, backups by `tapewire backup --prune`, rows
+of PostgreSQL by its sink.
+"""
+
+from tapewire.retention.piece import Limit, Piece, choose
+from tapewire.retention.stores import STORES, Planned, carry_out, plan
+
+__all__ = ["STORES", "Limit", "Piece", "Planned", "carry_out", "choose", "plan"]
