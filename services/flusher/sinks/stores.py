@@ -23,6 +23,11 @@ STORES: Final[dict[str, Store]] = {
         "asyncpg",
         "postgres",
     ),
+    "kafka": Store(
+        "services.flusher.sinks.kafka.target",
+        "aiokafka",
+        "kafka",
+    ),
 }
 
 
