@@ -34,7 +34,7 @@ from tapewire.config.sections import (
     Publisher,
     Replica,
 )
-from tapewire.config.sinks import KafkaSink, PostgresSink, Sink, Sinks
+from tapewire.config.sinks import KafkaSink, PostgresSink, RedisSink, Sink, Sinks
 from tapewire.config.venues import Market, Venue, check_venues
 from tapewire.errors import ConfigError
 from tapewire.folders import TAPE_NAME, default_rings
@@ -59,6 +59,7 @@ __all__ = [
     "Nats",
     "KafkaSink",
     "PostgresSink",
+    "RedisSink",
     "Producer",
     "Publisher",
     "Relay",

@@ -28,6 +28,14 @@ KafkaUrl = Annotated[
     str,
     Meta(pattern=r"^([^\s/@,]+:\d+(,[^\s/@,]+:\d+)*)?\Z", extra={"allowed": 'HOST:PORT, more of them after commas'}),
 ]
+RedisUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(rediss?://.+)?\Z",
+        extra={"allowed": 'a URL such as "redis://127.0.0.1:6379/0" (rediss: with TLS), without a password'},
+    ),
+]
+KeyPrefix = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9:._-]{0,60}\Z", extra={"allowed": "letters, digits, `:._-`"})]
 TopicPrefix = Annotated[
     str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,100}\Z", extra={"allowed": "1 to 100 of letters, digits, `.`, `_` and `-`"})
 ]
@@ -89,11 +97,29 @@ class KafkaSink(Sink, frozen=True, kw_only=True):
     """A PEM file with the authority of the brokers' certificates. Left out: those of the system."""
 
 
+class RedisSink(Sink, frozen=True, kw_only=True):
+    """`[sinks.redis]`: Redis or Valkey, by redis-py."""
+
+    url: RedisUrl = ""
+    """Where the server is. Left out: there is no such sink."""
+    password_file: Path = Path()
+    """A file of mode 0600 with the password. Left out: none."""
+    prefix: KeyPrefix = "tapewire:"
+    """What all its keys begin with."""
+    ttl: Annotated[int, Meta(ge=0, le=31_536_000)] = 86_400
+    """Seconds after which a last trade, a top of book or a stream that nobody changed is let go. 0: never."""
+    stream_length: Annotated[int, Meta(ge=0, le=1_000_000)] = 1000
+    """Trades kept of each instrument. 0: no streams."""
+    snapshot_every: Annotated[int, Meta(ge=100, le=1 << 32)] = 100_000
+    """Records of a tape between two states kept in the target: what a restart folds again."""
+
+
 class Sinks(Section, frozen=True, kw_only=True):
     """`[sinks]`: one table for each, named after the store."""
 
     postgres: PostgresSink = PostgresSink()
     kafka: KafkaSink = KafkaSink()
+    redis: RedisSink = RedisSink()
 
     @property
     def configured(self) -> list[str]:

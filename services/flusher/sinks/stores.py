@@ -28,6 +28,11 @@ STORES: Final[dict[str, Store]] = {
         "aiokafka",
         "kafka",
     ),
+    "redis": Store(
+        "services.flusher.sinks.redis.target",
+        "redis",
+        "redis",
+    ),
 }
 
 
