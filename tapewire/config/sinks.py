@@ -26,7 +26,7 @@ PostgresUrl = Annotated[
 ]
 KafkaUrl = Annotated[
     str,
-    Meta(pattern=r"^([^\s/@,]+:\d+(,[^\s/@,]+:\d+)*)?\Z", extra={"allowed": 'HOST:PORT, more of them after commas'}),
+    Meta(pattern=r"^([^\s/@,]+:\d+(,[^\s/@,]+:\d+)*)?\Z", extra={"allowed": "HOST:PORT, more of them after commas"}),
 ]
 RedisUrl = Annotated[
     str,

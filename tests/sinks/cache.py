@@ -67,7 +67,7 @@ class Cache:
         found, begin = {}, f"{self.prefix}{kind}:"
         async with self.connected() as redis:
             async for key in redis.scan_iter(match=f"{begin}*"):
-                fields = await redis.hgetall(key)
+                fields: dict[Any, Any] = await redis.hgetall(key)
                 found[key.decode().removeprefix(begin)] = {
                     name.decode(): value.decode() for name, value in fields.items()
                 }
@@ -111,5 +111,5 @@ async def assert_holds(cache: Cache, records: list[bytes], length: int = 1000) -
     assert last == {key: (rows[-1]["seq"], rows[-1]["price"]) for key, rows in trades.items()}
     async with cache.connected() as redis:
         for key, rows in trades.items():
-            entries = await redis.xrange(f"{cache.prefix}trades:{key}")
+            entries: Any = await redis.xrange(f"{cache.prefix}trades:{key}")
             assert [int(fields[b"seq"]) for _, fields in entries] == [row["seq"] for row in rows][-length:]

@@ -131,5 +131,3 @@ async def everything_taken(engine: EngineProcess, store: Store, sink: SinkProces
                     return
         assert time.monotonic() < deadline, sink.log.read_text()[-4000:]
         await asyncio.sleep(0.05)
-
-

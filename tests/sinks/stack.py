@@ -195,7 +195,8 @@ class Running:
 
     async def until_seq(self, seq: int, tape: str = "orders.0") -> None:
         async def there() -> bool:
-            return await self.world.database.seq(tape) == seq
+            found: int = await self.world.database.seq(tape)
+            return found == seq
 
         await self.until(there)
 

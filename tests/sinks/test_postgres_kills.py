@@ -16,9 +16,7 @@ async def same_rows(database: Database, records: list[bytes]) -> None:
 
 
 async def killed(folder: Path, kills: int, seed: int) -> None:
-    await killed_again_and_again(
-        folder, Postgres, lambda server: Database(server.url, folder), same_rows, kills, seed
-    )
+    await killed_again_and_again(folder, Postgres, lambda server: Database(server.url, folder), same_rows, kills, seed)
 
 
 async def test_rows_are_the_fold_of_the_tape_after_ten_kills(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.sinks.stack import Database, PATIENCE_S, ROOT, SinkProcess, World, market_records
+from tests.sinks.stack import PATIENCE_S, ROOT, Database, SinkProcess, World, market_records
 
 
 @pytest.fixture
@@ -36,7 +36,9 @@ def status(config: Path) -> dict[str, Any]:
     return found
 
 
-async def test_status_is_told_by_the_process_while_it_runs_and_by_the_target_after(world: World[Database], config: Path) -> None:
+async def test_status_is_told_by_the_process_while_it_runs_and_by_the_target_after(
+    world: World[Database], config: Path
+) -> None:
     records = market_records(41, 200)
     world.write(records)
     sink = SinkProcess(config)
@@ -85,7 +87,9 @@ async def test_sigterm_commits_what_was_read(world: World[Database], config: Pat
     assert await world.database.seq() == len(records)
 
 
-async def test_retention_says_first_what_would_go_and_keeps_positions_that_stand(world: World[Database], config: Path) -> None:
+async def test_retention_says_first_what_would_go_and_keeps_positions_that_stand(
+    world: World[Database], config: Path
+) -> None:
     records = market_records(43, 300)
     world.write(records)
     async with world.sink() as sink:

@@ -1,4 +1,4 @@
-"""Kafka and Redis: engine, sink and server killed under load, again and again; not a record is missing or there twice."""
+"""Kafka and Redis: engine, sink, server killed under load, again and again: nothing is missing, nothing there twice."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ async def kafka_killed(folder: Path, kills: int, seed: int) -> None:
 
 
 async def redis_killed(folder: Path, kills: int, seed: int) -> None:
-    await killed_again_and_again(
-        folder, Redis, lambda server: Cache(server.url, folder), assert_holds, kills, seed
-    )
+    await killed_again_and_again(folder, Redis, lambda server: Cache(server.url, folder), assert_holds, kills, seed)
 
 
 @pytest.mark.timeout(300)

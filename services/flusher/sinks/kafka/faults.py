@@ -21,12 +21,13 @@ _TOO_LARGE = (
     "a record is larger than the broker takes. Raise max.message.bytes of the topic (or message.max.bytes of the "
     "broker) to 1 MiB or more"
 )
-_OTHER = (
-    "another process follows this tape into the same topic. Stop one of them, or give it a prefix of its own"
-)
+_OTHER = "another process follows this tape into the same topic. Stop one of them, or give it a prefix of its own"
 _ADVICE: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((errors.SaslAuthenticationFailed, errors.AuthenticationFailedError, errors.IllegalSaslStateError), _REFUSED),
-    ((errors.UnsupportedSaslMechanismError,), "the broker does not offer this sasl mechanism. Set `sasl` to one it has"),
+    (
+        (errors.UnsupportedSaslMechanismError,),
+        "the broker does not offer this sasl mechanism. Set `sasl` to one it has",
+    ),
     (
         (
             errors.TopicAuthorizationFailedError,

@@ -1,10 +1,10 @@
 """Records of a tape as records of a topic, and what a topic's tail says of the position. Pure.
 
-    key       the instrument's number as text; empty where no instrument is meant
-    value     the record's bytes as on the tape; null: records behind `seq` are taken back
-    headers   seq, type (`orderAccepted`), schema (key in the topic of schemas), epoch (how often the topic was taken
-              back, from 1), traceparent (requests that brought one); all text
-              position: on the last record of each batch, JSON of _Stored
+key       the instrument's number as text; empty where no instrument is meant
+value     the record's bytes as on the tape; null: records behind `seq` are taken back
+headers   seq, type (`orderAccepted`), schema (key in the topic of schemas), epoch (how often the topic was taken
+          back, from 1), traceparent (requests that brought one); all text
+          position: on the last record of each batch, JSON of _Stored
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def stored(position: Position) -> bytes:
 
 
 def tail_of(records: Sequence[Consumed], where: str) -> Tail | None:
-    """What the newest of them say; None if none of them has a position. Raises TargetError: not written by this sink."""
+    """What the newest of them say; None if none of them has a position. Raises TargetError: it is another's."""
     for at in range(len(records) - 1, -1, -1):
         headers = _headers(records[at], where)
         if (text := headers.get("position")) is not None:
@@ -156,8 +156,8 @@ def _position(text: bytes, where: str) -> Position:
         raise TargetError(f"{where}: the position in the topic cannot be read: {error}") from None
     if found.format > FORMAT:
         raise TargetError(
-            f"{where}: the topic was written by a newer one: its format is {found.format}, and this one knows {FORMAT}. "
-            f"Run the newer one, or give this one a prefix of its own"
+            f"{where}: the topic was written by a newer one: its format is {found.format}, and this one knows "
+            f"{FORMAT}. Run the newer one, or give this one a prefix of its own"
         )
     return Position(found.seq, tuple(Mark(*mark) for mark in found.marks), found.begin)
 

@@ -35,7 +35,8 @@ def told(where: str) -> Iterator[None]:
             raise _refused(where, error) from error
         text = str(error).partition("\n")[0] or type(error).__name__
         raise TargetError(
-            f"{where}: cannot be reached: {text}. Is the server running, and the address in url right? It is tried again"
+            f"{where}: cannot be reached: {text}. Is the server running, and the address in url right? "
+            f"It is tried again"
         ) from error
     except exceptions.RedisError as error:
         raise _refused(where, error) from error

@@ -112,7 +112,7 @@ class RedisTarget:
         text = await self.redis.get(self._key("tape", tape))
         return None if text is None else self._read(text)
 
-    def _read(self, text: bytes) -> _Stored:
+    def _read(self, text: bytes | str) -> _Stored:
         try:
             found = msgspec.json.decode(text, type=_Stored)
         except msgspec.DecodeError as error:
@@ -131,7 +131,7 @@ class RedisTarget:
         with told(self.where):
             stored = await self._stored(tape)
             position = _position(stored) if stored else Position()
-            kept = await self.redis.get(self._key("state", tape)) if stored and stored.state else None
+            kept: Any = await self.redis.get(self._key("state", tape)) if stored and stored.state else None
         kind, _, rest = tape.partition(".")
         orders = kind == "orders"
         fold = Fold(self._env, "house" if orders else rest, orders)
@@ -192,7 +192,7 @@ class RedisTarget:
                         f"another process follows this tape into the same prefix, or keys were deleted. Stop one of "
                         f"them; what is missing is filled from the tape"
                     )
-                pipe.multi()
+                pipe.multi()  # type: ignore[no-untyped-call]
                 self._put(pipe, batch.tape, changes)
                 as_of = batch.position.seq if state is not None else stored.state
                 if state is not None:
