@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.flusher.sinks.kafka import records
@@ -74,9 +75,20 @@ class KafkaTarget:
     async def open(self) -> None:
         self._terms = self._client_terms()
         with told(self.where):
+            if self._settings.user:
+                await self._log_on()
             name = f"{self._settings.prefix}schemas"
             await self._make(name, {"cleanup.policy": "compact"})
             await self._publish_schemas(name)
+
+    async def _log_on(self) -> None:
+        """To the first server that takes connections: a client only says that it could not begin, and logs why."""
+        terms = {name: value for name, value in self._terms.items() if name != "bootstrap_servers"}
+        for address in self._settings.url.split(","):
+            host, _, port = address.rpartition(":")
+            with suppress(OSError, KafkaConnectionError):  # it is away: the next one, and in the end the client itself
+                (await create_conn(host, int(port), **terms)).close()
+                return
 
     async def close(self) -> None:
         topics, self._topics = list(self._topics.values()), {}
