@@ -145,6 +145,8 @@ struct MassCancel {
   # Why: requested, disconnected, killSwitch.
   session @6 :UInt32;
   # 0 means every session. As in NewOrder; the operator names it as it stands on the tape.
+  clientText @7 :Text;
+  # As in NewOrder. Empty of one that nobody named, such as a lost session's.
 }
 
 struct OrderAccepted {

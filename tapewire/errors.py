@@ -28,7 +28,6 @@ TapewireError                  what happened, where, what was expected, what to 
 ├── FixError                   a FIX message that breaks its rules: carries the tag and the number for 373
 │   └── FixGarbled             bytes that are no FIX message: ignored by a session, as the standard says
 ├── OrderRefused               an order that was not sent, or that the door did not take: no record of it exists
-├── OrderInDoubt               a request that cannot be asked about: what it did, the account's reports tell
 ├── GapError                   messages are missing, and the subscription was told to end at the first one
 ├── StrategyError              a strategy that cannot be loaded, or asks for what its runner has not
 ├── CredentialError            a logon secret that cannot be read, or is kept where others can read it
@@ -163,10 +162,6 @@ class FixGarbled(FixError):
 
 class OrderRefused(TapewireError):
     """An order or request that nothing was done about: refused here, by the door, or never taken by anybody."""
-
-
-class OrderInDoubt(TapewireError):
-    """A request got no answer and leaves no trace by which it could be asked about. It may have been carried out."""
 
 
 class GapError(TapewireError):

@@ -950,6 +950,8 @@ class MassCancel(Message):
     """Why: requested, disconnected, killSwitch."""
     session = IntField(92, 4, False)
     """0 means every session. As in NewOrder; the operator names it as it stands on the tape."""
+    client_text = TextField(104, 112, 0)
+    """As in NewOrder. Empty of one that nobody named, such as a lost session's."""
 
 
 class OrderAccepted(Message):

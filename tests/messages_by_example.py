@@ -14,20 +14,21 @@ CLASSES: tuple[type[m.Message], ...] = tuple(
     )
 )
 
-VERSION = 2  # of the golden bytes that are today's
-
-# What version 2 appended to messages that version 1 had.
-APPENDED: dict[type[m.Message], tuple[str, ...]] = {
-    m.InstrumentDefinition: ("static_band_bps", "dynamic_band_bps", "limit_state_ms", "pause_ms"),
-    m.NewOrder: (
-        *("stop_px", "display_qty", "min_qty", "expire_time", "session", "self_trade_group", "self_trade"),
-        *("hidden", "slide"),
-    ),
-    m.ReplaceOrder: ("stop_px",),
-    m.MassCancel: ("session",),
-    m.OrderAccepted: ("stop_px", "display_qty", "expire_time", "session", "hidden", "post_only", "waiting"),
-    m.OrderExecuted: ("auction", "taker_side"),
-    m.AccountLimits: ("self_trade_group", "self_trade"),
+# What a version of the golden bytes appended to messages that one before had.
+APPENDED: dict[int, dict[type[m.Message], tuple[str, ...]]] = {
+    2: {
+        m.InstrumentDefinition: ("static_band_bps", "dynamic_band_bps", "limit_state_ms", "pause_ms"),
+        m.NewOrder: (
+            *("stop_px", "display_qty", "min_qty", "expire_time", "session", "self_trade_group", "self_trade"),
+            *("hidden", "slide"),
+        ),
+        m.ReplaceOrder: ("stop_px",),
+        m.MassCancel: ("session",),
+        m.OrderAccepted: ("stop_px", "display_qty", "expire_time", "session", "hidden", "post_only", "waiting"),
+        m.OrderExecuted: ("auction", "taker_side"),
+        m.AccountLimits: ("self_trade_group", "self_trade"),
+    },
+    3: {m.MassCancel: ("client_text",)},
 }
 # The greatest values, when a version's golden bytes were written, of the enums that were appended to since.
 GREATEST: dict[int, dict[type[IntEnum], IntEnum]] = {
@@ -55,14 +56,21 @@ ELEMENTS: dict[type, Callable[[int], list[tuple[object, ...]]]] = {
 }
 
 
-def example(cls: type[m.Message], version: int = VERSION) -> m.Message:
+def version_of(cls: type[m.Message]) -> int:
+    """The version of the golden bytes that are today's: 2, or that which last appended to this message."""
+    return max((version for version, appended in APPENDED.items() if cls in appended), default=2)
+
+
+def example(cls: type[m.Message], version: int = 0) -> m.Message:
     """Every field holds a value of its own, derived from its place, so that no two fields can be mixed up unseen.
 
-    With `version` 1 the fields hold what they held when its golden bytes were written; those appended since hold 0.
+    With a `version` the fields hold what they held when its golden bytes were written; those appended since hold 0.
     """
+    version = version or version_of(cls)
+    since = {name for later, appended in APPENDED.items() if later > version for name in appended.get(cls, ())}
     fields: dict[str, object] = {}
     for place, (name, field) in enumerate(cls.FIELDS.items(), start=1):
-        if name == "type" or (version == 1 and name in APPENDED.get(cls, ())):
+        if name == "type" or name in since:
             continue
         if isinstance(field, IntField):
             top = 2 ** (8 * field.size - field.signed) - 1
@@ -71,7 +79,7 @@ def example(cls: type[m.Message], version: int = VERSION) -> m.Message:
             fields[name] = True
         elif isinstance(field, EnumField):
             greatest = max(field.enum.__members__.values())
-            fields[name] = GREATEST[version].get(field.enum, greatest)
+            fields[name] = GREATEST.get(version, {}).get(field.enum, greatest)
         elif isinstance(field, TextField):
             fields[name] = f"{name}-é"[: (field.capacity or 40) - 2]
         elif isinstance(field, ListField):

@@ -80,11 +80,15 @@ class RouterProcess:
 
     def start_router(self) -> None:
         """Starts the router and waits until it works."""
+        self.launch()
+        self.until(lambda: self.log.read_text().count('"working"') >= self.starts)
+
+    def launch(self) -> None:
+        """Starts the router."""
         self.starts += 1
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "services.router", "--config", str(self.engine.config)]
             self.process = subprocess.Popen(command, cwd=ROOT, stderr=log)
-        self.until(lambda: self.log.read_text().count('"working"') >= self.starts)
 
     def kill(self) -> None:
         assert self.process is not None

@@ -152,7 +152,7 @@ async def serve(settings: Config, log: Logger) -> None:
             tasks.create_task(entry.run(ended))
             tasks.create_task(parents.run(ended))
             if transport is not None:
-                tasks.create_task(health.tell(settings.env, transport, hub, entry, stop))
+                tasks.create_task(health.tell(settings, transport, hub, entry, stop))
             tasks.create_task(opened(entry, hub, rings, door, stop, log))
             http = HttpServer(own, api.handle, log)
             await http.start()

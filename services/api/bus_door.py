@@ -119,7 +119,7 @@ class BusDoor:
             trace=trace_context.of_headers(headers),
         )
         self.commands += 1
-        text = _text(command)
+        text = command.client_text
         under_way = self._open.setdefault(account, {})
         under_way[text] = under_way.get(text, 0) + 1
         deciding = self._decide(received, author, account, command, origin)
@@ -128,7 +128,7 @@ class BusDoor:
     async def _decide(
         self, received: Received, author: Author, account: int, command: order_bus.Command, origin: Origin
     ) -> None:
-        text = _text(command)
+        text = command.client_text
         try:
             answer = await self._entry.submit(author, command, origin)
             if answer.status == ACCEPTED_LATER and (made := self._entry.made(author, account, text)) is not None:
@@ -291,8 +291,9 @@ def _command(raw: bytes, account: int) -> order_bus.Command:
         raise Problem(
             422, f"account {command.account} by the subject of {account}", field="account", reason="invalid_field"
         )
-    text = _text(command)
-    if not isinstance(command, m.MassCancel) and (not text or " " in text):
+    text = command.client_text
+    unnamed = not text and not isinstance(command, m.MassCancel)  # a mass cancel may be nameless: it is safe to repeat
+    if unnamed or " " in text:
         raise Problem(
             422,
             "client_text: expected the client's ClOrdID, without spaces",
@@ -300,10 +301,6 @@ def _command(raw: bytes, account: int) -> order_bus.Command:
             reason="invalid_field",
         )
     return command
-
-
-def _text(command: order_bus.Command) -> str:
-    return "" if isinstance(command, m.MassCancel) else command.client_text
 
 
 def _told(record: m.Message, account: int) -> bytes:

@@ -104,13 +104,13 @@ class Desk:
         check_text(asked.cl_ord_id)
         instrument = 0 if asked.ticker is None else self._instrument(asked.ticker).instrument
         side = m.Side.unspecified if asked.side is None else _SIDES[asked.side]
-        command = m.MassCancel(account=asked.account, instrument=instrument, side=side)
-        answer = await self._entry.submit_named(author, command, asked.cl_ord_id, origin)
+        command = m.MassCancel(account=asked.account, instrument=instrument, side=side, client_text=asked.cl_ord_id)
+        answer = await self._entry.submit(author, command, origin)
         if answer.status == 202:
             return pending(answer, asked.cl_ord_id)
         if answer.reason:
             raise refused(answer, None)
-        return Response(200, Cancelled(answer.seq, str(answer.ts), answer.cancelled))
+        return Response(200, Cancelled(asked.cl_ord_id, answer.seq, str(answer.ts), answer.cancelled))
 
     def _of_order(self, answer: Answer, cl_ord_id: str, instrument: Terms, status: int) -> Response:
         if answer.reason:

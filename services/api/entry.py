@@ -116,14 +116,9 @@ class Entry:
     # Requests
 
     async def submit(self, author: Author, command: Command, origin: Origin) -> Answer:
-        """Sends a trading command for `author`; its ClOrdID is `client_text`, of a mass cancel `origin.body`'s is given
-        by `submit_named`. Raises Problem where nothing was sent: 403, 409, 422, 429, 503."""
-        text = "" if isinstance(command, m.MassCancel) else command.client_text
-        return await self.submit_named(author, command, text, origin)
-
-    async def submit_named(self, author: Author, command: Command, cl_ord_id: str, origin: Origin) -> Answer:
-        """As `submit`, with the ClOrdID beside the command."""
+        """Sends a trading command for `author`. Raises Problem where nothing was sent: 403, 409, 422, 429, 503."""
         author.need_account(command.account)
+        cl_ord_id = command.client_text
         name = (author.number, command.account, cl_ord_id)
         terms = terms_of(command)
         if cl_ord_id:

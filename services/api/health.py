@@ -10,6 +10,7 @@ from typing import Final
 from services.api.entry import Entry
 from services.api.hub import Hub
 from tapewire import messages as m
+from tapewire.config import Config
 from tapewire.interfaces import Transport
 from tapewire.subjects import subject
 
@@ -31,18 +32,18 @@ def figures(hub: Hub, entry: Entry) -> str:
     return f"seq={hub.seq} waiting={entry.waiting} received={entry.received} late={entry.late}"
 
 
-async def tell(env: str, transport: Transport, hub: Hub, entry: Entry, stop: asyncio.Event) -> None:
+async def tell(settings: Config, transport: Transport, hub: Hub, entry: Entry, stop: asyncio.Event) -> None:
     """Until `stop`, and once more then: it drains."""
-    to = subject(env, "ops", "health", SERVICE)
+    to, told_as = subject(settings.env, "ops", "health", SERVICE), settings.health.told_as(SERVICE)
     while True:
-        transport.publish(to, bytes(health(hub, entry, stopping=stop.is_set())))
+        transport.publish(to, bytes(health(hub, entry, told_as, stopping=stop.is_set())))
         if stop.is_set():
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), EVERY_S)
 
 
-def health(hub: Hub, entry: Entry, *, stopping: bool) -> m.ServiceHealth:
+def health(hub: Hub, entry: Entry, told_as: str, *, stopping: bool) -> m.ServiceHealth:
     """As it stands now."""
     state = m.HealthState.ready
     if stopping:
@@ -51,4 +52,4 @@ def health(hub: Hub, entry: Entry, *, stopping: bool) -> m.ServiceHealth:
         state = m.HealthState.starting
     elif reasons(hub, entry):
         state = m.HealthState.degraded
-    return m.ServiceHealth(ts=entry.clock(), pid=os.getpid(), state=state, service=SERVICE, detail=figures(hub, entry))
+    return m.ServiceHealth(ts=entry.clock(), pid=os.getpid(), state=state, service=told_as, detail=figures(hub, entry))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
-
-import msgspec
+from typing import Final
 
 from services.api.answers import MAX_SESSION, Answers, Made, Remembered, terms_of
 from services.api.authors import NS
@@ -19,20 +17,6 @@ from tapewire.tape import TapeReader, TapeWriter
 
 BATCH: Final = 4096
 POLL_S: Final = 0.005
-MASS_CANCELS: Final = frozenset({"POST /v1/orders/cancel", "mass_cancel"})
-"""The operations whose command has no room for its ClOrdID: it is read off the body."""
-
-
-class _Asked(NamedTuple):
-    """What the API's tape says of a command."""
-
-    key: int
-    cl_ord_id: str
-    """Of a command that has no room for it; else empty."""
-
-
-class _Named(msgspec.Struct):
-    cl_ord_id: str = ""
 
 
 class Recovery:
@@ -40,7 +24,7 @@ class Recovery:
 
     def __init__(self, remembered: Remembered, keys: Keys, since: int, now: int) -> None:
         self._remembered, self._keys, self._since, self._now = remembered, keys, since, now
-        self._asked: dict[int, _Asked] = {}  # by the number that the command carries
+        self._key_of: dict[int, int] = {}  # by the number that the command carries
         self.last_ts = 0
         """The highest time given to a request."""
 
@@ -59,27 +43,23 @@ class Recovery:
         if record.nonce:
             self._keys.used(record.key, record.nonce, record.ts, self._now)
         if record.cl_ord_id:
-            text = _cl_ord_id(record) if record.operation in MASS_CANCELS else ""
-            self._asked[record.cl_ord_id] = _Asked(record.key, text)
+            self._key_of[record.cl_ord_id] = record.key
 
     def key_of(self, number: int) -> int:
         """Which key sent the request whose command carries this number; 0: it was before `since`."""
-        asked = self._asked.get(number)
-        return 0 if asked is None else asked.key
+        return self._key_of.get(number, 0)
 
     def found(self, raw: bytes, number: int) -> Made | None:
         """What to make of a command of ours on the orders tape (`Answers.found`)."""
         self.last_ts = max(self.last_ts, number)
         command = m.decode(raw)
-        asked = self._asked.pop(number, None)
+        asked = self._key_of.pop(number, None)
         if isinstance(command, m.NewOrder):
             key, text = command.session & MAX_SESSION, command.client_text
         elif asked is None:
             return None
-        elif isinstance(command, m.CancelOrder | m.ReplaceOrder):
-            key, text = asked.key, command.client_text
-        elif isinstance(command, m.MassCancel):
-            key, text = asked
+        elif isinstance(command, m.CancelOrder | m.ReplaceOrder | m.MassCancel):
+            key, text = asked, command.client_text
         else:
             return None
         if not text:
@@ -95,16 +75,6 @@ class Recovery:
             reader.seek_time(self._since)
             while reader.next_seq <= up_to and (raws := reader.poll(min(BATCH, up_to + 1 - reader.next_seq))):
                 answers.fold(raws, reader.next_seq > up_to)
-
-
-_decode_named = msgspec.json.Decoder(_Named).decode
-
-
-def _cl_ord_id(record: m.ApiReceived) -> str:
-    """The ClOrdID in the body of a mass cancel; empty of one that came by the bus."""
-    if record.door == m.ApiDoor.bus:
-        return ""
-    return _decode_named(record.body.encode("latin-1")).cl_ord_id
 
 
 def open_tape(tape: Path, segment_bytes: int) -> TapeWriter:

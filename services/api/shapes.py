@@ -18,6 +18,7 @@ class Pending(Struct):
 class Cancelled(Struct):
     """Answer to a mass cancel."""
 
+    cl_ord_id: str
     seq: int
     ts: str
     cancelled: int

@@ -49,7 +49,8 @@ _REPLACE = m.ReplaceOrder.encoder(
     "client_text",
 )
 _MASS_CANCEL = m.MassCancel.encoder(
-    *("cl_ord_id", "ts_event", "ts_recv", "instrument", "account", "side", "session", "reason")
+    *("cl_ord_id", "ts_event", "ts_recv", "instrument", "account", "side", "session", "reason"),
+    "client_text",
 )
 
 
@@ -171,13 +172,15 @@ def _mass_cancel(desk: Desk, session: Session, message: Message, cl_ord_id: int,
     elif 55 in f:
         raise Refusal("Symbol (55) belongs to 530=1")
     side = SIDES[f[54]] if 54 in f else m.Side.unspecified
-    return _MASS_CANCEL(cl_ord_id, transacted_at(f), now, instrument, account, side, 0, m.CancelReason.mass_cancel)
+    return _MASS_CANCEL(
+        *(cl_ord_id, transacted_at(f), now, instrument, account, side, 0, m.CancelReason.mass_cancel, f[11])
+    )
 
 
 def cancel_session(session: Session, cl_ord_id: int, now: int) -> bytes:
     """The gateway's own command when a session was lost: cancels what came by it."""
     return _MASS_CANCEL(
-        cl_ord_id, now, now, 0, 0, m.Side.unspecified, session.terms.number, m.CancelReason.disconnected
+        cl_ord_id, now, now, 0, 0, m.Side.unspecified, session.terms.number, m.CancelReason.disconnected, ""
     )
 
 

@@ -157,7 +157,7 @@ class Reports:
         if e is not None:
             code = 1 if e.reason == m.RejectReason.unknown_instrument else 99
             more = f"532={code}\x01{self._refusal(instrument, e.reason, e.value, e.limit, 0)}"
-        name = happened.request.text if happened.request is not None else ""
+        name = f"11={c.client_text}\x01" if c.client_text else ""
         if c.account:
             more += f"1={c.account}\x01"
         if instrument is not None:
@@ -166,7 +166,7 @@ class Reports:
             more += f"54={SIDES[c.side]}\x01"
         response = "0" if e is not None else kind
         return (
-            f"35=r\x0137={self._prefix}{happened.seq}\x01{f'11={name}' + chr(1) if name else ''}530={kind}\x01"
+            f"35=r\x0137={self._prefix}{happened.seq}\x01{name}530={kind}\x01"
             f"531={response}\x01{more}60={self.stamp(happened.ts)}\x01"
         )
 

@@ -54,7 +54,7 @@ async def publish(settings: Config, log: Logger, told: Health, stop: asyncio.Eve
     if reader is None:
         return
     checkpoint = Checkpoint(tape, log)
-    if not await until_ours(reader, checkpoint.published, stop, log):
+    if not await until_ours(reader, checkpoint, settings.env, settings.publisher.snapshot_every, stop, log):
         checkpoint.close()
         reader.close()
         return
@@ -74,6 +74,7 @@ async def publish(settings: Config, log: Logger, told: Health, stop: asyncio.Eve
             log=log,
             now=time.time_ns,
             stages=stages,
+            told_as=settings.health.told_as(SERVICE),
         )
         told.check(ready=publisher.reasons, detail=publisher.figures)
         watching = asyncio.create_task(until_copied(reader, stop, log))

@@ -20,6 +20,7 @@ from importlib.metadata import version
 from typing import Protocol
 
 from services.journal.checkpoint import Checkpoint
+from services.journal.standing_by import epoch_begun
 from tapewire import messages as m
 from tapewire.bus import schemas
 from tapewire.bus.discovery import Discovery
@@ -57,12 +58,6 @@ class Records(Protocol):
     def seek_seq(self, seq: int, /) -> None: ...
 
 
-def epoch_begun(record: bytes) -> int:
-    """The epoch that this record begins; 0: none, as it is of another kind."""
-    message = m.decode(record)
-    return message.epoch if isinstance(message, m.EpochStarted) else 0
-
-
 class _GivenUpError(Exception):
     """Asked to stop while the bus has no room. Nothing is lost: the next start goes on at the stored position."""
 
@@ -82,8 +77,10 @@ class Publisher:
         log: Logger,
         now: Callable[[], int],
         stages: StageWriter | None = None,
+        told_as: str = SERVICE,
     ) -> None:
-        """`stages`: where it notes when each batch was read and handed to the bus."""
+        """`stages`: where it notes when each batch was read and handed to the bus; `told_as`: its name for health."""
+        self._told_as = told_as
         self._env, self._shard, self._settings = env, shard, settings
         self._stages = stages
         self._tape, self._checkpoint, self._transport = tape, checkpoint, transport
@@ -317,7 +314,7 @@ class Publisher:
         seq = self.seq
         self.lag = max(0, self._tape.positions.released_seq - seq)
         state = m.HealthState.degraded if self._state == m.HealthState.ready and self.reasons() else self._state
-        health = m.ServiceHealth(ts=now, pid=os.getpid(), state=state, service=SERVICE, detail=self.figures())
+        health = m.ServiceHealth(ts=now, pid=os.getpid(), state=state, service=self._told_as, detail=self.figures())
         self._transport.publish(self._health_subject, bytes(health))
         try:
             await self._transport.flush()

@@ -74,7 +74,7 @@ OVERVIEW: Final = Dashboard(
             "Ring to answer",
             _quantiles(STAGE, "shard", '{stage="answer"}'),
             "s",
-            help="From the producer's stamp to the answer being readable.",
+            help="From the producer's stamp to the answer being readable; at `replicated` the stream's part follows.",
             exemplars=True,
         ),
         Panel("Messages of venues a second", (_rate("tapewire_feed_messages_total", "feed"),), "ops"),
@@ -115,7 +115,7 @@ ENGINE: Final = Dashboard(
                 ("queue", "In the ring", "From the producer's stamp until the engine takes it."),
                 ("decide", "Risk and match", "Of a batch."),
                 ("commit", "Write and sync", "Of a batch; with durability disk one fdatasync."),
-                ("answer", "Ring to answer", "All of it."),
+                ("answer", "Ring to answer", "All of it on this host; at `replicated` the panel below follows."),
             )
         ),
         Panel(
@@ -125,6 +125,12 @@ ENGINE: Final = Dashboard(
             "heatmap",
             24,
             exemplars=True,
+        ),
+        Panel(
+            "Stored by the stream",
+            _quantiles("tapewire_replica_stored_seconds", "tape"),
+            "s",
+            help="From a part of the tape that is durable to its quorum: what a replicated answer waits for, too.",
         ),
         Panel(
             "Commands, orders, trades, rejects a second",

@@ -48,7 +48,7 @@ class Services:
         log: Logger,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._env, self._folder = settings.env, settings.folders.health
+        self._env, self._folder, self._told_as = settings.env, settings.folders.health, settings.health.told_as
         self._connect, self._log, self._clock = connect, log, clock
         self._bus: Transport | None = None
         self._retry_at = 0.0
@@ -107,7 +107,7 @@ class Services:
             ts=self._clock(),
             pid=answer.pid,
             state=_STATES.get(answer.state, m.HealthState.degraded),
-            service=answer.service,
+            service=self._told_as(answer.service),
             detail="; ".join((*answer.reasons, *filter(None, (answer.detail,))))[:DETAIL_MAX],
         )
         bus.publish(subject(self._env, "ops", "health", answer.service), bytes(told))

@@ -55,7 +55,7 @@ async def serve(settings: Config, told: health.Health, log: Logger) -> None:
         # A tape of both lists is mirrored by whoever does not write it: one setting for both hosts of a pair.
         for name in dict.fromkeys((*own.mirror, *own.send)):
             stream = Stream(transport, settings.env, name)
-            context = Context(settings.env, folders.tape(name), host, own, transport, stream, log)
+            context = Context(settings.env, folders.tape(name), folders.stats, host, own, transport, stream, log)
             tapes.append((context, TapeReplica(context, mirror=name in own.mirror)))
         told.check(
             ready=lambda: [why for context, _ in tapes for why in context.reasons()],

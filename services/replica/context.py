@@ -26,6 +26,8 @@ class Context:
 
     env: str
     tape: Path
+    stats: Path
+    """The folder of this host's stats pages."""
     host: str
     settings: Replica
     transport: NatsTransport

@@ -15,6 +15,7 @@ from services.replica.fetching import FetchServer
 from services.replica.stream import Stored
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import TapeDamaged, TapeError, TapeFenced, TapeGone, TapeMissing, TransportError, WireError
+from tapewire.histogram import StatsPage
 from tapewire.replication import host as hosts
 from tapewire.replication import names
 from tapewire.replication.part import MAX_FRAMES, Part
@@ -26,6 +27,8 @@ WAIT_S = 0.05
 ALIVE_EVERY_NS = 100_000_000
 CONSUMER = "replica"
 """Retention keeps what the stream does not hold yet."""
+STORED = "stored"
+"""The histogram of the page `stats/replica.<tape>`: what a `replicated` answer waits for behind its sync."""
 WHOLE_PART = 1 << 30
 
 
@@ -35,6 +38,7 @@ class Sending:
     def __init__(self, context: Context) -> None:
         self._of = context
         self._frames: TapeFrames | None = None
+        self._page: StatsPage | None = None
         self._machine = Sender(context.host, "")
         self._answered = asyncio.Event()
         self._alive_at = 0
@@ -59,6 +63,7 @@ class Sending:
         self._frames = frames
         self._machine = Sender(context.host, hosts.mark_of(context.tape))
         position = ConsumerPosition(context.tape, CONSUMER)
+        self._page = StatsPage.create(context.stats / f"replica.{context.name}", (STORED,))
         server = FetchServer(context, lambda: self._machine)
         await server.start()
         try:
@@ -78,6 +83,8 @@ class Sending:
             await server.stop()
             position.close()
             frames.close()
+            self._page.close()
+            self._page = None
 
     async def _open(self, stop: asyncio.Event) -> TapeFrames | None:
         while not stop.is_set():
@@ -157,10 +164,12 @@ class Sending:
         if stretch is None:
             return False
         part = self._part(stretch)
-        token, expected = machine.sent(part, self._of.now())
+        token, expected = machine.sent(part, began := self._of.now())
 
         def answer(sequence: int | None, why: str) -> None:
             self._on_answer(token, sequence, why)
+            if sequence is not None and self._page is not None:
+                self._page.histogram(STORED).record(self._of.now() - began)
 
         if not self._of.stream.publish(part, stretch.frames, expected, answer):
             machine.in_doubt()

@@ -18,13 +18,14 @@ from services.router.agent import RouterAgent
 from services.router.bus import SERVICE, Bus
 from services.router.clients import client_rings
 from services.router.core import Core
-from services.router.house_market import HousePlace, find_house
+from services.router.house_market import HousePlace
 from services.router.house_session import HouseSession
 from services.router.market_feed import MarketFeed
 from services.router.parts import all_parts
 from services.router.positions import Positions
 from services.router.tape import RouterTape
 from services.router.venue_tapes import VenueTape
+from services.router.waiting import wait_for_house
 from tapewire import config as configuration
 from tapewire import health, lifecycle
 from tapewire import messages as m
@@ -69,10 +70,11 @@ def open_house(settings: Config, place: HousePlace, core: Core, tape: RouterTape
     return session
 
 
-def open_agent(settings: Config, log: Logger, bell: Doorbell) -> tuple[RouterAgent, Bus | None]:
+def open_agent(
+    settings: Config, place: HousePlace | None, log: Logger, bell: Doorbell
+) -> tuple[RouterAgent, Bus | None]:
     """All parts, wired by hand, recovered, and with what the configuration asks on the tape."""
     own, folders = settings.router, settings.folders
-    place = find_house(settings)
     core, positions = Core(all_parts()), Positions()
     tape = recover(settings, core, positions, place, log)
     for definition in configured.definitions(settings, core):
@@ -102,6 +104,7 @@ def open_agent(settings: Config, log: Logger, bell: Doorbell) -> tuple[RouterAge
             settings.env,
             bell.ring,
             log,
+            settings.health.told_as("router"),
         )
     return RouterAgent(core, tape, clients, venues, house, feed, bus, time.time_ns), bus
 
@@ -119,7 +122,10 @@ def main(path: Path | None) -> None:
         raise ConfigError('venues: none is configured; expected at least one [[venues]], such as one of kind "house"')
     with health.serve(settings, SERVICE) as told, Doorbell(str(folders.router_bell(own.number))) as bell:
         stopping.on_stop(told.draining(stop.set))
-        agent, bus = open_agent(settings, log, bell)
+        place = wait_for_house(settings, stop, lambda why: told.check(ready=lambda: [why]), log)
+        if stop.is_set():
+            return
+        agent, bus = open_agent(settings, place, log, bell)
         if bus is not None:
             bus.start()
         log.info("working", clients=[one.name for one in own.clients], venues=[one.name for one in settings.venues])

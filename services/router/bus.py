@@ -33,8 +33,16 @@ class Bus:
     """Runs a transport on a thread of its own, from `start` to `stop`."""
 
     def __init__(
-        self, make: Callable[[OnFailure], Transport], feed: MarketFeed, env: str, wake: Callable[[], None], log: Logger
+        self,
+        make: Callable[[OnFailure], Transport],
+        feed: MarketFeed,
+        env: str,
+        wake: Callable[[], None],
+        log: Logger,
+        told_as: str = SERVICE,
     ):
+        """`told_as`: the router's name in ServiceHealth."""
+        self._told_as = told_as
         self._make, self._feed, self._env, self._wake, self._log = make, feed, env, wake, log
         self._outgoing: deque[tuple[str, bytes]] = deque(maxlen=OUTGOING_MAX)
         self._stop = threading.Event()
@@ -59,7 +67,7 @@ class Bus:
         self._outgoing.append((subject(self._env, "router", "parent", account), raw))
 
     def health(self, now: int, state: m.HealthState, detail: str) -> None:
-        told = m.ServiceHealth(ts=now, pid=os.getpid(), state=state, service=SERVICE, detail=detail)
+        told = m.ServiceHealth(ts=now, pid=os.getpid(), state=state, service=self._told_as, detail=detail)
         self._outgoing.append((subject(self._env, "ops", "health", SERVICE), bytes(told)))
 
     def stop(self) -> None:

@@ -11,7 +11,7 @@ from services.router.house_session import HouseSession
 from tapewire import definitions
 from tapewire import messages as m
 from tapewire.config import Config, Venue
-from tapewire.errors import ConfigError, RingError
+from tapewire.errors import ConfigError, RingMissing
 from tapewire.ring import Doorbell, RingProducer
 
 
@@ -54,7 +54,7 @@ class HousePlace(NamedTuple):
 
 
 def find_house(settings: Config) -> HousePlace | None:
-    """Our place at the house market; None if no venue is of that kind. Raises ConfigError, RingError, TapeError."""
+    """Our place at the house market; None if no venue is of that kind. Raises ConfigError, RingMissing, TapeError."""
     houses = [venue for venue in settings.venues if venue.kind == "house"]
     if len(houses) > 1:
         raise ConfigError(f'venues: {[one.name for one in houses]} are of the kind "house"; expected one at most')
@@ -63,7 +63,7 @@ def find_house(settings: Config) -> HousePlace | None:
     shard, producer = settings.engine.shard, settings.router.producer
     found = settings.folders.find_inbound_ring(shard, producer)
     if found is None:
-        raise RingError(
+        raise RingMissing(
             f"{settings.folders.rings}: no inbound ring of a producer {producer!r} for shard {shard}. "
             f"Start the engine with this data folder, and name the producer in [engine] producers"
         )

@@ -171,7 +171,7 @@ CHANNELS: Final = (
     Channel(
         *("ops", "health", "service", (m.ServiceHealth,)),
         *(("connector", "journal", "router", "api", "monitor"), "operator"),
-        *("how a service is", "1 a second"),
+        *("how a service is; of several hosts each by its own name, `<service>@<host>`", "1 a second"),
     ),
     Channel(
         *("ops", "schema", "file", (), ("journal",), "public"),

@@ -230,13 +230,14 @@ class Connection(Markets):
     ) -> tuple[int, Report]:
         """Cancels all live orders of the account, or those of a ticker or side, whoever entered them.
 
-        How many that were, and the report that says so (or cancel_rejected). Raises OrderInDoubt if no answer comes.
+        How many that were, and the report that says so (or cancel_rejected). Raises OrderRefused if it was never taken.
         """
         stream = await self.stream(account or self.account)
         command = m.MassCancel(
             account=stream.account,
             instrument=(await self.instrument(ticker)).id if ticker else 0,
             side=m.Side.unspecified if side is None else m.Side[side] if isinstance(side, str) else side,
+            client_text=self.next_text(),
         )
         decided = await stream.door.decide(command, stream.cursor, lambda: None)
         await stream.reached(decided.event.seq)

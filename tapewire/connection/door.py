@@ -22,7 +22,7 @@ from tapewire import messages as m
 from tapewire import order_bus, subjects
 from tapewire.connection.order import KINDS, Event
 from tapewire.connection.requests import NobodyListens, Requests
-from tapewire.errors import OrderInDoubt, OrderRefused, TransportError
+from tapewire.errors import OrderRefused, TransportError
 from tapewire.logs import Logger
 
 HISTORY_TIMEOUT_S: Final = 5.0
@@ -30,6 +30,7 @@ ASK_AGAIN_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Between two questions about what is in doubt; the last one for ever."""
 
 ACCEPTED_LATER: Final = 202
+_OF_MANY: Final = frozenset({m.CommandCompleted, m.CancelRejected})
 
 
 class Page(NamedTuple):
@@ -87,7 +88,7 @@ class Door:
         """Sends a command and returns what decided it, however long that takes to find out.
 
         `since`: a record of the tape that is surely before it. `doubt`: called when no answer has come in time.
-        Raises OrderRefused if nothing was or will be done about it, OrderInDoubt where it cannot be asked about.
+        Raises OrderRefused if nothing was or will be done about it.
         """
         expires = time.time_ns() + int(self._timeout * 1e9)
         headers = {order_bus.EXPIRES: str(expires), **(headers or {})}
@@ -108,11 +109,6 @@ class Door:
 
     async def _settle(self, command: order_bus.Command, since: int, doubt: Callable[[], None]) -> Decided:
         doubt()
-        if isinstance(command, m.MassCancel):
-            raise OrderInDoubt(
-                f"{self.command_subject}: no answer to a mass cancel within {self._timeout:g} s. The orders' own "
-                f"reports say which are still live; cancelling those again is safe"
-            )
         text = command.client_text
         self._log.warning("order_in_doubt", subject=self.command_subject, cl_ord_id=text)
         tries = 0
@@ -149,10 +145,11 @@ def _taken(records: list[m.Message], text: str) -> bool:
 
 
 def _decision(records: list[m.Message], text: str) -> Event | None:
-    """The first event of the command with a client's text."""
+    """The first event of the command with a client's text; of a mass cancel the one that counts or refuses it."""
     for at, record in enumerate(records):
         if type(record) in order_bus.COMMANDS and getattr(record, "client_text", "") == text:
+            deciding = _OF_MANY if isinstance(record, m.MassCancel) else KINDS
             for event in records[at + 1 :]:
-                if event.cause == record.seq and type(event) in KINDS:
+                if event.cause == record.seq and type(event) in deciding:
                     return cast("Event", event)
     return None

@@ -72,6 +72,12 @@ REPLICAS = Group(
         gauge("replica_epoch", "Epoch of the tape's writer, as the stream has it.", "tape"),
         counter("replica_fetched_bytes", "Bytes asked from the sender: older than the stream.", "tape", unit="bytes"),
         counter("replica_disconnects", "How often the bus went away.", "tape"),
+        histogram(
+            "replica_stored",
+            "Sender: from a part of the tape that is durable to its storing by the stream's quorum. With durability "
+            "`replicated` answers leave then.",
+            "tape",
+        ),
     ),
 )
 
@@ -126,7 +132,8 @@ ENGINE = Group(
         ),
         histogram(
             "engine_stage",
-            "Time per stage: `queue` (in ring), `decide` (risk, match), `commit` (write, sync), `answer` (all of it).",
+            "Time per stage: `queue` (in ring), `decide` (risk, match), `commit` (write, sync), `answer` (all of it, "
+            "on this host: with durability `replicated` `tapewire_replica_stored_seconds` follows).",
             "shard",
             "stage",
         ),

@@ -94,6 +94,7 @@ HISTOGRAMS: Final = {
     ("connector", "exchange_to_edge_ns"): "tapewire_feed_exchange_to_edge_seconds",
     ("flusher", "sequenced_to_committed"): "tapewire_flusher_sequenced_to_committed_seconds",
     ("flusher", "commit"): "tapewire_flusher_commit_seconds",
+    ("replica", "stored"): "tapewire_replica_stored_seconds",
     ("archiver", "stretch"): "tapewire_archiver_stretch_seconds",
 }
 SINK: Final = {"state": "tapewire_sink_state", "failures": "tapewire_sink_failures_total"}

@@ -107,7 +107,8 @@ def _sample(path: Path, one: _Before, refused: dict[str, str]) -> None:
         return
     try:
         lines = (path / "stack").read_text().splitlines()
-        one.stacks[" < ".join(line.partition("] ")[2].partition("+")[0] for line in lines[:4])] += 1
+        # Empty of one that was woken between the two looks.
+        one.stacks[" < ".join(line.partition("] ")[2].partition("+")[0] for line in lines[:4]) or NOT_TOLD] += 1
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         refused.setdefault("stack", f"{why}: kernel stacks are shown to root alone")

@@ -102,8 +102,7 @@ class Replayed:
         """What became of it stands on the tape."""
 
     def _decided(self, command: order_bus.Command) -> None:
-        text = "" if isinstance(command, m.MassCancel) else command.client_text
-        self._now[text] = (len(self._now) + 1, said(command))
+        self._now[command.client_text] = (len(self._now) + 1, said(command))
 
 
 def compared(report: RunReport, now: dict[str, tuple[int, str]], then: dict[str, str]) -> RunReport:

@@ -40,6 +40,7 @@ def split(config: Config, file: Path, environment: dict[str, str]) -> list[Unit]
     units: list[Unit] = []
     for place, host in enumerate(one for one in HOSTS if one in by_host):
         own = environment | _folders(config, host) | _carried(config, host, by_host) | _metrics(config, place)
+        own["TAPEWIRE_HEALTH__HOST"] = host
         at = ("--config", str(file))
         services = [*by_host[host]]
         if host not in STATELESS:

@@ -903,8 +903,9 @@ struct MassCancel {
     uint8_t gap_18[2];
     uint32_t session;
     uint64_t header_pointer;
+    uint64_t client_text_pointer;
 };
-static_assert(sizeof(MassCancel) == 104);
+static_assert(sizeof(MassCancel) == 112);
 static_assert(offsetof(MassCancel, cl_ord_id) == 72);
 static_assert(offsetof(MassCancel, account) == 80);
 static_assert(offsetof(MassCancel, side) == 84);
@@ -913,8 +914,8 @@ static_assert(offsetof(MassCancel, reason) == 88);
 static_assert(offsetof(MassCancel, session) == 92);
 inline constexpr MassCancel BLANK_MASS_CANCEL = [] {
     MassCancel m{};
-    m.framing = 12ull << 32;
-    m.root = 0x100030000001cull;
+    m.framing = 13ull << 32;
+    m.root = 0x200030000001cull;
     m.header.type = MessageType::mass_cancel;
     m.header_pointer = 0x7ffffffd4ull;
     return m;
@@ -2551,7 +2552,7 @@ inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {176, 72, 11, 160, 2, 0, 1, 0x2000b0000001cull, 0x7ffffffb4ull, {{2, 1, 176, 0, 0}}},  // new_order
     {112, 72, 3, 96, 2, 0, 1, 0x200030000001cull, 0x7ffffffd4ull, {{2, 1, 112, 0, 0}}},  // cancel_order
     {136, 72, 6, 120, 2, 0, 1, 0x200060000001cull, 0x7ffffffc8ull, {{2, 1, 136, 0, 0}}},  // replace_order
-    {104, 72, 3, 96, 1, 0, 0, 0x100030000001cull, 0x7ffffffd4ull, {}},  // mass_cancel
+    {112, 72, 3, 96, 2, 0, 1, 0x200030000001cull, 0x7ffffffd4ull, {{2, 1, 112, 0, 0}}},  // mass_cancel
     {152, 72, 9, 144, 1, 0, 0, 0x100090000001cull, 0x7ffffffbcull, {}},  // order_accepted
     {120, 72, 5, 112, 1, 0, 0, 0x100050000001cull, 0x7ffffffccull, {}},  // order_rejected
     {128, 72, 6, 120, 1, 0, 0, 0x100060000001cull, 0x7ffffffc8ull, {}},  // order_cancelled

@@ -89,6 +89,8 @@ async def test_a_mass_cancel_counts_what_it_took(stack: BusStack) -> None:
         assert len(await tw.open_orders()) == 5
         count, report = await tw.cancel_all("ACME", "buy")
         assert (count, report.kind) == (5, "completed")
+        (asked,) = [one for one in stack.records() if isinstance(one, m.MassCancel) and one.account == 3]
+        assert asked.client_text
         assert {order.status for order in orders} == {OrderStatus.cancelled}
         assert await tw.open_orders() == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -77,6 +78,25 @@ async def test_asking_for_the_history_sends_nothing(tmp_path: Path) -> None:
             assert order_bus.PENDING not in await client.ask(order_bus.HISTORY, 1, history)
             assert await client.order(1, "last") == "201"
         assert sent(stack, "late") == 1
+
+
+async def test_a_mass_cancel_without_an_answer_is_asked_about_and_carried_out_once(tmp_path: Path) -> None:
+    with BusStack(tmp_path) as stack:
+        async with stack.connect(1, answer_timeout=0.5) as tw:
+            for number in range(3):
+                await (await tw.buy("ACME", 1, f"9{number}.00")).ack()
+            assert stack.engine.process is not None
+            pid = stack.engine.process.pid
+            stop(pid)
+            try:
+                asking = asyncio.create_task(tw.cancel_all())
+                await asyncio.sleep(1.0)  # twice the time in which an answer was wanted
+                assert not asking.done()
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            count, report = await asking
+        assert (count, report.kind) == (3, "completed")
+        assert sum(isinstance(one, m.MassCancel) for one in stack.records()) == 1
 
 
 async def test_a_time_that_cannot_be_read_is_refused_and_nothing_is_sent(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tapewire.histogram import StatsPage
 from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
 from tapewire.tape.retention import Policy, carry_out, plan
@@ -48,6 +49,9 @@ def test_a_mirror_has_every_byte_of_the_tape(pair: tuple[Host, Host]) -> None:
         load.send(6000)
         until(load.all_answered, primary, standby)
     until(lambda: standby.released() == primary.released(), primary, standby)
+    stored = StatsPage.open(primary.engine.folders.stats / f"replica.{primary.tape.name}").histogram("stored")
+    assert stored.count > 0
+    assert stored.max > 10_000  # ns: a server on this machine synced it
     primary.engine.end(signal.SIGTERM)
     until(lambda: standby.released() == primary.released(), primary, standby)
     same_bytes(primary.tape, standby.tape)

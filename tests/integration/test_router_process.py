@@ -223,3 +223,22 @@ def test_parents_are_entered_and_explained_by_the_command(market: RouterProcess)
     assert verified.output.count("ok    ") == 2, verified.output
     assert "events as recorded" in verified.output
     assert RouterClient.open(market.folders.data, client="operator").source == 1
+
+
+def test_a_router_that_starts_before_its_engine_waits_and_says_why(tmp_path: Path, nats_server: NatsServer) -> None:
+    router = RouterProcess(tmp_path, nats_server.url)
+    try:
+        router.launch()
+        router.until(lambda: "waiting_for_the_house_market" in router.log.read_text())
+        why = subprocess.run(
+            [sys.executable, "-m", "tapewire.cli", "health", "router", "--data", str(router.folders.data)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (why.returncode, "no inbound ring of a producer 'router'" in why.stdout) == (1, True), why
+        router.engine.start()
+        router.until(lambda: '"working"' in router.log.read_text())
+    finally:
+        router.close()

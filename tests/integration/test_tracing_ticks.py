@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tapewire import messages as m
 from tapewire.interfaces import Received
 from tapewire.nats_server import NatsServer
@@ -17,6 +19,7 @@ from tests.integration.test_connector_process import Flusher, configured, connec
 from tests.integration.test_connector_shell import Answers, Venue, flows, rest  # noqa: F401
 from tests.otlp_receiver import Got, OtlpReceiver
 
+pytestmark = pytest.mark.slow  # three services are started; what becomes of a tick is in tests/unit/services/monitor
 EVERY = 8
 
 

@@ -62,7 +62,7 @@ async def test_an_order_is_entered_amended_and_cancelled(world: World) -> None:
         for price in ("98.00", "97.00"):
             await c.ask(**order(4, cl_ord_id=named(0) + price, price=price))
         mass = await c.ask(op="mass_cancel", id=5, cl_ord_id=named(5), account=1)
-        assert (mass["status"], mass["body"]["cancelled"]) == (200, 2)
+        assert (mass["status"], mass["body"]["cl_ord_id"], mass["body"]["cancelled"]) == (200, named(5), 2)
     records = world.records(world.settings.folders.api_tape(0))
     asked = [one for one in records if isinstance(one, m.ApiReceived)][-6:]
     assert [(one.author, one.door, one.operation) for one in asked[:3]] == [
@@ -71,6 +71,7 @@ async def test_an_order_is_entered_amended_and_cancelled(world: World) -> None:
         ("trader", m.ApiDoor.web_socket, "cancel"),
     ]
     new = next(one for one in world.records() if isinstance(one, m.NewOrder) and one.client_text == named(1))
+    assert [one.client_text for one in world.records() if isinstance(one, m.MassCancel)][-1:] == [named(5)]
     assert (new.session & 0xFFFF, new.client_text, new.ts_event) == (1, named(1), asked[0].ts)
 
 

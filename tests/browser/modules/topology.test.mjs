@@ -20,6 +20,16 @@ test("who says nothing of its health is known by what it does", () => {
   assert.equal(boxes[0].lag, 3);
 });
 
+test("a box says what its service is for, and once something is wrong, what", () => {
+  const said = (state, detail) => ({ state, detail, pid: 7, ts: "1" });
+  const services = { journal: said("ready", "shard=0 seq=9"), gateway: said("degraded", "bus away"), other: said("ready", "x=1") };
+  const boxes = Object.fromEntries(layout(services, {}, state, stateOf, 700, 260).map((one) => [one.id, one]));
+  assert.equal(boxes.journal.detail, "to the bus");
+  assert.equal(boxes.journal.title, "journal: ready, shard=0 seq=9 (process 7)");
+  assert.equal(boxes.gateway.detail, "bus away");
+  assert.equal(boxes.other.detail, "x=1");
+});
+
 test("boxes stay within the room there is, however many there are", () => {
   const services = Object.fromEntries(Array.from({ length: 14 }, (_, i) => [`service${i}`, service("running")]));
   const boxes = layout(services, { kraken: feed("stale"), binance: feed("live") }, state, stateOf, 640, 240);

@@ -6,7 +6,21 @@ const TALL = 44; // a row, where there is room
 const GAP = 5;
 const CLIENTS = new Set(["api", "gateway", "router", "simulator", "client"]);
 const CORE = new Set(["engine"]);
-const ROLES = { gateway: "FIX clients", archive: "to Parquet", journal: "to the bus", flusher: "to tapes" };
+const ROLES = {
+  api: "HTTP, WebSocket",
+  archive: "to Parquet",
+  engine: "risk, order, match",
+  flusher: "to tapes",
+  gateway: "FIX clients",
+  journal: "to the bus",
+  matcher: "for the engine",
+  monitor: "metrics, traces",
+  relay: "rings of other hosts",
+  replica: "tapes on other hosts",
+  risk: "for the engine",
+  router: "parent orders",
+  sink: "to a store",
+};
 const FEEDS_SHOWN = 4;
 const TAPE = "orders tape";
 const FEED_TAPES = "feed tapes";
@@ -58,7 +72,9 @@ function told(services) {
   return names.map((name) => {
     const { state, detail, pid } = services[name];
     const column = columnOf(name);
-    return box(name, column === 1 ? "core" : "service", column, state, detail || state, `${name}: ${state}, ${detail} (process ${pid})`);
+    // Figures are for the title; in the box stands what it is for, and, where something is wrong, what.
+    const shown = (state === "ready" && ROLES[family(name)]) || detail || state;
+    return box(name, column === 1 ? "core" : "service", column, state, shown, `${name}: ${state}, ${detail} (process ${pid})`);
   });
 }
 

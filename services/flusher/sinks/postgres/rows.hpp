@@ -182,6 +182,7 @@ inline bool Rows::asked_by(const uint8_t* raw, Asked& a) const {
         case MessageType::mass_cancel: {
             const auto& m = as<wire::MassCancel>(raw);
             a.account = m.account, a.session = m.session, a.cl_ord_id = m.cl_ord_id, a.decision = m.decision, a.side = m.side;
+            a.text = tail(m, m.client_text_pointer);
             return true;
         }
         case MessageType::kill_switch: {

@@ -158,7 +158,8 @@ def test_a_replace(version: str, text: str, changes: dict[str, Any]) -> None:
     ],
 )
 def test_a_mass_cancel(version: str, text: str, changes: dict[str, Any]) -> None:
-    whole = {"cl_ord_id": 40, "ts_event": NOON, "ts_recv": NOW, "account": 7, "reason": m.CancelReason.mass_cancel}
+    whole = {"cl_ord_id": 40, "ts_event": NOON, "ts_recv": NOW, "account": 7, "client_text": "b"}
+    whole["reason"] = m.CancelReason.mass_cancel
     assert made(version, f"35=q|11=b|60=20261121-12:00:00|{text}") == m.MassCancel(**{**whole, **changes})
 
 

@@ -8,20 +8,34 @@ from pathlib import Path
 import pytest
 
 from services.journal import standing_by
+from services.journal.checkpoint import Checkpoint
 from services.journal.standing_by import until_copied, until_ours
-from tapewire.consumers import ConsumerPosition
+from tapewire import consumers, snapshots
+from tapewire import messages as m
+from tapewire.house import HouseMarket
 from tapewire.logs import configure
 from tapewire.tape import TapeFrames, TapeMirror, TapeReader, TapeWriter
 from tests.tapes import trade
 
 NAME = "orders.0"
 RECORDS = 40
+EPOCH = 3
+LOG = configure("journal")
+
+
+async def waits(tape: TapeReader, checkpoint: Checkpoint, stop: asyncio.Event, every: int = 0) -> bool:
+    return await until_ours(tape, checkpoint, "t", every, stop, LOG)
+
+
+def published(tape: Path) -> int:
+    return consumers.positions(tape)["journal.publisher"]
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     with TapeWriter(tmp_path / "a" / NAME, NAME, helper=False) as tape:
-        for _ in range(RECORDS):
+        tape.append(bytes(m.EpochStarted(seq=tape.next_seq, epoch=EPOCH)))
+        for _ in range(RECORDS - 1):
             tape.append(trade(tape.next_seq))
             tape.commit()
     return tmp_path / "a" / NAME
@@ -40,30 +54,47 @@ def copy(source: Path, tmp_path: Path) -> Path:
 
 async def test_the_writers_own_tape_is_published_at_once(source: Path) -> None:
     with TapeReader(source) as tape:
-        position = ConsumerPosition(source, "journal.publisher")
-        assert await until_ours(tape, position, asyncio.Event(), configure("journal"))
-        assert position.seq == 0
+        assert await waits(tape, Checkpoint(source, LOG), asyncio.Event())
+        assert published(source) == 0
 
 
-async def test_beside_a_copy_it_waits_and_its_position_follows(copy: Path) -> None:
-    stop, position = asyncio.Event(), ConsumerPosition(copy, "journal.publisher")
+async def test_beside_a_copy_it_waits_and_its_position_follows_with_the_epoch(copy: Path) -> None:
+    # Without it the publisher would take the first epoch on the tape for a later one, and publish all of it again.
+    stop, checkpoint = asyncio.Event(), Checkpoint(copy, LOG)
     with TapeReader(copy) as tape:
-        waiting = asyncio.create_task(until_ours(tape, position, stop, configure("journal")))
+        waiting = asyncio.create_task(waits(tape, checkpoint, stop))
         await asyncio.sleep(standing_by.LOOK_EVERY_S * (standing_by.BEHIND + 3))
         assert not waiting.done()
-        assert position.seq == RECORDS
+        assert (checkpoint.published.seq, checkpoint.published.epoch) == (RECORDS, EPOCH)
         stop.set()
         assert not await waiting
+
+
+async def test_beside_a_copy_snapshots_are_kept_so_that_retention_goes_on_there(copy: Path) -> None:
+    stop, checkpoint = asyncio.Event(), Checkpoint(copy, LOG)
+    with TapeReader(copy) as tape:
+        waiting = asyncio.create_task(waits(tape, checkpoint, stop, every=RECORDS // 2))
+        await asyncio.sleep(standing_by.LOOK_EVERY_S * (standing_by.BEHIND + 3))
+        stop.set()
+        assert not await waiting
+    market = HouseMarket("t")
+    with TapeReader(copy) as tape:
+        for raw in tape.poll(RECORDS):
+            market.fold(raw)
+    market.settle()
+    assert [one.name for one in snapshots.folder(copy / "publisher").iterdir()] == [f"{RECORDS:020d}.snap"]
+    assert consumers.positions(copy)["journal.publisher.restart"] == RECORDS
+    assert checkpoint.restore("t").state() == market.state()
 
 
 async def test_a_position_is_not_moved_before_it_is_old(copy: Path) -> None:
-    stop, position = asyncio.Event(), ConsumerPosition(copy, "journal.publisher")
+    stop = asyncio.Event()
     with TapeReader(copy) as tape:
-        waiting = asyncio.create_task(until_ours(tape, position, stop, configure("journal")))
+        waiting = asyncio.create_task(waits(tape, Checkpoint(copy, LOG), stop))
         await asyncio.sleep(standing_by.LOOK_EVERY_S * 2)
         stop.set()
         assert not await waiting
-        assert position.seq == 0
+        assert published(copy) == 0
 
 
 async def test_who_is_taken_over_stops(copy: Path) -> None:
