@@ -37,7 +37,7 @@ def command() -> None:
 )
 @click.option("--tape", default="", help="With --from: this tape alone.")
 def run(name: str, path: Path | None, begin: str | None, tape: str) -> None:
-    """Run the sink NAME (postgres) until SIGTERM. Its log is JSON.
+    """Run the sink NAME (postgres, kafka, redis) until SIGTERM. Its log is JSON.
 
     --from takes back what the store has from there on, in one step, and follows the tape again from there.
 

@@ -36,7 +36,7 @@ from tapewire.config.sections import (
     Publisher,
     Replica,
 )
-from tapewire.config.sinks import PostgresSink, Sink, Sinks
+from tapewire.config.sinks import KafkaSink, PostgresSink, RedisSink, Sink, Sinks
 from tapewire.config.venues import Market, Venue, check_venues
 from tapewire.errors import ConfigError
 from tapewire.folders import TAPE_NAME, default_rings
@@ -57,6 +57,7 @@ __all__ = [
     "Instrument",
     "Keep",
     "Latest",
+    "KafkaSink",
     "Loaded",
     "Market",
     "Monitor",
@@ -64,6 +65,7 @@ __all__ = [
     "PostgresSink",
     "Producer",
     "Publisher",
+    "RedisSink",
     "Relay",
     "Replica",
     "Retention",

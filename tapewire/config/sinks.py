@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -23,6 +23,21 @@ PostgresUrl = Annotated[
         pattern=r"^(postgres(ql)?://.+)?\Z",
         extra={"allowed": 'a URL such as "postgresql://tapewire@127.0.0.1:5432/tapewire", without a password'},
     ),
+]
+KafkaUrl = Annotated[
+    str,
+    Meta(pattern=r"^([^\s/@,]+:\d+(,[^\s/@,]+:\d+)*)?\Z", extra={"allowed": "HOST:PORT, more of them after commas"}),
+]
+RedisUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(rediss?://.+)?\Z",
+        extra={"allowed": 'a URL such as "redis://127.0.0.1:6379/0" (rediss: with TLS), without a password'},
+    ),
+]
+KeyPrefix = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9:._-]{0,60}\Z", extra={"allowed": "letters, digits, `:._-`"})]
+TopicPrefix = Annotated[
+    str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,100}\Z", extra={"allowed": "1 to 100 of letters, digits, `.`, `_` and `-`"})
 ]
 Schema = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]{0,30}\Z", extra={"allowed": "1 to 31 of a-z, 0-9 and _"})]
 
@@ -59,10 +74,52 @@ class PostgresSink(Sink, frozen=True, kw_only=True):
     """Records of a tape between two states kept in the target: what a restart folds again, at most about twice."""
 
 
+class KafkaSink(Sink, frozen=True, kw_only=True):
+    """`[sinks.kafka]`: Kafka, or what speaks its protocol, by aiokafka."""
+
+    url: KafkaUrl = ""
+    """Bootstrap servers. Left out: there is no such sink."""
+    prefix: TopicPrefix = "tapewire."
+    """Topics are named by it and the tape, as `tapewire.orders.0`; `tapewire.schemas` has the schemas."""
+    transactions: bool = True
+    """Each batch is a transaction, which shuts out a sink that was given up. false: for brokers that have none."""
+    replicas: Annotated[int, Meta(ge=1, le=32)] = 1
+    """Copies of each topic that the sink makes."""
+    retain_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    """Retention of the topics that the sink makes. 0: they keep all."""
+    user: Annotated[str, Meta(max_length=255)] = ""
+    """For SASL. Left out: none."""
+    password_file: Path = Path()
+    """A file of mode 0600 with the user's password."""
+    sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    tls: bool = False
+    tls_ca: Path = Path()
+    """A PEM file with the authority of the brokers' certificates. Left out: those of the system."""
+
+
+class RedisSink(Sink, frozen=True, kw_only=True):
+    """`[sinks.redis]`: Redis or Valkey, by redis-py."""
+
+    url: RedisUrl = ""
+    """Where the server is. Left out: there is no such sink."""
+    password_file: Path = Path()
+    """A file of mode 0600 with the password. Left out: none."""
+    prefix: KeyPrefix = "tapewire:"
+    """What all its keys begin with."""
+    ttl: Annotated[int, Meta(ge=0, le=31_536_000)] = 86_400
+    """Seconds after which a last trade, a top of book or a stream that nobody changed is let go. 0: never."""
+    stream_length: Annotated[int, Meta(ge=0, le=1_000_000)] = 1000
+    """Trades kept of each instrument. 0: no streams."""
+    snapshot_every: Annotated[int, Meta(ge=100, le=1 << 32)] = 100_000
+    """Records of a tape between two states kept in the target: what a restart folds again."""
+
+
 class Sinks(Section, frozen=True, kw_only=True):
     """`[sinks]`: one table for each, named after the store."""
 
     postgres: PostgresSink = PostgresSink()
+    kafka: KafkaSink = KafkaSink()
+    redis: RedisSink = RedisSink()
 
     @property
     def configured(self) -> list[str]:

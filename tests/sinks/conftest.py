@@ -17,5 +17,5 @@ async def database(postgres: Running, tmp_path: Path) -> AsyncIterator[Database]
 
 
 @pytest.fixture
-def world(tmp_path: Path, database: Database) -> World:
+def world(tmp_path: Path, database: Database) -> World[Database]:
     return World(tmp_path, database)

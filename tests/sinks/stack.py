@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import asyncpg
@@ -21,6 +21,7 @@ from services.flusher.sinks import sink as frame
 from services.flusher.sinks.postgres.tables import COLUMNS
 from services.flusher.sinks.postgres.target import PostgresTarget
 from services.flusher.sinks.status import Teller
+from services.flusher.sinks.target import Target
 from tapewire import logs
 from tapewire.config import PostgresSink
 from tapewire.folders import Folders
@@ -35,6 +36,8 @@ _numbers = itertools.count(1)
 
 class Database:
     """One schema on a server, and how the sink is told of it: a URL without password, and a file with it."""
+
+    sink = "postgres"
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self.schema = url, f"t{os.getpid()}_{next(_numbers)}"
@@ -53,6 +56,9 @@ class Database:
             db_schema=self.schema,
             **terms,
         )
+
+    def target(self, settings: PostgresSink) -> PostgresTarget:
+        return PostgresTarget(settings)
 
     def toml(self, **more: object) -> str:
         terms = {"batch_wait": 0.01, "retry_max": 0.3, **more}
@@ -122,10 +128,23 @@ def market_records(seed: int, commands: int) -> list[bytes]:
     return market.records
 
 
-class World:
+class Store(Protocol):
+    """A place on a server that a sink fills, and how the sink is told of it."""
+
+    sink: str
+
+    def settings(self, **more: Any) -> Any: ...
+    def target(self, settings: Any) -> Target: ...
+    async def seq(self, tape: str = "orders.0") -> int: ...
+
+
+Place = TypeVar("Place", bound=Store)
+
+
+class World(Generic[Place]):
     """A data folder with tapes, and the sink as a task of this process."""
 
-    def __init__(self, folder: Path, database: Database) -> None:
+    def __init__(self, folder: Path, database: Place) -> None:
         self.folders, self.database = Folders(folder / "data"), database
         self.folders.prepare(folder / "rings")
         self.log = logs.get("test")
@@ -146,10 +165,10 @@ class World:
     @asynccontextmanager
     async def sink(self, rebuild: frame.Rebuild | None = None, **settings: Any) -> AsyncIterator[Running]:
         given = self.database.settings(**settings)
-        target = PostgresTarget(given)
-        teller = Teller(self.folders, "postgres", target.where, self.log)
+        target = self.database.target(given)
+        teller = Teller(self.folders, self.database.sink, target.where, self.log)
         stop = asyncio.Event()
-        sink = frame.Sink("postgres", given, self.folders.tapes, target, teller, rebuild=rebuild)
+        sink = frame.Sink(self.database.sink, given, self.folders.tapes, target, teller, rebuild=rebuild)
         task = asyncio.ensure_future(sink.run(stop))
         running = Running(self, teller, task)
         try:
@@ -163,7 +182,7 @@ class World:
 
 
 class Running:
-    def __init__(self, world: World, teller: Teller, task: asyncio.Task[None]) -> None:
+    def __init__(self, world: World[Any], teller: Teller, task: asyncio.Task[None]) -> None:
         self.world, self.teller, self.task = world, teller, task
 
     async def until(self, true: Callable[[], Awaitable[bool]]) -> None:
@@ -176,7 +195,8 @@ class Running:
 
     async def until_seq(self, seq: int, tape: str = "orders.0") -> None:
         async def there() -> bool:
-            return await self.world.database.seq(tape) == seq
+            found: int = await self.world.database.seq(tape)
+            return found == seq
 
         await self.until(there)
 
@@ -199,14 +219,14 @@ class Running:
 
 
 class SinkProcess:
-    """`python -m services.flusher.sinks postgres`, over the settings of a file."""
+    """`python -m services.flusher.sinks NAME`, over the settings of a file."""
 
-    def __init__(self, config: Path) -> None:
-        self.config, self.log = config, config.with_suffix(".log")
+    def __init__(self, config: Path, name: str = "postgres") -> None:
+        self.name, self.config, self.log = name, config, config.with_suffix(".log")
 
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "services.flusher.sinks", "postgres", "--config", str(self.config), *more]
+            command = [sys.executable, "-m", "services.flusher.sinks", self.name, "--config", str(self.config), *more]
             return subprocess.Popen(command, cwd=ROOT, stderr=log)
 
 

@@ -13,10 +13,10 @@ from tapewire import messages as m
 from tapewire.errors import SinkError
 from tapewire.tape import TapeWriter, crc32c
 from tapewire.tape.cutting import cut_tape
-from tests.sinks.stack import World, assert_same, expected_rows, market_records
+from tests.sinks.stack import Database, World, assert_same, expected_rows, market_records
 
 
-async def test_rows_of_a_tape_are_what_its_records_say(world: World) -> None:
+async def test_rows_of_a_tape_are_what_its_records_say(world: World[Database]) -> None:
     records = market_records(1, 400)
     world.write(records[:300])
     async with world.sink(batch_records=100) as sink:
@@ -30,7 +30,7 @@ async def test_rows_of_a_tape_are_what_its_records_say(world: World) -> None:
     assert page.counter("rows") == sum(map(len, expected.values()))
 
 
-async def test_a_sink_that_stops_goes_on_where_the_target_stands(world: World) -> None:
+async def test_a_sink_that_stops_goes_on_where_the_target_stands(world: World[Database]) -> None:
     records = market_records(2, 500)
     for at in range(0, len(records), 150):
         world.write(records[at : at + 150])
@@ -39,7 +39,7 @@ async def test_a_sink_that_stops_goes_on_where_the_target_stands(world: World) -
     assert_same(await world.database.rows(), expected_rows(records))
 
 
-async def test_states_kept_in_the_target_let_retention_go_on(world: World) -> None:
+async def test_states_kept_in_the_target_let_retention_go_on(world: World[Database]) -> None:
     records = market_records(3, 6_000)
     assert len(records) > 12_000
     world.write(records)
@@ -57,7 +57,7 @@ async def test_states_kept_in_the_target_let_retention_go_on(world: World) -> No
     assert found["positions"] == expected["positions"]
 
 
-async def test_a_tape_that_lost_its_tail_takes_its_rows_back(world: World) -> None:
+async def test_a_tape_that_lost_its_tail_takes_its_rows_back(world: World[Database]) -> None:
     records = market_records(4, 200)
     world.write(records)
     async with world.sink(batch_records=30) as sink:
@@ -79,7 +79,7 @@ async def test_a_tape_that_lost_its_tail_takes_its_rows_back(world: World) -> No
     assert [row["seq"] for row in found["risk_decisions"] if row["seq"] > 100] == [row["seq"] for row in told]
 
 
-async def test_a_tail_that_is_lost_while_the_sink_follows_is_taken_back(world: World) -> None:
+async def test_a_tail_that_is_lost_while_the_sink_follows_is_taken_back(world: World[Database]) -> None:
     records = market_records(6, 200)
     world.write(records)
     async with world.sink(batch_records=30) as sink:
@@ -98,7 +98,7 @@ async def test_a_tail_that_is_lost_while_the_sink_follows_is_taken_back(world: W
     assert_same(await world.database.rows(), expected_rows(records))
 
 
-async def test_a_tape_that_was_replaced_is_not_followed_and_the_error_says_what_to_do(world: World) -> None:
+async def test_a_tape_that_was_replaced_is_not_followed_and_the_error_says_what_to_do(world: World[Database]) -> None:
     records = market_records(7, 60)
     world.write(records)
     async with world.sink() as sink:
@@ -116,7 +116,7 @@ async def test_a_tape_that_was_replaced_is_not_followed_and_the_error_says_what_
     assert_same(await world.database.rows(), expected_rows(other))
 
 
-async def test_from_builds_anew_what_comes_behind(world: World) -> None:
+async def test_from_builds_anew_what_comes_behind(world: World[Database]) -> None:
     records = market_records(10, 300)
     world.write(records)
     async with world.sink(batch_records=64) as sink:
@@ -132,21 +132,21 @@ async def test_from_builds_anew_what_comes_behind(world: World) -> None:
     assert_same(await world.database.rows(), expected_rows(records))
 
 
-async def test_from_a_record_that_is_not_there_ends_with_an_error(world: World) -> None:
+async def test_from_a_record_that_is_not_there_ends_with_an_error(world: World[Database]) -> None:
     world.write(market_records(11, 20))
     with pytest.raises(SinkError, match="record 5000 is not on it"):
         async with world.sink(Rebuild(seq=5000, tape="orders.0")) as sink:
             await sink.until_seq(5000)
 
 
-async def test_from_names_a_tape_that_is_followed(world: World) -> None:
+async def test_from_names_a_tape_that_is_followed(world: World[Database]) -> None:
     world.write(market_records(11, 20))
     with pytest.raises(SinkError, match=r"--tape orders\.7: there is no such tape"):
         async with world.sink(Rebuild(seq=1, tape="orders.7")) as sink:
             await sink.until_taken(1)
 
 
-async def test_a_state_of_another_version_is_folded_anew(world: World) -> None:
+async def test_a_state_of_another_version_is_folded_anew(world: World[Database]) -> None:
     records = market_records(15, 5_000)
     world.write(records)
     async with world.sink(batch_records=2_000, snapshot_every=10_000) as sink:
@@ -160,7 +160,7 @@ async def test_a_state_of_another_version_is_folded_anew(world: World) -> None:
     assert (await world.database.rows())["positions"] == expected_rows(more)["positions"]
 
 
-async def test_records_that_retention_removed_are_missed_and_the_error_says_what_to_do(world: World) -> None:
+async def test_records_that_retention_removed_are_missed_and_the_error_says_what_to_do(world: World[Database]) -> None:
     records = market_records(16, 3_000)
     world.write(records, "md.lean")
     segments = sorted(world.tape("md.lean").glob("*.seg"))
@@ -176,7 +176,7 @@ async def test_records_that_retention_removed_are_missed_and_the_error_says_what
     assert [row["seq"] for row in found["risk_decisions"]] == expected
 
 
-def test_a_tape_is_judged_by_what_is_written_and_what_is_released(world: World) -> None:
+def test_a_tape_is_judged_by_what_is_written_and_what_is_released(world: World[Database]) -> None:
     records = market_records(17, 100)
     last, first = Mark(len(records), crc32c(records[-1])), Mark(1, crc32c(records[0]))
     resume = Resume(Position(len(records), (first, last), 1), 0, 0)
@@ -195,7 +195,7 @@ def test_a_tape_is_judged_by_what_is_written_and_what_is_released(world: World) 
         assert follower.standing(resume) == Lost(resume.position.back_to(1))
 
 
-async def test_rows_that_are_there_already_are_left_and_doubled_by_nobody(world: World) -> None:
+async def test_rows_that_are_there_already_are_left_and_doubled_by_nobody(world: World[Database]) -> None:
     """As after the positions alone were restored from an older backup."""
     records = market_records(12, 300)
     world.write(records)
@@ -210,7 +210,7 @@ async def test_rows_that_are_there_already_are_left_and_doubled_by_nobody(world:
     assert_same(await world.database.rows(), expected_rows(records))
 
 
-async def test_two_sinks_on_one_schema_do_not_double_rows(world: World) -> None:
+async def test_two_sinks_on_one_schema_do_not_double_rows(world: World[Database]) -> None:
     records = market_records(13, 100)
     world.write(records)
     async with world.sink(batch_records=10) as sink:
@@ -223,7 +223,7 @@ async def test_two_sinks_on_one_schema_do_not_double_rows(world: World) -> None:
     assert_same(await world.database.rows(), expected_rows(market_records(13, 130)))
 
 
-async def test_partitions_are_by_day_and_made_when_rows_come(world: World) -> None:
+async def test_partitions_are_by_day_and_made_when_rows_come(world: World[Database]) -> None:
     world.write(market_records(14, 50))
     async with world.sink() as sink:
         await sink.until_seq(len(world.records()))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tapewire import messages as m
-from tests.sinks.stack import World
+from tests.sinks.stack import Database, World
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "postgres.md"
 BLOCK = re.compile(r"```(sql|text) (\w+)\n(.*?)```", re.S)
@@ -80,7 +80,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("|")]
 
 
-async def test_every_question_of_the_document_is_answered_as_it_says(world: World) -> None:
+async def test_every_question_of_the_document_is_answered_as_it_says(world: World[Database]) -> None:
     world.write(story())
     async with world.sink() as sink:
         await sink.until_seq(13)
@@ -95,7 +95,7 @@ async def test_every_question_of_the_document_is_answered_as_it_says(world: Worl
             assert cells(head) == list(rows[0].keys()), name
 
 
-async def test_busts_and_corrections_stand_in_the_views(world: World) -> None:
+async def test_busts_and_corrections_stand_in_the_views(world: World[Database]) -> None:
     records = story()
     seq = len(records)
     terms = {"instrument": 1, "match_id": 1, "maker_order_id": 1, "taker_order_id": 2, "maker_account": 1}

@@ -23,12 +23,12 @@ from tools.services import Postgres
 SECRET = "s3cret-that-nobody-may-read"
 
 
-async def mended(world: World) -> None:
+async def mended(world: World[Database]) -> None:
     """All rows are there in the end."""
     assert_same(await world.database.rows(), expected_rows(world.records()))
 
 
-async def test_a_wrong_password_is_said_and_not_told(world: World) -> None:
+async def test_a_wrong_password_is_said_and_not_told(world: World[Database]) -> None:
     records = market_records(20, 60)
     world.write(records)
     right = world.database.password_file.read_text()
@@ -43,7 +43,7 @@ async def test_a_wrong_password_is_said_and_not_told(world: World) -> None:
     await mended(world)
 
 
-async def test_a_password_file_that_others_can_read_is_refused(world: World) -> None:
+async def test_a_password_file_that_others_can_read_is_refused(world: World[Database]) -> None:
     world.write(market_records(21, 10))
     world.database.password_file.chmod(0o644)
     async with world.sink() as sink:
@@ -60,7 +60,7 @@ def test_a_password_in_the_url_is_refused_without_being_said() -> None:
     assert SECRET not in str(caught.value)
 
 
-async def test_a_database_that_is_missing_is_said_and_used_once_it_is_there(world: World) -> None:
+async def test_a_database_that_is_missing_is_said_and_used_once_it_is_there(world: World[Database]) -> None:
     records = market_records(22, 60)
     world.write(records)
     name, database = f"later{os.getpid()}", world.database
@@ -79,7 +79,7 @@ async def test_a_database_that_is_missing_is_said_and_used_once_it_is_there(worl
         await connection.execute(f"DROP DATABASE {name}")
 
 
-async def test_a_schema_newer_than_the_sink_is_not_touched(world: World) -> None:
+async def test_a_schema_newer_than_the_sink_is_not_touched(world: World[Database]) -> None:
     records = market_records(23, 40)
     world.write(records)
     async with world.sink() as sink:
@@ -102,7 +102,7 @@ async def test_a_schema_newer_than_the_sink_is_not_touched(world: World) -> None
 
 
 async def test_a_table_dropped_behind_its_back_is_said_and_the_schema_built_anew_when_that_is_dropped(
-    world: World,
+    world: World[Database],
 ) -> None:
     records = market_records(24, 60)
     world.write(records)
@@ -117,7 +117,7 @@ async def test_a_table_dropped_behind_its_back_is_said_and_the_schema_built_anew
     await mended(world)
 
 
-async def test_a_partition_dropped_behind_its_back_is_made_again(world: World) -> None:
+async def test_a_partition_dropped_behind_its_back_is_made_again(world: World[Database]) -> None:
     records = market_records(25, 60)
     world.write(records)
     async with world.sink(batch_records=20) as sink:
@@ -132,7 +132,7 @@ async def test_a_partition_dropped_behind_its_back_is_made_again(world: World) -
     assert [row["seq"] for row in kept] == expected
 
 
-async def test_connections_that_are_cut_at_any_moment_lose_and_double_nothing(world: World) -> None:
+async def test_connections_that_are_cut_at_any_moment_lose_and_double_nothing(world: World[Database]) -> None:
     records = market_records(26, 1_500)
     world.write(records[:10])
     async with world.sink(batch_records=7) as sink:
@@ -147,7 +147,7 @@ async def test_connections_that_are_cut_at_any_moment_lose_and_double_nothing(wo
     await mended(world)
 
 
-async def test_a_server_that_hangs_is_given_up_and_waited_for(world: World) -> None:
+async def test_a_server_that_hangs_is_given_up_and_waited_for(world: World[Database]) -> None:
     records = market_records(27, 60)
     world.write(records)
     async with world.sink(batch_records=20) as sink:
@@ -162,7 +162,7 @@ async def test_a_server_that_hangs_is_given_up_and_waited_for(world: World) -> N
     await mended(world)
 
 
-async def test_a_reader_in_a_long_transaction_holds_no_new_day_up(world: World) -> None:
+async def test_a_reader_in_a_long_transaction_holds_no_new_day_up(world: World[Database]) -> None:
     world.write(market_records(28, 40))
     async with world.sink() as sink:
         await sink.until_seq(len(world.records()))
@@ -203,7 +203,7 @@ def _fill_up(block: Path) -> None:
     assert shutil.disk_usage(block.parent).free == 0
 
 
-async def _fill(small: Path, world: World) -> None:
+async def _fill(small: Path, world: World[Database]) -> None:
     space = small / "space"
     space.mkdir(mode=0o700)
     shutil.chown(space, 65534, 65534)

@@ -2,131 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import os
-import random
-import signal
-import subprocess
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tapewire import messages as m
-from tapewire.client import OrderClient, RingFull
-from tapewire.tape import TapeReader
-from tests.engine_process import PATIENCE_S, EngineProcess
-from tests.services import own
-from tests.sinks.stack import Database, SinkProcess, assert_same, expected_rows
+from tests.sinks.kills import killed_again_and_again
+from tests.sinks.stack import Database, assert_same, expected_rows
 from tools.services import Postgres
 
-SIDES = ("sink", "server", "engine")
-STEPS = 6  # of load between two kills, some commands each
+
+async def same_rows(database: Database, records: list[bytes]) -> None:
+    assert_same(await database.rows(), expected_rows(records))
 
 
-class Load:
-    """A trader with two accounts, who trades with itself."""
-
-    def __init__(self, client: OrderClient, seed: int) -> None:
-        self.client, self.pick = client, random.Random(seed)
-        self.live: list[tuple[int, int]] = []
-
-    def step(self) -> None:
-        try:
-            for _ in range(self.pick.randint(1, 20)):
-                self.command()
-        except RingFull:
-            time.sleep(0.002)
-        for event in self.client.poll():
-            if isinstance(event, m.OrderAccepted):
-                self.live.append((event.order_id, event.account))
-        del self.live[:-50]
-
-    def command(self) -> None:
-        pick, chance = self.pick, self.pick.random()
-        if self.live and chance < 0.2:
-            self.client.cancel(*pick.choice(self.live))
-        elif self.live and chance < 0.4:
-            self.client.replace(*pick.choice(self.live), pick.randint(90, 110), pick.randint(1, 9))
-        else:
-            terms: dict[str, Any] = {"side": pick.choice((m.Side.buy, m.Side.sell)), "qty": pick.randint(0, 9)}
-            self.client.new_order(instrument=1, price=pick.randint(95, 105), account=pick.choice((1, 2)), **terms)
-
-
-async def killed_again_and_again(folder: Path, kills: int, seed: int) -> None:
-    pick = random.Random(seed)
-    with own(Postgres) as server:
-        database = Database(server.url, folder)
-        more = database.toml(batch_records=64, keep=0.0)
-        engine = EngineProcess(folder, engine='durability = "memory"')
-        with engine.config.open("a") as file:
-            file.write(more)
-        sink = SinkProcess(engine.config)
-        engine.start()
-        engine.wait_for_accounts(1, 2)
-        client = engine.client()
-        running = sink.start()
-        try:
-            load = Load(client, seed)
-            sides = itertools.cycle(SIDES)
-            for _ in range(kills):
-                for _ in range(STEPS):
-                    load.step()
-                    await asyncio.sleep(pick.random() * 0.02)
-                running = await kill(next(sides), engine, server, sink, running)
-            load.step()
-            await everything_taken(engine, database, sink)
-            running.terminate()
-            assert running.wait(PATIENCE_S) == 0
-        finally:
-            client.close()
-            engine.close()
-            if running.poll() is None:
-                running.kill()
-                running.wait()
-        with TapeReader(engine.tape) as reader:
-            records = list(reader)
-        assert_same(await database.rows(), expected_rows(records))
-        assert sum(isinstance(m.decode(raw), m.OrderExecuted) for raw in records) > kills
-
-
-async def kill(
-    side: str, engine: EngineProcess, server: Postgres, sink: SinkProcess, running: subprocess.Popen[bytes]
-) -> subprocess.Popen[bytes]:
-    if side == "engine":
-        engine.kill()
-        engine.start()
-    elif side == "server":
-        server.kill()
-        await asyncio.to_thread(server.start)
-    else:
-        os.kill(running.pid, signal.SIGKILL)
-        running.wait()
-        return sink.start()
-    return running
-
-
-async def everything_taken(engine: EngineProcess, database: Database, sink: SinkProcess) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        with TapeReader(engine.tape) as reader:
-            released = reader.positions.released_seq
-        if released and await database.seq() == released:
-            await asyncio.sleep(0.2)  # an engine that has just begun may still answer what was in its rings
-            with TapeReader(engine.tape) as reader:
-                if reader.positions.released_seq == released:
-                    return
-        assert time.monotonic() < deadline, sink.log.read_text()[-4000:]
-        await asyncio.sleep(0.05)
+async def killed(folder: Path, kills: int, seed: int) -> None:
+    await killed_again_and_again(folder, Postgres, lambda server: Database(server.url, folder), same_rows, kills, seed)
 
 
 async def test_rows_are_the_fold_of_the_tape_after_ten_kills(tmp_path: Path) -> None:
-    await killed_again_and_again(tmp_path, 10, seed=1)
+    await killed(tmp_path, 10, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 async def test_rows_are_the_fold_of_the_tape_after_a_hundred_kills_of_each(tmp_path: Path) -> None:
-    await killed_again_and_again(tmp_path, 300, seed=2)
+    await killed(tmp_path, 300, seed=2)

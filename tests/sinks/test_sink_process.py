@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.sinks.stack import PATIENCE_S, ROOT, SinkProcess, World, market_records
+from tests.sinks.stack import PATIENCE_S, ROOT, Database, SinkProcess, World, market_records
 
 
 @pytest.fixture
-def config(world: World, tmp_path: Path) -> Path:
+def config(world: World[Database], tmp_path: Path) -> Path:
     path = tmp_path / "tapewire.toml"
     path.write_text(f'data = "{world.folders.data}"\nrings = "{tmp_path}/rings"\n{world.database.toml()}')
     return path
@@ -36,7 +36,9 @@ def status(config: Path) -> dict[str, Any]:
     return found
 
 
-async def test_status_is_told_by_the_process_while_it_runs_and_by_the_target_after(world: World, config: Path) -> None:
+async def test_status_is_told_by_the_process_while_it_runs_and_by_the_target_after(
+    world: World[Database], config: Path
+) -> None:
     records = market_records(41, 200)
     world.write(records)
     sink = SinkProcess(config)
@@ -67,7 +69,7 @@ async def test_status_is_told_by_the_process_while_it_runs_and_by_the_target_aft
     assert secret not in sink.log.read_text() + words.stdout + json.dumps(told)
 
 
-async def test_sigterm_commits_what_was_read(world: World, config: Path) -> None:
+async def test_sigterm_commits_what_was_read(world: World[Database], config: Path) -> None:
     records = market_records(42, 100)
     world.write(records)
     config.write_text(config.read_text().replace("batch_wait = 0.01", "batch_wait = 60.0"))
@@ -85,7 +87,9 @@ async def test_sigterm_commits_what_was_read(world: World, config: Path) -> None
     assert await world.database.seq() == len(records)
 
 
-async def test_retention_says_first_what_would_go_and_keeps_positions_that_stand(world: World, config: Path) -> None:
+async def test_retention_says_first_what_would_go_and_keeps_positions_that_stand(
+    world: World[Database], config: Path
+) -> None:
     records = market_records(43, 300)
     world.write(records)
     async with world.sink() as sink:

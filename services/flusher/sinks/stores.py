@@ -23,6 +23,16 @@ STORES: Final[dict[str, Store]] = {
         "asyncpg",
         "postgres",
     ),
+    "kafka": Store(
+        "services.flusher.sinks.kafka.target",
+        "aiokafka",
+        "kafka",
+    ),
+    "redis": Store(
+        "services.flusher.sinks.redis.target",
+        "redis",
+        "redis",
+    ),
 }
 
 

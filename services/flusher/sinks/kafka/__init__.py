@@ -1,0 +1,1 @@
+"""Tapes into Kafka: a topic for each, the position in the topic itself."""

@@ -1,0 +1,237 @@
+"""Redis as the target of a sink: hashes, channels, streams, position and, now and then, state in one MULTI/EXEC.
+
+    WATCH PREFIXtape:TAPE, GET             a position that moved otherwise ends it here
+    MULTI
+      HSET PREFIXtrade:FEED:TICKER …       what holds now; EXPIRE where `ttl` says so
+      PUBLISH ENV.FEED.KIND.KEY            every public message, under the subject it has on the bus
+      XADD PREFIXtrades:FEED:TICKER        the last trades, capped
+      SET PREFIXtape:TAPE                  the position
+      SET PREFIXstate:TAPE                 every snapshot_every records
+    EXEC
+
+What a server loses when it is killed (appendfsync everysec: a second) it loses with the position, and is given again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+import redis.asyncio as client
+from redis.exceptions import RedisError
+
+from services.flusher.sinks.redis.faults import told
+from services.flusher.sinks.redis.fold import Changes, Fold
+from services.flusher.sinks.target import Batch, Committed, Mark, Position, Resume
+from tapewire import messages as m
+from tapewire.config import Config, RedisSink
+from tapewire.errors import ConfigError, TapewireError, TargetError, WireError
+from tapewire.fix.auth import read_private
+
+FORMAT: Final = 1
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    format: int
+    seq: int
+    begin: int
+    marks: tuple[tuple[int, int], ...]
+    state: int
+    """The record that the kept state is as of; 0: none."""
+
+
+class Prepared(NamedTuple):
+    changes: Changes
+    state: bytes | None
+
+
+class RedisTarget:
+    def __init__(self, settings: RedisSink, env: str) -> None:
+        parts = urlsplit(settings.url)
+        if parts.password or "password" in parts.query:
+            raise ConfigError("sinks.redis.url: holds a password; expected it in password_file, a file of mode 0600")
+        self._settings, self._env = settings, env
+        self.where = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        self.where += f" prefix {settings.prefix}"
+        self._redis: client.Redis | None = None
+        self._folds: dict[str, Fold] = {}
+        self._states: dict[str, int] = {}
+        """The record of the newest state that is kept, or will be with a batch that is prepared."""
+
+    @property
+    def redis(self) -> client.Redis:
+        assert self._redis is not None, "open() comes first"
+        return self._redis
+
+    # -- beginning
+
+    async def open(self) -> None:
+        settings = self._settings
+        try:
+            password = read_private(settings.password_file) if settings.password_file != Path() else None
+        except TapewireError as error:
+            raise TargetError(f"sinks.redis.password_file: {error}") from None
+        with told(self.where):
+            terms: dict[str, Any] = {"password": password} if password else {}
+            self._redis = client.Redis.from_url(
+                settings.url,
+                **terms,
+                socket_timeout=settings.timeout,
+                socket_connect_timeout=settings.timeout,
+                client_name="tapewire-sink",
+                retry=None,
+            )
+            await self._redis.ping()
+
+    async def close(self) -> None:
+        redis, self._redis = self._redis, None
+        self._folds.clear()
+        self._states.clear()
+        if redis is not None:
+            try:
+                await redis.aclose()
+            except (RedisError, OSError, TimeoutError):
+                return  # it is broken already: the server lets the transaction go with the connection
+
+    # -- positions
+
+    def _key(self, kind: str, tape: str) -> str:
+        return f"{self._settings.prefix}{kind}:{tape}"
+
+    async def positions(self) -> dict[str, Position]:
+        begin, found = self._key("tape", ""), {}
+        with told(self.where):
+            async for key in self.redis.scan_iter(match=f"{begin}*"):
+                if stored := await self._stored(key.decode().removeprefix(begin)):
+                    found[key.decode().removeprefix(begin)] = _position(stored)
+        return found
+
+    async def _stored(self, tape: str) -> _Stored | None:
+        text = await self.redis.get(self._key("tape", tape))
+        return None if text is None else self._read(text)
+
+    def _read(self, text: bytes | str) -> _Stored:
+        try:
+            found = msgspec.json.decode(text, type=_Stored)
+        except msgspec.DecodeError as error:
+            raise TargetError(
+                f"{self.where}: the position kept there cannot be read: {error}. Delete all keys of the prefix, and "
+                f"they are built anew from the tape; or give the sink another prefix"
+            ) from None
+        if found.format > FORMAT:
+            raise TargetError(
+                f"{self.where}: written by a newer one: its format is {found.format}, and this one knows {FORMAT}. Run "
+                f"the newer one, or give this one a prefix of its own"
+            )
+        return found
+
+    async def resume(self, tape: str, folder: Path) -> Resume:
+        with told(self.where):
+            stored = await self._stored(tape)
+            position = _position(stored) if stored else Position()
+            kept: Any = await self.redis.get(self._key("state", tape)) if stored and stored.state else None
+        kind, _, rest = tape.partition(".")
+        orders = kind == "orders"
+        fold = Fold(self._env, "house" if orders else rest, orders)
+        if kept is not None:
+            try:
+                fold.restore(kept)
+            except WireError:  # of another version: the tape says it all, it only takes longer
+                fold = Fold(self._env, "house" if orders else rest, orders)
+        if fold.seq > position.seq:
+            fold = Fold(self._env, "house" if orders else rest, orders)
+        fold.all_changed()
+        self._folds[tape] = fold
+        self._states[tape] = fold.seq
+        fold_after = fold.seq or position.begin - 1
+        return Resume(position, fold_after, fold_after)
+
+    async def take_back(self, tape: str, position: Position) -> None:
+        """What holds is put anew with the first batch; what was published, and is in streams, readers have seen."""
+        stored = _Stored(FORMAT, position.seq, position.begin, position.marks, 0)
+        with told(self.where):
+            async with self.redis.pipeline(transaction=True) as pipe:
+                pipe.set(self._key("tape", tape), msgspec.json.encode(stored))
+                pipe.delete(self._key("state", tape))
+                for key in await self.redis.smembers(self._key("keys", tape)):
+                    pipe.delete(key)
+                pipe.delete(self._key("keys", tape))
+                await pipe.execute()
+        self._folds.pop(tape, None)
+
+    # -- records
+
+    def fold(self, tape: str, records: list[bytes]) -> None:
+        self._folds[tape].take(records, whole=False)
+        self._folds[tape].all_changed()
+
+    def prepare(self, batch: Batch) -> Prepared:
+        fold, settings = self._folds[batch.tape], self._settings
+        # A batch that is not full ends where the tape was released to, and that is never within a command.
+        whole = len(batch.records) < settings.batch_records
+        changes = fold.changes(fold.take(batch.records, whole))
+        state = None
+        if batch.position.seq - self._states[batch.tape] >= settings.snapshot_every and fold.can_be_kept:
+            state = fold.state()
+            self._states[batch.tape] = batch.position.seq
+        return Prepared(changes, state)
+
+    async def commit(self, batch: Batch, prepared: Prepared) -> Committed:
+        changes, state = prepared
+        key = self._key("tape", batch.tape)
+        with told(self.where):
+            async with self.redis.pipeline(transaction=True) as pipe:
+                await pipe.watch(key)
+                text = await pipe.get(key)
+                stored = self._read(text) if text is not None else _Stored(FORMAT, 0, batch.before.begin, (), 0)
+                if stored.seq != batch.before.seq:
+                    raise TargetError(
+                        f"{self.where}: the position of {batch.tape} is {stored.seq}, expected {batch.before.seq}: "
+                        f"another process follows this tape into the same prefix, or keys were deleted. Stop one of "
+                        f"them; what is missing is filled from the tape"
+                    )
+                pipe.multi()  # type: ignore[no-untyped-call]
+                self._put(pipe, batch.tape, changes)
+                as_of = batch.position.seq if state is not None else stored.state
+                if state is not None:
+                    pipe.set(self._key("state", batch.tape), state)
+                at, marks = batch.position, batch.position.marks
+                pipe.set(key, msgspec.json.encode(_Stored(FORMAT, at.seq, at.begin, marks, as_of)))
+                await pipe.execute()
+        return Committed(len(changes.hashes) + len(changes.messages), as_of or batch.position.begin - 1)
+
+    def _put(self, pipe: Any, tape: str, changes: Changes) -> None:
+        settings, keys = self._settings, list[str]()
+        for name, fields in changes.hashes.items():
+            key = f"{settings.prefix}{name}"
+            pipe.hset(key, mapping=fields)
+            if settings.ttl and not name.startswith("position:"):
+                pipe.expire(key, settings.ttl)
+            keys.append(key)
+        for channel, payload in changes.messages:
+            pipe.publish(channel, payload)
+            message = m.decode(payload)
+            if isinstance(message, m.Trade) and settings.stream_length:
+                _, feed, _, _ = channel.split(".", 3)
+                stream = f"{settings.prefix}trades:{feed}:{message.ticker}"
+                entry = {"seq": message.seq, "data": payload}
+                pipe.xadd(stream, entry, maxlen=settings.stream_length, approximate=False)
+                if settings.ttl:
+                    pipe.expire(stream, settings.ttl)
+                keys.append(stream)
+        if keys:
+            pipe.sadd(self._key("keys", tape), *dict.fromkeys(keys))
+
+    async def upkeep(self) -> None:
+        """Nothing: the server lets go what is too old by itself."""
+
+
+def _position(stored: _Stored) -> Position:
+    return Position(stored.seq, tuple(Mark(*mark) for mark in stored.marks), stored.begin)
+
+
+def target(config: Config) -> RedisTarget:
+    """As the settings say. Raises ConfigError."""
+    return RedisTarget(config.sinks.redis, config.env)

@@ -1,0 +1,96 @@
+"""The Kafka sink against a broker: records as on the tape, what their headers say, what readers see of a lost tail."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from services.flusher.sinks.kafka.records import SCHEMA_ID, TYPES
+from services.flusher.sinks.sink import Rebuild
+from tapewire import messages as m
+from tapewire.bus import schemas
+from tests.services import Running
+from tests.sinks.broker import Broker
+from tests.sinks.stack import World, market_records
+
+
+@pytest.fixture
+def kafka_world(tmp_path: Path, kafka: Running) -> World[Broker]:
+    durable = kafka.server is None or getattr(kafka.server, "durable", False)
+    return World(tmp_path, Broker(kafka.url, durable))
+
+
+async def test_records_are_the_tapes_own_bytes_with_headers_that_tell_what_they_are(kafka_world: World[Broker]) -> None:
+    world, records = kafka_world, market_records(51, 200)
+    world.write(records)
+    async with world.sink(batch_records=70) as sink:
+        await sink.until_taken(len(records))
+    rows = await world.database.rows()
+    assert [row.value for row in rows] == records
+    for row, raw in zip(rows, records, strict=True):
+        message, headers = m.decode(raw), dict(row.headers)
+        assert row.key == (str(message.instrument).encode() if message.instrument else b"")
+        assert (row.timestamp, int(headers["seq"])) == (max(0, message.ts // 1_000_000), message.seq)
+        assert (headers["type"], headers["epoch"]) == (TYPES[message.TYPE], b"1")
+        assert headers["schema"] == SCHEMA_ID.encode()
+    assert TYPES[m.MessageType.order_accepted] == b"orderAccepted"
+
+
+async def test_schemas_are_published_once(kafka_world: World[Broker]) -> None:
+    world = kafka_world
+    world.write(market_records(52, 5))
+    for _ in range(2):
+        async with world.sink() as sink:
+            await sink.until_seq(len(world.records()))
+    rows = await world.database.rows(f"{world.database.prefix}schemas")
+    assert {row.key.decode(): row.value for row in rows} == {
+        f"{SCHEMA_ID}/{name}": text for name, text in schemas.files().items()
+    }
+    assert len(rows) == len(schemas.files())
+
+
+async def test_a_sink_that_starts_again_goes_on_behind_the_topics_tail(kafka_world: World[Broker]) -> None:
+    world, records = kafka_world, market_records(53, 300)
+    for end in (1, 2, 90, 91, len(records)):
+        world.write(records[len(world.records()) if world.tape().exists() else 0 : end])
+        async with world.sink(batch_records=40) as sink:
+            await sink.until_seq(end)
+    assert await world.database.records() == records
+    assert len(await world.database.rows()) == len(records)
+
+
+async def test_a_lost_tail_is_taken_back_with_a_higher_epoch(kafka_world: World[Broker]) -> None:
+    world, records = kafka_world, market_records(54, 200)
+    world.write(records[:100])
+    async with world.sink(batch_records=20) as sink:
+        await sink.until_seq(100)
+    kept = world.folders.data / "kept"
+    shutil.copytree(world.tape(), kept)
+    world.write(records[100:180])
+    async with world.sink(batch_records=20) as sink:
+        await sink.until_seq(180)
+    shutil.rmtree(world.tape())
+    shutil.copytree(kept, world.tape())
+    other = [bytes(m.decode(raw).replace(ts=7)) for raw in records[100:190]]
+    world.write(other)
+    async with world.sink(batch_records=20) as sink:
+        await sink.until_seq(190)
+    assert await world.database.records() == [*records[:100], *other]
+    rows = await world.database.rows()
+    (back,) = [row for row in rows if row.value is None]
+    headers = dict(back.headers)
+    assert (headers["type"], int(headers["seq"]), headers["epoch"]) == (b"takenBack", 100, b"2")
+    assert {dict(row.headers)["epoch"] for row in rows if row.offset > back.offset} == {b"2"}
+
+
+async def test_from_builds_a_topic_anew(kafka_world: World[Broker]) -> None:
+    world, records = kafka_world, market_records(55, 80)
+    world.write(records)
+    async with world.sink() as sink:
+        await sink.until_seq(len(records))
+    async with world.sink(Rebuild(seq=50, tape="orders.0")) as sink:
+        await sink.until_taken(len(records) - 49)
+    assert await world.database.records() == records
+    assert len(await world.database.rows()) == 2 * len(records) - 49 + 1
