@@ -16,7 +16,18 @@ from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
 from tapewire.tape.retention import Policy, carry_out, plan
 from tests.engine_process import ROOT
-from tests.replica_hosts import Host, Load, claim_for, delete_stream, on_tape, promote, same_bytes, server, until, verified
+from tests.replica_hosts import (
+    Host,
+    Load,
+    claim_for,
+    delete_stream,
+    on_tape,
+    promote,
+    same_bytes,
+    server,
+    until,
+    verified,
+)
 
 SEND, MIRROR = 'send = ["orders.0"]', 'mirror = ["orders.0"]'
 
