@@ -19,7 +19,7 @@ from tapewire.config import Replica
 from tapewire.errors import TapeError
 from tapewire.logs import configure
 from tapewire.replication.copying import Fetch, Mirror
-from tapewire.replication.part import Part, decode
+from tapewire.replication.part import HEADER, Part, decode
 from tapewire.replication.sender import Sender, State
 from tapewire.tape import TapeFrames, TapeWriter
 from tapewire.transports.nats import NatsTransport
@@ -66,7 +66,7 @@ def fetch_all(ours: Path, theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     async def frames_from(context: Context, position: int) -> tuple[Part, bytes]:
         headers, frames = server._answer(fetching.Request(position=position), end)
-        return decode(headers[fetching.HEADER]), frames
+        return decode(headers[HEADER]), frames
 
     monkeypatch.setattr(fetching, "frames_from", frames_from)
     mirroring = Mirroring(context(ours))
