@@ -10,8 +10,9 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-# Below bench/ are native loops for measuring: built by bench/build.py, never part of the distribution.
-FOLDERS = ["tapewire", "services", *(["bench"] if os.environ.get("TAPEWIRE_BENCH") else [])]
+FOLDERS = ["tapewire", "services"]
+# Below bench/ are native loops for measuring: those asked for are built by bench/build.py, none is distributed.
+MEASURING = [Path(f"bench/{name}.pyx") for name in os.environ.get("TAPEWIRE_BENCH", "").split()]
 INCLUDE = re.compile(r'^\s*(?:#include|cdef extern from) "((?:tapewire|services|bench)/[^"]+)"', re.MULTILINE)
 FLAGS = ["-std=c++20", "-O3", "-g0", "-fno-plt", "-Wall", "-Wextra", "-Wno-unused-function"]
 FLAGS += ["-Wno-missing-field-initializers"]
@@ -38,6 +39,7 @@ def module(source: Path) -> Extension:
 
 
 modules = [module(source) for folder in FOLDERS for source in sorted(Path(folder).rglob("_[a-z]*.pyx"))]
+modules += [module(source) for source in MEASURING]
 setup(
     ext_modules=cythonize(modules, nthreads=os.cpu_count(), quiet=True),
     options={"build_ext": {"parallel": os.cpu_count()}},

@@ -66,12 +66,12 @@ def table_of(title: str, rows: list[Row]) -> Table:
 )
 def main(names: tuple[str, ...], target: Path | None, quick: bool, folder: Path) -> None:
     """Measures NAME... or all, beside the probes they are judged against."""
-    build.build()
+    wanted = bench_names() if "all" in names else list(dict.fromkeys(names))
+    build.build(wanted)
     from bench.probes import Probes  # needs what was just compiled
 
     console = Console(width=None if sys.stdout.isatty() else 140)
     probes = Probes(folder, quick=quick)
-    wanted = bench_names() if "all" in names else list(dict.fromkeys(names))
     if target is None and "all" in names and not quick:
         target = HERE / "results" / f"{machine_name()}.json"
     probe_rows = [Row(id="probe", metric=name, value=probes.value(name), unit="ns") for name in probes.names]

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from services.engine import Audit
+from services.replica.stream import Stream
 from tapewire import config as configuration
 from tapewire import messages as m
 from tapewire.client import OrderClient, RingFull
 from tapewire.nats_server import NatsServer
 from tapewire.replication import names
 from tapewire.replication import state as states
+from tapewire.replication.host import host_of
+from tapewire.replication.part import Part
 from tapewire.replication.state import State
 from tapewire.tape import TapeReader
 from tapewire.transports.nats import NatsTransport
@@ -205,6 +208,36 @@ def verified(tape: Path) -> bool:
     while audit.run():
         pass
     return not audit.pending_events
+
+
+def claim_for(host: Host) -> None:
+    """The claim that its replica would have put into the stream, stored; its replica does not run."""
+
+    async def claim() -> None:
+        settings = configuration.load(host.engine.config)
+        transport = NatsTransport(settings.nats)
+        await transport.connect()
+        stream = Stream(transport, settings.env, TAPE)
+        await stream.open()
+        last = await stream.last()
+        assert last is not None
+        end, before = last.part.end, last.part
+        part = Part(
+            kind="claim",
+            mark=before.mark,
+            holder=host_of(host.engine.folders.data),
+            epoch=before.epoch + 1,
+            position=end,
+            end=end,
+            last=before.last,
+            durability=before.durability,
+        )
+        stored = asyncio.get_running_loop().create_future()
+        stream.publish(part, b"", last.sequence, lambda sequence, why: stored.set_result(sequence))
+        assert await asyncio.wait_for(stored, 10) == last.sequence + 1
+        await transport.close()
+
+    asyncio.run(claim())
 
 
 def delete_stream(host: Host) -> None:

@@ -66,12 +66,16 @@ class Archiver:
         return self._carry_out()
 
     def behind(self) -> int:
-        """Durable records of the tape that are not archived yet."""
-        last = self._open().positions.durable_seq
+        """Records of the tape that are durable, and released, and not archived yet.
+
+        A record that no other host holds yet may be cut from a replicated tape.
+        """
+        at = self._open().positions
+        last = min(at.durable_seq, at.released_seq)
         if last < self.checkpoint.archived:
             path = checkpoints.path_of(self._data, self.tape)
             raise StoreError(
-                f"tape {self._path} is durable up to record {last}, but by {path} "
+                f"tape {self._path} is durable and released up to record {last}, but by {path} "
                 f"{self.checkpoint.archived} are archived: the tape was replaced or cut. Nothing was changed."
             )
         return last - self.checkpoint.archived

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tapewire.tape import TapeFrames, TapeMirror
+from tapewire.tape import TapeFrames, TapeMirror, inspect
 from tapewire.tape.cutting import cut_tape, set_aside
 
 
@@ -38,6 +38,11 @@ class MirrorCopy:
         self._frames.seek(position)
         found = self._frames.read(most, (self.end, self.last_seq))
         return found.frames if found else b""
+
+    @property
+    def last_segment(self) -> int:
+        """The position at which the segment begins that ends with `end`."""
+        return inspect.base_position(inspect.segments(Path(self.tape.path))[-1].path)
 
     def cut_behind(self, last_seq: int, now_ns: int) -> Path:
         """Ends the tape with record `last_seq`, and closes it; what was behind is kept in the folder returned."""

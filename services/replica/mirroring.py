@@ -45,6 +45,8 @@ class Mirroring:
         self._created = ""
         self._claimed_at = 0
         self._fetched = 0
+        self._fetch_from: int | None = None
+        """Where the next stretch that is asked for begins; None: nothing has been since the place was found."""
         self._last = 0
         self._epoch = 0
         """Of our claim, once the copy has been handed over."""
@@ -113,6 +115,7 @@ class Mirroring:
         if self._created and info.created != self._created:
             self._of.log.warning("another stream", tape=self._of.name, created=info.created, before=self._created)
         self._created, self._last, self._pending = info.created, info.last, []
+        self._fetch_from = None
         mirror = Mirror(copy, self._of.host, hosts.mark_of(self._of.tape), sequence)
         await self._tail.start(sequence)
         self._mirror = mirror
@@ -222,16 +225,25 @@ class Mirroring:
             context.log.warning("taken_over", tape=context.name, epoch=outcome.epoch, position=mirror.whole[0])
 
     async def _fetch(self, wanted: Fetch) -> None:
-        """Asks for what the stream has no more, until the copy reaches it."""
+        """Asks for what the stream has no more, until the copy reaches it.
+
+        The stream shows nothing of what is here then, nor the claim behind which the last records may be this host's
+        alone. So the last segment is asked for as well, and compared.
+        """
         copy, mirror = self._live(), self._known()
         if copy.empty:
             self._fetched += await fetching.fetch_snapshots(self._of)
-        part, frames = await fetching.frames_from(self._of, copy.end)
-        if not copy.empty and part.position != copy.end:
-            raise TransportError(f"asked for position {copy.end}, got {part.position}")
+        position = copy.end if self._fetch_from is None else self._fetch_from
+        if self._fetch_from is None and not copy.empty:
+            position = await asyncio.to_thread(lambda: copy.last_segment)
+        was_empty = copy.empty
+        part, frames = await fetching.frames_from(self._of, position)
+        if not was_empty and part.position != position:
+            raise TransportError(f"asked for position {position}, got {part.position}")
         outcome = await asyncio.to_thread(mirror.fetched, part, frames)
         if isinstance(outcome, Differs):
             raise TapeError(outcome.why)
+        self._fetch_from = part.end
         await asyncio.to_thread(copy.tape.commit, *mirror.whole, part.epoch)
         self._fetched += len(frames)
         self._say("mirror")

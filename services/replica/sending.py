@@ -113,6 +113,8 @@ class Sending:
                     return
                 info = await stream.make(self._of.settings.stream_replicas, self._of.settings.max_bytes)
             last = await stream.get(info.last) if info.messages else None
+            # A claim has no bytes: what shows whether this tape is what was claimed stands before it.
+            proof = await stream.last_frames() if last is not None and last.part.kind == "claim" else last
         except (TransportError, WireError) as error:
             if isinstance(error, WireError):
                 raise TapeError(f"{self._of.tape}: {error}") from error
@@ -123,7 +125,8 @@ class Sending:
         if kept and kept != info.created and last is None:
             machine.state, machine.stop = State.stopped, Stop(_DELETED.format(stream.name))
             return
-        agrees = last is not None and await asyncio.to_thread(self._agrees, last)
+        shown = [one for one in (last, proof) if one is not None]
+        agrees = bool(shown) and all([await asyncio.to_thread(self._agrees, one) for one in shown])
         frames.seek(0)
         found = Last(info.last, last.part if last else None, agrees)
         machine.synced(found, frames.positions.durable, frames.position)

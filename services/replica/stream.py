@@ -125,6 +125,10 @@ class Stream:
     async def next_frames(self, sequence: int) -> Stored | None:
         return await self._get({"seq": sequence, "next_by_subj": self.frames_subject})
 
+    async def last_frames(self) -> Stored | None:
+        """What stands before the claims at its end; None: claims alone."""
+        return await self._get({"last_by_subj": self.frames_subject})
+
     async def _get(self, which: dict[str, Any]) -> Stored | None:
         try:
             found = (await self._ask(f"STREAM.MSG.GET.{self.name}", which))["message"]

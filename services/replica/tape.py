@@ -68,7 +68,10 @@ class TapeReplica:
             frames.close()
 
     async def _ours(self, stop: asyncio.Event) -> bool:
-        """Whether this host writes the tape, by the stream's last word, and has all that the stream holds."""
+        """Whether this host writes the tape, by the stream's last word, and has all that the stream holds.
+
+        A mirror whose claim was stored but that was killed before it let the tape go has it to let go yet.
+        """
         while not stop.is_set():
             try:
                 last = await self._of.stream.last()
@@ -83,8 +86,8 @@ class TapeReplica:
             except TapeMissing:
                 return False
             try:
-                marks, pending = frames.positions, frames.grant > frames.epoch
+                marks, granted, mirror = frames.positions, frames.grant > frames.epoch, frames.mirror
             finally:
                 frames.close()
-            return pending or marks.durable >= last.part.end
+            return granted or (not mirror and marks.durable >= last.part.end)
         return False

@@ -23,7 +23,6 @@ from typing import Final
 import msgspec
 
 from tapewire import consumers, snapshots
-from tapewire import messages as m
 from tapewire.backup import copying
 from tapewire.backup.manifest import (
     FORMAT,
@@ -46,7 +45,6 @@ CONSUMER: Final = "backup"
 SCAN: Final = 1 << 20
 AGAIN: Final = 5
 """How often a tape is begun anew because retention removed what was just being copied."""
-_FRAME_HEAD: Final = 16
 _PART: Final = re.compile(r"\d{20}(-\d{20}\.part|\.seg)")
 
 Progress = Callable[[str, int, int], object]
@@ -184,7 +182,7 @@ class _Work:
             _scan(reader, one, found[number + 1].first_seq - 1 if sealed else last)
             if not sealed:
                 name = f"{one.first_seq:020d}-{last:020d}.part"
-            length = one.bytes if sealed else end - _base(one)
+            length = one.bytes if sealed else end - inspect.base_position(one.path)
             entry = self._copy(one.path, f"{tape.name}/{name}", f"{tape.name}/{one.path.name}", length)
             made.append(msgspec.structs.replace(entry, whole=one.bytes, first_seq=one.first_seq, sealed=sealed))
         self._progress(tape.name, len(found), len(found))
@@ -219,15 +217,6 @@ def _scan(reader: TapeReader, one: Segment, end: int) -> None:
     while reader.next_seq <= end:
         if not reader.scan(min(SCAN, end - reader.next_seq + 1)):
             raise BackupError(f"{one.path}: ends before record {end}, which is durable")
-
-
-def _base(one: Segment) -> int:
-    """The tape's position of the segment's first byte, as its header says."""
-    with one.path.open("rb") as file:
-        head = file.read(_FRAME_HEAD)
-        header = m.decode(file.read(int.from_bytes(head[:4], "little")))
-    assert isinstance(header, m.SegmentHeader), one.path
-    return header.base_position
 
 
 def _record(reader: TapeReader, seq: int) -> bytes:

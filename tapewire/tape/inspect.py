@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tapewire import consumers
+from tapewire import messages as m
 from tapewire.errors import TapeDamaged, TapeError
 from tapewire.tape._tape import Positions, TapeReader
 
+_FRAME_HEAD = 16
 SCAN_RECORDS = 1 << 20  # between two reports of progress
 _SEGMENT = re.compile(r"(\d{20})\.seg")
 
@@ -82,6 +84,15 @@ def segments(tape: Path) -> tuple[Segment, ...]:
         except FileNotFoundError:
             continue
     return tuple(found)
+
+
+def base_position(segment: Path) -> int:
+    """The tape's position of the segment's first byte, as its header says."""
+    with segment.open("rb") as file:
+        head = file.read(_FRAME_HEAD)
+        header = m.decode(file.read(int.from_bytes(head[:4], "little")))
+    assert isinstance(header, m.SegmentHeader), segment
+    return header.base_position
 
 
 def inspect(tape: Path) -> TapeInfo:

@@ -57,7 +57,8 @@ class Plan:
 def plan(tape: Path, policy: Policy, now_ns: int) -> Plan:
     """What `policy` deletes of `tape` at `now_ns` (UTC). Raises TapeError if there is no tape."""
     with TapeReader(tape, from_seq=None, limit="durable") as reader:
-        last = reader.positions.durable_seq
+        at = reader.positions
+        last = min(at.durable_seq, at.released_seq)  # what is not released another host may have yet to get
         found = inspect.segments(tape)
         size = sum(segment.bytes for segment in found)
         delete: list[Segment] = []

@@ -13,7 +13,7 @@ import pytest
 from services.flusher.archiver import Archiver, Limits
 from tapewire.store import layout
 from tapewire.store.query import Store
-from tapewire.tape import TapeWriter
+from tapewire.tape import TapeFrames, TapeWriter
 from tests.crash.failing_disk import FailingDisk, Killed
 from tests.oracle.market import NOON, house, market_data
 from tests.oracle.slow_rows import Row, rows_of
@@ -98,3 +98,25 @@ def test_an_orders_tape_survives_kills_with_its_instruments(tmp_path: Path) -> N
         if kills % 12 == 0:
             assert everything(tmp_path, expected, "house") == expected
     assert everything(tmp_path, expected, "house") == expected
+
+
+def test_what_other_hosts_do_not_hold_yet_is_not_archived(tmp_path: Path) -> None:
+    """A former writer's own tail is cut from its tape: nobody may have it in an archive."""
+    records = market_data(1, 200)
+    path = layout.tape(tmp_path, "md.kraken")
+    with TapeWriter(path, name="md.kraken", segment_bytes=1 << 16, durability="replicated") as writer:
+        for record in records[:80]:
+            writer.append(record)
+        writer.commit()
+        at = writer.position
+        for record in records[80:]:
+            writer.append(record)
+        writer.commit()
+        frames = TapeFrames(path)
+        frames.release(at, 80)
+        frames.close()
+    archiver = Archiver(tmp_path, "md.kraken", LIMITS)
+    while archiver.do_work(0):
+        pass
+    assert archiver.checkpoint.archived == LIMITS.records  # ten more are released, and less than a stretch
+    archiver.close()

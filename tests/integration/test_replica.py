@@ -17,7 +17,18 @@ from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
 from tapewire.tape.retention import Policy, carry_out, plan
 from tests.engine_process import ROOT
-from tests.replica_hosts import Host, Load, delete_stream, on_tape, promote, same_bytes, server, until, verified
+from tests.replica_hosts import (
+    Host,
+    Load,
+    claim_for,
+    delete_stream,
+    on_tape,
+    promote,
+    same_bytes,
+    server,
+    until,
+    verified,
+)
 
 SEND, MIRROR = 'send = ["orders.0"]', 'mirror = ["orders.0"]'
 
@@ -232,6 +243,30 @@ def test_a_stream_of_another_tape_of_that_name_is_refused(pair: tuple[Host, Host
     assert standby.engine.process is not None
     assert standby.engine.process.wait(30) == 1
     assert standby.released() == 0
+
+
+def test_a_claim_that_its_host_was_killed_behind_is_carried_out_after_the_restart(pair: tuple[Host, Host]) -> None:
+    """Stored by the stream, and the mirror killed before it let the tape go: nobody else can write, so it must."""
+    primary, standby = pair
+    primary.engine.start()
+    primary.start_replica()
+    standby.start_replica()
+    standby.start_standby()
+    with primary.engine.client() as client:
+        load = Load(client)
+        load.send(50)
+        until(load.all_answered, primary, standby)
+    until(lambda: standby.released() == primary.released(), primary, standby)
+    primary.engine.kill()
+    primary.end_replica()
+    standby.end_replica()
+    claim_for(standby)
+    standby.start_replica()
+    with standby.engine.client() as client:
+        again = Load(client)
+        again.send(10)
+        until(again.all_answered, standby)
+    assert verified(standby.tape)
 
 
 def test_one_command_for_both_hosts_of_a_pair(tmp_path: Path, bus: NatsServer) -> None:

@@ -104,3 +104,11 @@ def test_what_is_not_yet_durable_behind_a_segment_keeps_it(tmp_path: Path) -> No
 def test_a_tape_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TapeMissing):
         plan(tmp_path / "none", Policy(), 0)
+
+
+def test_what_is_not_released_stays(tmp_path: Path) -> None:
+    """Of a replicated tape that nobody has sent yet, no consumer says that another host is to get it."""
+    with TapeWriter(tmp_path / "t", segment_bytes=SMALL, durability="replicated") as writer:
+        writer.append_many(kill(seq) for seq in range(1, LAST + 1))
+        writer.commit()
+    assert planned(tmp_path / "t", Policy(max_bytes=0))[:2] == ([], 1)
