@@ -49,7 +49,7 @@ def tapes(tmp_path: Path) -> tuple[Path, Path]:
 
 def context(tape: Path, stream: object = None) -> Context:
     nothing = cast("NatsTransport", None)
-    return Context("test", tape, "us", Replica(), nothing, cast("Stream", stream), configure("replica"))
+    return Context("test", tape, tape.parent, "us", Replica(), nothing, cast("Stream", stream), configure("replica"))
 
 
 def end_of(tape: Path) -> tuple[int, int]:
