@@ -69,7 +69,7 @@ def test_a_service_of_another_version_is_not_asked(market: SplitMarket, capsys: 
     line.instances.clear()
     line.start("0.9")
     stopped(market)
-    assert "it is version '0.9', the engine '1.0': both must be of one version" in capsys.readouterr().out
+    assert "it is version '0.9', the engine '1.0': both must be of one version" in "".join(capsys.readouterr())
 
 
 def test_of_two_instances_that_of_the_right_version_is_asked(market: SplitMarket) -> None:
