@@ -28,11 +28,11 @@ def run(probes: Probes) -> Iterator[Row]:
             writer.put(raw)
         with LatestReader(Path(name) / "latest") as reader:
             tickers = [f"T{i}" for i in range(INSTRUMENTS)]
-            yield _row(probes, "L1", "latest(ticker) from Python", reader.get, tickers)
-        yield _row(probes, "L2", "a quote into the page", writer.put, quotes)
-        yield _row(probes, "L3", "a trade into the page", writer.put, trades)
-        yield _row(probes, "L4", "a delta of one level into the page", writer.put, deltas)
-        yield _row(probes, "L5", "a message that is no market data", writer.put, others)
+            yield _row(probes, "LV1", "latest(ticker) from Python", reader.get, tickers)
+        yield _row(probes, "LV2", "a quote into the page", writer.put, quotes)
+        yield _row(probes, "LV3", "a trade into the page", writer.put, trades)
+        yield _row(probes, "LV4", "a delta of one level into the page", writer.put, deltas)
+        yield _row(probes, "LV5", "a message that is no market data", writer.put, others)
 
 
 def _row(probes: Probes, number: str, what: str, call: Callable[[T], object], values: list[T]) -> Row:
