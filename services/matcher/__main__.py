@@ -12,29 +12,15 @@ from pathlib import Path
 import click
 
 from services.matcher import Answering
-from tapewire import config as configuration
-from tapewire import health, lifecycle
-from tapewire.logs import configure
-from tapewire.split.serving import Serving
+from tapewire import lifecycle
+from tapewire.split.serving import serve
 
 
 @click.command()
 @click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
 def main(path: Path | None) -> None:
     """The matcher as a service of its own: matches for every engine of topology split that asks."""
-    settings = configuration.load(path)
-    settings.folders.prepare(settings.rings)
-    log = configure("matcher")
-    with health.serve(settings, "matcher") as told:
-        serving = Serving("matcher", settings, Answering, log)
-
-        def stop() -> None:
-            told.drain()
-            serving.stop()
-
-        stopping.on_stop(stop)
-        told.check(ready=serving.reasons, detail=serving.detail)
-        serving.run(told.pulse("duty cycle").beat)
+    serve("matcher", path, Answering)
 
 
 if __name__ == "__main__":

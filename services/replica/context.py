@@ -12,7 +12,9 @@ from services.replica.stream import Stream
 from tapewire.config import Replica
 from tapewire.logs import Logger
 from tapewire.replication import state as states
+from tapewire.replication.part import Part
 from tapewire.replication.state import Role, State
+from tapewire.tape import Stretch, TapeFrames
 from tapewire.transports.nats import NatsTransport
 
 SAY_EVERY_NS = 250_000_000
@@ -43,6 +45,22 @@ class Context:
     @property
     def name(self) -> str:
         return self.tape.name
+
+    def part(self, frames: TapeFrames, stretch: Stretch, mark: str) -> Part:
+        """What a message says of the stretch it carries, read from `frames` of the tape with that mark."""
+        return Part(
+            kind="frames",
+            mark=mark,
+            holder=self.host,
+            epoch=frames.epoch,
+            position=stretch.position,
+            end=stretch.end,
+            first=stretch.first_seq,
+            last=stretch.last_seq,
+            whole=stretch.whole,
+            whole_seq=stretch.whole_seq,
+            durability=frames.durability,
+        )
 
     def say(self, role: Role, *, at_once: bool = False, **more: Any) -> None:
         """Keeps the state that others read; some times a second, and at once when the role changes."""

@@ -87,19 +87,7 @@ class FetchServer:
             stretch = frames.read(MAX_FRAMES, stored)
             if stretch is None:
                 raise ValueError(f"position {position} is not stored yet")
-            part = Part(
-                kind="frames",
-                mark=self._machine().mark,
-                holder=self._of.host,
-                epoch=frames.epoch,
-                position=stretch.position,
-                end=stretch.end,
-                first=stretch.first_seq,
-                last=stretch.last_seq,
-                whole=stretch.whole,
-                whole_seq=stretch.whole_seq,
-                durability=frames.durability,
-            )
+            part = self._of.part(frames, stretch, self._machine().mark)
             return {HEADER: encode(part)}, stretch.frames
         finally:
             frames.close()

@@ -18,10 +18,10 @@ from tapewire.errors import TapeDamaged, TapeError, TapeFenced, TapeGone, TapeMi
 from tapewire.histogram import StatsPage
 from tapewire.replication import host as hosts
 from tapewire.replication import names
-from tapewire.replication.part import MAX_FRAMES, Part
+from tapewire.replication.part import MAX_FRAMES
 from tapewire.replication.sender import Last, Sender, State, Stop
 from tapewire.replication.state import Role
-from tapewire.tape import Stretch, TapeFrames
+from tapewire.tape import TapeFrames
 
 WAIT_S = 0.05
 ALIVE_EVERY_NS = 100_000_000
@@ -166,7 +166,7 @@ class Sending:
         stretch = self._live().read(MAX_FRAMES) if machine.may_send else None
         if stretch is None:
             return False
-        part = self._part(stretch)
+        part = self._of.part(self._live(), stretch, self._machine.mark)
         token, expected = machine.sent(part, began := self._of.now())
 
         def answer(sequence: int | None, why: str) -> None:
@@ -177,22 +177,6 @@ class Sending:
         if not self._of.stream.publish(part, stretch.frames, expected, answer):
             machine.in_doubt()
         return True
-
-    def _part(self, stretch: Stretch) -> Part:
-        frames = self._live()
-        return Part(
-            kind="frames",
-            mark=self._machine.mark,
-            holder=self._of.host,
-            epoch=frames.epoch,
-            position=stretch.position,
-            end=stretch.end,
-            first=stretch.first_seq,
-            last=stretch.last_seq,
-            whole=stretch.whole,
-            whole_seq=stretch.whole_seq,
-            durability=frames.durability,
-        )
 
     def _on_answer(self, token: int, sequence: int | None, why: str) -> None:
         if sequence is None:

@@ -9,12 +9,15 @@ import secrets
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final, Protocol
 
+from tapewire import config as configuration
+from tapewire import health, stopping
 from tapewire.config import Config
 from tapewire.errors import StatsError, TransportError
 from tapewire.histogram import StatsPage
-from tapewire.logs import Logger
+from tapewire.logs import Logger, configure
 from tapewire.subjects import ANY, Subject
 from tapewire.transports.nats_line import NatsLine
 
@@ -116,3 +119,20 @@ class Serving:
             self._page.set("shards", len(self._shards))
             self._log.info("shard taken up", service=self._name, shard=shard)
         return core
+
+
+def serve(name: str, path: Path | None, make: Callable[[int, str], Answering]) -> None:
+    """Runs the service `name` by the settings in the file `path`, until SIGTERM."""
+    settings = configuration.load(path)
+    settings.folders.prepare(settings.rings)
+    log = configure(name)
+    with health.serve(settings, name) as told:
+        serving = Serving(name, settings, make, log)
+
+        def stop() -> None:
+            told.drain()
+            serving.stop()
+
+        stopping.on_stop(stop)
+        told.check(ready=serving.reasons, detail=serving.detail)
+        serving.run(told.pulse("duty cycle").beat)
