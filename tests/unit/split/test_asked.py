@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 
 from services import matcher
 from services.engine import Audit
@@ -64,12 +65,13 @@ def stopped(market: SplitMarket) -> None:
     market.close()
 
 
-def test_a_service_of_another_version_is_not_asked(market: SplitMarket, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_of_another_version_is_not_asked(market: SplitMarket) -> None:
     line = market.lines[1]
     line.instances.clear()
     line.start("0.9")
-    stopped(market)
-    assert "it is version '0.9', the engine '1.0': both must be of one version" in "".join(capsys.readouterr())
+    with structlog.testing.capture_logs() as lines:
+        stopped(market)
+    assert "it is version '0.9', the engine '1.0': both must be of one version" in [one.get("reason") for one in lines]
 
 
 def test_of_two_instances_that_of_the_right_version_is_asked(market: SplitMarket) -> None:
