@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tapewire.durable import sync_folder
+
 MAGIC = b"TWSNAP01"
 HEAD = struct.Struct("<8sQQ32s")
 KEEP = 3  # older ones are deleted after a new one is durable
@@ -63,7 +65,7 @@ def save(tape: Path, snapshot: Snapshot, keep: int = KEEP) -> Path:
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync(target)
+    sync_folder(target)
     ours = sorted(path for path in target.glob("*.snap") if seq_of(path) >= 0)
     for old in ours[:-keep]:
         old.unlink()
@@ -87,16 +89,8 @@ def put(tape: Path, name: str, raw: bytes) -> Path:
         aside.rename(final)
     finally:
         aside.unlink(missing_ok=True)
-    _sync(target)
+    sync_folder(target)
     return final
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def seq_of(path: Path) -> int:
@@ -131,7 +125,7 @@ def remove_beyond(tape: Path, last_seq: int) -> list[Path]:
     for path in removed:
         path.unlink()
     if removed:
-        _sync(folder(tape))
+        sync_folder(folder(tape))
     return removed
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from tapewire.durable import sync_folder
 from tapewire.errors import BackupError
 
 NAME: Final = "manifest.json"
@@ -103,11 +104,3 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         os.fsync(file.fileno())
     temporary.rename(folder / NAME)
     sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

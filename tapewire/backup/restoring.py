@@ -19,7 +19,8 @@ from typing import Final
 from tapewire import consumers, snapshots
 from tapewire.backup import copying
 from tapewire.backup.checking import check_order, path_in
-from tapewire.backup.manifest import Entry, TapeEntry, read_manifest, sync_folder
+from tapewire.backup.manifest import Entry, TapeEntry, read_manifest
+from tapewire.durable import sync_folder
 from tapewire.errors import BackupError, TapeDamaged
 from tapewire.folders import Folders
 from tapewire.tape import inspect

@@ -31,10 +31,10 @@ from tapewire.backup.manifest import (
     Manifest,
     TapeEntry,
     read_manifest,
-    sync_folder,
     write_manifest,
 )
 from tapewire.consumers import ConsumerPosition
+from tapewire.durable import sync_folder
 from tapewire.errors import BackupError, TapeGone
 from tapewire.folders import Folders
 from tapewire.tape import TapeReader, inspect

@@ -12,6 +12,7 @@ import secrets
 import socket
 from pathlib import Path
 
+from tapewire.durable import sync_folder
 from tapewire.errors import TapeError
 
 FOLDER = "replica"
@@ -67,11 +68,7 @@ def _keep(path: Path, text: str) -> str:
             file.flush()
             os.fsync(file.fileno())
         aside.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise TapeError(f"{path}: cannot be written: {error.strerror}") from error
     return text

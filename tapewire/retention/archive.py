@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from tapewire.durable import sync_folder
 from tapewire.errors import RetentionError, StoreError
 from tapewire.retention.piece import Piece
 from tapewire.store import checkpoint as checkpoints
@@ -71,7 +72,7 @@ def remove(data: Path, feed: str, day: date) -> None:
                 aside = folder.with_name(GONE + folder.name)
                 shutil.rmtree(aside, ignore_errors=True)  # of a run that was ended here
                 os.rename(folder, aside)
-                _sync(folder.parent)
+                sync_folder(folder.parent)
                 shutil.rmtree(aside)
     except StoreError as error:
         raise RetentionError(f"{feed} {day.isoformat()} stays: {error}") from error
@@ -85,11 +86,3 @@ def finish(data: Path) -> int:
     for path in left:
         shutil.rmtree(path)
     return len(left)
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

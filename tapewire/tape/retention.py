@@ -10,13 +10,13 @@ Afterwards the tape begins with a later record, and whoever asks for an earlier 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from tapewire import consumers
 from tapewire import messages as m
+from tapewire.durable import sync_folder
 from tapewire.errors import TapeError
 from tapewire.tape import inspect
 from tapewire.tape._tape import TapeReader
@@ -111,9 +111,5 @@ def carry_out(planned: Plan) -> tuple[Segment, ...]:
             raise TapeError(f"{segment.path}: cannot delete the segment: {error.strerror}") from error
         deleted.append(segment)
     if deleted:
-        folder = os.open(planned.tape, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(planned.tape)
     return tuple(deleted)
