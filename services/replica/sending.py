@@ -111,7 +111,7 @@ class Sending:
                 if hosts.stream_of(self._of.tape):
                     machine.state, machine.stop = State.stopped, Stop(_DELETED.format(stream.name))
                     return
-                info = await stream.make(self._of.settings.stream_replicas, self._of.settings.max_bytes)
+                info = await stream.make(*self._of.settings.stream_of(self._of.name))
             last = await stream.get(info.last) if info.messages else None
             # A claim has no bytes: what shows whether this tape is what was claimed stands before it.
             proof = await stream.last_frames() if last is not None and last.part.kind == "claim" else last
