@@ -91,22 +91,22 @@ def read(raw: bytes) -> Tree:
     head, header_words, none = struct(start + data)
     assert not none
     found: list[Pointed] = []
-    rooms: list[int] = []
+    starts: list[int] = []
     for at in range(start + data + 1, start + data + pointers):
         pointer = words[at]
         target = at + 1 + _signed(pointer & 0xFFFFFFFF) // 4
+        starts.append(target if pointer else 0)
         if not pointer:
             found.append(None)
-            rooms.append(0)
         elif pointer >> 32 & 7 == 2:
             found.append(raw[WORD * (target + 1) :][: pointer >> 35])
-            rooms.append(0)
         else:
             count, stride = (words[target] & 0xFFFFFFFF) >> 2, words[target] >> 32 & 0xFFFF
             rows = (words[target + 1 + stride * i : target + 1 + stride * (i + 1)] for i in range(count))
             found.append(Elements(stride, tuple(tuple(row) for row in rows)))
-            rooms.append(0)
-    return Tree(tuple(words[head : head + header_words]), tuple(words[start : start + data]), tuple(found), tuple(rooms))
+    ends = [min((other for other in (*starts, len(words)) if other > one), default=0) for one in starts]
+    rooms = tuple(WORD * (end - one) if one else 0 for one, end in zip(starts, ends, strict=True))
+    return Tree(tuple(words[head : head + header_words]), tuple(words[start : start + data]), tuple(found), rooms)
 
 
 def _signed(half: int) -> int:

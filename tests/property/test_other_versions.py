@@ -50,8 +50,7 @@ pointers: st.SearchStrategy[tuple[Pointed, ...]] = st.lists(
 
 def test_what_the_slow_reader_reads_the_slow_writer_writes() -> None:
     for cls in CLASSES:
-        raw = bytes(example(cls))
-        assert read(write(read(raw))).value() == read(raw).value()
+        assert write(read(bytes(example(cls)))) == bytes(example(cls))
 
 
 @given(cls=st.sampled_from(CLASSES), data=words, texts=pointers, header=words, row=words)
@@ -97,6 +96,7 @@ def day(folder: Path, seed: int, commands: int = 60) -> Path:
 
     for _ in Flow(seed, instruments=2, accounts=4).play(apply, commands):
         pass
+    market.send(m.MassCancel(account=1))
     market.engine.close()
     market.producer.close()
     return market.tape
@@ -157,7 +157,9 @@ def test_an_event_of_another_version_that_was_changed_is_found(seed: int) -> Non
     with tempfile.TemporaryDirectory() as folder:
         tape, pick = day(Path(folder), seed, 20), random.Random(seed)
         with TapeReader(tape, 1, "written") as reader:
-            at = pick.choice([one.seq for one in map(m.decode, reader) if one.cause])
+            events = [one for one in map(m.decode, reader) if one.cause]
+        # The two numbers of a refusal are part of a decision, and taken as they stand.
+        at = pick.choice([one.seq for one in events if not isinstance(one, m.OrderRejected | m.CancelRejected)])
         theirs = Path(folder) / "theirs" / tape.name
         rewrite_tape(tape, theirs, lambda seq, raw: tampered(raw, pick) if seq == at else raw)
         with pytest.raises(EngineStopped, match=rf"record {at} does not replay"):
