@@ -167,7 +167,7 @@ class RedisTarget:
         self._folds[tape].take(records, whole=False)
         self._folds[tape].all_changed()
 
-    def prepare(self, batch: Batch) -> Prepared:
+    async def prepare(self, batch: Batch) -> Prepared:
         fold, settings = self._folds[batch.tape], self._settings
         # A batch that is not full ends where the tape was released to, and that is never within a command.
         whole = len(batch.records) < settings.batch_records
