@@ -27,6 +27,7 @@ from tapewire.order_bus import frames
 from tapewire.transports.nats import NatsTransport
 from tapewire.transports.nats_line import NatsLine
 from tests.fix.certificates import self_signed
+from tests.integration.test_transport_contract import until
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nats" / "nats-server.conf"
 TRADE = bytes(m.Trade(seq=1, ticker="ACME", price=100, qty=1))
@@ -188,10 +189,8 @@ async def test_latest_values_come_over_it_with_the_key_that_is_for_them(secured:
         for feed, speaker in (("house", journal), ("binance", connector)):
             config = Config(env="t", nats=secured.settings())
             async with await Latest.remote(config=config, feed=feed) as store:
-                heard = asyncio.Event()
-                store.subscribe("ACME", lambda one, heard=heard: one.trade_seq and heard.set())
                 speaker.publish(f"t.{feed}.trade.ACME", TRADE)
-                await asyncio.wait_for(heard.wait(), 5.0)
+                await until(lambda: "ACME" in store.tickers and store.latest("ACME").trade_seq == 1, 10.0)  # noqa: B023
                 assert (feed == "house") == (store.latest("ACME").status is m.InstrumentStatus.trading)
     finally:
         await journal.close()
