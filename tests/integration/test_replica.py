@@ -325,3 +325,26 @@ def test_a_standby_takes_over_by_itself_after_a_silence(tmp_path: Path, bus: Nat
             primary.engine.kill()  # its replica lives, and says no more that its writer does
         until(lambda: bool(standby.engine.lines("recovered")), primary, standby)
         assert set(load.answers) <= on_tape(standby.tape).keys()
+
+
+def test_without_an_engine_that_stands_by_a_silence_takes_nothing_over(tmp_path: Path, bus: NatsServer) -> None:
+    """A claim would fence the writer, and nobody could go on."""
+    with a_pair(tmp_path, bus.url, mirror="takeover_after = 0.5") as (primary, standby):
+        primary.engine.start()
+        primary.start_replica()
+        standby.start_replica()
+        with primary.engine.client() as client:
+            load = Load(client)
+            load.send(50)
+            until(load.all_answered, primary, standby)
+        until(lambda: standby.released() == primary.released(), primary, standby)
+        primary.engine.kill()
+        until(lambda: "no engine stands by on this host" in standby.log.read_text(), primary, standby)
+        time.sleep(1.5)
+        assert "claiming" not in standby.log.read_text()
+        state = standby.state()
+        assert state is not None
+        assert "no engine stands by" in state.why
+        standby.start_standby()
+        until(lambda: bool(standby.engine.lines("recovered")), primary, standby)
+        assert load.answers.keys() <= on_tape(standby.tape).keys()
