@@ -299,8 +299,8 @@ class Mirroring:
             position = await asyncio.to_thread(lambda: copy.last_segment)
         was_empty = copy.empty
         part, frames = await fetching.frames_from(self._of, position)
-        if not was_empty and part.position != position:
-            raise TransportError(f"asked for position {position}, got {part.position}")
+        if not was_empty and part.position > copy.end:
+            raise fetching.gone(self._of, part.first)  # asked for position 0, it gives the first that it still has
         outcome = await asyncio.to_thread(mirror.fetched, part, frames)
         if isinstance(outcome, Differs):
             raise TapeError(outcome.why)

@@ -17,6 +17,8 @@ from tapewire.replication.host import FOLDER
 STALE_NS = 5_000_000_000
 """An engine that has said nothing for so long hangs, or is stopped."""
 SAY_EVERY_NS = 50_000_000
+TRIES, RETRY_S = 20, 0.01
+"""For the lock: who asks whether an engine stands by holds it for a moment."""
 _STANDING = struct.Struct("<Qq")
 
 
@@ -28,13 +30,20 @@ class Standing:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._file)
-            raise TapeError(f"{self.path}: another engine stands by on this tape already: stop one of them") from None
+            self._lock()
         except OSError as error:
             raise TapeError(f"{self.path}: cannot be written: {error.strerror}") from error
         self._said = 0
+
+    def _lock(self) -> None:
+        for _ in range(TRIES):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                time.sleep(RETRY_S)
+        os.close(self._file)
+        raise TapeError(f"{self.path}: another engine stands by on this tape already: stop one of them")
 
     def say(self, seq: int) -> None:
         now = time.time_ns()
