@@ -357,7 +357,7 @@ class Mirroring:
         if not states.promotion_asked(context.tape) or not copy.empty:
             await asyncio.sleep(RETRY_S)
             return
-        info = await context.stream.make(context.settings.stream_replicas, context.settings.max_bytes)
+        info = await context.stream.make(*context.settings.stream_of(context.name))
         if info.last:
             return
         claim = Part(kind="claim", mark=hosts.new_mark(), holder=context.host, epoch=copy.epoch + 1, position=0, end=0)

@@ -123,7 +123,7 @@ class Sending:
             why = await context.went_back()
             info = await stream.info()
             if info is None and not why:
-                info = await stream.make(context.settings.stream_replicas, context.settings.max_bytes)
+                info = await stream.make(*context.settings.stream_of(context.name))
             last = await stream.get(info.last) if info is not None and info.messages else None
             # A claim has no bytes: what shows whether this tape is what was claimed stands before it.
             proof = await stream.last_frames() if last is not None and last.part.kind == "claim" else last
