@@ -1,4 +1,4 @@
-"""Who reads a tape beyond what is released: on a replicated tape such a record may be lost, and another take its number.
+"""Who reads a tape beyond what is released: on a replicated tape such a record may be lost, its number given again.
 
 A reader takes what is released unless it says otherwise; who says otherwise stands here, with the reason.
 """
@@ -30,7 +30,7 @@ ALLOWED = {
     "services/engine/operator.py": "what a command will meet: the engine takes it behind everything that is written",
     "services/engine/verify.py": "an audit of all that was written, released or not",
     "services/router/verify.py": "the same of the router's tape",
-    "services/flusher/sinks/follower.py": "whether a record that was stored is the one on the tape; it is not passed on",
+    "services/flusher/sinks/follower.py": "whether a stored record is the one on the tape; it is not passed on",
     "services/relay/inward.py": "how far the engine has taken a ring, whose records it will not take twice",
     "tapewire/cli/tape.py": FILE,
     "tapewire/tape/inspect.py": FILE,
