@@ -19,6 +19,7 @@ from tapewire import snapshots
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import TapeError, TapeMissing
 from tapewire.logs import Logger
+from tapewire.replication.standing import Standing
 from tapewire.snapshots import Snapshot
 from tapewire.tape import TapeFrames
 
@@ -37,6 +38,7 @@ class Standby:
         self._tape, self._every, self._log, self._turned = tape, snapshot_every, log, turned
         self._audit: Audit | None = None
         self._restart: ConsumerPosition | None = None
+        self._standing: Standing | None = None
         self._last_snapshot = 0
         self._good: list[int] = []
 
@@ -65,6 +67,8 @@ class Standby:
                 frames.close()
             if self._restart is not None:
                 self._restart.close()
+            if self._standing is not None:
+                self._standing.close()
         return None
 
     def reasons(self) -> list[str]:
@@ -105,9 +109,12 @@ class Standby:
         if self._audit is None:
             self._audit = self._begin()
             self._restart = ConsumerPosition(self._tape, consumer)
+            self._standing = Standing(self._tape)
             self._log.info("standing by", tape=str(self._tape), seq=self._audit.seq)
         folded = self._audit.run(limit=FOLD_AT_ONCE)
         seq = self._audit.seq
+        if self._standing is not None:
+            self._standing.say(seq)
         if self._every and seq - self._last_snapshot >= self._every and not self._audit.pending_events:
             self._save(self._audit.snapshot())
         return folded
