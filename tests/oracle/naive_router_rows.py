@@ -80,7 +80,8 @@ class _Router(_Fold):
         def part(name: str) -> Decimal | None:
             return scaled(field(name), -4) if field(name) else None
 
-        compared = self.numbers(c.decision, c.value, c.limit) if c.decision and not isinstance(c, m.CancelParent) else {}
+        says_why = c.decision and not isinstance(c, m.CancelParent)
+        compared = self.numbers(c.decision, c.value, c.limit) if says_why else {}
         self.row(
             "parents",
             **self.market(),

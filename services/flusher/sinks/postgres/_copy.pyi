@@ -6,8 +6,8 @@ TABLES: Final[tuple[str, ...]]
 class Rows:
     """Turns records of one tape into rows, and keeps the state that rows need. See rows.hpp.
 
-    `tape` is the number of the tape in the target, `feed` the word for its market (`house`, `binance`), `router` says that
-    it is a router's.
+    `tape` is the number of the tape in the target, `feed` the word for its market (`house`, `binance`), `router` says
+    that it is a router's.
     """
 
     def __init__(self, tape: int, feed: str, router: bool = False) -> None: ...

@@ -181,10 +181,11 @@ FROM children c JOIN venue_reports r ON r.child_id = c.child_id AND r.tape = c.t
 WHERE c.event = 'new';
 
 -- The venues' executions that stand: busted ones left out, corrected ones as they are now, with the parent they are for.
--- What a venue told as a restatement stands as one of its own, whose quantity may be negative.
+-- What a venue told as a restatement stands as one of its own, whose quantity may be negative; where it told no price, at
+-- the order's limit.
 CREATE VIEW venue_execution_now AS
 SELECT e.tape, e.seq, coalesce(l.seq, e.seq) AS told_seq, e.ts, e.ts_ns, c.parent_id, e.child_id, c.account, e.venue_name AS venue,
-       c.ticker, c.side, e.exec_id, e.liquidity, coalesce(l.last_price, e.last_price, e.price) AS price,
+       c.ticker, c.side, e.exec_id, e.liquidity, coalesce(l.last_price, e.last_price, e.price, c.price) AS price,
        coalesce(l.last_qty, e.last_qty) AS qty, e.fee, e.fee_currency, c.price AS limit_price, c.route, e.kind
 FROM venue_reports e
 JOIN children c ON c.child_id = e.child_id AND c.tape = e.tape AND c.event = 'new'
