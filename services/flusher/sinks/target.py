@@ -65,6 +65,8 @@ class Batch(NamedTuple):
     records: list[bytes]
     before: Position
     position: Position
+    whole: bool = True
+    """Whether it ends with its command. Where it does not, more records are there already."""
 
 
 class Resume(NamedTuple):
