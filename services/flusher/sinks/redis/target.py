@@ -186,7 +186,7 @@ class RedisTarget:
         self._folds[tape].take(records, whole=False)
         self._folds[tape].all_changed()
 
-    def prepare(self, batch: Batch) -> Prepared:
+    async def prepare(self, batch: Batch) -> Prepared:
         fold, settings = self._folds[batch.tape], self._settings
         if batch.tape in self._published:
             self._published.remove(batch.tape)
