@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from tapewire import messages as m
 from tapewire.cli import cli
-from tapewire.client import Latest
+from tapewire.client import Latest, LatestValue
 from tapewire.config import Config
 from tapewire.config.sections import Nats
 from tapewire.errors import TransportError
@@ -27,7 +27,6 @@ from tapewire.order_bus import frames
 from tapewire.transports.nats import NatsTransport
 from tapewire.transports.nats_line import NatsLine
 from tests.fix.certificates import self_signed
-from tests.integration.test_transport_contract import until
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nats" / "nats-server.conf"
 TRADE = bytes(m.Trade(seq=1, ticker="ACME", price=100, qty=1))
@@ -189,8 +188,12 @@ async def test_latest_values_come_over_it_with_the_key_that_is_for_them(secured:
         for feed, speaker in (("house", journal), ("binance", connector)):
             config = Config(env="t", nats=secured.settings())
             async with await Latest.remote(config=config, feed=feed) as store:
+                changes: asyncio.Queue[LatestValue] = asyncio.Queue()
+                store.subscribe("ACME", changes.put_nowait)
                 speaker.publish(f"t.{feed}.trade.ACME", TRADE)
-                await until(lambda: "ACME" in store.tickers and store.latest("ACME").trade_seq == 1, 10.0)  # noqa: B023
+                async with asyncio.timeout(5.0):
+                    while not (await changes.get()).trade_seq:
+                        pass  # the status may be told first
                 assert (feed == "house") == (store.latest("ACME").status is m.InstrumentStatus.trading)
     finally:
         await journal.close()
