@@ -15,11 +15,11 @@ import pytest
 from services.flusher.retention_agent import RetentionAgent
 from tapewire import logs, retention
 from tapewire import messages as m
+from tapewire.believed_clock import HOUR_NS, Sight
 from tapewire.config import Config, Keep, PostgresSink, Retention, Sinks
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import RetentionError
-from tapewire.retention.clock import HOUR_NS, Sight
-from tapewire.retention.run import FOLDER, _alone
+from tapewire.retention.run import _alone
 from tapewire.store.query import query
 from tapewire.tape import TapeWriter, inspect
 from tests.unit.tapewire.test_retention import NOW, aged, config, made_archive, rows
@@ -121,7 +121,10 @@ def test_a_look_changes_nothing_and_a_second_run_leaves_it_to_the_first(tmp_path
     before = sorted(tmp_path.rglob("*"))
     assert len([one for store in retention.look(settings, sight=at(0)).planned for one in store.going]) >= 2
     assert sorted(tmp_path.rglob("*")) == before
-    with _alone(tmp_path / FOLDER), pytest.raises(RetentionError, match=f"process {os.getpid()} runs retention here"):
+    with (
+        _alone(settings.folders.believed_clock.parent),
+        pytest.raises(RetentionError, match=f"process {os.getpid()} runs retention here"),
+    ):
         retention.run(settings, sight=at(0))
     assert rows(tmp_path) == 400
     assert len(retention.run(settings, ["archive"], at(0)).gone) == 2
@@ -188,7 +191,7 @@ import sys, time
 from pathlib import Path
 from tapewire import retention
 from tapewire.config import load
-from tapewire.retention.clock import Sight
+from tapewire.believed_clock import Sight
 
 print("up", flush=True)
 sys.stdin.readline()
