@@ -138,7 +138,7 @@ def users_of(container: Container, name: str, settings: Config, documents: list[
     elif name == "engine":
         found = {"engine"} if settings.engine.topology == "split" else set()
     else:
-        found = {name} & set(permissions.SERVICES)
+        found = {settings.nats.user or name} if name in permissions.SERVICES else set()
     of_rings = [(ring.kind, f"{ring.number}-{ring.producer}") for ring in rings.names(settings, settings.relay.out)]
     assert found <= set(dict(permissions.users(settings.env, settings.feeds, (), of_rings)))
     return found
