@@ -12,6 +12,7 @@ import click
 from tapewire.cli._options import json_option
 
 if TYPE_CHECKING:
+    from tapewire.config import Config
     from tapewire.retention import Piece, Planned
 
 NAMES = ("tapes", "imported", "archive", "cuts", "inputs", "rings")
@@ -20,17 +21,23 @@ NAMES = ("tapes", "imported", "archive", "cuts", "inputs", "rings")
 @click.command()
 @click.argument("stores", nargs=-1, type=click.Choice(NAMES))
 @click.option("--apply", "carry_out", is_flag=True, help="Remove it. Without this nothing is changed.")
+@click.option(
+    "--every", type=click.FloatRange(min=1.0), help="With --apply: again after so many seconds, until SIGTERM."
+)
 @click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
 @json_option
-def command(stores: tuple[str, ...], carry_out: bool, path: Path | None, as_json: bool) -> None:
+def command(
+    stores: tuple[str, ...], carry_out: bool, every: float | None, path: Path | None, as_json: bool
+) -> None:
     """Remove what [retention] does not keep of STORES (all by default): shows what would go.
 
     With --apply it is removed; never what a consumer still needs, which is shown with who holds it back. The platform
-    may run meanwhile.
+    may run meanwhile. With --every it stays, removes again and again, says so in its log, and answers for its health.
 
     \b
     tapewire retain
     tapewire retain archive cuts --apply --json
+    tapewire retain tapes --apply --every 86400
     """
     import orjson
 
@@ -38,6 +45,11 @@ def command(stores: tuple[str, ...], carry_out: bool, path: Path | None, as_json
     from tapewire.config import load
 
     config = load(path)
+    if every is not None:
+        if not carry_out or as_json:
+            raise click.UsageError("--every: it removes and writes its log; expected --apply with it, and no --json")
+        _stay(config, stores or NAMES, every)
+        return
     planned = retention.plan(config, time.time_ns(), stores or NAMES)
     gone, stayed = retention.carry_out(config, planned) if carry_out else ([], [])
     if as_json:
@@ -59,6 +71,14 @@ def command(stores: tuple[str, ...], carry_out: bool, path: Path | None, as_json
         )
     if stayed:
         sys.exit(1)
+
+
+def _stay(config: Config, stores: tuple[str, ...], every: float) -> None:
+    from tapewire import lifecycle, logs
+    from tapewire.retention.timer import Timer
+
+    config.folders.prepare(config.rings)
+    lifecycle.run(Timer(config, stores, every, logs.configure("retain")).serve())
 
 
 def _going(planned: list[Planned]) -> list[Piece]:

@@ -62,6 +62,7 @@ def test_only_who_asks_for_it_gets_a_kind_of_the_operator() -> None:
         "overlays/prod": 1,
         "overlays/split": 0,
         "examples/second-shard": 1,
+        "examples/stores": 1,
     }
 
 
