@@ -13,18 +13,19 @@ from tools.cluster.nodes import PRODUCTION, STORAGE_CLASSES, add, provisioning, 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-def service_monitor() -> dict[str, object]:
-    """The operator's kind, of which nobody here knows more than its name."""
+def kind_of_the_operator(kind: str) -> dict[str, object]:
+    """One of which nobody here knows more than its name."""
     anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
+    plural = f"{kind.lower()}s"
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
+        "metadata": {"name": f"{plural}.monitoring.coreos.com"},
         "spec": {
             "group": "monitoring.coreos.com",
             "scope": "Namespaced",
-            "names": {"kind": "ServiceMonitor", "plural": "servicemonitors"},
+            "names": {"kind": kind, "plural": plural},
             "versions": [version],
         },
     }
@@ -40,7 +41,8 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         add(client, PRODUCTION)
         for one in (storage_class("tapewire-tapes"), storage_class("standard", is_default=True)):
             client.make(STORAGE_CLASSES, one)
-        client.make(DEFINITIONS, service_monitor())
+        for kind in ("ServiceMonitor", "PrometheusRule"):
+            client.make(DEFINITIONS, kind_of_the_operator(kind))
         cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         yield cluster
 
