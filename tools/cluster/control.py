@@ -39,14 +39,14 @@ class Cluster:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self._stack = folder, ExitStack()
         authority, server = Authority(folder / "tls"), free_port()
-        _, accounts = authority.issue("accounts", ())
+        accounts = authority.issue("accounts", ())
         etcd = Etcd(folder, authority, server)
         self.administrator = _Administrator(folder, authority, server)
         self.server = ApiServer(folder, authority, server, etcd, accounts)
         self.parts: tuple[Part, ...] = (
             etcd,
             self.server,
-            ControllerManager(folder, authority, server, accounts),
+            ControllerManager(folder, authority, server, accounts[1]),
             Scheduler(folder, authority, server),
             Kwok(folder, authority, server),
         )

@@ -31,6 +31,8 @@ func run(command *cobra.Command) int { return cli.Run(command) }
 
 // runKwok is the main function of kwok, which reads its configuration before it knows its command.
 func runKwok() int {
+	// Every command takes the flags of the whole process; of Kubernetes' programs there is a --version, which is not kwok's.
+	pflag.CommandLine = pflag.NewFlagSet("kwok", pflag.ExitOnError)
 	flags := pflag.NewFlagSet("global", pflag.ContinueOnError)
 	flags.ParseErrorsAllowlist.UnknownFlags = true
 	flags.Usage = func() {}

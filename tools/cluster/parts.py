@@ -11,6 +11,7 @@ from tools.cluster.client import Client
 from tools.services.server import HOST, Server, Unavailable, ask, free_port, said_by
 
 BINARY: Final = Path(__file__).resolve().parents[2] / "build" / "cluster"
+STAGES: Final = Path(__file__).with_name("stages.yaml")
 SERVICES: Final = "10.96.0.0/16"  # addresses of Services, which nothing here makes reachable
 ADVERTISED: Final = "192.0.2.1"  # of a network for documentation: the API server takes no loopback address for this
 ADMINISTRATOR: Final = ("administrator", "system:masters")
@@ -105,11 +106,11 @@ class Etcd(Part):
 
 
 class ApiServer(Part):
-    """Its port is `server`; it keeps everything in etcd. Accounts' tokens are signed with the key `accounts`."""
+    """Its port is `server`; it keeps everything in etcd. `accounts`: certificate and key that accounts' tokens are of."""
 
     name, as_whom = "kube-apiserver", ("apiserver", "")
 
-    def __init__(self, folder: Path, authority: Authority, server: int, etcd: Etcd, accounts: Path) -> None:
+    def __init__(self, folder: Path, authority: Authority, server: int, etcd: Etcd, accounts: tuple[Path, Path]) -> None:
         super().__init__(folder, authority, server)
         self.port, self._etcd, self._accounts = server, etcd, accounts
 
@@ -132,8 +133,8 @@ class ApiServer(Part):
             "allow-privileged": "true",
             "service-cluster-ip-range": SERVICES,
             "service-account-issuer": "https://kubernetes.default.svc",
-            "service-account-key-file": self._accounts,
-            "service-account-signing-key-file": self._accounts,
+            "service-account-key-file": self._accounts[0],
+            "service-account-signing-key-file": self._accounts[1],
             "profiling": "false",
         }
 
@@ -159,6 +160,7 @@ class ControllerManager(Part):
             "use-service-account-credentials": "true",
             "service-account-private-key-file": self._accounts,
             "root-ca-file": self.authority.file,
+            "horizontal-pod-autoscaler-sync-period": "2s",
             "profiling": "false",
         }
 
@@ -186,6 +188,7 @@ class Kwok(Part):
     def _flags(self) -> dict[str, object]:
         return {
             "kubeconfig": self.kubeconfig,
+            "config": STAGES,
             "manage-all-nodes": "true",
             "node-lease-duration-seconds": 40,
             "cidr": "10.64.0.0/16",
