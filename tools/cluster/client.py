@@ -27,23 +27,24 @@ class Refused(Exception):
 
 
 class Client:
-    """One connection, made anew when it breaks; for one thread."""
+    """Of one server, as one user; each question is a connection of its own."""
 
     def __init__(self, port: int, authority: Path, certificate: Path, key: Path) -> None:
-        context = ssl.create_default_context(cafile=str(authority))
-        context.load_cert_chain(certificate, key)
-        self._connection = HTTPSConnection(HOST, port, timeout=TIMEOUT_S, context=context)
+        self._port, self._context = port, ssl.create_default_context(cafile=str(authority))
+        self._context.load_cert_chain(certificate, key)
 
     def ask(self, method: str, path: str, body: Object | None = None, kind: str = "application/json") -> Object:
         """The answer. Raises Refused, OSError while nobody listens."""
         text = None if body is None else json.dumps(body)
+        connection = HTTPSConnection(HOST, self._port, timeout=TIMEOUT_S, context=self._context)
         try:
-            self._connection.request(method, path, text, {"Content-Type": kind, "Accept": "application/json"})
-            answer = self._connection.getresponse()
+            connection.request(method, path, text, {"Content-Type": kind, "Accept": "application/json"})
+            answer = connection.getresponse()
             said = answer.read().decode()
         except (OSError, HTTPException) as error:
-            self._connection.close()
             raise OSError(f"{method} {path}: {error}") from error
+        finally:
+            connection.close()
         if answer.status >= 400:
             raise Refused(answer.status, said)
         found: Object = json.loads(said) if said.startswith("{") else {"text": said}

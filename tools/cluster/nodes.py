@@ -10,7 +10,7 @@ from typing import Final
 
 from tools.cluster.client import Client, Object, Refused
 
-PROVISIONER: Final = "tapewire.io/nowhere"
+PROVISIONER: Final = "disks.tapewire.io"
 STORAGE_CLASSES: Final = "/apis/storage.k8s.io/v1/storageclasses"
 ZONE: Final = "topology.kubernetes.io/zone"
 _EVERY_S: Final = 0.2

@@ -40,7 +40,7 @@ def lost(ours: Any, theirs: Any, where: str) -> list[str]:
         if not isinstance(theirs, list) or len(ours) != len(theirs):
             return [f"{where}: {ours} became {theirs}"] if ours else []
         return [line for at, one in enumerate(ours) for line in lost(one, theirs[at], f"{where}[{at}]")]
-    return [] if same(ours, theirs) else [f"{where}: {ours!r} became {theirs!r}"]
+    return [] if same(ours, theirs) or (ours is False and theirs is None) else [f"{where}: {ours!r} became {theirs!r}"]
 
 
 @pytest.mark.parametrize("folder", OVERLAYS)
