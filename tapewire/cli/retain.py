@@ -12,6 +12,7 @@ import click
 from tapewire.cli._options import json_option
 
 if TYPE_CHECKING:
+    from tapewire.config import Config
     from tapewire.retention import Outcome, Planned
 
 NAMES = ("tapes", "imported", "archive", "cuts", "inputs", "rings")
@@ -21,13 +22,19 @@ NAMES = ("tapes", "imported", "archive", "cuts", "inputs", "rings")
 @click.argument("stores", nargs=-1, type=click.Choice(NAMES))
 @click.option("--apply", "carry_out", is_flag=True, help="Remove it. Without this nothing is changed.")
 @click.option("--clock-is-right", "trust", is_flag=True, help="Believe it, though it ran ahead since the last run.")
+@click.option(
+    "--every", type=click.FloatRange(min=1.0), help="With --apply: again after so many seconds, until SIGTERM."
+)
 @click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
 @json_option
-def command(stores: tuple[str, ...], carry_out: bool, trust: bool, path: Path | None, as_json: bool) -> None:
+def command(
+    stores: tuple[str, ...], carry_out: bool, trust: bool, every: float | None, path: Path | None, as_json: bool
+) -> None:
     """Remove what [retention] does not keep of STORES (all by default): shows what would go.
 
     With --apply it is removed; never what a consumer still needs, which is shown with who holds it back. The platform
-    may run meanwhile. Status 1: something could not be looked at, or stays after all.
+    may run meanwhile. Status 1: something could not be looked at, or stays after all. With --every it goes on, writes
+    its log, and answers for its health.
 
     \b
     tapewire retain
@@ -38,8 +45,14 @@ def command(stores: tuple[str, ...], carry_out: bool, trust: bool, path: Path | 
     from tapewire import retention
     from tapewire.config import load
 
+    config = load(path)
+    if every is not None:
+        if not carry_out or as_json:
+            raise click.UsageError("--every: it removes and writes its log; expected --apply with it, and no --json")
+        _stay(config, stores or NAMES, every)
+        return
     do = retention.run if carry_out else retention.look
-    outcome = do(load(path), stores or NAMES, trust=trust)
+    outcome = do(config, stores or NAMES, trust=trust)
     if as_json:
         told = {
             "applied": carry_out,
@@ -53,6 +66,14 @@ def command(stores: tuple[str, ...], carry_out: bool, trust: bool, path: Path | 
         _show(outcome, carry_out)
     if outcome.failed:
         sys.exit(1)
+
+
+def _stay(config: Config, stores: tuple[str, ...], every: float) -> None:
+    from tapewire import lifecycle, logs
+    from tapewire.retention.timer import Timer
+
+    config.folders.prepare(config.rings)
+    lifecycle.run(Timer(config, stores, every, logs.configure("retain")).serve())
 
 
 def _show(outcome: Outcome, carried_out: bool) -> None:

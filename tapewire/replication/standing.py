@@ -1,7 +1,7 @@
 """Whether an engine stands by on this host, and how far it has folded a mirrored tape: a tape is not taken for nobody.
 
-<tape>/replica/standby     u64 seq, i64 when (UTC ns), little endian, then as text its version, and what ended it, a line
-                           each; locked while its engine lives
+<tape>/replica/standby     u64 seq, i64 when (UTC ns), little endian, then as text its version, and what ended it, a
+                           line each; locked while its engine lives
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def why_not(tape: Path, seq: int, now: int) -> str:
     if ended and not lives:
         return f"the engine that stood by on this host (version {version}) ended: {ended}"
     if not lives or len(raw) < _STANDING.size:
-        return "no engine stands by on this host: it does not run, or did not come up. Start `tapewire engine --standby`"
+        return "no engine stands by on this host: it does not run, or did not come up: `tapewire engine --standby`"
     at, said = _STANDING.unpack_from(raw)
     if now - said > STALE_NS:
         return f"the engine that stands by has said nothing for {(now - said) / 1e9:.0f} s"
