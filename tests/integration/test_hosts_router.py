@@ -103,6 +103,5 @@ def executed_by_both_sides_agree(market: RoutedMarket, results: dict[str, dict[s
         got[str(one["side"])] += int(str(one["cum_qty"]))
         assert one["cum_qty"] == "0" or float(str(one["avg_price"])) == float(ENTERED[str(one["side"])]), one
     assert got["buy"] == sum(int(one["cum_qty"]) for one in market.away_orders())
-    orders = {one.order_id for one in market.records() if isinstance(one, m.OrderAccepted) and one.account == 2}
-    executed = [one for one in market.records() if isinstance(one, m.OrderExecuted) and one.order_id in orders]
-    assert got["sell"] == sum(one.last_qty for one in executed)
+    executed = [one for one in market.records() if isinstance(one, m.OrderExecuted) and one.taker_account == 2]
+    assert got["sell"] == sum(one.qty for one in executed)
