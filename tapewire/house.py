@@ -24,39 +24,22 @@ from typing import Any, Self
 
 import msgspec
 
+from tapewire import house_state
 from tapewire import messages as m
+from tapewire.engine_state import EngineState
 from tapewire.errors import WireError
 from tapewire.house_book import HouseBook
 from tapewire.house_notices import Notice
-from tapewire.house_orders import Kept, LiveOrders, contradiction
+from tapewire.house_orders import LiveOrders, contradiction
 from tapewire.house_reports import reports_of
+from tapewire.house_state import State
 from tapewire.subjects import subject
 
 FEED = "house"
-STATE_VERSION = 2
 Publication = tuple[str, bytes]
 
 # Records that a writer puts on the tape by itself: they belong to no command and end none.
 ASIDE = frozenset({m.MessageType.epoch_started, m.MessageType.input_refused, m.MessageType.segment_header})
-
-
-class _Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    definition: bytes
-    book_seq: int
-    at: tuple[int, int]
-    """Where the book stands: (seq, ts)."""
-    notices: dict[str, bytes]
-
-
-class _State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A fold between two commands. Levels are not in it: they follow from the orders."""
-
-    version: int
-    seq: int
-    instruments: list[_Instrument]
-    tickers: dict[str, int]
-    """The instrument that each ticker names, or named last."""
-    orders: list[Kept]
 
 
 class HouseMarket:
@@ -75,6 +58,8 @@ class HouseMarket:
         self._out: list[Publication] = []
         self.quiet = False
         """While true nothing is made to publish; the state and all numbers move on. For catching up after a restart."""
+        self.reports = True
+        """While false no reports to accounts are made. For a reader who may pass on what is public alone."""
         self.changed_books: list[HouseBook] | None = None
         """A list here collects the books that commands changed, quiet or not; whoever set it empties it. `changed` and
         `top_changed` of a book say what its last command did."""
@@ -138,20 +123,27 @@ class HouseMarket:
         """What `restored` goes on from. Equal folds give equal bytes."""
         assert self.between_commands, "a state in the middle of a command would lose what that changed"
         instruments = [
-            _Instrument(bytes(book.definition), book.book_seq, book.at, book.notices.latest)
+            house_state.Instrument(bytes(book.definition), book.book_seq, book.at, book.notices.latest)
             for _, book in sorted(self._books.items())
         ]
         tickers = {ticker: book.definition.instrument for ticker, book in self._by_ticker.items()}
-        return msgspec.msgpack.encode(_State(STATE_VERSION, self._seq, instruments, tickers, self._orders.kept()))
+        orders = self._orders.kept()
+        return msgspec.msgpack.encode(State(house_state.STATE_VERSION, self._seq, instruments, tickers, orders))
 
     @classmethod
     def restored(cls, env: str, state: bytes) -> Self:
         """The fold that gave `state`. Raises WireError for other bytes."""
+        return cls._of(env, house_state.decode(state))
+
+    @classmethod
+    def of_engine(cls, env: str, engine: EngineState) -> Self:
+        """As the fold of all records up to `engine` stands, but for what house_state.py says. Raises WireError."""
+        return cls._of(env, house_state.of_engine(env, engine))
+
+    @classmethod
+    def _of(cls, env: str, kept: State) -> Self:
+        made = cls(env)
         try:
-            kept = msgspec.msgpack.decode(state, type=_State)
-            if kept.version != STATE_VERSION:
-                raise WireError(f"state of a house market: version {kept.version}, expected {STATE_VERSION}")
-            made = cls(env)
             for one in kept.instruments:
                 book = HouseBook(env, m.InstrumentDefinition.decode(one.definition))
                 made._books[book.definition.instrument] = book
@@ -161,7 +153,7 @@ class HouseMarket:
             made._orders.restore(kept.orders, made._books)
             for book in made._books.values():
                 book.settled()
-        except (msgspec.DecodeError, KeyError, ValueError, AssertionError) as error:
+        except (KeyError, ValueError, AssertionError) as error:
             raise WireError(f"not the state of a house market: {error}") from error
         made._seq = kept.seq
         return made
@@ -273,7 +265,7 @@ class HouseMarket:
 
     def _report(self, record: m.Message) -> None:
         """Sends an event to the accounts it concerns."""
-        if not self.quiet:
+        if self.reports and not self.quiet:
             self._out += [
                 (subject(self._env, FEED, "exec", account), payload) for account, payload in reports_of(record)
             ]

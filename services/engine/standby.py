@@ -5,7 +5,7 @@
                           ▼
                      an engine, with the state at hand
 
-A difference ends it: a standby that differs is never promoted. It gives a sign of life that `tapewire promote` asks for.
+A difference ends it: a standby that differs is never promoted.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from pathlib import Path
 from services.engine._engine import Audit
 from tapewire import snapshots
 from tapewire.consumers import ConsumerPosition
-from tapewire.errors import TapeError, TapeMissing, TapewireError
+from tapewire.errors import TapeError, TapeMissing
 from tapewire.logs import Logger
-from tapewire.replication import standing
-from tapewire.replication.standing import SIGN_EVERY_NS, Standing
+from tapewire.replication.standing import Standing
 from tapewire.snapshots import Snapshot
 from tapewire.tape import TapeFrames
 
@@ -34,28 +33,16 @@ NOTHING = Snapshot(0, b"")
 class Standby:
     """Follows one mirrored tape. `restart`: where a restart would read on from, for the tape's retention."""
 
-    def __init__(
-        self, tape: Path, *, snapshot_every: int, version: str, log: Logger, turned: Callable[[], object]
-    ) -> None:
+    def __init__(self, tape: Path, *, snapshot_every: int, log: Logger, turned: Callable[[], object]) -> None:
         """`turned` is called at every turn: that it is alive."""
         self._tape, self._every, self._log, self._turned = tape, snapshot_every, log, turned
-        self._version, self._signed, self._mute = version, 0, False
         self._audit: Audit | None = None
         self._restart: ConsumerPosition | None = None
+        self._standing: Standing | None = None
         self._last_snapshot = 0
         self._good: list[int] = []
 
     def follow(self, stopped: Callable[[], bool], consumer: str) -> Snapshot | None:
-        """As `_follow`, with a sign of life all the while, and of what ended it."""
-        try:
-            state = self._follow(stopped, consumer)
-        except TapewireError as error:
-            self._sign(str(error))
-            raise
-        standing.forget(self._tape)
-        return state
-
-    def _follow(self, stopped: Callable[[], bool], consumer: str) -> Snapshot | None:
         """Until this host may write the tape: the state at its end, or NOTHING; or until `stopped`: None.
 
         That is at once where this host wrote it last: one command for both hosts of a pair, whichever has which role.
@@ -66,7 +53,6 @@ class Standby:
         try:
             while not stopped():
                 self._turned()
-                self._sign()
                 if frames is None:
                     frames = self._open()
                 elif frames.grant > frames.epoch and not frames.writer_alive:
@@ -81,6 +67,8 @@ class Standby:
                 frames.close()
             if self._restart is not None:
                 self._restart.close()
+            if self._standing is not None:
+                self._standing.close()
         return None
 
     def reasons(self) -> list[str]:
@@ -88,20 +76,6 @@ class Standby:
         return (
             ["standby: the tape here is a mirror"] if self._audit else ["standby: there is no mirror of the tape yet"]
         )
-
-    def _sign(self, why: str = "") -> None:
-        now = time.time_ns()
-        if (why or now - self._signed >= SIGN_EVERY_NS) and self._tape.exists():
-            self._signed = now
-            seq = self._audit.seq if self._audit else 0
-            try:
-                standing.write(self._tape, Standing(at=now, seq=seq, version=self._version, why=why))
-                self._mute = False
-            except TapeError as error:
-                # It goes on following: without the sign it is not promoted, which a full disk would not allow anyway.
-                if not self._mute:
-                    self._log.error("sign of life not written", error=str(error))
-                self._mute = True
 
     def _open(self) -> TapeFrames | None:
         try:
@@ -135,9 +109,12 @@ class Standby:
         if self._audit is None:
             self._audit = self._begin()
             self._restart = ConsumerPosition(self._tape, consumer)
+            self._standing = Standing(self._tape)
             self._log.info("standing by", tape=str(self._tape), seq=self._audit.seq)
         folded = self._audit.run(limit=FOLD_AT_ONCE)
         seq = self._audit.seq
+        if self._standing is not None:
+            self._standing.say(seq)
         if self._every and seq - self._last_snapshot >= self._every and not self._audit.pending_events:
             self._save(self._audit.snapshot())
         return folded

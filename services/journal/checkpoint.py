@@ -6,6 +6,9 @@
 
 Both are consumers of the tape, so that retention keeps what a restart would read.
 
+Of a tape whose beginning was removed the fold begins at the newest of its own snapshots, else at one of the engine's,
+which holds the same books (tapewire/house_state.py says what it does not).
+
 A tape can lose its tail: to a power loss under durability memory, or to an older backup. What was kept of records that
 are gone must not meet the ones that take their numbers: whoever takes the tape over calls `forget_beyond` first.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tapewire import consumers, snapshots
+from tapewire import consumers, engine_state, snapshots
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import TapeError, WireError
 from tapewire.house import HouseMarket
@@ -47,7 +50,7 @@ class Checkpoint:
     """One republisher's standing on one tape. Raises TapeError if it cannot be kept there."""
 
     def __init__(self, tape: Path, log: Logger) -> None:
-        self._folder, self._log = tape / FOLDER, log
+        self._tape, self._folder, self._log = tape, tape / FOLDER, log
         self.published = ConsumerPosition(tape, CONSUMER)
         self._restart = ConsumerPosition(tape, RESTART)
         try:
@@ -55,24 +58,47 @@ class Checkpoint:
         except OSError as error:
             raise TapeError(f"{self._folder}: cannot be created: {error.strerror}") from error
 
-    def restore(self, env: str) -> HouseMarket:
+    def restore(self, env: str, released: int) -> HouseMarket:
         """The fold as of the newest good snapshot that lies within what was published; a new one if there is none.
 
-        Of a tape without its beginning, as of the newest good one: its position may have been moved aside by a cut.
+        Of a tape without its beginning, as of the newest good one: its position may have been moved aside by a cut. If
+        there is none, as of an engine's, none behind record `released`.
         """
-        if not snapshots.folder(self._folder).exists():
-            return HouseMarket(env)
-        segments = inspect.segments(self._folder.parent)
-        pruned = bool(segments) and segments[0].first_seq > 1
-        for candidate in snapshots.newest(self._folder, ANY if pruned else self.published.seq):
+        segments = inspect.segments(self._tape)
+        first = segments[0].first_seq if segments else 1
+        for candidate in snapshots.newest(self._folder, ANY if first > 1 else self.published.seq):
             try:
                 if isinstance(candidate, ValueError):
                     raise WireError(str(candidate))
-                return HouseMarket.restored(env, candidate.state)
+                if candidate.seq >= first - 1:
+                    return HouseMarket.restored(env, candidate.state)
             except WireError as error:
                 # The tape says it all: an older snapshot, or none, only takes longer.
                 self._log.warning("snapshot_passed_over", reason=str(error))
-        return HouseMarket(env)
+        return (self._of_engine(env, first, released) if first > 1 else None) or HouseMarket(env)
+
+    def _of_engine(self, env: str, first: int, released: int) -> HouseMarket | None:
+        """The newest fold that leaves nothing unpublished: of a tape that nobody has published, the newest of all."""
+        published, found = self.published.seq, None
+        for state in engine_state.begins(self._tape, first, released):
+            if isinstance(state, ValueError):
+                self._log.warning("snapshot_passed_over", reason=str(state))
+                continue
+            found = state
+            if not published or state.seq <= published:
+                break
+        if found is None:
+            return None
+        said = {"snapshot": found.seq, "published": published, "tape_begins": first}
+        self._log.warning("begun_from_the_engines_snapshot", **said)
+        if found.seq > published > 0:
+            self._log.error("not_published", from_seq=published + 1, to_seq=found.seq)
+        return HouseMarket.of_engine(env, found)
+
+    def snapshots_up_to(self, seq: int) -> list[int]:
+        """The records behind which a fold could begin, as the names of snapshots say, ours and the engine's."""
+        kept = (path for tape in (self._tape, self._folder) for path in snapshots.folder(tape).glob("*.snap"))
+        return sorted(found for path in kept if 0 <= (found := snapshots.seq_of(path)) <= seq)
 
     def save(self, snapshot: Snapshot) -> None:
         """Keeps a fold's state, of durable records. A full disk is logged: it delays a restart."""

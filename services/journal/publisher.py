@@ -154,7 +154,7 @@ class Publisher:
     async def _catch_up(self, stop: asyncio.Event) -> None:
         """Folds what was published before, without publishing it again."""
         await self._until_the_tape_is_there(stop)
-        self._market = market = self._checkpoint.restore(self._env)
+        self._market = market = self._checkpoint.restore(self._env, self._tape.positions.released_seq)
         self._last_snapshot, published, self._epoch = market.seq, self._position.seq, self._position.epoch
         if stop.is_set():
             return
@@ -164,8 +164,8 @@ class Publisher:
             self._tape.seek_seq(market.seq + 1)
         except TapeGone as error:
             raise TapeGone(
-                f"{error}. The journal builds the books from the first record on, or from the newest of its own "
-                f"snapshots that lies within what it has published, and has none here: put those of a backup, with its "
+                f"{error}. The journal builds the books from the first record on, or from a snapshot of its own or of "
+                f"the engine, and finds none here that the tape goes on from: put those of a backup, with its "
                 f"consumers' positions, below the tape's folder"
             ) from error
         market.quiet = True

@@ -13,7 +13,6 @@ from typing import Final
 from services.journal.checkpoint import Checkpoint
 from tapewire import messages as m
 from tapewire.errors import TapeGone
-from tapewire.house import HouseMarket
 from tapewire.logs import Logger
 from tapewire.snapshots import Snapshot
 from tapewire.tape import TapeReader
@@ -70,30 +69,39 @@ class _Beside:
     """The fold beside a copy, and the positions that follow it."""
 
     def __init__(self, tape: TapeReader, checkpoint: Checkpoint, env: str, snapshot_every: int, log: Logger) -> None:
-        self._tape, self._checkpoint, self._every = tape, checkpoint, snapshot_every
-        self._market = checkpoint.restore(env)
-        self._market.quiet = True
+        self._tape, self._checkpoint, self._env, self._every, self._log = tape, checkpoint, env, snapshot_every, log
         self._epoch = checkpoint.published.epoch
-        self._kept = self._market.seq
-        self._folds = self._begin(self._market, log)
+        self._tried: list[int] = []
+        self._begin(tape.positions.released_seq)
 
-    def _begin(self, market: HouseMarket, log: Logger) -> bool:
-        """Whether the copy has what follows the newest snapshot."""
+    def _begin(self, released: int) -> None:
+        """Where the copy goes on from a snapshot, or has its first record."""
+        self._market = market = self._checkpoint.restore(self._env, released)
+        market.quiet, self._kept, self._folds = True, market.seq, True
         try:
             self._tape.seek_seq(market.seq + 1)
         except TapeGone as error:
             # Said here, while nobody needs it yet; after a takeover the publisher ends with it.
             remedy = "put `publisher` and `consumers` of the writer's host, or of a backup, below the tape's folder"
-            log.error("not_folded_beside_the_copy", reason=str(error), remedy=remedy)
-            return False
-        return True
+            self._log.error("not_folded_beside_the_copy", reason=str(error), remedy=remedy)
+            self._folds = False
+
+    def _begin_again(self, end: int) -> None:
+        """Of a new copy, the snapshots come first: until it has grown up to one it cannot be folded."""
+        there = self._checkpoint.snapshots_up_to(end)
+        if there != self._tried:
+            self._tried = there
+            self._begin(end)
 
     async def fold(self, end: int, stop: asyncio.Event) -> None:
         """Takes in all up to record `end`, where no command was half there."""
-        published, market = self._checkpoint.published, self._market
+        published = self._checkpoint.published
+        if not self._folds:
+            self._begin_again(end)
         if not self._folds:
             published.store(end)
             return
+        market = self._market
         while market.seq < end and not stop.is_set():
             records = self._tape.poll(min(BATCH, end - market.seq))
             if not records:  # a former writer's copy was cut since

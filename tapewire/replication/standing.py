@@ -1,82 +1,84 @@
-"""What the engine that stands by says of itself, for `tapewire promote`: a tape is not taken from its writer for nobody.
+"""Whether an engine stands by on this host, and how far it has folded a mirrored tape: said by it, read by the replica.
 
-<tape>/replica/standby.json     replaced whole, twice a second while the engine stands by
+<tape>/replica/standby     u64 seq, i64 when (UTC ns), little endian; locked while its engine lives
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
+import struct
 import time
 from pathlib import Path
-from typing import Final
-
-import msgspec
 
 from tapewire.errors import TapeError
 from tapewire.replication.host import FOLDER
 
-SIGN_EVERY_NS: Final = 500_000_000
-BEHIND_MAX: Final = 1_000_000
-"""Records that it may still have to fold when it is told to take over: under a second of work."""
+STALE_NS = 5_000_000_000
+"""An engine that has said nothing for so long hangs, or is stopped."""
+SAY_EVERY_NS = 50_000_000
+TRIES, RETRY_S = 20, 0.01
+"""For the lock: who asks whether an engine stands by holds it for a moment."""
+_STANDING = struct.Struct("<Qq")
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    at: int
-    """When this was written, UTC ns."""
-    seq: int
-    """The last record that it has folded and compared; 0: there is no tape yet."""
-    version: str
-    why: str = ""
-    """What ended it."""
+class Standing:
+    """The engine's side. Raises TapeError where the file cannot be written."""
+
+    def __init__(self, tape: Path) -> None:
+        self.path = tape / FOLDER / "standby"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._lock()
+        except OSError as error:
+            raise TapeError(f"{self.path}: cannot be written: {error.strerror}") from error
+        self._said = 0
+
+    def _lock(self) -> None:
+        for _ in range(TRIES):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                time.sleep(RETRY_S)
+        os.close(self._file)
+        raise TapeError(f"{self.path}: another engine stands by on this tape already: stop one of them")
+
+    def say(self, seq: int) -> None:
+        now = time.time_ns()
+        if now - self._said < SAY_EVERY_NS:
+            return
+        self._said = now
+        try:
+            os.pwrite(self._file, _STANDING.pack(seq, now), 0)
+        except OSError as error:
+            raise TapeError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        os.close(self._file)
 
 
-def write(tape: Path, standing: Standing) -> None:
-    path = _path(tape)
-    aside = path.with_suffix(".new")
+def why_not(tape: Path, seq: int, now: int) -> str:
+    """Why no engine of this host could go on behind record `seq`; empty: one can. `now`: UTC ns. Raises TapeError."""
+    path = tape / FOLDER / "standby"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(msgspec.json.encode(standing))
-        aside.rename(path)
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raw = file.read(_STANDING.size)
+            else:
+                raw = b""
+    except FileNotFoundError:
+        raw = b""
     except OSError as error:
-        raise TapeError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def forget(tape: Path) -> None:
-    _path(tape).unlink(missing_ok=True)
-
-
-def read(tape: Path) -> Standing | None:
-    """None: none stands by, or what is there is of another version."""
-    try:
-        return msgspec.json.decode(_path(tape).read_bytes(), type=Standing)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
-    except OSError as error:
-        raise TapeError(f"{tape}: what its standby says cannot be read: {error.strerror}") from error
-
-
-def why_not(tape: Path, seq: int, since: int) -> str:
-    """Why no engine here could go on with the tape, whose copy ends with record `seq`; empty if one could.
-
-    Only what was written after `since` (UTC ns) counts: it may have been killed."""
-    found = read(tape)
-    if found is not None and found.why:
-        return f"the engine that stood by here (version {found.version}) ended: {found.why}"
-    if found is None or found.at <= since:
-        return "no engine stands by here: it does not run, or did not come up. Start `tapewire engine --standby`, look at its log"
-    if seq - found.seq > BEHIND_MAX:
-        return f"the engine that stands by here has folded record {found.seq} of {seq}: wait until it has followed"
+        raise TapeError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(raw) < _STANDING.size:
+        return "no engine stands by on this host: start `tapewire engine --standby`"
+    at, said = _STANDING.unpack(raw)
+    if now - said > STALE_NS:
+        return f"the engine that stands by has said nothing for {(now - said) / 1e9:.0f} s"
+    if at < seq:
+        return f"the engine that stands by has folded {at:,} of {seq:,} records"
     return ""
-
-
-def wait_for(tape: Path, seq: int, within_s: float) -> str:
-    """As `why_not`, with that much time for a sign of life."""
-    since, deadline = time.time_ns(), time.monotonic() + within_s
-    while why := why_not(tape, seq, since):
-        if time.monotonic() > deadline:
-            return why
-        time.sleep(SIGN_EVERY_NS / 1e9 / 10)
-    return ""
-
-
-def _path(tape: Path) -> Path:
-    return tape / FOLDER / "standby.json"

@@ -417,10 +417,10 @@ async def test_a_damaged_snapshot_is_passed_over(market: NaiveMarket, tmp_path: 
     with checkpoint_of(tmp_path) as checkpoint:
         checkpoint.published.store(house.seq)
         checkpoint.save(Snapshot(house.seq, house.state()))
-        assert checkpoint.restore("demo").state() == house.state()
+        assert checkpoint.restore("demo", house.seq).state() == house.state()
         (snapshot,) = (tmp_path / "publisher" / "snapshots").iterdir()
         snapshot.write_bytes(snapshot.read_bytes()[:-1])
-        assert checkpoint.restore("demo").seq == 0
+        assert checkpoint.restore("demo", house.seq).seq == 0
 
 
 def again(seed: int, steps: int) -> NaiveMarket:

@@ -129,3 +129,44 @@ def test_without_a_snapshot_to_begin_with_a_pruned_tape_is_refused_by_name(tmp_p
             assert reader.first_seq == first
     finally:
         engine.close()
+
+
+async def test_a_journal_that_is_first_started_there_publishes_the_books_that_stand(
+    tmp_path: Path, nats_server: NatsServer
+) -> None:
+    env, heard, pick = f"t{os.getpid()}", list[Received](), random.Random(6)
+    more = f'[nats]\nurl = "{nats_server.url}"\n[publisher]\nhealth_interval = 0.05\n'
+    engine = EngineProcess(
+        tmp_path, engine="snapshot_every = 300", more=INSTRUMENT + ACCOUNTS + more, segment_bytes=SEGMENT
+    )
+    listening = NatsTransport(Nats(url=nats_server.url))
+    await listening.connect()
+    await listening.subscribe(f"{env}.house.>", heard.append)
+    try:
+        await asyncio.to_thread(engine.start)
+        with await asyncio.to_thread(engine.client) as client:
+            while positions(engine.tape).get("engine", 0) < 1500:
+                await asyncio.to_thread(trade, client, pick, 100)
+            retain(engine.folders.data, "--yes")
+            assert inspect.inspect(engine.tape).first_seq > 1000
+            async with journal(engine.config):
+                await until(lambda: "journal.publisher" in positions(engine.tape), START_S)
+                asked = f"{env}.house.snapshot.ACME"
+                await until(lambda: positions(engine.tape)["journal.publisher"] > 0, START_S)
+                begun = m.BookSnapshot.decode((await listening.request(asked, b"", timeout=START_S)).data)
+                await asyncio.to_thread(trade, client, pick, 200)
+                assert await asyncio.to_thread(engine.end) == 0
+                levels = {(one.side, one.price): (one.qty, one.orders) for one in begun.levels}
+
+                def follows() -> bool:
+                    stands = dict(levels)
+                    for delta in of_kind(heard, "book"):
+                        assert isinstance(delta, m.BookDelta)
+                        if delta.book_seq > begun.book_seq:
+                            stands |= {(one.side, one.price): (one.qty, one.orders) for one in delta.levels}
+                    return {key: level for key, level in stands.items() if level[0]} == of_matcher(engine.tape)
+
+                await until(follows, START_S)
+    finally:
+        engine.close()
+        await listening.drain()

@@ -84,7 +84,7 @@ async def test_beside_a_copy_snapshots_are_kept_so_that_retention_goes_on_there(
     market.settle()
     assert [one.name for one in snapshots.folder(copy / "publisher").iterdir()] == [f"{RECORDS:020d}.snap"]
     assert consumers.positions(copy)["journal.publisher.restart"] == RECORDS
-    assert checkpoint.restore("t").state() == market.state()
+    assert checkpoint.restore("t", RECORDS).state() == market.state()
 
 
 async def test_a_position_is_not_moved_before_it_is_old(copy: Path) -> None:

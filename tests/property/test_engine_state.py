@@ -1,0 +1,121 @@
+"""Begun from an engine's snapshot, the house market goes on as if it had been folded from the first record."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tapewire import engine_state
+from tapewire import messages as m
+from tapewire.errors import WireError
+from tapewire.house import HouseMarket, Publication
+from tapewire.snapshots import Snapshot
+from tests.engine_states import snapshot_of
+from tests.oracle.naive_market import NaiveMarket
+
+SEEDS = st.integers(0, 1 << 32)
+BOOK_SEQ = slice(m.BookDelta.book_seq.at, m.BookDelta.book_seq.at + m.BookDelta.book_seq.size)
+
+
+def played(seed: int, steps: int) -> NaiveMarket:
+    market = NaiveMarket(seed)
+    for _ in range(steps):
+        market.step()
+    return market
+
+
+def begun(records: list[bytes]) -> HouseMarket:
+    return HouseMarket.of_engine("demo", engine_state.decode(snapshot_of(records)))
+
+
+def folded(records: list[bytes]) -> HouseMarket:
+    house = HouseMarket("demo")
+    house.quiet = True
+    for raw in records:
+        house.fold(raw)
+    house.settle()
+    house.quiet = False
+    return house
+
+
+def published(house: HouseMarket, records: list[bytes]) -> list[Publication]:
+    return [one for raw in records for one in house.fold(raw)] + house.settle()
+
+
+def less(message: bytes, ahead: dict[str, int]) -> bytes:
+    """A message of the market with its bookSeq taken back by what its ticker's is ahead."""
+    known = m.decode(message)
+    if not isinstance(known, m.BookDelta | m.Quote):
+        return message
+    return bytes(known.replace(book_seq=known.book_seq - ahead.get(known.ticker, 0)))
+
+
+@given(SEEDS, st.integers(1, 200), st.floats(0, 1))
+@settings(max_examples=80, deadline=None)
+def test_what_is_published_of_the_records_behind_a_snapshot_is_the_same_to_the_byte(
+    seed: int, steps: int, part: float
+) -> None:
+    market = played(seed, steps)
+    at = market.ends[int(part * (len(market.ends) - 1))]
+    one, other = folded(market.records[:at]), begun(market.records[:at])
+    assert (other.seq, other.live_orders) == (at, one.live_orders)
+    assert sorted(other.tickers) == sorted(one.tickers)
+    ahead = {}
+    for ticker in one.tickers:
+        was, now = one.book(ticker), other.book(ticker)
+        assert was is not None
+        assert now is not None
+        assert was.depth(1 << 20) == now.depth(1 << 20)
+        assert (was.top, was.quality, was.notices.status) == (now.top, now.quality, now.notices.status)
+        # No number that a subscriber has heard comes again for something else.
+        assert now.book_seq == at >= was.book_seq
+        ahead[ticker] = at - was.book_seq
+    # Of a ticker that was delisted, too: it may be listed again.
+    for number in range(1, 1200):
+        if (gone := one.book_of(number)) is not None and gone.ticker not in ahead:
+            ahead[gone.ticker] = at - max(book.book_seq for book in (gone, one._by_ticker[gone.ticker]))
+    rest = market.records[at:]
+    expected = published(one, rest)
+    assert [(to, less(payload, ahead)) for to, payload in published(other, rest)] == expected
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_long_day_goes_on_from_any_place(seed: int) -> None:
+    market = played(seed, 3000)
+    for at in random.Random(seed).sample(market.ends, 3):
+        one, other = folded(market.records[:at]), begun(market.records[:at])
+        assert one._orders.kept() == other._orders.kept()
+        rest = market.records[at:]
+        theirs = [to for to, _ in published(one, rest)]
+        assert [to for to, _ in published(other, rest)] == theirs
+
+
+def test_what_holds_is_told_as_of_the_snapshot() -> None:
+    """Status, limit state and auction as they stand; what the status was before is not known."""
+    for seed in range(40):
+        market = played(seed, 120)
+        one, other = folded(market.records), begun(market.records)
+        for ticker in one.tickers:
+            was, now = one.book(ticker), other.book(ticker)
+            assert was is not None
+            assert now is not None
+            status = [m.InstrumentStatusChanged.decode(book.notices.standing("status")) for book in (was, now)]
+            assert status[0].status == status[1].status
+            limit = [m.LimitStateChanged.decode(book.notices.standing("limit")) for book in (was, now)]
+            assert limit[0].state == limit[1].state
+            auction = [m.AuctionIndicated.decode(book.notices.standing("auction")) for book in (was, now)]
+            told = [(one.price, one.qty, one.imbalance_qty) for one in auction]
+            assert told[0] == told[1]
+
+
+def test_other_bytes_are_no_state() -> None:
+    good = snapshot_of(played(1, 50).records)
+    engine_state.decode(good)
+    for state in (b"", good.state[:-8], good.state + bytes(8), b"TWSTATE3" + good.state[8:]):
+        with pytest.raises(WireError, match=f"snapshot of record {good.seq}: not the state of an engine"):
+            engine_state.decode(Snapshot(good.seq, state))
+    with pytest.raises(WireError, match=f"it is the state behind record {good.seq}"):
+        engine_state.decode(Snapshot(good.seq + 1, good.state))
