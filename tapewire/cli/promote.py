@@ -15,7 +15,7 @@ from tapewire.tape import TapeFrames
 
 LOOK_EVERY_S = 0.005
 FOLDED_WITHIN_S = 5.0
-"""For the engine that stands by to have folded what was there when it was asked; a writer adds to that all the while."""
+"""For the engine that stands by to have folded what was there when it was asked."""
 
 
 @click.command()

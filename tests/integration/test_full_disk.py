@@ -1,4 +1,4 @@
-"""Services on a disk that is really full: they hold back, say so, answer nothing by half, and go on when there is room."""
+"""Services on a disk that is really full: they hold back, say so, answer nothing by half, go on when there is room."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.engine.verify import verify_tape
-from tapewire import messages as m
-from tapewire.client import RingFull
-from tests.engine_process import ROOT, EngineProcess, order
+from tests.engine_process import ROOT, EngineProcess
 from tests.full_disk import fill, small_disk
 from tests.hosts import until
 from tests.market_day import Market, api_order

@@ -7,7 +7,6 @@ import os
 from io import BufferedWriter, RawIOBase
 from pathlib import Path
 
-
 from tapewire import health
 from tapewire.health.served import ROOM_MIN, no_room
 from tapewire.logs import Lines
@@ -32,7 +31,7 @@ class Disk(RawIOBase):
 
 def test_lines_that_find_no_room_are_counted_and_raise_nothing() -> None:
     disk = Disk()
-    lines = Lines(BufferedWriter(disk, 256))  # type: ignore[arg-type]
+    lines = Lines(BufferedWriter(disk, 256))
 
     def log(event: str) -> None:
         assert lines.write(json.dumps({"event": event}).encode() + b"\n") > 0
