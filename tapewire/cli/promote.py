@@ -14,8 +14,7 @@ from tapewire.errors import TapeError
 from tapewire.tape import TapeFrames
 
 LOOK_EVERY_S = 0.005
-FOLDED_WITHIN_S = 5.0
-"""For the engine that stands by to have folded what was there when it was asked."""
+SIGN_WITHIN_S = 5.0
 
 
 @click.command()
@@ -26,14 +25,15 @@ FOLDED_WITHIN_S = 5.0
 def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
     """Take TAPE over on this host: its replica claims it, its engine that stands by goes on with it.
 
-    Whoever wrote it until now can release nothing from that moment on, and stops. An orders tape is not taken from its
-    writer where no engine stands by that could go on. Exit status 1 if that fails.
+    Whoever wrote it until now can release nothing from that moment on, and stops. Refused where no engine stands by
+    that could go on. Exit status 1 if that fails.
 
     \b
     tapewire promote orders.0
     tapewire promote orders.0 --within 60 --json
     """
     from tapewire.folders import Folders
+    from tapewire.replication import standing
     from tapewire.replication import state as states
 
     folder = Folders(data).tape(tape)
@@ -49,7 +49,7 @@ def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
         raise TapeError(f"{folder}: this mirror differs and must not be promoted: {state.why}")
     if state.back:
         raise TapeError(f"{folder}: is not promoted: {state.why}")
-    if tape.startswith("orders.") and (why := _unmanned(folder, frames.positions.released_seq)):
+    if tape.startswith("orders.") and (why := standing.wait_for(folder, state.seq, SIGN_WITHIN_S)):
         raise TapeError(f"{folder}: not taken over, {state.holder or 'its writer'} goes on: {why}")
     states.ask_promotion(folder)
     claimed = 0.0
@@ -76,18 +76,6 @@ def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
         f"{tape}: not taken over within {within_s:g} s: {state.why if state else 'no replica runs here'}", err=True
     )
     sys.exit(1)
-
-
-def _unmanned(folder: Path, seq: int) -> str:
-    """Why no engine here could go on behind record `seq`. The first record of a tape needs none that has followed."""
-    from tapewire.replication import standing
-
-    deadline = time.monotonic() + FOLDED_WITHIN_S
-    while seq and (why := standing.why_not(folder, seq, time.time_ns())):
-        if time.monotonic() > deadline:
-            return why
-        time.sleep(LOOK_EVERY_S)
-    return ""
 
 
 def _mirror(frames: TapeFrames) -> bool:
