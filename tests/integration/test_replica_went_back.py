@@ -79,6 +79,7 @@ def test_a_running_sender_sends_again_what_the_stream_has_lost(pair: Pair, backu
     same_bytes(primary.tape, standby.tape)
 
 
+@pytest.mark.slow
 def test_a_sender_that_was_started_since_stops_and_says_what_to_do(pair: Pair, backup: Backup) -> None:
     """Whether another host took the tape meanwhile, it has not seen: nothing is sent until somebody has looked."""
     primary, standby = pair
@@ -116,6 +117,7 @@ def test_a_sender_that_was_started_since_stops_and_says_what_to_do(pair: Pair, b
     same_bytes(primary.tape, standby.tape)
 
 
+@pytest.mark.slow
 def test_the_writer_claims_again_when_the_stream_goes_back_before_its_claim(pair: Pair, backup: Backup) -> None:
     primary, standby = pair
     primary.engine.start()
@@ -147,6 +149,7 @@ def test_the_writer_claims_again_when_the_stream_goes_back_before_its_claim(pair
     assert load.answers.keys() <= on_tape(primary.tape).keys()
 
 
+@pytest.mark.slow
 def test_a_former_writer_that_the_stream_names_again_does_not_go_on(pair: Pair, backup: Backup) -> None:
     """It was fenced. The stream forgot that; its host did not."""
     primary, standby = pair
