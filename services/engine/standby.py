@@ -17,7 +17,7 @@ from pathlib import Path
 from services.engine._engine import Audit
 from tapewire import snapshots
 from tapewire.consumers import ConsumerPosition
-from tapewire.errors import TapeError, TapeMissing
+from tapewire.errors import TapeError, TapeMissing, TapewireError
 from tapewire.logs import Logger
 from tapewire.replication.standing import Standing
 from tapewire.snapshots import Snapshot
@@ -33,9 +33,12 @@ NOTHING = Snapshot(0, b"")
 class Standby:
     """Follows one mirrored tape. `restart`: where a restart would read on from, for the tape's retention."""
 
-    def __init__(self, tape: Path, *, snapshot_every: int, log: Logger, turned: Callable[[], object]) -> None:
+    def __init__(
+        self, tape: Path, *, snapshot_every: int, version: str, log: Logger, turned: Callable[[], object]
+    ) -> None:
         """`turned` is called at every turn: that it is alive."""
         self._tape, self._every, self._log, self._turned = tape, snapshot_every, log, turned
+        self._version = version
         self._audit: Audit | None = None
         self._restart: ConsumerPosition | None = None
         self._standing: Standing | None = None
@@ -53,6 +56,7 @@ class Standby:
         try:
             while not stopped():
                 self._turned()
+                self._say()
                 if frames is None:
                     frames = self._open()
                 elif frames.grant > frames.epoch and not frames.writer_alive:
@@ -62,6 +66,10 @@ class Standby:
                 folded = self._fold(consumer) if frames is not None else 0
                 if not folded:
                     time.sleep(LOOK_EVERY_S)
+        except TapewireError as error:
+            if self._standing is not None:
+                self._standing.ended(str(error))
+            raise
         finally:
             if frames is not None:
                 frames.close()
@@ -76,6 +84,13 @@ class Standby:
         return (
             ["standby: the tape here is a mirror"] if self._audit else ["standby: there is no mirror of the tape yet"]
         )
+
+    def _say(self) -> None:
+        """As soon as there is a folder of the tape: the very first writer is an engine that stood by on nothing."""
+        if self._standing is None and self._tape.exists():
+            self._standing = Standing(self._tape, self._version)
+        if self._standing is not None:
+            self._standing.say(self._audit.seq if self._audit else 0)
 
     def _open(self) -> TapeFrames | None:
         try:
@@ -109,12 +124,9 @@ class Standby:
         if self._audit is None:
             self._audit = self._begin()
             self._restart = ConsumerPosition(self._tape, consumer)
-            self._standing = Standing(self._tape)
             self._log.info("standing by", tape=str(self._tape), seq=self._audit.seq)
         folded = self._audit.run(limit=FOLD_AT_ONCE)
         seq = self._audit.seq
-        if self._standing is not None:
-            self._standing.say(seq)
         if self._every and seq - self._last_snapshot >= self._every and not self._audit.pending_events:
             self._save(self._audit.snapshot())
         return folded

@@ -96,6 +96,14 @@ def of_connector(env: str, feed: str) -> Permissions:
     return _made(name, {_own_subject(env, channel, feed, name) for channel in own}, set())
 
 
+def of_feed_replica(env: str, feed: str) -> Permissions:
+    """Of the replica beside a connector: it sends that feed's tape, and can touch no other's."""
+    tape = f"md.{feed}"
+    stream = {f"$JS.API.STREAM.{verb}.{names.stream(env, tape)}" for verb in ("INFO", "CREATE", "UPDATE", "MSG.GET")}
+    said = {names.frames(env, tape), names.alive(env, tape), names.fetch(env, tape)}
+    return _made(f"replica-{feed}", said | stream, {names.fetch(env, tape)}, answers=True)
+
+
 def of_operator(env: str) -> Permissions:
     """Sees everything, says nothing but questions."""
     asked = {_pattern(env, channel) for channel in CHANNELS if channel.asks == ()}
@@ -144,6 +152,7 @@ def users(
         yield name, of_service(env, name, replicated)
     for feed in feeds:
         yield f"connector-{feed}", of_connector(env, feed)
+        yield f"replica-{feed}", of_feed_replica(env, feed)
     for kind, key in rings:
         yield f"relay-{kind}-{key}", of_ring(env, kind, key)
     yield "operator", of_operator(env)
