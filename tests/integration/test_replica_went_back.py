@@ -201,3 +201,44 @@ def test_a_former_writer_that_the_stream_names_again_does_not_go_on(pair: Pair, 
     until(lambda: primary.released() == standby.released(), *pair)
     same_bytes(primary.tape, standby.tape)
     assert verified(primary.tape)
+
+
+@pytest.mark.slow
+def test_two_histories_are_told_by_the_host_that_finds_the_second(pair: Pair, backup: Backup) -> None:
+    """What nobody could see: the former writer never knew of the claim, and the stream has forgotten it."""
+    primary, standby = pair
+    primary.engine.start()
+    primary.start_replica()
+    standby.start_replica()
+    standby.start_standby()
+    with primary.engine.client() as client:
+        trade(primary, Load(client), 100, standby)
+    until(lambda: standby.released() == primary.released(), *pair)
+    primary.engine.kill()
+    primary.end_replica(signal.SIGTERM)
+    backup.take()
+    promote(standby)
+    with standby.engine.client() as client:
+        trade(standby, Load(client), 100)
+    released = standby.released()
+    assert standby.replica is not None
+    standby.replica.send_signal(signal.SIGSTOP)
+    backup.put_back()
+    primary.engine.start()
+    primary.start_replica()
+    with primary.engine.client() as client:
+        trade(primary, Load(client), 10)
+    standby.replica.send_signal(signal.SIGCONT)
+    assert standby.replica.wait(60) == 1
+    assert "there are two histories" in standby.log.read_text()
+    assert standby.released() == released, "what was acknowledged here stays"
+    state = standby.state()
+    assert state is not None
+    assert state.role == "differs"
+    # Started as a mirror it says the same in its way, and takes nothing of the other's over its own.
+    standby.engine.kill()
+    standby.set_replica(MIRROR)
+    standby.start_replica()
+    assert standby.replica.wait(60) == 1
+    assert not list(standby.tape.glob("cut-*"))
+    assert standby.released() == released
