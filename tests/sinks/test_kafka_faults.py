@@ -54,6 +54,7 @@ async def test_what_happens_to_topics_is_said_and_mended(tmp_path: Path) -> None
         await too_large(World(tmp_path / "large", Broker(server.url, True)))
         await strange(World(tmp_path / "strange", Broker(server.url, True)))
         await partitioned(World(tmp_path / "parts", Broker(server.url, True)))
+        await compacted(World(tmp_path / "compacted", Broker(server.url, True)))
 
 
 async def deleted(world: World[Broker]) -> None:
@@ -121,6 +122,20 @@ async def partitioned(world: World[Broker]) -> None:
         await admin.create_topics([NewTopic(world.database.topic(), 3, 1)])
     async with world.sink() as sink:
         assert "expected 1" in await sink.until_told("has 3 partitions")
+
+
+async def compacted(world: World[Broker]) -> None:
+    """A broker that keeps the last record of each key would eat the tape."""
+    world.write(market_records(84, 20))
+    topic = world.database.topic()
+    async with world.database.admin() as admin:
+        await admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"cleanup.policy": "compact"})])
+        async with world.sink() as sink:
+            assert "Expected delete" in await sink.until_told("cleanup.policy=compact")
+            terms = {"cleanup.policy": "delete"}
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, terms)])
+            await sink.until_seq(len(world.records()))
+    assert await world.database.records() == world.records()
 
 
 @pytest.mark.timeout(120)

@@ -51,7 +51,7 @@ _ADVICE: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((errors.KafkaStorageError,), "the broker cannot write to its disk. Make room there"),
     (
         (errors.KafkaConnectionError, errors.KafkaTimeoutError, errors.NodeNotReadyError, errors.RequestTimedOutError),
-        "is the broker running, and the address in url right?",
+        "is the broker running, and the address in url right",
     ),
 )
 
@@ -64,7 +64,7 @@ def told(where: str) -> Iterator[None]:
     except errors.KafkaError as error:
         advice = next((text for kinds, text in _ADVICE if isinstance(error, kinds)), "see the broker's log")
         first = str(error).partition("\n")[0] or type(error).__name__
-        raise TargetError(f"{where}: {first}: {advice} Nothing is lost; it is tried again") from error
+        raise TargetError(f"{where}: {first}: {advice}. Nothing is lost; it is tried again") from error
     except (OSError, TimeoutError, errors.IllegalOperation, errors.ConsumerStoppedError) as error:
         text = str(error).partition("\n")[0] or type(error).__name__
         raise TargetError(
