@@ -1,6 +1,6 @@
 """Messages as other versions of the schemas lay them out: sections that are longer or shorter by whole words.
 
-A slow reader and writer of what our messages are, word by word as Cap'n Proto describes it; the codec has no part in it.
+A slow reader and writer of what our messages are, word by word as Cap'n Proto describes it; our codec has no part.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Pointed = bytes | Elements | None
 
 @dataclass(frozen=True)
 class Tree:
-    """A message without its layout: words of the header, words of the data, what the pointers behind the header hold."""
+    """A message without its layout: words of the header, words of the data, what its pointers hold."""
 
     header: tuple[int, ...]
     data: tuple[int, ...]

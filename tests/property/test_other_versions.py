@@ -56,7 +56,11 @@ def test_what_the_slow_reader_reads_the_slow_writer_writes() -> None:
 @given(cls=st.sampled_from(CLASSES), data=words, texts=pointers, header=words, row=words)
 @settings(max_examples=800, deadline=None)
 def test_a_longer_message_says_the_same_as_long_as_nothing_is_set_in_what_it_has_more(
-    cls: type[m.Message], data: tuple[int, ...], texts: tuple[Pointed, ...], header: tuple[int, ...], row: tuple[int, ...]
+    cls: type[m.Message],
+    data: tuple[int, ...],
+    texts: tuple[Pointed, ...],
+    header: tuple[int, ...],
+    row: tuple[int, ...],
 ) -> None:
     message = example(cls)
     tree = lists_grown(read(bytes(message)).grown(data, texts), row)
