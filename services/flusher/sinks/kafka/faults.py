@@ -48,6 +48,11 @@ _ADVICE: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
         "fewer replicas are in step than min.insync.replicas asks. Bring brokers back",
     ),
     ((errors.InvalidReplicationFactorError,), "there are fewer brokers than [sinks.kafka] replicas. Lower it"),
+    (
+        (errors.InvalidTimestampError,),
+        "the tape's time is ahead of the broker's by more than message.timestamp.after.max.ms of the topic. Raise "
+        "that, or set the clocks",
+    ),
     ((errors.KafkaStorageError,), "the broker cannot write to its disk. Make room there"),
     (
         (errors.KafkaConnectionError, errors.KafkaTimeoutError, errors.NodeNotReadyError, errors.RequestTimedOutError),
