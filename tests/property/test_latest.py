@@ -183,22 +183,25 @@ def test_no_read_is_torn_while_a_writer_at_full_speed_is_killed_at_random(tmp_pa
     reader: LatestReader | None = None
     for _ in range(kills):
         process = subprocess.Popen([sys.executable, "-c", WRITER, str(page), str(last)], stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"up\n"
-        if reader is None:
-            while not page.exists() or not LatestReader(page).tickers:
-                time.sleep(0.001)
-            reader = LatestReader(page)
-            while not reader.get("X").trade_seq:
-                time.sleep(0.001)
-        until = time.monotonic() + chance.uniform(0.02, 0.15)
-        while time.monotonic() < until:
-            last = max(last, check_whole(reader))
-            check_logs(reader)
-            reads += 1
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"up\n"
+            if reader is None:
+                while not page.exists() or not LatestReader(page).tickers:
+                    time.sleep(0.001)
+                reader = LatestReader(page)
+                while not reader.get("X").trade_seq:
+                    time.sleep(0.001)
+            until = time.monotonic() + chance.uniform(0.02, 0.15)
+            while time.monotonic() < until:
+                last = max(last, check_whole(reader))
+                check_logs(reader)
+                reads += 1
+        finally:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
         # What it left is whole, and the next writer goes on from it.
         last = check_whole(reader)
         check_logs(reader)
