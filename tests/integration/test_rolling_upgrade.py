@@ -205,7 +205,9 @@ def test_a_release_whose_engine_does_not_come_up_is_not_promoted_and_the_market_
                 assert hosts.processes["engine@b"].wait(PATIENCE_S) == -signal.SIGABRT
                 refused = platform.ask_promotion("b")
                 assert refused.returncode == 1
-                assert "goes on: no engine stands by on this host: it does not run, or did not come up" in refused.stderr
+                assert (
+                    "goes on: no engine stands by on this host: it does not run, or did not come up" in refused.stderr
+                )
                 before = len(answered)
                 until(lambda: len(answered) > before + 20, hosts.logs, PATIENCE_S)
                 assert hosts.processes["engine@a"].poll() is None

@@ -110,7 +110,9 @@ class ApiServer(Part):
 
     name, as_whom = "kube-apiserver", ("apiserver", "")
 
-    def __init__(self, folder: Path, authority: Authority, server: int, etcd: Etcd, accounts: tuple[Path, Path]) -> None:
+    def __init__(
+        self, folder: Path, authority: Authority, server: int, etcd: Etcd, accounts: tuple[Path, Path]
+    ) -> None:
         super().__init__(folder, authority, server)
         self.port, self._etcd, self._accounts = server, etcd, accounts
 

@@ -40,9 +40,7 @@ class Market:
         """By name; without those that are ending, unless `every`."""
         selector = f"app.kubernetes.io/component={component}" if component else ""
         found = self.client.items(PODS, labelSelector=selector) if selector else self.client.items(PODS)
-        return {
-            one["metadata"]["name"]: one for one in found if every or "deletionTimestamp" not in one["metadata"]
-        }
+        return {one["metadata"]["name"]: one for one in found if every or "deletionTimestamp" not in one["metadata"]}
 
     def workloads(self) -> list[Document]:
         found = self.client.items(SETS) + self.client.items(f"/apis/apps/v1/namespaces/{SPACE}/deployments")

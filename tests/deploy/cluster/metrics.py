@@ -30,9 +30,7 @@ def _pods(usage: dict[str, dict[str, str]]) -> dict[str, Any]:
         {
             "metadata": {"name": name, "namespace": "tapewire"},
             **{"timestamp": now, "window": "1s"},
-            "containers": [
-                {"name": one, "usage": {"cpu": cpu, "memory": "64Mi"}} for one, cpu in containers.items()
-            ],
+            "containers": [{"name": one, "usage": {"cpu": cpu, "memory": "64Mi"}} for one, cpu in containers.items()],
         }
         for name, containers in usage.items()
     ]

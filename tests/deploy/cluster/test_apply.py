@@ -86,7 +86,9 @@ def _items(text: str) -> list[Document]:
 
 def bare_pod(market: Market, component: str) -> Document:
     """One as its controller would make it, alone."""
-    workload = next(one for one in workloads(rendered("base")) if labels_of(one)["app.kubernetes.io/component"] == component)
+    workload = next(
+        one for one in workloads(rendered("base")) if labels_of(one)["app.kubernetes.io/component"] == component
+    )
     template = pod_of(workload)
     spec = template["spec"]
     spec["volumes"] = [*spec["volumes"], {"name": "data", "emptyDir": {}}]

@@ -137,7 +137,11 @@ def test_every_pod_has_its_volume_and_no_other_pod_may_have_it(running: Market) 
 def test_a_second_pod_with_the_tape_of_the_first_is_not_started(running: Market) -> None:
     spec = running.pods("gateway")["gateway-0"]["spec"]
     kept = {key: spec[key] for key in ("securityContext", "automountServiceAccountToken")}
-    container = {"name": "thief", "image": "tapewire:0.1.0", "securityContext": spec["containers"][0]["securityContext"]}
+    container = {
+        "name": "thief",
+        "image": "tapewire:0.1.0",
+        "securityContext": spec["containers"][0]["securityContext"],
+    }
     container["resources"] = {"requests": {"cpu": "1m"}}
     container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
     volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data-gateway-0"}}
