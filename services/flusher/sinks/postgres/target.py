@@ -5,11 +5,12 @@
       partitions of days that are new
       COPY rows into each table, binary
       INSERT INTO states                                   every snapshot_every records
-    COMMIT                                                 the server writes it out on its own time
+    COMMIT                                                 waits for the server's disk unless more is there already
 
 A batch is there whole, with its position, or not at all; so no row can be there twice, and COPY goes straight into the
-tables. A server that crashes may lose the last batches, and their positions with them: they come again. Only what the
-tape may be pruned by is waited for, a transaction with a state in it; it makes all those before it durable, too.
+tables. While a sink catches up, the server writes commits out on its own time: a crash may take the last of them back,
+their positions with them, and they come again. The commit that reaches the tape's end is waited for, and so is one with
+a state in it, by which the tape may be pruned; each makes all those before it durable, too.
 
 If rows are there nevertheless (a position was restored from an older backup), that batch goes by a staging table and
 INSERT … ON CONFLICT DO NOTHING, which costs twice as much.
@@ -41,7 +42,7 @@ from tapewire.fix.auth import read_private
 COPY_BYTES: Final = 1 << 18
 STATES_KEPT: Final = 2
 CLOSE_S: Final = 2.0
-DURABLE: Final = "SET LOCAL synchronous_commit = on"  # a state moves what retention keeps; --from is done once
+DURABLE: Final = "SET LOCAL synchronous_commit = on"  # --from is done once, whatever the server's default is
 
 
 class Prepared(NamedTuple):
@@ -98,7 +99,6 @@ class PostgresTarget:
                     "application_name": "tapewire sink",
                     "timezone": "UTC",
                     "client_min_messages": "error",
-                    "synchronous_commit": "off",
                 },
             )
             await migrate(self._connection, settings.db_schema, self.where)
@@ -219,8 +219,10 @@ class PostgresTarget:
         made: list[tuple[str, date]] = []
         async with connection.transaction():
             moved = await connection.fetchval(
-                "UPDATE tapes SET seq = $3, marks = $4, updated = now() WHERE tape = $1 AND seq = $2 RETURNING tape",
+                "UPDATE tapes SET seq = $3, marks = $4, updated = now() WHERE tape = $1 AND seq = $2 "
+                "RETURNING set_config('synchronous_commit', $5, true)",
                 *(number, batch.before.seq, batch.position.seq, json.dumps(batch.position.marks)),
+                "on" if batch.whole or prepared.state is not None else "off",
             )
             if moved is None:
                 raise TargetError(
@@ -235,7 +237,6 @@ class PostgresTarget:
             for table, (_, copy) in prepared.rows.items():
                 await self._copy(table, copy, staged)
             if prepared.state is not None:
-                await connection.execute(DURABLE)
                 await connection.execute(
                     "INSERT INTO states VALUES ($1, $2, $3)", number, batch.position.seq, prepared.state
                 )
@@ -261,9 +262,10 @@ class PostgresTarget:
     # -- clean-up
 
     async def upkeep(self) -> None:
-        """Tomorrow's partitions, and, once a day, those that are too old."""
+        """Whether the server is still there; tomorrow's partitions, and, once a day, those that are too old."""
         today = self._today()
         with told(self.where):
+            await self.connection.execute("SELECT 1")
             tomorrow = today + timedelta(days=1)
             missing = [(table, tomorrow) for table in PARTITIONED if (table, tomorrow) not in self._partitions]
             if missing:
