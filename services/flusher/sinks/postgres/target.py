@@ -31,7 +31,7 @@ import asyncpg
 from services.flusher.sinks.postgres import partitions
 from services.flusher.sinks.postgres._copy import Rows
 from services.flusher.sinks.postgres.faults import told
-from services.flusher.sinks.postgres.migrate import migrate
+from services.flusher.sinks.postgres.migrate import check, migrate
 from services.flusher.sinks.postgres.tables import COLUMNS, PARTITIONED
 from services.flusher.sinks.target import Batch, Committed, Mark, Position, Resume
 from tapewire import definitions
@@ -84,6 +84,20 @@ class PostgresTarget:
     # -- beginning
 
     async def open(self) -> None:
+        await self._connect()
+        with told(self.where):
+            await migrate(self.connection, self._settings.db_schema, self.where)
+            found = await partitions.found(self.connection, self._settings.db_schema)
+            self._partitions = {(one.table, one.day) for one in found}
+
+    async def look(self) -> None:
+        """As `open`, for who only asks: makes nothing. Raises TargetError if the schema is none of this build's."""
+        await self._connect()
+        with told(self.where):
+            if await self.connection.fetchval("SELECT to_regclass('migrations')") is not None:
+                await check(self.connection, self._settings.db_schema, self.where)
+
+    async def _connect(self) -> None:
         settings = self._settings
         with told(self.where):
             try:
@@ -101,9 +115,6 @@ class PostgresTarget:
                     "client_min_messages": "error",
                 },
             )
-            await migrate(self._connection, settings.db_schema, self.where)
-            found = await partitions.found(self._connection, settings.db_schema)
-            self._partitions = {(one.table, one.day) for one in found}
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -119,6 +130,8 @@ class PostgresTarget:
 
     async def positions(self) -> dict[str, Position]:
         with told(self.where):
+            if await self.connection.fetchval("SELECT to_regclass('tapes')") is None:
+                return {}
             return {row["name"]: _position(row) for row in await self.connection.fetch("SELECT * FROM tapes")}
 
     async def resume(self, tape: str, folder: Path) -> Resume:

@@ -35,8 +35,7 @@ def told(where: str) -> Iterator[None]:
             raise _refused(where, error) from error
         text = str(error).partition("\n")[0] or type(error).__name__
         raise TargetError(
-            f"{where}: cannot be reached: {text}. Is the server running, and the address in url right? "
-            f"It is tried again"
+            f"{where}: cannot be reached: {text}. Is the server running, and the address in url right?"
         ) from error
     except exceptions.RedisError as error:
         raise _refused(where, error) from error
@@ -47,4 +46,4 @@ def _refused(where: str, error: Exception) -> TargetError:
     if "MISCONF" in str(error):
         advice = "the server cannot write to its disk. Make room there"
     first = str(error).partition("\n")[0] or type(error).__name__
-    return TargetError(f"{where}: {first}: {advice}. Nothing is lost; it is tried again")
+    return TargetError(f"{where}: {first}: {advice}")
