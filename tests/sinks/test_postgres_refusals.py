@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -55,7 +55,7 @@ class Own(World[Database]):
 
 
 @pytest.fixture
-def mine(tmp_path: Path) -> Own:
+def mine(tmp_path: Path) -> Iterator[Own]:
     with own(Postgres) as server:
         yield Own(tmp_path, server)
 
