@@ -69,7 +69,12 @@ def test_a_parent_of_another_host_is_worked_at_a_venue_through_a_killed_router(t
         hosts.start("relay", "desk", settings={"RELAY__OUT": "router/traders"})
         until(lambda: known(of_router(hosts, "router")) == {2}, hosts.logs, PATIENCE_S)
         found: list[RouterClient] = []
-        until(lambda: found.extend(one for one in (opened(hosts),) if one) or found, hosts.logs, PATIENCE_S)
+
+        def there() -> bool:
+            found.extend(one for one in (opened(hosts),) if one)
+            return bool(found)
+
+        until(there, hosts.logs, PATIENCE_S)
         with found[0] as client:
             told = [client.answer(buy(client, qty), PATIENCE_S) for qty in (3, 5)]
             hosts.end("router@router", signal.SIGKILL)
