@@ -4,7 +4,11 @@ Bodies that clients send are in requests.py, shapes about the platform itself in
 
 Money (prices, quantities, notionals, P&L) is decimal text at the instrument's exponents, never a number. Times (`ts`,
 `..._time`) are UTC ns as text of digits. Sequence numbers, ids and accounts are integers below 2^53. Enumerants are
-their names in the schema (`post_only`, `immediate_or_cancel`). A field that does not apply is left out (UNSET).
+their names in the schema (`post_only`, `immediate_or_cancel`). A field that does not apply, or that nobody can know, is
+left out (UNSET): nothing unknown is shown as zero.
+
+`known_from` is there where this API was first started on a tape whose beginning was removed, and began at the engine's
+snapshot of that record: fills, trades, bars and done orders of before are not known then.
 """
 
 from __future__ import annotations
@@ -155,10 +159,11 @@ class OrderEvent(Struct):
     limit: Number = UNSET
 
 
-class Order(Struct):
+class Order(Struct, kw_only=True):
     order_id: int
     """0: it was refused before it got one."""
-    cl_ord_id: str
+    cl_ord_id: Text = UNSET
+    """Left out: not known, see `known_from`."""
     account: int
     ticker: str
     side: str
@@ -169,13 +174,13 @@ class Order(Struct):
     qty: str
     cum_qty: str
     leaves_qty: str
-    avg_price: str
-    """Exact to 1/1,000 of the price's last place, rounded half up; "0" without fills."""
-    created_seq: int
-    created_ts: str
+    avg_price: Text = UNSET
+    """Exact to 1/1,000 of the price's last place, rounded half up; "0" without fills. Left out: not known."""
+    created_seq: Number = UNSET
+    created_ts: Text = UNSET
     seq: int
     """The record that changed it last."""
-    ts: str
+    ts: Text = UNSET
     waiting: bool = False
     """For its stop price or the closing auction."""
     stop_price: Text = UNSET
@@ -189,7 +194,7 @@ class Order(Struct):
     limit: Number = UNSET
     """Of a rejected one: the two numbers compared, mantissas."""
     origin: str = ""
-    """The name of the producer that it came by: `api`, `fix`, ... or its number."""
+    """The name of the producer that it came by: `api`, `fix`, ... or its number; empty: not known."""
     session: int = 0
     """Number of the API key, user or FIX session within its producer; 0: none."""
     event: OrderEvent | UnsetType = UNSET
@@ -197,6 +202,9 @@ class Order(Struct):
     events: list[OrderEvent] | UnsetType = UNSET
     """Of one order asked for by its id: its life, the oldest left out first if they are too many."""
     events_dropped: Number = UNSET
+    known_from: Number = UNSET
+    """It stood at this record, and what it was before is not known: when it came, its ClOrdID, its events, the prices
+    of what had traded of it."""
 
 
 class Orders(Struct):
@@ -205,16 +213,18 @@ class Orders(Struct):
     """The tape's position that they stand at."""
     next: Number = UNSET
     """Ask on with `after` = this; left out at the end."""
+    known_from: Number = UNSET
 
 
-class Fill(Struct):
+class Fill(Struct, kw_only=True):
     """One side of a match."""
 
     seq: int
     ts: str
     match_id: int
     order_id: int
-    cl_ord_id: str
+    cl_ord_id: Text = UNSET
+    """Left out: not known, as its order is older than what this API knows."""
     account: int
     ticker: str
     side: str
@@ -233,12 +243,14 @@ class Fills(Struct):
     fills: list[Fill]
     seq: int
     next: Number = UNSET
+    known_from: Number = UNSET
 
 
 class Trades(Struct):
     trades: list[Trade]
     seq: int
     next: Number = UNSET
+    known_from: Number = UNSET
 
 
 class Bars(Struct):
@@ -246,32 +258,37 @@ class Bars(Struct):
     ticker: str
     interval: str
     bars: list[Bar]
+    known_from: Number = UNSET
 
 
 # -- accounts
 
 
-class Position(Struct):
+class Position(Struct, kw_only=True):
     account: int
     ticker: str
     seq: int
     ts: str
     net: str
-    bought: str
-    sold: str
-    avg_price: str
+    bought: Text = UNSET
+    sold: Text = UNSET
+    avg_price: Text = UNSET
     """Of what is open, average cost; exact to 1/1,000 of the price's last place, "0" when flat."""
-    realised: str
-    unrealised: str
+    realised: Text = UNSET
+    unrealised: Text = UNSET
     """Against `mark`; at the price's and quantity's exponents together."""
-    mark: str
+    mark: Text = UNSET
     """The middle of the book if both sides are there and it is live, else the last trade; "0": neither."""
-    fills: int
+    fills: Number = UNSET
+    known_from: Number = UNSET
+    """What was bought, sold and realised, in how many fills, is not known then, and left out; so is the average price
+    of what was held at that record."""
 
 
 class Positions(Struct):
     positions: list[Position]
     seq: int
+    known_from: Number = UNSET
 
 
 class Exposure(Struct):
@@ -333,3 +350,4 @@ class AsOf(Struct):
     orders: list[Order]
     positions: list[Position]
     risk: RiskState
+    known_from: Number = UNSET
