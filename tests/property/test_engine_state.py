@@ -145,27 +145,28 @@ def test_views_begun_there_know_what_stands_and_what_comes(seed: int, steps: int
     amended = {r.maker_order_id for r in map(m.decode, market.records) if isinstance(r, AMENDED)}
     amended |= {r.taker_order_id for r in map(m.decode, market.records) if isinstance(r, AMENDED)}
     assert {a: list(own) for a, own in other.orders.live.items()} == {a: list(o) for a, o in whole.orders.live.items()}
-    for own in whole.orders.live.values():
-        for order_id, one in own.items():
-            mine = other.orders.by_id[order_id]
-            assert (mine.account, mine.instrument, mine.buy) == (one.account, one.instrument, one.buy)
-            assert (mine.price, mine.qty, mine.leaves, mine.waiting) == (one.price, one.qty, one.leaves, one.waiting)
-            if order_id not in amended:
-                assert (mine.cum, mine.status) == (one.cum, one.status)
-            assert bool(mine.known_from) == (one.created <= at)
-            if not mine.known_from:
-                assert mine.kept() == one.kept()
-            elif not mine.unpriced and order_id not in amended:
-                assert mine.notional == one.notional
+    for order_id in (order_id for own in whole.orders.live.values() for order_id in own):
+        order, mine = whole.orders.by_id[order_id], other.orders.by_id[order_id]
+        assert (mine.account, mine.instrument, mine.buy) == (order.account, order.instrument, order.buy)
+        assert (mine.price, mine.qty, mine.leaves, mine.waiting) == (
+            *(order.price, order.qty, order.leaves, order.waiting),
+        )
+        if order_id not in amended:
+            assert (mine.cum, mine.status) == (order.cum, order.status)
+        assert bool(mine.known_from) == (order.created <= at)
+        if not mine.known_from:
+            assert mine.kept() == order.kept()
+        elif not mine.unpriced and order_id not in amended:
+            assert mine.notional == order.notional
     for key, one in whole.holdings.items():
-        mine = other.holdings.get(key)
-        if mine is None:
+        held = other.holdings.get(key)
+        if held is None:
             assert (one.net, one.open_buy, one.open_sell) == (0, 0, 0)
             continue
-        assert (mine.net, mine.open_buy, mine.open_sell) == (one.net, one.open_buy, one.open_sell)
-        assert (mine.open_buy_notional, mine.open_sell_notional) == (one.open_buy_notional, one.open_sell_notional)
-        if mine.cost_known and not amended:
-            assert mine.cost == one.cost
+        assert (held.net, held.open_buy, held.open_sell) == (one.net, one.open_buy, one.open_sell)
+        assert (held.open_buy_notional, held.open_sell_notional) == (one.open_buy_notional, one.open_sell_notional)
+        if held.cost_known and not amended:
+            assert held.cost == one.cost
     assert [fill.seq for _, fill in other.fills.all()] == [f.seq for _, f in whole.fills.all() if f.seq > at]
     stands = whole.house.tickers
     for ticker in stands:
