@@ -13,7 +13,7 @@ from setuptools import Extension, setup
 FOLDERS = ["tapewire", "services"]
 # Below bench/ are native loops for measuring: those asked for are built by bench/build.py, none is distributed.
 MEASURING = [Path(f"bench/{name}.pyx") for name in os.environ.get("TAPEWIRE_BENCH", "").split()]
-INCLUDE = re.compile(r'^\s*(?:#include|cdef extern from) "((?:tapewire|services|bench)/[^"]+)"', re.MULTILINE)
+INCLUDE = re.compile(r'^\s*(?:#?include|cdef extern from) "((?:tapewire|services|bench)/[^"]+)"', re.MULTILINE)
 FLAGS = ["-std=c++20", "-O3", "-g0", "-fno-plt", "-Wall", "-Wextra", "-Wno-unused-function"]
 FLAGS += ["-Wno-missing-field-initializers"]
 

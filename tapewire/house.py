@@ -58,6 +58,8 @@ class HouseMarket:
         self._out: list[Publication] = []
         self.quiet = False
         """While true nothing is made to publish; the state and all numbers move on. For catching up after a restart."""
+        self.reports = True
+        """While false no reports to accounts are made. For a reader who may pass on what is public alone."""
         self.changed_books: list[HouseBook] | None = None
         """A list here collects the books that commands changed, quiet or not; whoever set it empties it. `changed` and
         `top_changed` of a book say what its last command did."""
@@ -263,7 +265,7 @@ class HouseMarket:
 
     def _report(self, record: m.Message) -> None:
         """Sends an event to the accounts it concerns."""
-        if not self.quiet:
+        if self.reports and not self.quiet:
             self._out += [
                 (subject(self._env, FEED, "exec", account), payload) for account, payload in reports_of(record)
             ]

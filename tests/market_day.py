@@ -35,7 +35,10 @@ API_SOURCE = 4
 class Market:
     """`with Market(folder, "split") as market:` all services run, and take orders. Account 1 by FIX, 2 by the API."""
 
-    def __init__(self, folder: Path, topology: str, *, durability: str = "disk", tree: Path = ROOT) -> None:
+    def __init__(
+        self, folder: Path, topology: str, *, durability: str = "disk", tree: Path = ROOT, more: str = ""
+    ) -> None:
+        """`more`: further tables."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.topology, self.tree = folder, topology, tree
         self.data = folder / "data"
@@ -50,7 +53,7 @@ class Market:
             f'[[api.keys]]\nname = "desk"\nnumber = 1\nauth = "hmac"\nsecret_file = "{folder}/desk.secret"\n'
             f'scopes = ["read", "trade"]\naccounts = [2]\nrate = 100000\nburst = 100000\n'
             f"[gateway]\nport = {free_port()}\nbackend_port = {self.fix_port}\ndrain_timeout = 1.0\n{SESSIONS}"
-            f"{INSTRUMENT}{ACCOUNTS}"
+            f"{INSTRUMENT}{ACCOUNTS}{more}"
         )
         self._clients: list[Client | HttpClient] = []
 

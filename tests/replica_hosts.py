@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tapewire.transports.nats import NatsTransport
 from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT, EngineProcess, order
 
 TAPE = "orders.0"
+SEND, MIRROR = f'send = ["{TAPE}"]', f'mirror = ["{TAPE}"]'
 SYNCED = """\
 listen: "127.0.0.1:0"
 max_payload: 1MB
@@ -118,6 +120,21 @@ class Host:
                 os.kill(process.pid, signal.SIGCONT)
                 process.kill()
                 process.wait()
+
+
+Pair = tuple[Host, Host]
+
+
+@contextmanager
+def a_pair(folder: Path, url: str, *, more: str = "", mirror: str = "", **options: Any) -> Iterator[Pair]:
+    """Who writes the tape, and who mirrors it. `more`: settings of both replicas, `mirror`: of the second one's."""
+    primary = Host(folder / "a", url, replica=f"{SEND}\n{more}", **options)
+    standby = Host(folder / "b", url, replica=f"{MIRROR}\n{more}\n{mirror}", **options)
+    try:
+        yield primary, standby
+    finally:
+        primary.close()
+        standby.close()
 
 
 class Load:

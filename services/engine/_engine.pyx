@@ -69,6 +69,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::engine" nogil:
         Failure failure
         uint64_t recovered_records, recovered_commands, recovered_missing, redecided, redecided_seq, mismatch_seq
         Mismatch mismatch
+        string mismatch_writer
         cbool open_tape(const char*, const Options&)
         Writer& tape()
         cbool restore(const uint8_t*, size_t, uint64_t)
@@ -108,6 +109,7 @@ cdef extern from "services/engine/audit.hpp" namespace "tapewire::engine" nogil:
         uint64_t commands()
         uint64_t redecided()
         uint64_t redecided_seq()
+        const char* writer()
     cdef cppclass CAudit "tapewire::engine::Audit":
         CAudit() except +
         Failure failure
@@ -262,7 +264,7 @@ cdef class Engine:
         why = self.host.error.decode(errors="replace")
         if self.host.error_kind == ErrorKind.replay:
             raise EngineStopped(
-                f"{self.tape_path}: record {self.host.mismatch_seq} does not replay: {MISMATCHES[self.host.mismatch]}. "
+                f"{self.tape_path}: record {self.host.mismatch_seq} does not replay: {why_not(self.host.mismatch, self.host.mismatch_writer)}. "
                 "The tape was written by other rules than this build's, or was changed. Nothing was appended; run "
                 "`tapewire verify` for the whole report"
             )

@@ -33,7 +33,7 @@ cdef class Audit:
             folded = self.audit.run(up_to, limit)
         if self.audit.mismatch != Mismatch.none:
             raise EngineStopped(
-                f"{self.path}: record {self.audit.mismatch_seq} does not replay: {MISMATCHES[self.audit.mismatch]}"
+                f"{self.path}: record {self.audit.mismatch_seq} does not replay: {why_not(self.audit.mismatch, self.audit.replay.writer())}"
             )
         if self.audit.failure.status != Status.ok:
             _raise_tape(self.audit.failure)

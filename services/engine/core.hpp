@@ -1,7 +1,7 @@
 // Everything that must come out the same wherever the same tape is folded: sequencer, risk, definitions, matcher.
 //
 //   decide(command)          asks risk, writes the decision (and the order id) into the stamped command
-//   forbid(command)          refuses it unasked: its producer may not send such a command
+//   refuse(command, v)       refuses it unasked: its producer may not send it, or a newer one sent what is not known here
 //   apply(command, v, out)   live and replay: the events that follow from a decided command
 //
 // `out` is where events go: `reserve(bytes)` gives room (never null: it stops the engine itself), `append(bytes)` completes it.
@@ -43,12 +43,13 @@ class CoreOf {
         return verdict;
     }
 
-    // The same for one that its producer may not send.
-    risk::Verdict forbid(uint8_t* command) {
-        cleaned(command) = wire::RejectReason::not_permitted;
-        return forbidden(command);
+    // The same for one that risk is not asked about.
+    risk::Verdict refuse(uint8_t* command, const risk::Verdict& verdict) {
+        cleaned(command) = verdict.reason;
+        return verdict;
     }
 
+    // Of one that its producer may not send.
     static risk::Verdict forbidden(const uint8_t* command) {
         const wire::Header& header = wire::header(command);
         return {wire::RejectReason::not_permitted, int64_t(header.type), int64_t(header.source)};

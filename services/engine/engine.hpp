@@ -258,7 +258,8 @@ class EngineOf {
         const Authority& authority = authority_[in.source];
         const bool permitted = authority.permits(in.p);
         if (permitted) authority.own_session(in.p, in.source);
-        carry_out(in.p, in.length, permitted ? core.decide(in.p) : core.forbid(in.p));
+        if (in.drops) [[unlikely]] return carry_out(in.p, in.length, core.refuse(in.p, {wire::RejectReason::invalid_field, in.found, in.length}));
+        carry_out(in.p, in.length, permitted ? core.decide(in.p) : core.refuse(in.p, Core::forbidden(in.p)));
     }
 
     void carry_out(uint8_t* command, size_t n, const risk::Verdict& verdict) {

@@ -34,6 +34,7 @@ class AnyHost {
     uint64_t recovered_records = 0, recovered_commands = 0, recovered_missing = 0;
     uint64_t redecided = 0, redecided_seq = 0, mismatch_seq = 0;
     Mismatch mismatch = Mismatch::none;
+    std::string mismatch_writer;  // the version that wrote what does not replay; empty if that is not known
 
     virtual bool open_tape(const char* dir, const tape::Options& options) = 0;
     virtual tape::Writer& tape() = 0;
@@ -103,6 +104,7 @@ class HostOf final : public AnyHost {
             mismatch = replay.feed(record.p, record.n);
             if (mismatch != Mismatch::none) {
                 mismatch_seq = wire::header(record.p).seq;
+                mismatch_writer = replay.writer();
                 return refuse(ErrorKind::replay, "replay");
             }
         }

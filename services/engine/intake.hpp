@@ -1,7 +1,7 @@
 // Commands on their way in: out of shared memory, checked, and a few of them at hand before the first is worked on, so
 // that what the later ones will need can be fetched from memory meanwhile.
 #pragma once
-#include "tapewire/wire/flat.hpp"
+#include "tapewire/wire/relayout.hpp"
 
 namespace tapewire::engine {
 
@@ -13,7 +13,8 @@ struct Input {
     uint32_t length, found;  // found: bytes it had on the ring
     wire::Fault fault;
     uint16_t source;
-    uint64_t end;  // the ring position just past it
+    uint64_t end;        // the ring position just past it
+    bool drops = false;  // a field is set that this version does not know
 
     // Null: it is none.
     const uint8_t* command() const { return fault == wire::Fault::none ? p : nullptr; }
@@ -47,7 +48,7 @@ class Intake {
         alignas(8) uint8_t foreign[MAX_COMMAND];
         std::memcpy(foreign, input.p, input.found);
         size_t length = input.found;
-        input.fault = wire::relayout(foreign, input.found, input.p, MAX_COMMAND, length);
+        input.fault = wire::relayout(foreign, input.found, input.p, MAX_COMMAND, length, input.drops);
         input.length = uint32_t(length);
     }
 

@@ -3,13 +3,21 @@
 MISMATCHES = {
     Mismatch.malformed: "the record is not a flat message",
     Mismatch.sequence: "its seq is not the next one",
-    Mismatch.event_differs: "the event derived from its command has other bytes",
+    Mismatch.event_differs: "the event derived from its command says something else",
     Mismatch.event_unexpected: "an event that no command before it causes",
     Mismatch.event_missing: "a command where an event of the command before it was due",
     Mismatch.order_id: "its order id is not the next one",
     Mismatch.impossible: "it stands as accepted and names an account or instrument that cannot be",
-    Mismatch.other_version: "another version of Tapewire wrote it: this one reads it, and goes on in an empty data folder only",
+    Mismatch.other_version: "another version of Tapewire wrote it, of a type or with a field set that this one does not know",
 }
+
+
+def why_not(mismatch, bytes writer):
+    """Why a record does not replay. `writer`: the version that wrote it, empty if that is not known."""
+    text = MISMATCHES[mismatch]
+    if mismatch in (Mismatch.other_version, Mismatch.event_differs) and writer:
+        text += f" (written by version {writer.decode(errors='replace')})"
+    return text
 
 
 def not_ours(snapshot):

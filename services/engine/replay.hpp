@@ -7,8 +7,12 @@
 // decides again and reports (`redecided`) where today's rules would have answered otherwise. Of a refusal, the two
 // numbers compared are part of the decision: they are taken as recorded, too. What a producer may send is not on the
 // tape: that it might not is taken as it stands.
+//
+// A record that an older or newer version wrote is laid out anew and compared by what it says: what is missing at the
+// end of a section is 0 there. Where a field is set that is not known here, nothing is derived: it may decide.
 #pragma once
 #include "services/engine/core.hpp"
+#include "tapewire/wire/relayout.hpp"
 
 namespace tapewire::engine {
 
@@ -16,12 +20,12 @@ enum class Mismatch : int {
     none = 0,
     malformed = 1,         // the record is not a flat message
     sequence = 2,          // its seq is not the next one
-    event_differs = 3,     // the event derived here has other bytes than the one on the tape
+    event_differs = 3,     // the event derived here says something else than the one on the tape
     event_unexpected = 4,  // an event on the tape that nothing here derives
     event_missing = 5,     // a command came where an event of the command before was due
     order_id = 6,          // an accepted order's id is not the next one
     impossible = 7,        // a command stands as accepted that names a place outside of the state
-    other_version = 8,     // the record is laid out as another version of the schemas has it
+    other_version = 8,     // the record is of a type, or has a field set, that this version does not know
 };
 
 class Replay {
@@ -29,13 +33,16 @@ class Replay {
     explicit Replay(Core& core) : core_(core) {}
 
     Mismatch feed(const uint8_t* p, size_t n) {
-        if (const wire::Fault fault = wire::check(p, n); fault != wire::Fault::none) return unreadable(fault, p, n);
+        if (const wire::Fault fault = wire::check(p, n); fault != wire::Fault::none) [[unlikely]] {
+            if (const Mismatch why = lay_out_anew(fault, p, n); why != Mismatch::none) return why;
+        }
         const wire::Header& header = wire::header(p);
         if (at_ < derived_.size()) return compare(p, n, header);
         if (header.seq != core_.sequencer().next_seq()) return Mismatch::sequence;
         if (header.cause != 0) return Mismatch::event_unexpected;
         ++records_;
         if (!is_command(header.type)) {
+            if (header.type == MessageType::epoch_started) take_writer(*reinterpret_cast<const wire::EpochStarted*>(p));
             core_.fold(p);
             return Mismatch::none;
         }
@@ -53,6 +60,8 @@ class Replay {
     uint64_t commands() const { return commands_; }
     uint64_t redecided() const { return redecided_; }
     uint64_t redecided_seq() const { return redecided_seq_; }
+    // The version that began the epoch at hand; empty where the fold began behind that.
+    const char* writer() const { return writer_; }
 
     // The sink of Core::apply.
     uint8_t* reserve(size_t bytes) {
@@ -64,13 +73,23 @@ class Replay {
 
   private:
     // Everything on a tape was flat when it was written; what no longer is, but can be laid out anew, another version
-    // wrote. Its events would be another version's, too: they are not derived here.
-    static Mismatch unreadable(wire::Fault fault, const uint8_t* p, size_t n) {
+    // wrote. `p` and `n` are then those of the message as this one has it.
+    [[gnu::noinline]] Mismatch lay_out_anew(wire::Fault fault, const uint8_t*& p, size_t& n) {
         if (fault == wire::Fault::unknown_type) return Mismatch::other_version;
-        std::vector<uint8_t> anew(wire::MAX_MESSAGE);
+        anew_.resize(wire::MAX_MESSAGE);
         size_t length = 0;
-        const bool readable = fault == wire::Fault::not_flat && wire::relayout(p, n, anew.data(), anew.size(), length) == wire::Fault::none;
-        return readable ? Mismatch::other_version : Mismatch::malformed;
+        bool drops = false;
+        if (fault != wire::Fault::not_flat || wire::relayout(p, n, anew_.data(), anew_.size(), length, drops) != wire::Fault::none)
+            return Mismatch::malformed;
+        if (drops) return Mismatch::other_version;
+        p = anew_.data(), n = length;
+        return wire::check(p, n) == wire::Fault::none ? Mismatch::none : Mismatch::malformed;
+    }
+
+    void take_writer(const wire::EpochStarted& started) {
+        const size_t length = std::min(wire::text_length(started.version_pointer), sizeof writer_ - 1);
+        std::memcpy(writer_, started.version, length);
+        writer_[length] = 0;
     }
 
     Mismatch run(const uint8_t* p, size_t n) {
@@ -147,7 +166,8 @@ class Replay {
     }
 
     Core& core_;
-    std::vector<uint8_t> derived_, again_;
+    std::vector<uint8_t> derived_, again_, anew_;
+    char writer_[sizeof wire::EpochStarted::version] = {};
     bool refused_ = false;  // the last command, by risk
     size_t at_ = 0, pending_ = 0;
     uint64_t records_ = 0, commands_ = 0, redecided_ = 0, redecided_seq_ = 0;

@@ -90,25 +90,35 @@ def idle_of(config: Config) -> IdleStrategy:
     return YieldIdle() if config.flusher.idle == "yield" else BackoffIdle(sleep_ns_max=QUIET_NS)
 
 
+def without_rings() -> IdleStrategy:
+    """Of what nobody waits for."""
+    return BackoffIdle(0, 0, 1_000_000, ARCHIVE_QUIET_NS)
+
+
 @click.command()
 @click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file to read.")
 @click.option("--feed", "only", multiple=True, help="Only this feed; may be given again. Default: every [feed.…].")
-def main(path: Path | None, only: tuple[str, ...]) -> None:
+@click.option("--archive-only", is_flag=True, help="No feed: only tapes, such as copies of other hosts', into files.")
+def main(path: Path | None, only: tuple[str, ...], archive_only: bool) -> None:
     """Move every feed's ring onto its tape, and tapes into columnar files. SIGTERM drains, commits and ends."""
     config = load(path)
+    if archive_only and (only or not config.flusher.archive):
+        raise ConfigError("--archive-only: with --feed, or with flusher.archive = false, there is nothing to do")
     log = logs.configure("flusher")
     config.folders.prepare(config.rings)
     sys.setswitchinterval(SWITCH_S)
     stop = threading.Event()
     told = health.serve(config, SERVICE)
     stopping.on_stop(told.draining(stop.set))
-    feeds = [feed_flusher(config, feed, log) for feed in only or config.feeds]
+    feeds = [] if archive_only else [feed_flusher(config, feed, log) for feed in only or config.feeds]
     rings = AgentRunner(
-        CompositeAgent("rings", [*feeds, Beating(told.pulse("rings"))]), idle_of(config), on_error=lambda *_: stop.set()
+        CompositeAgent("rings", [*feeds, Beating(told.pulse("rings"))]),
+        idle_of(config) if feeds else without_rings(),
+        on_error=lambda *_: stop.set(),
     )
     archive = AgentRunner(
         CompositeAgent("archive", [archiving(config, log), RetentionAgent(config, log)]),
-        BackoffIdle(0, 0, 1_000_000, ARCHIVE_QUIET_NS),
+        without_rings(),
         on_error=lambda *_: stop.set(),
     )
     rings.start()

@@ -18,6 +18,7 @@ from services.replica.tape import TapeReplica
 from tapewire import config as configuration
 from tapewire import health, lifecycle
 from tapewire.config import Config
+from tapewire.config.sections import MARKET_DATA
 from tapewire.errors import ConfigError, TapewireError
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
@@ -57,8 +58,10 @@ async def serve(settings: Config, told: health.Health, log: Logger) -> None:
             stream = Stream(transport, settings.env, name)
             context = Context(settings.env, folders.tape(name), folders.stats, host, own, transport, stream, log)
             tapes.append((context, TapeReplica(context, mirror=name in own.mirror)))
+        # No order waits for market data: a copy that lags, or that nobody sends yet, makes no service here unfit.
+        counted = [one for one, _ in tapes if not (one.name.startswith(MARKET_DATA) and one.name in own.mirror)]
         told.check(
-            ready=lambda: [why for context, _ in tapes for why in context.reasons()],
+            ready=lambda: [why for context in counted for why in context.reasons()],
             detail=lambda: "  ".join(context.detail() for context, _ in tapes),
         )
         await _run_all(tapes, stop, log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +12,10 @@ from typing import Any
 from services.replica.stream import Stream
 from tapewire.config import Replica
 from tapewire.logs import Logger
+from tapewire.replication import host as hosts
+from tapewire.replication import known as knowing
 from tapewire.replication import state as states
+from tapewire.replication.known import Known
 from tapewire.replication.part import Part
 from tapewire.replication.state import Role, State
 from tapewire.tape import Stretch, TapeFrames
@@ -20,6 +24,10 @@ from tapewire.transports.nats import NatsTransport
 SAY_EVERY_NS = 250_000_000
 RETRY_S = 0.5
 """Between two tries of what the bus, or a tape that is not there yet, did not let be done."""
+KEEP_EVERY_NS = 5_000_000_000
+"""How old what is kept of the stream may be: it is synced, and no answer waits for it."""
+BACK_FOR_S = 3.0
+"""A new leader of a cluster may say less than it holds, for a moment: for so long the stream must have gone back."""
 
 
 @dataclass
@@ -41,10 +49,61 @@ class Context:
     reconnects: int = 0
     _said: int = 0
     _last: dict[str, Any] = field(default_factory=dict)
+    _newest: tuple[str, int, Part, bytes] | None = None
+    """The newest message that is known to be stored, as it came; its digest is made when it is asked for."""
+    _known: Known | None = None
+    _kept: Known | None = None
+    _kept_at: int = 0
+    _loaded: bool = False
 
     @property
     def name(self) -> str:
         return self.tape.name
+
+    # -- what is known of the stream
+
+    @property
+    def known(self) -> Known | None:
+        """Raises TapeError where what was kept does not hold."""
+        if not self._loaded:
+            if not hosts.renewal_asked(self.tape):
+                self._known = self._kept = hosts.known_of(self.tape)
+            self._loaded = True
+        if self._newest is not None:
+            self._known, self._newest = knowing.known(*self._newest), None
+        return self._known
+
+    def stored(self, created: str, sequence: int, part: Part, frames: bytes) -> None:
+        """The stream holds this message, as it says, and it is the newest that this host knows of."""
+        self._loaded = True
+        self._newest = (created, sequence, part, frames)
+
+    async def keep_known(self, *, at_once: bool = False) -> None:
+        """Durably: now and then, and before anything is done that rests on it. Raises TapeError."""
+        if not self._loaded or not (at_once or self.now() - self._kept_at >= KEEP_EVERY_NS):
+            return
+        self._kept_at = self.now()
+        known = self.known
+        if known is not None and known != self._kept:
+            await asyncio.to_thread(hosts.keep_known, self.tape, known)
+            self._kept = known
+
+    def forget_known(self) -> None:
+        """Somebody has looked: the stream is taken as it is."""
+        hosts.forget_known(self.tape)
+        self._known = self._kept = self._newest = None
+
+    async def went_back(self) -> str:
+        """Why the stream is not the one that this host knows, empty: it is. Raises TransportError."""
+        known = self.known
+        if known is None:
+            return ""
+        info = await self.stream.info()
+        if info is None:
+            return "it is gone"
+        held = await self.stream.get(known.sequence) if info.first <= known.sequence <= info.last else None
+        digest = knowing.digest(held.part, held.frames) if held is not None else None
+        return knowing.went_back(known, info.created, info.first, info.last, digest)
 
     def part(self, frames: TapeFrames, stretch: Stretch, mark: str) -> Part:
         """What a message says of the stretch it carries, read from `frames` of the tape with that mark."""

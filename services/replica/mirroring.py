@@ -14,7 +14,7 @@ import time
 import msgspec
 
 from services.replica import fetching
-from services.replica.context import RETRY_S, Context
+from services.replica.context import BACK_FOR_S, RETRY_S, Context
 from services.replica.mirror_copy import MirrorCopy
 from services.replica.stream import Stored, Tail
 from tapewire.errors import TapeError, TapeFull, TransportError, WireError
@@ -30,6 +30,8 @@ MOST = 64
 """Messages taken in one go: written one after the other, then synced once."""
 WAIT_S = 0.05
 CLAIM_AGAIN_NS = 3_000_000_000
+LOOK_EVERY_NS = 5_000_000_000
+"""How often a mirror looks whether the stream is what it was: one that went back says nothing by itself."""
 
 
 class Mirroring:
@@ -48,6 +50,10 @@ class Mirroring:
         self._fetch_from: int | None = None
         """Where the next stretch that is asked for begins; None: nothing has been since the place was found."""
         self._last = 0
+        self._looked_at = 0
+        self._back = ""
+        """Why the stream is not what it was; empty: it is, or has come again to where it was."""
+        self._back_since: float | None = None
         self._epoch = 0
         """Of our claim, once the copy has been handed over."""
 
@@ -81,12 +87,17 @@ class Mirroring:
                 await self._tail.stop()
             if self._copy is not None:
                 self._copy.close()
+            await context.keep_known(at_once=True)
         return bool(self._epoch)
 
     async def _step(self) -> None:
         if self._mirror is None:
             await self._begin()
             if self._mirror is None:
+                if self._back:
+                    self._say("waiting")
+                    await asyncio.sleep(RETRY_S)
+                    return
                 self._say("waiting", why="nobody sends this tape yet")
                 await self._claim_first()
                 return
@@ -99,27 +110,59 @@ class Mirroring:
             return
         if not self._epoch:
             await self._claim_if_due()
-            self._say("mirror")
+            await self._look()
+            self._say("waiting" if self._back else "mirror")
+
+    async def _look(self) -> None:
+        now = self._of.now()
+        if self._back or now - self._looked_at < LOOK_EVERY_NS:
+            return
+        self._looked_at = now
+        if await self._of.went_back():
+            self._mirror = None  # begins anew, and finds out more
 
     # -- where the copy stands in the stream
 
     async def _begin(self) -> None:
         """Finds the stream's message that holds our end, cuts what is our own alone, and reads from there on."""
-        copy, stream = self._live(), self._of.stream
+        context, stream = self._of, self._of.stream
+        if hosts.renewal_asked(context.tape):
+            context.forget_known()
+            hosts.renewal_done(context.tape)
+        if await self._has_gone_back():
+            return
         info = await stream.info()
         if info is None or not info.messages:
             return
         await self._cut_own_tail(info.first)
         copy = self._live()
         sequence = await self._find(info.first, info.last)
-        if self._created and info.created != self._created:
-            self._of.log.warning("another stream", tape=self._of.name, created=info.created, before=self._created)
         self._created, self._last, self._pending = info.created, info.last, []
         self._fetch_from = None
-        mirror = Mirror(copy, self._of.host, hosts.mark_of(self._of.tape), sequence)
+        mirror = Mirror(copy, context.host, hosts.mark_of(context.tape), sequence)
         await self._tail.start(sequence)
-        self._mirror = mirror
-        self._of.log.info("mirroring", tape=self._of.name, position=copy.end, seq=copy.last_seq, sequence=sequence)
+        self._mirror, self._looked_at = mirror, context.now()
+        context.log.info("mirroring", tape=context.name, position=copy.end, seq=copy.last_seq, sequence=sequence)
+
+    async def _has_gone_back(self) -> bool:
+        """True: it seems so, and is looked at again. Once it is sure, the mirror follows what comes, and claims nothing
+        until the stream has come to where it was."""
+        context, known = self._of, self._of.known
+        why = await context.went_back()
+        if not why or known is None:
+            self._back, self._back_since = "", None
+            return False
+        now = asyncio.get_running_loop().time()
+        self._back_since = now if self._back_since is None else self._back_since
+        before, self._back = (
+            self._back,
+            _BACK.format(
+                stream=context.stream.name, why=why, holder=known.holder, epoch=known.epoch, tape=context.name
+            ),
+        )
+        if not before:
+            context.log.warning("stream_went_back", tape=context.name, why=why)
+        return now - self._back_since < BACK_FOR_S
 
     async def _find(self, first: int, last: int) -> int:
         """The first message that reaches to our end or beyond; `last` if none does."""
@@ -153,7 +196,9 @@ class Mirroring:
                 if not await asyncio.to_thread(self._agrees, part):
                     differ.append(part.part)
                     break  # from here on not even the frames begin at the same places
-        found = own_tail(claims, self._of.host, copy.end, lambda part: part not in differ)
+        known = self._of.known
+        kept = known.end if known else 0
+        found = own_tail(claims, self._of.host, copy.end, lambda part: part not in differ, stored=kept)
         if found is None:
             return
         backup = await asyncio.to_thread(copy.cut_behind, found.last, time.time_ns())
@@ -182,8 +227,22 @@ class Mirroring:
             hosts.keep_mark(self._of.tape, mirror.mark)
         if mirror.holder != self._of.host:
             self._silence.heard(self._of.now())
+        if done:
+            await self._note(self._pending[done - 1], at_once=isinstance(outcome, HandOver))
         self._pending = self._pending[done:]
         await self._follow_up(outcome)
+
+    async def _note(self, newest: Stored, *, at_once: bool) -> None:
+        """What the stream holds now, as this host knows it; while it has gone back, what it held before is kept."""
+        context, before = self._of, self._of.known
+        if self._back and before is not None:
+            if newest.part.kind != "frames" or newest.part.end < before.end:
+                return
+            context.log.warning("stream_came_again", tape=context.name, position=newest.part.end)
+            self._back, self._back_since = "", None
+        taken = before is None or (before.holder, before.epoch) != (newest.part.holder, newest.part.epoch)
+        context.stored(self._created, newest.sequence, newest.part, newest.frames)
+        await context.keep_known(at_once=at_once or taken)
 
     def _feed(self, messages: list[Stored]) -> tuple[int, Outcome | None]:
         """As many as go without a question; then one sync for all. Returns how many, and the question."""
@@ -257,6 +316,10 @@ class Mirroring:
         silent = self._silence.too_long(now, context.transport.connected) and mirror.durability == "replicated"
         if not (asked or silent) or not mirror.holder or self._pending:
             return
+        if self._back:
+            # What was acknowledged is missing from the stream, and perhaps from here, too: only a person may say so.
+            states.promotion_done(context.tape)
+            return
         if self._claimed_at and now - self._claimed_at < CLAIM_AGAIN_NS:
             return
         info = await context.stream.info()
@@ -281,10 +344,9 @@ class Mirroring:
         if not states.promotion_asked(context.tape) or not copy.empty:
             await asyncio.sleep(RETRY_S)
             return
-        info = await context.stream.make(context.settings.stream_replicas, context.settings.max_bytes)
+        info = await context.stream.make(*context.settings.stream_of(context.name))
         if info.last:
             return
-        hosts.keep_stream(context.tape, info.created)
         claim = Part(kind="claim", mark=hosts.new_mark(), holder=context.host, epoch=copy.epoch + 1, position=0, end=0)
         stored = asyncio.Event()
         context.stream.publish(claim, b"", 0, lambda sequence, why: stored.set())
@@ -314,7 +376,8 @@ class Mirroring:
             epoch=mirror.epoch if mirror else 0,
             holder=mirror.holder if mirror else "",
             fetched=self._fetched,
-            why=why,
+            why=why or self._back,
+            back=bool(self._back),
         )
 
     def _live(self) -> MirrorCopy:
@@ -326,3 +389,10 @@ class Mirroring:
         if self._mirror is None:
             raise AssertionError("the place in the stream is not known")
         return self._mirror
+
+
+_BACK = (
+    "the stream {stream} went back: {why}. This mirror goes on once its writer, {holder} (epoch {epoch}), has sent "
+    "again what is missing, and is not promoted until then. If that host is lost, and no other has more of the tape: "
+    "`tapewire replica renew {tape} --yes` here, start the replica anew, then `tapewire promote {tape}`"
+)

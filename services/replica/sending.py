@@ -11,6 +11,7 @@ import asyncio
 import msgspec
 
 from services.replica.context import RETRY_S, Context
+from services.replica.doubt import Doubt
 from services.replica.fetching import FetchServer
 from services.replica.stream import Stored
 from tapewire.consumers import ConsumerPosition
@@ -18,7 +19,7 @@ from tapewire.errors import TapeDamaged, TapeError, TapeFenced, TapeGone, TapeMi
 from tapewire.histogram import StatsPage
 from tapewire.replication import host as hosts
 from tapewire.replication import names
-from tapewire.replication.part import MAX_FRAMES
+from tapewire.replication.part import MAX_FRAMES, Part
 from tapewire.replication.sender import Last, Sender, State, Stop
 from tapewire.replication.state import Role
 from tapewire.tape import TapeFrames
@@ -30,6 +31,8 @@ CONSUMER = "replica"
 STORED = "stored"
 """The histogram of the page `stats/replica.<tape>`: what a `replicated` answer waits for behind its sync."""
 WHOLE_PART = 1 << 30
+LOOK_EVERY_NS = 5_000_000_000
+"""How often a sender that has nothing to send looks whether the stream is what it was."""
 
 
 class Sending:
@@ -42,11 +45,16 @@ class Sending:
         self._machine = Sender(context.host, "")
         self._answered = asyncio.Event()
         self._alive_at = 0
+        self._looked_at = 0
         self._refusal = ""
+        self._created = ""
+        self._doubt = Doubt(context)
+        self._through = False
+        """Whether it has sent, since it runs."""
 
     @property
-    def stored(self) -> int:
-        return self._machine.stored
+    def sends(self) -> bool:
+        return self._machine.state is State.send
 
     def away(self) -> None:
         """The bus went away: whether what was on its way was stored, the stream will say."""
@@ -79,7 +87,10 @@ class Sending:
                 self._keep_alive()
                 position.store(machine.released[1])
                 self._say()
+                await context.keep_known()
+                await self._look()
         finally:
+            await context.keep_known(at_once=True)
             await server.stop()
             position.close()
             frames.close()
@@ -102,45 +113,82 @@ class Sending:
     # -- what the stream holds
 
     async def _sync(self) -> None:
-        frames, machine, stream = self._live(), self._machine, self._of.stream
+        frames, machine, context, stream = self._live(), self._machine, self._of, self._of.stream
         if self._refusal:
             await asyncio.sleep(WAIT_S)
+        if frames.fence:
+            machine.state, machine.stop = State.stopped, _fenced(frames.fence)
+            return
         try:
+            why = await context.went_back()
             info = await stream.info()
-            if info is None:
-                if hosts.stream_of(self._of.tape):
-                    machine.state, machine.stop = State.stopped, Stop(_DELETED.format(stream.name))
-                    return
-                info = await stream.make(self._of.settings.stream_replicas, self._of.settings.max_bytes)
-            last = await stream.get(info.last) if info.messages else None
+            if info is None and not why:
+                info = await stream.make(*context.settings.stream_of(context.name))
+            last = await stream.get(info.last) if info is not None and info.messages else None
             # A claim has no bytes: what shows whether this tape is what was claimed stands before it.
             proof = await stream.last_frames() if last is not None and last.part.kind == "claim" else last
+            shown = [one for one in (last, proof) if one is not None]
+            agrees = bool(shown) and all([await asyncio.to_thread(self._agrees, one) for one in shown])
+            if not await self._may_go_on(why, last, agrees=agrees) or info is None:
+                return
         except (TransportError, WireError) as error:
             if isinstance(error, WireError):
-                raise TapeError(f"{self._of.tape}: {error}") from error
-            self._of.say("waiting", why=str(error), position=machine.stored)
+                raise TapeError(f"{context.tape}: {error}") from error
+            context.say("waiting", why=str(error), position=machine.stored)
             await asyncio.sleep(RETRY_S)
             return
-        kept = hosts.stream_of(self._of.tape)
-        if kept and kept != info.created and last is None:
-            machine.state, machine.stop = State.stopped, Stop(_DELETED.format(stream.name))
-            return
-        shown = [one for one in (last, proof) if one is not None]
-        agrees = bool(shown) and all([await asyncio.to_thread(self._agrees, one) for one in shown])
         frames.seek(0)
         found = Last(info.last, last.part if last else None, agrees)
         machine.synced(found, frames.positions.durable, frames.position)
+        if last is not None:
+            context.stored(info.created, last.sequence, last.part, last.frames)
+            await context.keep_known(at_once=True)
         if machine.state is not State.send:
             return
+        self._created, self._through = info.created, True
+        hosts.renewal_done(context.tape)
         if not machine.mark:
             machine.mark = hosts.new_mark()
-        if hosts.mark_of(self._of.tape) != machine.mark:
-            hosts.keep_mark(self._of.tape, machine.mark)
-        if kept != info.created:
-            hosts.keep_stream(self._of.tape, info.created)
+        if hosts.mark_of(context.tape) != machine.mark:
+            hosts.keep_mark(context.tape, machine.mark)
         frames.seek(machine.next)
         self._release()
-        self._of.log.info("sending", tape=self._of.name, stream=stream.name, position=machine.next, sequence=info.last)
+        context.log.info("sending", tape=context.name, stream=stream.name, position=machine.next, sequence=info.last)
+
+    async def _may_go_on(self, why: str, last: Stored | None, *, agrees: bool) -> bool:
+        """Whether the stream is to be judged as it is; a stream that went back is settled first, or ends this."""
+        frames, machine, context = self._live(), self._machine, self._of
+        if why:
+            settled = await self._doubt.settle(why, last, agrees=agrees, frames=frames, through=self._through)
+            if isinstance(settled, Stop):
+                machine.state, machine.stop = State.stopped, settled
+            return settled is True
+        self._doubt.none()
+        told = last is not None and context.known is None and hosts.renewal_asked(context.tape)
+        if (
+            last is not None
+            and told
+            and last.part.holder != context.host
+            and agrees
+            and last.part.epoch <= frames.epoch
+        ):
+            # Who says so has looked: this host took the tape over, and the stream has lost that.
+            await self._doubt.claim(last, frames, None)
+            return False
+        return True
+
+    async def _look(self) -> None:
+        """An idle sender is refused nothing: so it looks by itself now and then."""
+        now = self._of.now()
+        if not self._machine.may_send or now - self._looked_at < LOOK_EVERY_NS:
+            return
+        self._looked_at = now
+        try:
+            why = await self._of.went_back()
+        except TransportError:
+            return  # the bus is away, and the sender hears of it
+        if why:
+            self._machine.in_doubt()
 
     def _agrees(self, last: Stored) -> bool:
         """Whether these bytes are on our tape, where the message says."""
@@ -170,7 +218,7 @@ class Sending:
         token, expected = machine.sent(part, began := self._of.now())
 
         def answer(sequence: int | None, why: str) -> None:
-            self._on_answer(token, sequence, why)
+            self._on_answer(token, sequence, why, part, stretch.frames)
             if sequence is not None and self._page is not None:
                 self._page.histogram(STORED).record(self._of.now() - began)
 
@@ -178,7 +226,7 @@ class Sending:
             machine.in_doubt()
         return True
 
-    def _on_answer(self, token: int, sequence: int | None, why: str) -> None:
+    def _on_answer(self, token: int, sequence: int | None, why: str, part: Part, frames: bytes) -> None:
         if sequence is None:
             if why != self._refusal:
                 self._of.log.warning("refused", tape=self._of.name, reason=why)
@@ -186,7 +234,8 @@ class Sending:
             self._machine.refused(token)
         else:
             self._refusal = ""
-            self._machine.acked(token, sequence)
+            if self._machine.acked(token, sequence):
+                self._of.stored(self._created, sequence, part, frames)
             self._release()
         self._answered.set()
 
@@ -249,7 +298,5 @@ class Sending:
         return self._frames
 
 
-_DELETED = (
-    "the stream {} was deleted behind our back: what it held is on this tape, but whether another host took the tape "
-    "meanwhile cannot be told. If none did, `tapewire replica renew` begins a new one"
-)
+def _fenced(epoch: int) -> Stop:
+    return Stop(f"fenced: epoch {epoch} was taken by another host", epoch)

@@ -4,6 +4,7 @@ service             publishes its own channels, answers what is asked of it, sub
 connector-<feed>    the same, for its feed alone
 operator            subscribes to everything of its environment
 subscriber          the public market data
+latest              that of it which `Latest.remote` folds, and what stands now of the house
 account-<number>    that, the reports of its account, and orders for it
 relay-<ring>        carries the records of one producer's ring: relay-orders-0-gateway
 """
@@ -28,6 +29,9 @@ READS: Final[dict[str, tuple[str, ...]]] = {
     "replica": ("alive", "fetch"),
 }
 """The kinds of channels that a service reads, or asks. The journal reads a tape alone."""
+
+LATEST: Final = ("trade", "quote", "book", "status", "instrument", "snapshot")
+"""The kinds of channels of which latest values are made."""
 
 ANSWERED_WITHIN_S: Final = 30
 """How long after a request the server lets its answer through. `[api] answer_timeout` must lie below."""
@@ -93,6 +97,13 @@ def of_subscriber(env: str) -> Permissions:
     return _made("subscriber", *_public(env))
 
 
+def of_latest(env: str) -> Permissions:
+    """What `tapewire.client.Latest.remote` needs, of every feed."""
+    read = [channel for channel in CHANNELS if channel.kind in LATEST and channel.readers == "public"]
+    publish = {_pattern(env, channel) for channel in read if channel.asks is not None}
+    return _made("latest", publish, {_pattern(env, channel) for channel in read if channel.asks is None})
+
+
 def of_account(env: str, account: int) -> Permissions:
     """What the holder of an account may do."""
     publish, subscribe = _public(env)
@@ -120,6 +131,7 @@ def users(
         yield f"relay-{kind}-{key}", of_ring(env, kind, key)
     yield "operator", of_operator(env)
     yield "subscriber", of_subscriber(env)
+    yield "latest", of_latest(env)
     for account in accounts:
         yield f"account-{account}", of_account(env, account)
 

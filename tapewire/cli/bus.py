@@ -99,7 +99,7 @@ def keys(
     jwt: bool,
     as_json: bool,
 ) -> None:
-    """Makes keys and permissions: of every service, the operator, a subscriber, each account.
+    """Makes keys and permissions: of every service, the operator, a subscriber, latest values, each account.
 
     Keys that are there stay, so it can be run again with one more account. Who is not named any more is removed, with
     its keys; reload the server then. `[nats] keys` names FOLDER/keys.

@@ -44,6 +44,8 @@ def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
         raise TapeError(f"{folder}: no replica runs here that could take it over. Start `tapewire replica`")
     if state.role == "differs":
         raise TapeError(f"{folder}: this mirror differs and must not be promoted: {state.why}")
+    if state.back:
+        raise TapeError(f"{folder}: is not promoted: {state.why}")
     states.ask_promotion(folder)
     claimed = 0.0
     while time.monotonic() - began < within_s:

@@ -89,10 +89,11 @@ def _row(tape: Path) -> dict[str, Any] | None:
 @data_option
 @json_option
 def renew(tape: str, yes: bool, data: Path, as_json: bool) -> None:
-    """Let the replica begin a new stream for TAPE, after the old one was deleted. It takes effect at its next start.
+    """Let the replica of this host go on with TAPE's stream as it is now, or begin a new one if it is gone.
 
-    Whether another host took the tape while nobody looked, only you can tell: two hosts that both write it is what this
-    could lead to. Look at `tapewire replica status` on each.
+    After the stream was deleted, or put back to an older state: what this host knew of it is forgotten. It takes
+    effect at the replica's next start. Whether another host took the tape while nobody looked, only you can tell: two
+    hosts that both write it is what this could lead to. Look at `tapewire replica status` on each.
 
     \b
     tapewire replica renew orders.0 --yes
@@ -101,12 +102,16 @@ def renew(tape: str, yes: bool, data: Path, as_json: bool) -> None:
     from tapewire.replication import host
 
     folder = Folders(data).tape(tape)
-    before = host.stream_of(folder)
-    if not before:
-        raise TapeError(f"{folder}: was sent to no stream yet: the replica makes one by itself")
+    path = folder / host.FOLDER / "known"
+    if not path.exists():
+        raise TapeError(
+            f"{folder}: nothing is known of its stream that could be forgotten: the replica takes it as it is"
+        )
     if not yes:
-        raise TapeError(f"{folder}: its stream was made at {before}. Nothing was changed; with --yes it is forgotten")
-    host.forget_stream(folder)
+        raise TapeError(
+            f"{folder}: its stream had {path.read_text().strip()}. Nothing was changed; with --yes it is forgotten"
+        )
+    host.ask_renewal(folder)
     click.echo(
-        json.dumps({"tape": tape, "forgotten": before}) if as_json else f"{tape}: a new stream at the next start"
+        json.dumps({"tape": tape, "renewed": True}) if as_json else f"{tape}: goes on with its stream at the next start"
     )

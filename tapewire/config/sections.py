@@ -7,7 +7,7 @@ decimal text in quotes ("0.01", in the instrument's own units) or as a whole num
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -118,6 +118,10 @@ class Engine(Section, frozen=True, kw_only=True):
     """Of topology split: after so many seconds without an answer an ask is repeated."""
 
 
+MARKET_DATA: Final = "md."
+"""What the name of a feed's tape begins with."""
+
+
 class Replica(Section, frozen=True, kw_only=True):
     """`[replica]`: tapes carried to other hosts, and taken over by them."""
 
@@ -129,9 +133,17 @@ class Replica(Section, frozen=True, kw_only=True):
     """Servers of the NATS cluster that hold each stream; an acknowledgement is that of a majority of them."""
     max_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 40)] = 1 << 30
     """Bytes of each tape's stream: what is older is fetched from the host that sends it."""
+    feed_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 40)] = 256 << 20
+    """The same of the streams of market data (`md.*`), each on one server of the cluster."""
     takeover_after: Annotated[float, Meta(ge=0, le=3600)] = 0.0
     """A mirror takes the tape over after so many seconds without a sign of its writer; 0: only `tapewire promote` does.
     Only where the tape is `replicated`: of what else was answered, the mirror may not have all."""
+
+    def stream_of(self, tape: str) -> tuple[int, int]:
+        """Servers that hold a tape's stream, and its bytes. No answer waits for market data, and who missed some asks
+        the host that has it: one server and less room are enough for much more data.
+        """
+        return (1, self.feed_bytes) if tape.startswith(MARKET_DATA) else (self.stream_replicas, self.max_bytes)
 
 
 class Instrument(Section, frozen=True, kw_only=True):

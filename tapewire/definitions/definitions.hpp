@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "tapewire/wire/relayout.hpp"
 #include "tapewire/wire/words.hpp"
 
 namespace tapewire::definitions {

@@ -9,30 +9,27 @@
 // The writer makes the file anew at each start and holds a lock on its byte 0 while it lives. A reader that finds its
 // page replaced() opens the name again.
 #pragma once
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tapewire/clock.hpp"
 #include "tapewire/histogram/histogram.hpp"
+#include "tapewire/page_file.hpp"
 
 namespace tapewire::histogram {
 
-class StatsPage {
+class StatsPage : public PageFile {
   public:
     static constexpr size_t HISTOGRAMS_MAX = 32, COUNTERS_MAX = 64, NAME_BYTES = 48;
     static constexpr uint64_t MAGIC = 0x5354415453504154;  // "TAPSTATS"
     static constexpr uint32_t VERSION = 1;
 
-    StatsPage() = default;
-    StatsPage(const StatsPage&) = delete;
+    StatsPage() : PageFile("page of statistics") {}
     ~StatsPage() {
         close();
         if (page_) ::munmap(page_, bytes_);
@@ -45,22 +42,11 @@ class StatsPage {
         if (histograms.size() > HISTOGRAMS_MAX || counters.size() > COUNTERS_MAX)
             return refuse(std::to_string(histograms.size()) + " histograms and " + std::to_string(counters.size()) + " counters; a page holds at most 32 and 64");
         if (!names_ok(histograms) || !names_ok(counters)) return false;
-        if (int old = ::open(path, O_RDWR | O_CLOEXEC); old >= 0) {
-            bool alive = locked(old);
-            ::close(old);
-            if (alive) return refuse("another live process writes this page. Stop it first, or name another file");
-        }
-        std::string temporary = path_ + ".new-" + std::to_string(::getpid());
-        fd_ = ::open(temporary.c_str(), O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0660);
-        if (fd_ < 0) return refuse_system("cannot create");
         bytes_ = HISTOGRAMS_AT + histograms.size() * sizeof(Histogram);
-        bool done = fill(histograms, counters) && ::rename(temporary.c_str(), path) == 0;
-        if (!done) {
-            refuse_system("cannot create");
-            ::unlink(temporary.c_str());
-            close();
-        }
-        return done;
+        const Taken old = take();
+        writer_ = (old == Taken::held || old == Taken::none) && make(std::exchange(fd_, -1), [&] { return fill(histograms, counters); }) == Taken::held;
+        if (!writer_) close();
+        return writer_;
     }
 
     // Opens a page for reading only. False: error() says why.
@@ -88,22 +74,14 @@ class StatsPage {
     void close() {
         struct flock unlock = byte0(F_UNLCK);  // closing alone would not: the mapping keeps the file description, and with it the lock
         if (writer_) ::fcntl(fd_, F_OFD_SETLK, &unlock);
-        if (fd_ >= 0) ::close(fd_);
-        fd_ = -1;
+        close_file();
         writer_ = false;
     }
 
     bool is_open() const { return page_ != nullptr; }
     bool is_writer() const { return writer_; }
-    bool writer_alive() const { return writer_ || (fd_ >= 0 && locked(fd_)); }
+    bool writer_alive() const { return writer_ || PageFile::writer_alive(); }
     int64_t started_ns() const { return reinterpret_cast<const Head*>(page_)->started_ns; }
-
-    // True once the name leads to another file than the one that is open here.
-    bool replaced() const {
-        struct stat here, there;
-        if (fd_ < 0 || ::fstat(fd_, &here)) return true;
-        return ::stat(path_.c_str(), &there) || here.st_ino != there.st_ino || here.st_dev != there.st_dev;
-    }
 
     size_t histogram_count() const { return histograms_; }
     size_t counter_count() const { return counters_; }
@@ -113,7 +91,6 @@ class StatsPage {
     uint64_t counter(size_t i) const { return cell(i).load(std::memory_order_relaxed); }
     void add(size_t i, uint64_t n) { cell(i).store(counter(i) + n, std::memory_order_relaxed); }
     void set(size_t i, uint64_t value) { cell(i).store(value, std::memory_order_relaxed); }
-    const std::string& error() const { return error_; }
 
   private:
     struct Head {
@@ -125,13 +102,10 @@ class StatsPage {
     static_assert(NAMES_AT + (HISTOGRAMS_MAX + COUNTERS_MAX) * NAME_BYTES <= COUNTERS_AT && COUNTERS_AT + 8 * COUNTERS_MAX <= HISTOGRAMS_AT);
 
     bool fill(const std::vector<std::string>& histograms, const std::vector<std::string>& counters) {
-        struct flock lock = byte0(F_WRLCK);
-        if (int failure = ::posix_fallocate(fd_, 0, off_t(bytes_)); failure) return errno = failure, false;
-        if (::fcntl(fd_, F_OFD_SETLK, &lock)) return false;
+        if (const int failure = ::posix_fallocate(fd_, 0, off_t(bytes_))) return errno = failure, false;
         void* at = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
         if (at == MAP_FAILED) return false;
         page_ = static_cast<uint8_t*>(at);
-        writer_ = true;
         histograms_ = histograms.size(), counters_ = counters.size();
         for (size_t i = 0; i < histograms_; ++i) std::memcpy(page_ + NAMES_AT + i * NAME_BYTES, histograms[i].data(), histograms[i].size());
         for (size_t i = 0; i < counters_; ++i) std::memcpy(page_ + NAMES_AT + (HISTOGRAMS_MAX + i) * NAME_BYTES, counters[i].data(), counters[i].size());
@@ -156,31 +130,9 @@ class StatsPage {
 
     std::atomic_ref<uint64_t> cell(size_t i) const { return std::atomic_ref<uint64_t>(reinterpret_cast<uint64_t*>(page_ + COUNTERS_AT)[i]); }
 
-    static struct flock byte0(short type) {
-        struct flock lock{};
-        lock.l_type = type;
-        lock.l_whence = SEEK_SET;
-        lock.l_len = 1;
-        return lock;
-    }
-
-    static bool locked(int fd) {
-        struct flock lock = byte0(F_WRLCK);
-        return ::fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-    }
-
-    bool refuse(const std::string& why) {
-        error_ = path_ + ": " + why;
-        return false;
-    }
-
-    bool refuse_system(const char* what) { return refuse(std::string(what) + " the page of statistics: " + std::strerror(errno)); }
-
     uint8_t* page_ = nullptr;
     size_t bytes_ = 0, histograms_ = 0, counters_ = 0;
-    int fd_ = -1;
     bool writer_ = false;
-    std::string path_, error_;
 };
 
 }  // namespace tapewire::histogram

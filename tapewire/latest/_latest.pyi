@@ -139,16 +139,18 @@ class LatestWriter:
         trades: int = 256,
         references: int = 16,
         contiguous: bool = False,
+        quote_is_top: bool = False,
     ) -> None:
         """`path` None: a page of this process alone. The others: messages kept of each instrument, 0 to 2^20.
 
         `contiguous`: the numbers of all messages follow each other, so that a missing one counts as a gap.
+        `quote_is_top`: the feed's quote is the top of its book: a snapshot tells one that was lost or never told.
         """
     def put(self, message: bytes, /) -> bool:
-        """Folds a flat message in, as it was published. False: it is of another kind, or there is no room for its
-        ticker (counted in `refused`). Raises WireError if it is no flat message."""
+        """Folds a flat message in, as it was published. False: it is of another kind, it was folded before, or there is
+        no room for its ticker (counted in `refused`). Raises WireError if it is no flat message."""
     def lose_all(self) -> None:
-        """Something of every instrument is missing: each counts a gap, and books wait for a snapshot."""
+        """Something of every instrument is missing: each counts a gap, and book and quote wait for their next."""
     @property
     def instruments(self) -> int:
         """Tickers named by now; the feed as a whole counts as one."""
@@ -166,6 +168,8 @@ class LatestReader:
     """
 
     path: str | PathLike[str]
+    opened: int
+    """How many pages it has mapped: another number, other versions."""
     def __init__(self, path: str | PathLike[str]) -> None: ...
     def reopen(self) -> None:
         """Maps the page that bears the name now."""

@@ -30,7 +30,9 @@ cdef extern from "tapewire/latest/page.hpp" namespace "tapewire::latest" nogil:
     cdef enum class Opened(int):
         ok, missing, busy, refused
     cdef enum class Put(int):
-        folded, not_ours, full, malformed
+        folded, not_ours, full, malformed, known
+    cdef struct Feed:
+        cbool contiguous, quote_is_top
     cdef struct Sizes:
         uint32_t instruments, quotes, trades, references
     cdef cppclass Cell:
@@ -60,8 +62,8 @@ cdef extern from "tapewire/latest/page.hpp" namespace "tapewire::latest" nogil:
         Log references(uint32_t)
         const Sizes& sizes()
     cdef cppclass CWriter "tapewire::latest::Writer":
-        Opened open(const char*, const Sizes&, cbool)
-        Opened open_private(const Sizes&, cbool)
+        Opened open(const char*, const Sizes&, Feed)
+        Opened open_private(const Sizes&, Feed)
         void close()
         cbool is_open()
         const string& error()
@@ -112,14 +114,16 @@ cdef class LatestWriter:
     cdef readonly object path
 
     def __init__(self, path, *, uint32_t instruments=128, uint32_t quotes=256, uint32_t trades=256,
-                 uint32_t references=16, contiguous=False):
+                 uint32_t references=16, contiguous=False, quote_is_top=False):
         cdef Sizes sizes
+        cdef Feed feed
         sizes.instruments, sizes.quotes, sizes.trades, sizes.references = instruments, quotes, trades, references
+        feed.contiguous, feed.quote_is_top = contiguous, quote_is_top
         cdef Opened how
         if path is None:
-            how = self.it.open_private(sizes, contiguous)
+            how = self.it.open_private(sizes, feed)
         else:
-            how = self.it.open(os.fsencode(path), sizes, contiguous)
+            how = self.it.open(os.fsencode(path), sizes, feed)
         if how != Opened.ok:
             raise _error(how, self.it.error())
         self.path = path if path is not None else f"/proc/self/fd/{self.it.fd()}"
@@ -160,10 +164,10 @@ cdef class LatestWriter:
 cdef class LatestReader:
     cdef CReader it
     cdef dict places
-    cdef readonly object path
+    cdef readonly object path, opened
 
     def __init__(self, path):
-        self.path = path
+        self.path, self.opened = path, 0
         self.reopen()
 
     def reopen(self):
@@ -171,6 +175,7 @@ cdef class LatestReader:
         cdef Opened how = self.it.open(os.fsencode(self.path))
         if how != Opened.ok:
             raise _error(how, self.it.error())
+        self.opened += 1
         self.learn()
 
     cdef int learn(self) except -1:

@@ -83,6 +83,26 @@ inline const char* ticker_of(const uint8_t* p) {
     }
 }
 
+// Whether the book holds a delta by what it was made of, the snapshot before it or the delta itself.
+inline bool held_already(const Folded& it, const uint8_t* p) {
+    const auto& book = as<wire::BookDelta>(p);
+    return it.book && book.book_seq <= it.value.book_seq && book.header.ts <= it.value.top_ts;
+}
+
+// What may be missing is told by the qualities: a book waits for its next snapshot, a quote for the next one.
+inline void lose(Value& v) {
+    if (v.top_seq) v.top_quality = uint16_t(wire::BookQuality::resync);
+    if (v.quote_seq) v.quote_quality = uint16_t(wire::BookQuality::resync);
+}
+
+// The quote of a feed whose quote is the top of its book, where it was lost or never told.
+inline void quote_from_top(Value& v) {
+    if (v.quote_seq && v.quote_quality != uint16_t(wire::BookQuality::resync)) return;
+    v.quote_seq = v.top_seq, v.quote_ts = v.top_ts, v.quote_quality = v.top_quality;
+    v.bid_price = v.top_bid_price, v.bid_qty = v.top_bid_qty, v.ask_price = v.top_ask_price, v.ask_qty = v.top_ask_qty;
+    v.quote_price_exponent = v.top_price_exponent, v.quote_qty_exponent = v.top_qty_exponent;
+}
+
 inline void fold_book(Folded& it, const uint8_t* p, bool whole) {
     const auto& book = as<wire::BookDelta>(p);  // a snapshot has the same layout
     static_assert(offsetof(wire::BookSnapshot, levels_pointer) == offsetof(wire::BookDelta, levels_pointer) && sizeof(wire::BookSnapshot) == sizeof(wire::BookDelta));
@@ -91,7 +111,6 @@ inline void fold_book(Folded& it, const uint8_t* p, bool whole) {
         it.bids.clear(), it.asks.clear();
         it.book = true;
     } else if (!it.book || book.book_seq != v.book_seq + 1) {
-        if (it.book && book.book_seq <= v.book_seq) return;  // the snapshot before it holds it
         if (it.book) ++v.gaps;
         it.book = false;
     }

@@ -127,6 +127,7 @@ struct State {
     std::atomic<uint64_t> updates, refused;
 };
 static_assert(sizeof(State) <= PAGE && offsetof(State, named) == 128);
+static_assert(offsetof(State, retired) == 132, "it stays there in every version: who replaces a page says so in it");
 
 // A log of flat messages of one length, the newest over the oldest.
 struct Log {
@@ -149,6 +150,16 @@ struct Log {
         }
         to[0].store(at + 1, std::memory_order_release);
         count->store(at + 1, std::memory_order_release);
+    }
+
+    // Whether this very message is one of those it keeps. For the writer.
+    bool holds(const uint8_t* message, size_t n) const {
+        const uint64_t end = count->load(std::memory_order_relaxed);
+        for (uint64_t i = end; i > 0 && end - i < capacity; --i) {
+            const std::atomic<uint64_t>* from = entry(i - 1);
+            if (from[0].load(std::memory_order_relaxed) == i && std::memcmp(from + 1, message, n) == 0) return true;
+        }
+        return false;
     }
 
     // False: it was overwritten, or is being. `out` has room for `words`.

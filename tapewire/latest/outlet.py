@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tapewire import house
 from tapewire.latest._latest import LatestWriter
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def page(settings: Config, feed: str, instruments: int | None = None) -> LatestW
         quotes=sizes.quotes,
         trades=sizes.trades,
         references=sizes.references,
+        quote_is_top=feed == house.FEED,
     )
 
 

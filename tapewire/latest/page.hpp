@@ -3,50 +3,34 @@
 //   Writer  goes on in the page that is there, if it has the same sizes, else makes it anew; holds a lock on its byte 0
 //   Reader  maps it for reading
 #pragma once
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "tapewire/latest/fold.hpp"
+#include "tapewire/page_file.hpp"
 
 namespace tapewire::latest {
 
 enum class Opened : int { ok = 0, missing = 1, busy = 2, refused = 3 };
 
-class Mapped {
+class Mapped : public PageFile {
   public:
-    Mapped() = default;
-    Mapped(const Mapped&) = delete;
+    Mapped() : PageFile("page of latest values") {}
     ~Mapped() { close(); }
 
     bool is_open() const { return state_ != nullptr; }
-    const std::string& error() const { return error_; }
     const Sizes& sizes() const { return sizes_; }
     uint32_t named() const { return state_->named.load(std::memory_order_acquire); }
     uint64_t updates() const { return state_->updates.load(std::memory_order_acquire); }
     uint64_t refused() const { return state_->refused.load(std::memory_order_relaxed); }
-    int fd() const { return fd_; }
 
     // Another page bears the name by now, or none.
-    bool replaced() const {
-        if (state_->retired.load(std::memory_order_relaxed)) return true;
-        struct stat here, there;
-        if (::fstat(fd_, &here)) return true;
-        return ::stat(path_.c_str(), &there) || here.st_ino != there.st_ino || here.st_dev != there.st_dev;
-    }
+    bool replaced() const { return retired() || PageFile::replaced(); }
     bool retired() const { return state_->retired.load(std::memory_order_relaxed) != 0; }
-
-    // Whether a writer holds the page. Never true of one in this very object.
-    bool writer_alive() const {
-        struct flock lock = byte0(F_WRLCK);
-        return ::fcntl(fd_, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-    }
 
     const char* ticker(uint32_t i) const { return reinterpret_cast<const char*>(at(i)); }
     Cell& cell(uint32_t i) const { return *reinterpret_cast<Cell*>(at(i) + TICKER); }
@@ -55,18 +39,14 @@ class Mapped {
     Log references(uint32_t i) const { return log(at(i) + sizes_.references_at(), sizes_.references, REFERENCE); }
 
     void close() {
-        if (state_) ::munmap(state_, sizes_.bytes());
-        if (fd_ >= 0) ::close(fd_);
-        state_ = nullptr, fd_ = -1;
+        unmap();
+        close_file();
     }
 
   protected:
-    static struct flock byte0(short type) {
-        struct flock lock{};
-        lock.l_type = type;
-        lock.l_whence = SEEK_SET;
-        lock.l_len = 1;
-        return lock;
+    void unmap() {
+        if (state_) ::munmap(state_, sizes_.bytes());
+        state_ = nullptr;
     }
 
     static Log log(uint8_t* at, size_t capacity, size_t bytes) {
@@ -95,16 +75,8 @@ class Mapped {
         return true;
     }
 
-    bool refuse(const std::string& why) {
-        error_ = path_ + ": " + why;
-        return false;
-    }
-    bool refuse_system(const char* what) { return refuse(std::string(what) + " the page of latest values: " + std::strerror(errno)); }
-
     State* state_ = nullptr;
     Sizes sizes_{};
-    int fd_ = -1;
-    std::string path_, error_;
 };
 
 class Reader : public Mapped {
@@ -122,30 +94,41 @@ class Reader : public Mapped {
     }
 };
 
-enum class Put : int { folded = 0, not_ours = 1, full = 2, malformed = 3 };
+enum class Put : int { folded = 0, not_ours = 1, full = 2, malformed = 3, known = 4 };
+
+// What a page's feed is like. `contiguous`: the numbers of all messages follow each other, so that a missing one is seen
+// here. `quote_is_top`: its quote is the top of its book, so that a snapshot tells a quote that was lost or never told.
+struct Feed {
+    bool contiguous = false, quote_is_top = false;
+};
 
 class Writer : public Mapped {
   public:
-    // `contiguous`: the numbers of all messages follow each other, so that a missing one is seen here.
-    Opened open(const char* path, const Sizes& sizes, bool contiguous) {
+    Opened open(const char* path, const Sizes& sizes, Feed feed) {
         close();
-        path_ = path, contiguous_ = contiguous;
+        path_ = path, feed_ = feed;
         if (!sizes.ok()) return refuse("sizes out of range: 1 to 65,536 instruments, at most 1,048,576 entries a log"), Opened::refused;
-        if (fd_ = ::open(path, O_RDWR | O_CLOEXEC); fd_ >= 0) {
-            if (!lock()) return close(), Opened::busy;
-            if (map(PROT_READ | PROT_WRITE)) {
-                if (sizes_ == sizes && !replaced()) return restore(), Opened::ok;
-                if (!replaced()) return remake(sizes);
-            }
-            close();
+        Taken taken = take();
+        if (taken == Taken::held && map(PROT_READ | PROT_WRITE)) {
+            if (sizes_ == sizes) return restore(), Opened::ok;
+            unmap();
         }
-        return make(sizes) ? Opened::ok : Opened::refused;
+        if (taken == Taken::held) {
+            const int old = ::dup(fd_);
+            taken = make(std::exchange(fd_, -1), [&] { return begin(sizes); });
+            if (taken == Taken::held) retire(old);
+            if (old >= 0) ::close(old);
+        } else if (taken == Taken::none) {
+            taken = make(-1, [&] { return begin(sizes); });
+        }
+        if (taken == Taken::held) return Opened::ok;
+        return close(), taken == Taken::busy ? Opened::busy : Opened::refused;
     }
 
     // A page without a name: of this process alone, for what comes over the bus.
-    Opened open_private(const Sizes& sizes, bool contiguous) {
+    Opened open_private(const Sizes& sizes, Feed feed) {
         close();
-        path_ = "private page", contiguous_ = contiguous;
+        path_ = "private page", feed_ = feed;
         fd_ = ::memfd_create("tapewire-latest", MFD_CLOEXEC);
         if (fd_ < 0) return refuse_system("cannot create"), Opened::refused;
         if (begin(sizes)) return Opened::ok;
@@ -158,18 +141,22 @@ class Writer : public Mapped {
         const wire::Header& header = wire::header(message);
         const Kind kind = kind_of(header.type);
         if (kind == Kind::none) return Put::not_ours;
+        if (feed_.contiguous && last_ && header.seq != last_ + 1) lose_all();
+        last_ = header.seq;
         const int64_t found = find(header.instrument, ticker_of(message));
         if (found < 0) return state_->refused.fetch_add(1, std::memory_order_relaxed), Put::full;
         const auto i = uint32_t(found);
         Folded& it = *folded_[i];
-        if (contiguous_ && last_ && header.seq != last_ + 1) lose_all();
-        last_ = header.seq;
+        if (known(i, kind, message, n)) [[unlikely]] return Put::known;
         // The log before the value: whoever sees a trade as the latest finds it in the log.
         if (kind == Kind::trade) trades(i).append(message, n);
         else if (kind == Kind::quote) quotes(i).append(message, n);
         else if (kind == Kind::reference) references(i).append(message, n);
         fold(it, message);
+        if (feed_.quote_is_top && header.type == wire::MessageType::book_snapshot) quote_from_top(it.value);
         show(i);
+        // Not before: an instrument that has its name has a value.
+        if (i == named()) [[unlikely]] state_->named.store(i + 1, std::memory_order_release);
         return Put::folded;
     }
 
@@ -178,7 +165,7 @@ class Writer : public Mapped {
         for (uint32_t i = 0; i < folded_.size(); ++i) {
             ++folded_[i]->value.gaps, ++folded_[i]->value.updates;
             folded_[i]->book = false;
-            if (folded_[i]->value.top_seq) folded_[i]->value.top_quality = uint16_t(wire::BookQuality::resync);
+            lose(folded_[i]->value);
             show(i);
         }
     }
@@ -189,12 +176,21 @@ class Writer : public Mapped {
         state_->updates.store(state_->updates.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     }
 
-    bool lock() {
-        struct flock want = byte0(F_WRLCK);
-        if (::fcntl(fd_, F_OFD_SETLK, &want) == 0) return true;
-        if (errno != EAGAIN && errno != EACCES) return refuse_system("cannot lock");
-        return refuse("another live process writes this page of latest values. Stop it first");
+    // Who publishes begins again behind the position it has stored, up to a second ago: what was folded before is told
+    // by its number and its time (a tape that lost its tail gives numbers again, but no times).
+    bool known(uint32_t i, Kind kind, const uint8_t* message, size_t n) const {
+        const Folded& it = *folded_[i];
+        const Value& v = it.value;
+        const wire::Header& head = wire::header(message);
+        switch (kind) {
+            case Kind::trade: return before(head, v.trade_seq, v.trade_ts) || (head.seq == v.trade_seq && trades(i).holds(message, n));
+            case Kind::quote: return before(head, v.quote_seq, v.quote_ts) || (head.seq == v.quote_seq && quotes(i).holds(message, n));
+            case Kind::reference: return references(i).holds(message, n);
+            case Kind::book: return head.type == wire::MessageType::book_delta && held_already(it, message);
+            default: return false;
+        }
     }
+    static bool before(const wire::Header& head, uint64_t seq, int64_t ts) { return head.seq < seq && head.ts <= ts; }
 
     // What readers saw last stays in sight until a message changes it; a book begins anew with its next snapshot.
     void restore() {
@@ -208,28 +204,13 @@ class Writer : public Mapped {
         }
     }
 
-    Opened remake(const Sizes& sizes) {
-        State* old = state_;
-        const size_t bytes = sizes_.bytes();
-        const int held = fd_;  // keeps the lock until the new page has the name
-        state_ = nullptr, fd_ = -1;
-        const bool made = make(sizes);
-        if (made) old->retired.store(1, std::memory_order_release);
-        ::munmap(old, bytes), ::close(held);
-        return made ? Opened::ok : Opened::refused;
-    }
-
-    bool make(const Sizes& sizes) {
-        const std::string temporary = path_ + ".new-" + std::to_string(::getpid());
-        fd_ = ::open(temporary.c_str(), O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0660);
-        if (fd_ < 0) return refuse_system("cannot create");
-        error_.clear();
-        if (lock() && begin(sizes)) {
-            if (::rename(temporary.c_str(), path_.c_str()) == 0) return true;
-            refuse_system("cannot name");
-        }
-        ::unlink(temporary.c_str());
-        return close(), false;
+    // Tells who has the old page open to go over to the new one; also of another version, whose head it may be.
+    static void retire(int old) {
+        uint64_t magic = 0;
+        const uint32_t yes = 1;
+        struct stat st;
+        if (::fstat(old, &st) == 0 && size_t(st.st_size) >= PAGE && ::pread(old, &magic, sizeof magic, 0) == sizeof magic && magic == MAGIC)
+            (void)!::pwrite(old, &yes, sizeof yes, offsetof(State, retired));
     }
 
     bool begin(const Sizes& sizes) {
@@ -261,14 +242,15 @@ class Writer : public Mapped {
         const auto i = uint32_t(folded_.size());
         if (i >= sizes_.instruments) return -1;
         if (::posix_fallocate(fd_, off_t(PAGE + sizes_.stride() * i), off_t(sizes_.stride()))) return -1;
+        // A writer that was killed before it gave a name may have left something here.
+        for (const Log& log : {quotes(i), trades(i), references(i)}) log.count->store(0, std::memory_order_relaxed);
         std::memcpy(at(i), key.data(), TICKER);
         folded_.push_back(std::make_unique<Folded>());
         by_ticker_[key] = i;
-        state_->named.store(i + 1, std::memory_order_release);
         return i;
     }
 
-    bool contiguous_ = false;
+    Feed feed_;
     uint64_t last_ = 0;
     std::vector<std::unique_ptr<Folded>> folded_;
     std::unordered_map<std::string, uint32_t> by_ticker_;

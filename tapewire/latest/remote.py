@@ -1,13 +1,15 @@
 """Latest values over the bus: what a feed publishes, folded into a page of this process by the code of its sequencer.
 
 Missing numbers show as `gaps`: of a venue's feed every message has the next number; of the house each book has. A bus
-that was away counts one for every instrument. A book with a gap has the quality `resync` until its next snapshot: that
-of the house is asked for, a venue's comes by itself.
+that was away counts one for every instrument. What may have been missed has the quality `resync` until its next: books
+and quotes of the house are asked for, those of a venue come by themselves. What stands of the house is asked for at the
+start and whenever the bus is back, until it is answered: a journal that starts later than we do tells it then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, Final
 
 from tapewire import house, logs, subjects
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 KINDS: Final = ("trade", "quote", "book", "status", "instrument")
 ASK_TIMEOUT_S: Final = 2.0
 ASK_AGAIN_S: Final = 0.5
+_NO_FRAMES: Final = bytes(4)
+"""How a flat message begins; of frames, which have a length there, none does."""
 
 
 class Filling:
@@ -44,6 +48,7 @@ class Filling:
             trades=sizes.trades,
             references=sizes.references,
             contiguous=feed != house.FEED,
+            quote_is_top=feed == house.FEED,
         )
         self._reader = LatestReader(self.writer.path)
         self._log = logs.get("latest")
@@ -54,18 +59,34 @@ class Filling:
         self._subscriptions: list[Subscription] = []
         self._asking: set[str] = set()
         self._dropped = 0
+        self._wanted = self._told = 0
+        """How often what stands of the house was wanted, and the last of those that it was told."""
+        self._telling = False
+        self._inbox = ""
+        self._waiting: dict[str, asyncio.Future[bytes | None]] = {}
+        """Requests under way, by where their answers come."""
+        self._numbers = itertools.count()
+        self._answered = True
 
     @property
     def connected(self) -> bool:
         return self._transport.connected
 
     async def start(self) -> None:
+        """Connects, and asks the house once; if it does not answer, on and on. Raises TransportError."""
         await self._transport.connect()
-        for kind in KINDS:
-            pattern = subjects.pattern(self._env, self._feed, kind)
-            self._subscriptions.append(await self._transport.subscribe(pattern, self._on_message))
-        if self._feed == house.FEED:
-            await self._ask_house()
+        try:
+            for kind in KINDS:
+                pattern = subjects.pattern(self._env, self._feed, kind)
+                self._subscriptions.append(await self._transport.subscribe(pattern, self._on_message))
+            if self._feed == house.FEED:
+                self._inbox = self._transport.new_inbox()
+                await self._transport.subscribe(f"{self._inbox}.*", self._on_answer)
+                if not await self._ask_house():
+                    self._ask_all()
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         self._tasks.cancel()
@@ -98,22 +119,36 @@ class Filling:
 
     def _ask_all(self) -> None:
         if self._feed == house.FEED:
-            self._tasks.begin(self._ask_house())
+            self._wanted += 1
+            if not self._telling:
+                self._telling = True
+                self._tasks.begin(self._until_told())
 
-    async def _ask_house(self) -> None:
+    async def _until_told(self) -> None:
         try:
-            answer = await self._transport.request(
-                subjects.subject(self._env, house.FEED, "snapshot", ""), INSTRUMENTS.encode(), timeout=ASK_TIMEOUT_S
-            )
-        except (TransportError, TimeoutError) as error:
-            self._log.warning("house_does_not_tell_its_instruments", reason=str(error))
-            return
-        for raw in unframed(answer.data):
-            self.writer.put(raw)
-            message = m.decode(raw)
+            while self._told < (wanted := self._wanted):
+                if await self._ask_house():
+                    self._told = wanted
+                else:
+                    await asyncio.sleep(ASK_AGAIN_S)
+        finally:
+            self._telling = False
+
+    async def _ask_house(self) -> bool:
+        """Whether it told everything that stands: definitions, status, books."""
+        answer = await self._request("", INSTRUMENTS)
+        if answer is None:
+            return False
+        if answer.startswith(_NO_FRAMES):
+            refusal = m.decode(answer)
+            self._log.warning("house_does_not_tell_its_instruments", reason=getattr(refusal, "reason", repr(refusal)))
+            return True  # there are too many for one message: each is asked for as it moves
+        for message in map(m.decode, unframed(answer)):
             if isinstance(message, m.InstrumentDefinition):
                 for what in ("status", BOOK):
-                    await self._ask(message.ticker, what)
+                    if await self._ask(message.ticker, what) is None:
+                        return False
+        return True
 
     def _ask_book(self, ticker: str) -> None:
         if ticker not in self._asking:
@@ -128,15 +163,40 @@ class Filling:
         finally:
             self._asking.discard(ticker)
 
-    async def _ask(self, ticker: str, what: str) -> bool:
-        """Whether the house answered, with what it has published last."""
+    async def _ask(self, ticker: str, what: str) -> bool | None:
+        """Whether the house has it; else it says why not. None: it does not answer."""
+        raw = await self._request(ticker, what)
+        # It says why not of a status that was never told, or a ticker that is gone.
+        return None if raw is None else not isinstance(m.decode(raw), m.FeedStatus)
+
+    async def _request(self, ticker: str, what: str) -> bytes | None:
+        """The answer, which was folded as it came; None if there is none."""
+        inbox = f"{self._inbox}.{next(self._numbers)}"
+        self._waiting[inbox] = asyncio.get_running_loop().create_future()
         to = subjects.subject(self._env, house.FEED, "snapshot", ticker)
         try:
-            answer = await self._transport.request(to, what.encode(), timeout=ASK_TIMEOUT_S)
-        except (TransportError, TimeoutError) as error:
-            self._log.warning("house_does_not_answer", ticker=ticker, asked=what, reason=str(error))
-            return False
-        raw = bytes(answer.data)
-        if isinstance(m.decode(raw), m.FeedStatus):
-            return False  # it says why not: of a status that was never told, or a ticker that is gone
-        return self.writer.put(raw)
+            sent = self._transport.publish(to, what.encode(), reply=inbox)
+            raw = await asyncio.wait_for(self._waiting[inbox], ASK_TIMEOUT_S) if sent else None
+        except (TransportError, TimeoutError):
+            raw = None
+        finally:
+            del self._waiting[inbox]
+        if raw is None and self._answered:
+            self._log.warning("house_does_not_answer", ticker=ticker, asked=what, again_after_seconds=ASK_AGAIN_S)
+        self._answered = raw is not None  # said once, until it answers again
+        return raw
+
+    def _on_answer(self, received: Received) -> None:
+        """Folds an answer where it stands between what is published: a later delta must find the book it changes."""
+        raw = None if not received.data and received.headers is not None else bytes(received.data)
+        if raw is None:
+            pass  # it is the server who says that nobody answers there
+        elif raw.startswith(_NO_FRAMES):
+            if not isinstance(m.decode(raw), m.FeedStatus):
+                self.writer.put(raw)
+        else:
+            for one in unframed(raw):
+                self.writer.put(one)
+        waiting = self._waiting.get(received.subject)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(raw)

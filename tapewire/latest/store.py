@@ -49,6 +49,7 @@ class Latest:
         self._reader, self._filling = reader, filling
         self._watches: list[Watch] = []
         self._seen = self._looked = 0.0
+        self._opened = reader.opened
         self._looking: asyncio.Task[None] | None = None
         self._log = logs.get("latest")
 
@@ -190,6 +191,8 @@ class Latest:
             return 0
         called = 0
         for watch in tuple(self._watches):
+            if watch not in self._watches:
+                continue  # one that was called before it has closed it
             try:
                 version = self._reader.version(watch.ticker)
             except LatestError:
@@ -202,13 +205,14 @@ class Latest:
         return called
 
     def _follow_name(self) -> None:
-        """Goes over to the page that bears the name, if it is another one by now."""
+        """Goes over to the page that bears the name, if it is another one by now: its versions begin anew."""
         now = time.monotonic()
-        if self._filling is not None or now - self._looked < REPLACED_EVERY_S:
-            return
-        self._looked = now
-        if self._reader.replaced and Path(self._reader.path).exists():
-            self._reader.reopen()
+        if self._filling is None and now - self._looked >= REPLACED_EVERY_S:
+            self._looked = now
+            if self._reader.replaced and Path(self._reader.path).exists():
+                self._reader.reopen()
+        if self._reader.opened != self._opened:  # here, or by a call of `latest`
+            self._opened = self._reader.opened
             for watch in self._watches:
                 watch.version = 0
 

@@ -1,8 +1,9 @@
-"""Who this host is to the others, and which tape a tape is: two small files, made once.
+"""Who this host is to the others, which tape a tape is, and what its stream had: small files, whole or not there.
 
 <data>/replica/host          "<host name>/<random>": whoever moves the data folder moves the host
 <tape>/replica/mark          the tape's, made with its first stream, taken over by its mirrors
-<tape>/replica/stream        when the stream was made that it was last sent to: a stream that is gone is missed
+<tape>/replica/known         the last message of its stream that this host knows of: a stream that went back is missed
+<tape>/replica/renew         somebody has looked: the stream may be gone on with as it is
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import secrets
 import socket
 from pathlib import Path
 
+import msgspec
+
 from tapewire.durable import sync_folder
 from tapewire.errors import TapeError
+from tapewire.replication.known import Known
 
 FOLDER = "replica"
 
@@ -37,16 +41,41 @@ def new_mark() -> str:
     return secrets.token_hex(8)
 
 
-def stream_of(tape: Path) -> str:
-    return _read(tape / FOLDER / "stream")
+def known_of(tape: Path) -> Known | None:
+    """None: this host knows of no message. Raises TapeError: the file does not hold, and what it said is not known."""
+    path = tape / FOLDER / "known"
+    text = _read(path)
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Known)
+    except msgspec.DecodeError as error:
+        raise TapeError(
+            f"{path}: {error}. What the stream had is not known: once no other host writes this tape, "
+            f"`tapewire replica renew {tape.name} --yes` goes on with the stream as it is"
+        ) from error
 
 
-def keep_stream(tape: Path, created: str) -> None:
-    _keep(tape / FOLDER / "stream", created)
+def keep_known(tape: Path, known: Known) -> None:
+    _keep(tape / FOLDER / "known", msgspec.json.encode(known).decode())
 
 
-def forget_stream(tape: Path) -> None:
-    (tape / FOLDER / "stream").unlink(missing_ok=True)
+def ask_renewal(tape: Path) -> None:
+    """Whatever is known of the stream is forgotten, and it may be gone on with."""
+    _keep(tape / FOLDER / "renew", "asked")
+    forget_known(tape)
+
+
+def forget_known(tape: Path) -> None:
+    (tape / FOLDER / "known").unlink(missing_ok=True)
+
+
+def renewal_asked(tape: Path) -> bool:
+    return (tape / FOLDER / "renew").exists()
+
+
+def renewal_done(tape: Path) -> None:
+    (tape / FOLDER / "renew").unlink(missing_ok=True)
 
 
 def _read(path: Path) -> str:

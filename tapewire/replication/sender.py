@@ -81,7 +81,7 @@ class Sender:
     # -- what the stream holds
 
     def synced(self, last: Last, tape_end: int, begin: int) -> None:
-        """`tape_end`: what is durable here; `begin`: where a stream that holds nothing begins."""
+        """`tape_end`: what is durable here; `begin`: where the tape does, and a stream that holds nothing."""
         if self.state is not State.sync:
             return
         part = last.part
@@ -96,12 +96,12 @@ class Sender:
                 return
             self._go_on(0, begin)
             return
-        self._judge(part, last, tape_end)
+        self._judge(part, last, tape_end, begin)
         if self.stop is None:
             self._go_on(last.sequence, part.end)
             self._release(part)
 
-    def _judge(self, part: Part, last: Last, tape_end: int) -> None:
+    def _judge(self, part: Part, last: Last, tape_end: int, begin: int) -> None:
         if self.mark and part.mark != self.mark:
             self._end(Stop(f"the stream is of another tape of this name: its mark is {part.mark}, ours {self.mark}"))
         elif part.holder != self.host:
@@ -112,6 +112,13 @@ class Sender:
                     f"this tape ends at position {tape_end}, the stream holds it up to {part.end}, record {part.last}: "
                     "it has lost what was acknowledged. Stop the engine and start the replica with the tape among "
                     "replica.mirror: it gets it back"
+                )
+            )
+        elif part.end < begin:
+            self._end(
+                Stop(
+                    f"the stream ends at position {part.end}, and this tape begins at {begin}: retention removed what "
+                    "would follow. Delete the stream, then `tapewire replica renew` begins a new one"
                 )
             )
         elif not last.agrees:
@@ -145,18 +152,20 @@ class Sender:
         self.next = part.end
         return self._token, self._sequence
 
-    def acked(self, token: int, sequence: int) -> None:
-        """The stream has stored it, durably, under this sequence. Answers to what was given up mean nothing more."""
+    def acked(self, token: int, sequence: int) -> bool:
+        """The stream has stored it, durably, under this sequence. False: the answer means nothing any more, or is to be
+        doubted."""
         flight = self._flight
         if flight is None or flight.token != token:
-            return
+            return False
         if sequence != self._sequence + 1:
             self.in_doubt()
-            return
+            return False
         self._flight = None
         self._sequence = sequence
         self.stored = flight.part.end
         self._release(flight.part)
+        return True
 
     def refused(self, token: int) -> None:
         if self._flight is not None and self._flight.token == token:

@@ -44,6 +44,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     fetched: int = 0
     """Bytes asked from the sender, being older than the stream."""
     reconnects: int = 0
+    back: bool = False
+    """mirror: the stream went back behind it. It must not be promoted."""
 
     def stale(self, now: int) -> bool:
         """Whether nobody keeps it any more: the replica does not run."""

@@ -58,15 +58,21 @@ the former writer had for it, too; then comes its epoch, which nobody else has."
 
 
 def own_tail(
-    claims: Sequence[tuple[Part, Sequence[Part]]], host: str, end: int, agrees: Callable[[Part], bool]
+    claims: Sequence[tuple[Part, Sequence[Part]]],
+    host: str,
+    end: int,
+    agrees: Callable[[Part], bool],
+    *,
+    stored: int = 0,
 ) -> Part | None:
     """The claim behind which a tape that ends at `end` holds records that are its own alone; None: none.
 
     `claims`: each of the stream, oldest first, with the first FOLLOWING parts behind it; `agrees`: whether the
-    tape has a part's bytes, as far as it reaches.
+    tape has a part's bytes, as far as it reaches. `stored`: the position up to which the stream is known to have held
+    this tape: a claim before it stands in a stream that went back, and what is behind it is nobody's own.
     """
     for at, (claim, following) in enumerate(claims, start=1):
-        if claim.holder == host or end <= claim.position:
+        if claim.holder == host or end <= claim.position or claim.position < stored:
             continue
         reach = following[-1].end if following else claim.position
         beyond = at == len(claims) and len(following) < FOLLOWING and end > reach

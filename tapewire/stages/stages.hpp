@@ -3,57 +3,35 @@
 //   Writer  opens the log that is there and goes on in it, or makes one; holds a lock on its byte 0 while it lives
 //   Reader  maps it for reading; read(i) says whether batch i is there, not yet, or no more
 #pragma once
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <string>
+#include <utility>
 
+#include "tapewire/page_file.hpp"
 #include "tapewire/stages/layout.hpp"
 
 namespace tapewire::stages {
 
-class Mapped {
+class Mapped : public PageFile {
   public:
-    Mapped() = default;
-    Mapped(const Mapped&) = delete;
+    Mapped() : PageFile("stage log") {}
     ~Mapped() { close(); }
 
     bool is_open() const { return shared_ != nullptr; }
     uint64_t count() const { return shared_->count.load(std::memory_order_acquire); }
     uint32_t slots() const { return mask_ + 1; }
-    const std::string& error() const { return error_; }
 
     void close() {
-        if (shared_) ::munmap(shared_, DATA_AT + sizeof(Slot) * slots());
-        if (fd_ >= 0) ::close(fd_);
-        shared_ = nullptr, slots_ = nullptr, fd_ = -1;
-    }
-
-    // True once the name leads to another file than the one that is open here, or to none.
-    bool replaced() const {
-        struct stat here, there;
-        if (fd_ < 0 || ::fstat(fd_, &here)) return true;
-        return ::stat(path_.c_str(), &there) || here.st_ino != there.st_ino || here.st_dev != there.st_dev;
-    }
-
-    // Whether a writer holds the log. Never true of one in this very object.
-    bool writer_alive() const {
-        struct flock lock = byte0(F_WRLCK);
-        return fd_ >= 0 && ::fcntl(fd_, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+        unmap();
+        close_file();
     }
 
   protected:
-    static struct flock byte0(short type) {
-        struct flock lock{};
-        lock.l_type = type;
-        lock.l_whence = SEEK_SET;
-        lock.l_len = 1;
-        return lock;
+    void unmap() {
+        if (shared_) ::munmap(shared_, DATA_AT + sizeof(Slot) * slots());
+        shared_ = nullptr, slots_ = nullptr;
     }
 
     // The log of an open file; false: it is none, and error() says why.
@@ -72,18 +50,9 @@ class Mapped {
         return true;
     }
 
-    bool refuse(const std::string& why) {
-        error_ = path_ + ": " + why;
-        return false;
-    }
-
-    bool refuse_system(const char* what) { return refuse(std::string(what) + " the stage log: " + std::strerror(errno)); }
-
     Shared* shared_ = nullptr;
     Slot* slots_ = nullptr;
     uint32_t mask_ = 0;
-    int fd_ = -1;
-    std::string path_, error_;
 };
 
 class Writer : public Mapped {
@@ -93,12 +62,14 @@ class Writer : public Mapped {
         close();
         path_ = path;
         if (!slots_ok(slots)) return refuse(std::to_string(slots) + " slots; expected a power of two from 4 to 16777216");
-        if (fd_ = ::open(path, O_RDWR | O_CLOEXEC); fd_ >= 0) {
-            if (!lock()) return close(), false;
-            if (map(PROT_READ | PROT_WRITE) && this->slots() == slots && !replaced()) return true;
-            close();
+        const Taken taken = take();
+        if (taken == Taken::held && map(PROT_READ | PROT_WRITE)) {
+            if (this->slots() == slots) return true;
+            unmap();
         }
-        return make(slots);
+        if (taken == Taken::held || taken == Taken::none)
+            if (make(std::exchange(fd_, -1), [&] { return begin(slots); }) == Taken::held) return true;
+        return close(), false;
     }
 
     // About 10 ns: eight stores into memory that the next batch but 65,535 overwrites.
@@ -115,29 +86,11 @@ class Writer : public Mapped {
     }
 
   private:
-    bool lock() {
-        struct flock want = byte0(F_WRLCK);
-        if (::fcntl(fd_, F_OFD_SETLK, &want) == 0) return true;
-        if (errno != EAGAIN && errno != EACCES) return refuse_system("cannot lock");
-        return refuse("another live process writes this stage log. Stop it first, or name another file");
-    }
-
-    bool make(uint32_t slots) {
-        const std::string temporary = path_ + ".new-" + std::to_string(::getpid());
-        fd_ = ::open(temporary.c_str(), O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0660);
-        if (fd_ < 0) return refuse_system("cannot create");
+    bool begin(uint32_t slots) {
         Identity it{MAGIC, VERSION, slots, 0};
         it.check = it.expected_check();
-        int failure = ::posix_fallocate(fd_, 0, off_t(DATA_AT + sizeof(Slot) * size_t{slots}));
-        if (failure) errno = failure;
-        if (failure || ::pwrite(fd_, &it, sizeof it, 0) != ssize_t(sizeof it) || !lock() || !map(PROT_READ | PROT_WRITE) ||
-            ::rename(temporary.c_str(), path_.c_str())) {
-            if (failure || error_.empty()) refuse_system("cannot create");
-            ::unlink(temporary.c_str());
-            return close(), false;
-        }
-        error_.clear();
-        return true;
+        if (const int failure = ::posix_fallocate(fd_, 0, off_t(DATA_AT + sizeof(Slot) * size_t{slots}))) return errno = failure, false;
+        return ::pwrite(fd_, &it, sizeof it, 0) == ssize_t(sizeof it) && map(PROT_READ | PROT_WRITE);
     }
 };
 

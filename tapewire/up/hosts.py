@@ -3,9 +3,10 @@
 engine     engine, journal, sinks; sends its orders tape (replica), takes the rings of the others (relay)
 risk, matcher                     what the engine asks over the bus (`[engine] topology = "split"`)
 gateway    gateway, front;        mirrors the orders tape, carries its ring to the engine
-api        api;                   mirrors the orders tape, and the router's; carries its rings to both
-router     router, its sessions;  mirrors the orders tape, sends its own; carries its ring, takes its clients'
-feeds      connectors, flusher
+api        api, archive;          mirrors the orders tape, the router's, market data; carries its rings to both
+router     router, its sessions,  mirrors the orders tape and market data, sends its own; carries its ring, takes its
+           archive;               clients'
+feeds      connectors, flusher;   sends its tapes of market data
 
 A host is a data folder, <data>/hosts/<host>, and a folder of rings in memory. All read the same file; what differs
 stands in the environment of each process. On real machines the same holds, with one of these hosts each.
@@ -25,6 +26,9 @@ from tapewire.up.plan import Unit, plan
 
 HOSTS: Final = ("risk", "matcher", "engine", "feeds", "gateway", "api", "router")
 ENGINE: Final = "engine"
+FEEDS: Final = "feeds"
+READ_THE_PAST: Final = ("api", "router")
+"""They ask the store under their data folder: for bars of any feed, for what was traded in days before."""
 STATELESS: Final = ("risk", "matcher")
 """Hosts without tapes and rings: there is nothing to watch but what their services say themselves."""
 
@@ -45,6 +49,8 @@ def split(config: Config, file: Path, environment: dict[str, str]) -> list[Unit]
         services = [*by_host[host]]
         if host not in STATELESS:
             services.append(Unit("monitor", ("services.monitor", *at), 3))
+        if host in READ_THE_PAST and config.flusher.archive:
+            services.append(Unit("flusher", ("services.flusher", "--archive-only", *at), 3))
         rank = 0 if host == ENGINE else 1  # those of the engine's host end last: they take what the others still send
         if any(key.startswith("TAPEWIRE_REPLICA__") for key in own):
             services.append(Unit("replica", ("services.replica", *at), rank))
@@ -58,7 +64,7 @@ def host_of(unit: str) -> str:
     """Where a service stands, by the name of its unit."""
     service, _, _ = unit.partition(".")
     if service in ("connector", "flusher", "market"):
-        return "feeds"
+        return FEEDS
     return {"journal": ENGINE, "sink": ENGINE, "venue": "router"}.get(service, service)
 
 
@@ -92,6 +98,8 @@ def _carried(config: Config, host: str, hosts: Iterable[str]) -> dict[str, str]:
         if "router" in hosts and other != "router" and to_router and host in ("router", other):
             lists["RELAY__IN" if host == "router" else "RELAY__OUT"] += [f"router/{one}" for one in to_router]
             lists["REPLICA__SEND" if host == "router" else "REPLICA__MIRROR"].append(router)
+        if FEEDS in hosts and other in READ_THE_PAST and host in (FEEDS, other):
+            lists["REPLICA__SEND" if host == FEEDS else "REPLICA__MIRROR"] += [f"md.{feed}" for feed in config.feeds]
     return {f"TAPEWIRE_{key}": ",".join(dict.fromkeys(names)) for key, names in lists.items() if names}
 
 

@@ -13,6 +13,7 @@ from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
+from libcpp cimport bool as cbool
 
 from tapewire.errors import WireError
 
@@ -31,10 +32,12 @@ cdef extern from "tapewire/wire/flat.hpp" namespace "tapewire::wire" nogil:
     const size_t MAX_MESSAGE, DATA_AT
     uint16_t c_type_of "tapewire::wire::type_of"(const uint8_t*)
     Fault check(const uint8_t*, size_t)
-    Fault relayout(const uint8_t*, size_t, uint8_t*, size_t, size_t&)
     uint64_t load64(const uint8_t*)
     size_t set_tail_text(uint8_t*, const PointerLayout&, const MessageLayout&, const char*, size_t)
     size_t set_tail_list(uint8_t*, const PointerLayout&, const MessageLayout&, size_t)
+
+cdef extern from "tapewire/wire/relayout.hpp" namespace "tapewire::wire" nogil:
+    Fault relayout(const uint8_t*, size_t, uint8_t*, size_t, size_t&, cbool&)
 
 cdef enum:
     MAX_TYPES = 256
@@ -216,6 +219,15 @@ cdef inline object _view(object cls, bytes raw):
     return m
 
 
+cdef size_t _lay_out(const uint8_t* p, size_t n, cbool& drops) except 0:
+    """Lays a message out in _scratch; returns its length."""
+    cdef size_t length = 0
+    cdef Fault fault = relayout(p, n, _scratch, MAX_MESSAGE, length, drops)
+    if fault != Fault.none:
+        raise WireError(f"not a message: {FAULTS[fault]} ({n} bytes, beginning {p[:16 if n > 16 else n].hex(' ')})")
+    return length
+
+
 def decode(data):
     """The message in `data` (bytes, or anything with a buffer): any Cap'n Proto encoding of a message type of ours.
 
@@ -224,14 +236,20 @@ def decode(data):
     cdef bytes raw = <bytes>data if type(data) is bytes else bytes(data)
     cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(raw)
     cdef Py_ssize_t n = PyBytes_GET_SIZE(raw)
-    cdef Fault fault = check(p, n)
-    cdef size_t length = 0
-    if fault == Fault.none:
+    cdef cbool drops = False
+    if check(p, n) == Fault.none:
         return _view(_classes[c_type_of(p)], raw)
-    fault = relayout(p, n, _scratch, MAX_MESSAGE, length)
-    if fault != Fault.none:
-        raise WireError(f"not a message: {FAULTS[fault]} ({n} bytes, beginning {raw[:16].hex(' ')})")
+    cdef size_t length = _lay_out(p, n, drops)
     return _view(_classes[c_type_of(_scratch)], PyBytes_FromStringAndSize(<const char*>_scratch, length))
+
+
+def drops(data) -> bool:
+    """Whether a field is set in `data` that lies where this version of the schemas has no field, so that `decode` leaves
+    it out. Raises WireError if it is no message of ours."""
+    cdef bytes raw = bytes(data)
+    cdef cbool found = False
+    _lay_out(<const uint8_t*>PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), found)
+    return found
 
 
 def is_flat(data) -> bool:

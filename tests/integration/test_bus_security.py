@@ -17,10 +17,13 @@ from click.testing import CliRunner
 
 from tapewire import messages as m
 from tapewire.cli import cli
+from tapewire.client import Latest, LatestValue
+from tapewire.config import Config
 from tapewire.config.sections import Nats
 from tapewire.errors import TransportError
 from tapewire.interfaces import Received
 from tapewire.nats_server import NatsServer
+from tapewire.order_bus import frames
 from tapewire.transports.nats import NatsTransport
 from tapewire.transports.nats_line import NatsLine
 from tests.fix.certificates import self_signed
@@ -104,6 +107,9 @@ async def test_what_is_allowed_arrives(secured: Secured, speaker: str, subject: 
         ("journal", "t.orders.command.7"),
         ("subscriber", "t.binance.trade.ACME"),
         ("subscriber", "t.orders.command.7"),
+        ("latest", "t.house.trade.ACME"),
+        ("latest", "t.orders.command.7"),
+        ("latest", "t.ops.schema.layout"),
         ("account-7", "t.orders.command.8"),
         ("account-7", "t.house.exec.7"),
         ("operator", "t.house.trade.ACME"),
@@ -135,6 +141,9 @@ async def test_what_is_not_allowed_is_not_published(secured: Secured, speaker: s
         ("subscriber", "t.house.exec.*", "journal"),
         ("account-8", "t.house.exec.7", "journal"),
         ("subscriber", "t.orders.tape.0", "journal"),
+        ("latest", "t.orders.tape.0", "journal"),
+        ("latest", "t.house.exec.*", "journal"),
+        ("latest", "_INBOX.subscriber.>", "journal"),
         ("account-7", "t.>", "journal"),
         ("account-7", "_INBOX.account-8.>", "journal"),
     ],
@@ -156,6 +165,39 @@ async def test_what_is_not_allowed_is_not_heard(secured: Secured, listener: str,
     finally:
         await one.close()
         await other.close()
+
+
+async def test_latest_values_come_over_it_with_the_key_that_is_for_them(secured: Secured) -> None:
+    """Of a venue, and of the house with what is asked of it."""
+    journal, connector = secured.transport("journal"), secured.transport("connector-binance")
+    await journal.connect()
+    await connector.connect()
+    terms = {"instrument": 1, "ticker": "ACME"}
+
+    async def answer(asked: Received) -> None:
+        """As the journal does: everything that stands."""
+        what = bytes(asked.data)
+        definition = bytes(m.InstrumentDefinition(seq=1, **terms))
+        status = bytes(m.InstrumentStatusChanged(seq=2, status=m.InstrumentStatus.trading, **terms))
+        book = bytes(m.BookSnapshot(seq=3, quality=m.BookQuality.live, **terms))
+        journal.publish(asked.reply, {b"instruments": frames([definition]), b"status": status}.get(what, book))
+
+    try:
+        await journal.subscribe("t.house.snapshot.*", answer)
+        await journal.flush()
+        for feed, speaker in (("house", journal), ("binance", connector)):
+            config = Config(env="t", nats=secured.settings())
+            async with await Latest.remote(config=config, feed=feed) as store:
+                changes: asyncio.Queue[LatestValue] = asyncio.Queue()
+                store.subscribe("ACME", changes.put_nowait)
+                speaker.publish(f"t.{feed}.trade.ACME", TRADE)
+                async with asyncio.timeout(5.0):
+                    while not (await changes.get()).trade_seq:
+                        pass  # the status may be told first
+                assert (feed == "house") == (store.latest("ACME").status is m.InstrumentStatus.trading)
+    finally:
+        await journal.close()
+        await connector.close()
 
 
 async def test_who_has_no_key_is_told_so_and_does_not_get_in(secured: Secured, tmp_path: Path) -> None:

@@ -7,10 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tapewire import snapshots
 from tapewire.histogram import StatsPage
@@ -19,39 +16,23 @@ from tapewire.tape import TapeReader
 from tapewire.tape.retention import Policy, carry_out, plan
 from tests.engine_process import ROOT
 from tests.replica_hosts import (
+    MIRROR,
+    SEND,
     Host,
     Load,
+    Pair,
+    a_pair,
     claim_for,
     delete_stream,
     on_tape,
     promote,
     same_bytes,
-    server,
     until,
     verified,
 )
 
-SEND, MIRROR = 'send = ["orders.0"]', 'mirror = ["orders.0"]'
 
-
-@pytest.fixture
-def bus(tmp_path: Path) -> Iterator[NatsServer]:
-    with server(tmp_path / "nats") as running:
-        yield running
-
-
-@pytest.fixture
-def pair(tmp_path: Path, bus: NatsServer) -> Iterator[tuple[Host, Host]]:
-    primary = Host(tmp_path / "a", bus.url, replica=SEND)
-    standby = Host(tmp_path / "b", bus.url, replica=MIRROR)
-    try:
-        yield primary, standby
-    finally:
-        primary.close()
-        standby.close()
-
-
-def test_a_mirror_has_every_byte_of_the_tape(pair: tuple[Host, Host]) -> None:
+def test_a_mirror_has_every_byte_of_the_tape(pair: Pair) -> None:
     primary, standby = pair
     primary.engine.start()
     primary.start_replica()
@@ -69,7 +50,7 @@ def test_a_mirror_has_every_byte_of_the_tape(pair: tuple[Host, Host]) -> None:
     same_bytes(primary.tape, standby.tape)
 
 
-def test_a_killed_primary_is_taken_over_without_a_loss(pair: tuple[Host, Host]) -> None:
+def test_a_killed_primary_is_taken_over_without_a_loss(pair: Pair) -> None:
     """kill -9 under load: every order that was answered stands on the standby's tape once, and both have one past."""
     primary, standby = pair
     primary.engine.start()
@@ -99,7 +80,7 @@ def test_a_killed_primary_is_taken_over_without_a_loss(pair: tuple[Host, Host]) 
     assert verified(standby.tape)
 
 
-def test_a_paused_primary_that_wakes_after_a_promotion_releases_nothing(pair: tuple[Host, Host]) -> None:
+def test_a_paused_primary_that_wakes_after_a_promotion_releases_nothing(pair: Pair) -> None:
     primary, standby = pair
     primary.engine.start()
     primary.start_replica()
@@ -152,7 +133,7 @@ def test_a_paused_primary_that_wakes_after_a_promotion_releases_nothing(pair: tu
     assert verified(primary.tape)
 
 
-def test_while_the_bus_is_away_the_tape_goes_on_and_answers_wait(pair: tuple[Host, Host], bus: NatsServer) -> None:
+def test_while_the_bus_is_away_the_tape_goes_on_and_answers_wait(pair: Pair, bus: NatsServer) -> None:
     primary, standby = pair
     primary.engine.start()
     primary.start_replica()
@@ -175,10 +156,12 @@ def test_while_the_bus_is_away_the_tape_goes_on_and_answers_wait(pair: tuple[Hos
 
 def test_a_new_mirror_gets_what_the_stream_has_no_more(tmp_path: Path, bus: NatsServer) -> None:
     """Of a pruned tape, too: its oldest records are gone, a snapshot stands for them."""
-    sizes = SEND + "\nmax_bytes = 1048576"
-    primary = Host(tmp_path / "a", bus.url, replica=sizes, segment_bytes=1 << 18, engine="snapshot_every = 1000")
-    standby = Host(tmp_path / "b", bus.url, replica=MIRROR, engine="snapshot_every = 1000")
-    try:
+    with a_pair(
+        tmp_path, bus.url, more="max_bytes = 1048576", segment_bytes=1 << 18, engine="snapshot_every = 1000"
+    ) as (
+        primary,
+        standby,
+    ):
         primary.engine.start()
         primary.start_replica()
         with primary.engine.client() as client:
@@ -208,12 +191,9 @@ def test_a_new_mirror_gets_what_the_stream_has_no_more(tmp_path: Path, bus: Nats
         primary.end_replica()
         promote(standby)
         assert set(on_tape(standby.tape).values()) == {1}
-    finally:
-        primary.close()
-        standby.close()
 
 
-def test_a_deleted_stream_is_missed_and_begun_anew_only_when_told(pair: tuple[Host, Host]) -> None:
+def test_a_deleted_stream_is_missed_and_begun_anew_only_when_told(pair: Pair) -> None:
     primary, standby = pair
     primary.engine.start()
     primary.start_replica()
@@ -239,7 +219,7 @@ def test_a_deleted_stream_is_missed_and_begun_anew_only_when_told(pair: tuple[Ho
     same_bytes(primary.tape, standby.tape)
 
 
-def test_a_stream_of_another_tape_of_that_name_is_refused(pair: tuple[Host, Host]) -> None:
+def test_a_stream_of_another_tape_of_that_name_is_refused(pair: Pair) -> None:
     primary, standby = pair
     primary.engine.start()
     primary.start_replica()
@@ -255,7 +235,7 @@ def test_a_stream_of_another_tape_of_that_name_is_refused(pair: tuple[Host, Host
     assert standby.released() == 0
 
 
-def test_a_claim_that_its_host_was_killed_behind_is_carried_out_after_the_restart(pair: tuple[Host, Host]) -> None:
+def test_a_claim_that_its_host_was_killed_behind_is_carried_out_after_the_restart(pair: Pair) -> None:
     """Stored by the stream, and the mirror killed before it let the tape go: nobody else can write, so it must."""
     primary, standby = pair
     primary.engine.start()
@@ -317,7 +297,7 @@ def test_one_command_for_both_hosts_of_a_pair(tmp_path: Path, bus: NatsServer) -
             host.close()
 
 
-def test_sender_and_mirror_killed_at_random_lose_and_repeat_nothing(pair: tuple[Host, Host]) -> None:
+def test_sender_and_mirror_killed_at_random_lose_and_repeat_nothing(pair: Pair) -> None:
     primary, standby = pair
     rng = random.Random(7)
     primary.engine.start()
@@ -339,9 +319,7 @@ def test_sender_and_mirror_killed_at_random_lose_and_repeat_nothing(pair: tuple[
 
 
 def test_a_standby_takes_over_by_itself_after_a_silence(tmp_path: Path, bus: NatsServer) -> None:
-    primary = Host(tmp_path / "a", bus.url, replica=SEND)
-    standby = Host(tmp_path / "b", bus.url, replica=MIRROR + "\ntakeover_after = 1.0")
-    try:
+    with a_pair(tmp_path, bus.url, mirror="takeover_after = 1.0") as (primary, standby):
         primary.engine.start()
         primary.start_replica()
         standby.start_replica()
@@ -356,6 +334,3 @@ def test_a_standby_takes_over_by_itself_after_a_silence(tmp_path: Path, bus: Nat
             primary.engine.kill()  # its replica lives, and says no more that its writer does
         until(lambda: bool(standby.engine.lines("recovered")), primary, standby)
         assert set(load.answers) <= on_tape(standby.tape).keys()
-    finally:
-        primary.close()
-        standby.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tapewire.nats_server import find_binary, read_info
-from tests.replica_hosts import Host, Load, on_tape, promote, until
+from tests.replica_hosts import Load, a_pair, on_tape, promote, until
 
 CONFIG = """\
 listen: "127.0.0.1:{port}"
@@ -84,9 +84,7 @@ def test_a_server_of_three_is_killed_and_then_the_primary(
 ) -> None:
     url, servers = cluster
     first = url.split(",")[1]
-    primary = Host(tmp_path / "a", first, replica='send = ["orders.0"]\nstream_replicas = 3')
-    standby = Host(tmp_path / "b", first, replica='mirror = ["orders.0"]\nstream_replicas = 3')
-    try:
+    with a_pair(tmp_path, first, more="stream_replicas = 3") as (primary, standby):
         primary.engine.start()
         primary.start_replica()
         standby.start_replica()
@@ -110,6 +108,3 @@ def test_a_server_of_three_is_killed_and_then_the_primary(
             again = Load(client)
             again.send(100)
             until(again.all_answered, standby)
-    finally:
-        primary.close()
-        standby.close()

@@ -23,7 +23,7 @@ from tools.services import Server
 
 Kind = TypeVar("Kind", bound=Server)
 SIDES = ("sink", "server", "engine")
-STEPS = 6  # of load between two kills, some commands each
+STEPS = 8  # of load between two kills at most, some commands each
 
 
 class Load:
@@ -82,8 +82,11 @@ async def killed_again_and_again(
         try:
             load = Load(client, seed)
             sides = itertools.cycle(SIDES)
+            taken = 0
             for _ in range(kills):
-                for _ in range(STEPS):
+                # All three are at work by then: a sink that has not begun yet is no target.
+                taken = await more_is_taken(load, store, sink, taken)
+                for _ in range(pick.randrange(STEPS)):
                     load.step()
                     await asyncio.sleep(pick.random() * 0.02)
                 running = await kill(next(sides), engine, server, sink, running)
@@ -101,6 +104,16 @@ async def killed_again_and_again(
             records = list(reader)
         await check(store, records)
         assert sum(isinstance(m.decode(raw), m.OrderExecuted) for raw in records) > kills
+
+
+async def more_is_taken(load: Load, store: Store, sink: SinkProcess, before: int) -> int:
+    """Goes on trading until the store has got on since the last kill; returns how far it is."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (taken := await store.seq()) <= before:
+        assert time.monotonic() < deadline, sink.log.read_text()[-4000:]
+        load.step()
+        await asyncio.sleep(0.01)
+    return taken
 
 
 async def kill(

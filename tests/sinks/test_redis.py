@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio.client import PubSub
 
 from services.flusher.sinks.redis.target import RedisTarget
 from tapewire import messages as m
@@ -76,6 +77,63 @@ async def test_channels_have_the_subjects_and_the_bytes_of_the_bus(cached: World
             found.append((message["channel"].decode(), message["data"]))
         assert await channel.get_message(timeout=0.2) is None
     assert found == expected
+
+
+async def messages(channel: PubSub, most: int) -> list[Publication]:
+    """What a listener hears until there is nothing more, or more than `most`."""
+    found = list[Publication]()
+    while len(found) <= most and (heard := await channel.get_message(timeout=0.5)):
+        if heard["type"] == "pmessage":
+            found.append((heard["channel"].decode(), heard["data"]))
+    return found
+
+
+async def test_a_sink_that_starts_again_publishes_nothing_twice(cached: World[Cache]) -> None:
+    records = market_records(73, 200)
+    ends = ends_of_commands(records)
+    async with cached.database.connected() as redis, redis.pubsub() as channel:
+        await channel.psubscribe(f"{cached.database.env}.*")
+        done = 0
+        for end in (*ends[20::45], len(records)):
+            cached.write(records[done:end])
+            done = end
+            async with cached.sink(batch_records=40, snapshot_every=100) as sink:
+                await sink.until_seq(end)
+        expected = published(cached.database.env, records)
+        assert await messages(channel, len(expected)) == expected
+    await assert_holds(cached.database, records)
+
+
+def ends_of_commands(records: list[bytes]) -> list[int]:
+    """How many records there are up to the end of each command."""
+    heads = [m.decode(raw) for raw in records]
+    groups = [head.cause or head.seq for head in heads]
+    return [at for at in range(1, len(groups)) if groups[at] != groups[at - 1]]
+
+
+@pytest.mark.parametrize("batches", [1, 7])
+async def test_a_top_is_there_though_the_tape_ends_with_a_full_batch(cached: World[Cache], batches: int) -> None:
+    """A batch that is full may end within a command; the tape's end never does."""
+    records = market_records(74, 200)
+    market, at, top = HouseMarket("test"), 0, b""
+    for end in ends_of_commands(records):
+        for raw in records[at:end]:
+            market.fold(raw)
+        quotes = [payload for where, payload in market.settle() if where.split(".")[2] == "quote"]
+        at, top = end, quotes[-1] if quotes else b""
+        if top and end > 100 and end % batches == 0:
+            break
+    assert top
+    quote = m.Quote.decode(top)
+    cached.write(records[:at])
+    async with cached.database.connected() as redis, redis.pubsub() as channel:
+        await channel.psubscribe(f"{cached.database.env}.*")
+        async with cached.sink(batch_records=at // batches) as sink:
+            await sink.until_seq(at)
+        expected = published(cached.database.env, records[:at])
+        assert await messages(channel, len(expected)) == expected
+    held = (await cached.database.hashes("top"))[f"house:{quote.ticker}"]
+    assert int(held["seq"]) == quote.seq
 
 
 async def test_a_sink_that_starts_again_goes_on_from_its_state(cached: World[Cache]) -> None:

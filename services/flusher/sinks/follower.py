@@ -48,6 +48,8 @@ class Follower:
         self.position = Position()
         self._pending: list[bytes] = []
         self._pending_bytes = 0
+        self._at_end = True
+        """Whether what was read last was all there was."""
         self._since = 0
 
     def __enter__(self) -> Self:
@@ -161,6 +163,8 @@ class Follower:
                 self._since = now
             self._pending += records
             self._pending_bytes += sum(map(len, records))
+        # A tape is released by whole commands.
+        self._at_end = self._reader.next_seq > self.released
         full = len(self._pending) >= self._records_max or self._pending_bytes >= BATCH_BYTES
         return full or (bool(self._pending) and now - self._since >= self._wait_ns)
 
@@ -179,7 +183,7 @@ class Follower:
         if len(records) > 1 or before.marks:
             after = after.moved(Mark(before.seq + len(records), crc32c(records[-1])))
         self.position = after
-        return Batch(self.name, records, before, after)
+        return Batch(self.name, records, before, after, self._at_end)
 
     def taken_over(self) -> bool:
         """Another writer has opened the tape since: what was read behind its end may be gone."""

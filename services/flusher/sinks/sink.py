@@ -301,7 +301,7 @@ class Sink:
     async def _hand_over(self, batch: Batch) -> None:
         """Prepares the batch while the one before it commits, then begins its commit."""
         await asyncio.sleep(0)  # so that the commit under way is on its way before the computing begins
-        prepared = self._target.prepare(batch)
+        prepared = await self._target.prepare(batch)
         await self._settle()
         self._in_flight = (batch, time.monotonic_ns())
         self._committing = asyncio.ensure_future(self._within(self._target.commit(batch, prepared)))

@@ -65,6 +65,8 @@ class Batch(NamedTuple):
     records: list[bytes]
     before: Position
     position: Position
+    whole: bool = True
+    """Whether it ends with its command. Where it does not, more records are there already."""
 
 
 class Resume(NamedTuple):
@@ -106,8 +108,11 @@ class Target(Protocol):
     def fold(self, tape: str, records: list[bytes]) -> None:
         """Takes records that the store already has into the target's own state."""
 
-    def prepare(self, batch: Batch) -> Any:
-        """Turns records into what `commit` takes: all the computing. The next batch is prepared while one commits."""
+    async def prepare(self, batch: Batch) -> Any:
+        """Turns records into what `commit` takes: all the computing. The next batch is prepared while one commits.
+
+        One is prepared at a time. What takes long and needs no GIL is done in a thread, so that both go on.
+        """
 
     async def commit(self, batch: Batch, prepared: Any) -> Committed:
         """Stores data and position in one step. Raises TargetError if the store's position is not `batch.before`."""

@@ -9,6 +9,7 @@ from tapewire.bus.permissions import (
     Permissions,
     of_account,
     of_connector,
+    of_latest,
     of_ring,
     of_service,
     of_subscriber,
@@ -42,6 +43,14 @@ CASES = [
     (of_subscriber(ENV), "subscribe", "_INBOX.journal.x", False),
     (of_subscriber(ENV), "publish", "prod.house.trade.BTCUSDT", False),
     (of_subscriber(ENV), "publish", "prod.orders.command.7", False),
+    (of_latest(ENV), "subscribe", "prod.kraken.book.BTC=2FUSD", True),
+    (of_latest(ENV), "subscribe", "prod.house.status.BTCUSDT", True),
+    (of_latest(ENV), "publish", "prod.house.snapshot.BTCUSDT", True),
+    (of_latest(ENV), "subscribe", "prod.house.exec.7", False),
+    (of_latest(ENV), "subscribe", "prod.house.auction.BTCUSDT", False),
+    (of_latest(ENV), "publish", "prod.house.trade.BTCUSDT", False),
+    (of_latest(ENV), "publish", "prod.orders.command.7", False),
+    (of_latest(ENV), "publish", "prod.ops.schema.layout", False),
     (of_account(ENV, 7), "publish", "prod.orders.command.7", True),
     (of_account(ENV, 7), "publish", "prod.orders.command.8", False),
     (of_account(ENV, 7), "subscribe", "prod.house.exec.7", True),
@@ -69,4 +78,4 @@ def test_only_one_service_answers_or_speaks_on_what_is_our_own() -> None:
 
 def test_everybody_has_an_inbox_of_its_own() -> None:
     inboxes = [p for _, may in users(ENV, ["binance", "kraken"], [1, 2]) for p in may.subscribe if p[:6] == "_INBOX"]
-    assert len(inboxes) == len(set(inboxes)) == len(SERVICES) + 2 + 2 + 2
+    assert len(inboxes) == len(set(inboxes)) == len(SERVICES) + 2 + 3 + 2

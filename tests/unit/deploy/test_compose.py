@@ -80,7 +80,7 @@ def unit(words: list[str]) -> str:
     """The name of what runs, as `tapewire health` knows it."""
     if words[0] == "python":
         return words[2].removeprefix("services.").replace(".", "-")
-    return "-".join(word for word in words[1:] if word != "run")
+    return "-".join(word for word in words[1:] if word not in ("run", "--archive-only"))
 
 
 def test_every_command_is_one_that_our_programs_take(project: dict[str, Any]) -> None:
@@ -114,7 +114,7 @@ def test_every_service_of_the_settings_runs_once_and_what_checks_it_asks_itself(
     running = [unit(command(one)) for name, one in ours(project).items() if name != "simulator"]
     fused = {one.name.replace(".", "-") for one in plan(settings_of(next(iter(ours(project).values())) | {
         "environment": {"TAPEWIRE_CONFIG": "/run/tapewire/tapewire.toml"}}, prepared), Path("x"))}  # fmt: skip
-    per_host = {"monitor", "replica", "relay"}
+    per_host = {"monitor", "replica", "relay", "flusher"}
     assert sorted(set(running) - {"replica", "relay", "risk", "matcher"}) == sorted(fused)
     assert [one for one in set(running) - per_host if running.count(one) != 1] == []
     for name, service in ours(project).items():

@@ -186,7 +186,7 @@ class KafkaTarget:
     def fold(self, tape: str, records: list[bytes]) -> None:
         """Nothing: the target has no state of its own, and says so in `resume`."""
 
-    def prepare(self, batch: Batch) -> list[BatchBuilder]:
+    async def prepare(self, batch: Batch) -> list[BatchBuilder]:
         topic = self._topics[batch.tape]
         return topic.build(records.rows(batch.records, topic.tail.epoch, batch.position))
 

@@ -79,12 +79,21 @@ cdef class Rows:
 
     cdef _take(self, list records, cbool put):
         cdef bytes raw
-        cdef const uint8_t* p
+        cdef size_t at = 0, count
+        cdef vector[const uint8_t*] begins
+        cdef vector[size_t] sizes
+        begins.reserve(len(records))
+        sizes.reserve(len(records))
         for raw in records:
-            p = <const uint8_t*>PyBytes_AS_STRING(raw)
-            if wire_check(p, PyBytes_GET_SIZE(raw)) != Fault.none:
-                raise WireError(f"record behind {self.rows.at}: not a flat message ({PyBytes_GET_SIZE(raw)} bytes)")
-            self.rows.take(p, put)
+            begins.push_back(<const uint8_t*>PyBytes_AS_STRING(raw))
+            sizes.push_back(PyBytes_GET_SIZE(raw))
+        count = begins.size()
+        with nogil:  # the list keeps the bytes
+            while at < count and wire_check(begins[at], sizes[at]) == Fault.none:
+                self.rows.take(begins[at], put)
+                at += 1
+        if at < count:
+            raise WireError(f"record behind {self.rows.at}: not a flat message ({sizes[at]} bytes)")
 
     @property
     def at(self):

@@ -5,15 +5,19 @@
       partitions of days that are new
       COPY rows into each table, binary
       INSERT INTO states                                   every snapshot_every records
-    COMMIT
+    COMMIT                                                 the server writes it out on its own time
 
 A batch is there whole, with its position, or not at all; so no row can be there twice, and COPY goes straight into the
-tables. If rows are there nevertheless (a position was restored from an older backup), that batch goes by a staging
-table and INSERT … ON CONFLICT DO NOTHING, which costs twice as much.
+tables. A server that crashes may lose the last batches, and their positions with them: they come again. Only what the
+tape may be pruned by is waited for, a transaction with a state in it; it makes all those before it durable, too.
+
+If rows are there nevertheless (a position was restored from an older backup), that batch goes by a staging table and
+INSERT … ON CONFLICT DO NOTHING, which costs twice as much.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
@@ -37,6 +41,7 @@ from tapewire.fix.auth import read_private
 COPY_BYTES: Final = 1 << 18
 STATES_KEPT: Final = 2
 CLOSE_S: Final = 2.0
+DURABLE: Final = "SET LOCAL synchronous_commit = on"  # a state moves what retention keeps; --from is done once
 
 
 class Prepared(NamedTuple):
@@ -93,6 +98,7 @@ class PostgresTarget:
                     "application_name": "tapewire sink",
                     "timezone": "UTC",
                     "client_min_messages": "error",
+                    "synchronous_commit": "off",
                 },
             )
             await migrate(self._connection, settings.db_schema, self.where)
@@ -167,6 +173,7 @@ class PostgresTarget:
         with told(self.where):
             row = await self._row_of(tape)
             async with self.connection.transaction():
+                await self.connection.execute(DURABLE)
                 await self.connection.execute("SELECT 1 FROM tapes WHERE name = $1 FOR UPDATE", tape)
                 for table in (*COLUMNS, "states"):
                     await self.connection.execute(
@@ -185,13 +192,13 @@ class PostgresTarget:
     def fold(self, tape: str, records: list[bytes]) -> None:
         self._tapes[tape].rows.fold(records)
 
-    def prepare(self, batch: Batch) -> Prepared:
+    async def prepare(self, batch: Batch) -> Prepared:
         tape = self._tapes[batch.tape]
-        rows, days = tape.rows.put(batch.records)
+        rows, days = await asyncio.to_thread(tape.rows.put, batch.records)
         last = tape.states[-1] if tape.states else batch.position.begin - 1
         state = None
         if batch.position.seq - last >= self._settings.snapshot_every:
-            state = tape.rows.state()
+            state = await asyncio.to_thread(tape.rows.state)
             tape.states.append(batch.position.seq)
         return Prepared(rows, days, state)
 
@@ -228,6 +235,7 @@ class PostgresTarget:
             for table, (_, copy) in prepared.rows.items():
                 await self._copy(table, copy, staged)
             if prepared.state is not None:
+                await connection.execute(DURABLE)
                 await connection.execute(
                     "INSERT INTO states VALUES ($1, $2, $3)", number, batch.position.seq, prepared.state
                 )

@@ -6,6 +6,7 @@ quotes as they are.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -18,9 +19,13 @@ from tapewire.house import HouseMarket, Publication
 from tapewire.subjects import subject
 
 VERSION: Final = 1
-PRIVATE: Final = "exec"
-"""The kind of the reports to accounts: not put on channels, which anybody who may read the cache could follow."""
 Fields = dict[str, str | int]
+_TYPE: Final = struct.Struct("<H").unpack_from
+_TYPE_AT: Final = 64
+_MATCHES: Final = frozenset({m.OrderExecuted.TYPE, m.TradeBusted.TYPE, m.TradeCorrected.TYPE})
+_TRADE: Final = int(m.Trade.TYPE)
+_LATEST: Final = {_TRADE: "trade", int(m.Quote.TYPE): "top"}
+"""What of the messages a hash is kept of, by type: the kind in its key."""
 
 
 class Position(msgspec.Struct, array_like=True):
@@ -53,40 +58,62 @@ class _State(msgspec.Struct, frozen=True, array_like=True):
     latest: dict[str, bytes]
 
 
+class Entry(NamedTuple):
+    """A trade for a stream."""
+
+    stream: str
+    """`<feed>:<ticker>`."""
+    seq: int
+    payload: bytes
+
+
 class Changes(NamedTuple):
-    """What records changed: hashes by key (below the prefix), and messages in order."""
+    """What records changed, each hash once however often it changed; and messages in order."""
 
     hashes: dict[str, Fields]
+    """By key (below the prefix)."""
+    holders: dict[int, list[str]]
+    """The tickers of the positions among them, by account."""
+    entries: list[Entry]
+    """Of each stream the last ones alone, where the others would be out of it at once."""
     messages: list[Publication]
 
 
 class Fold:
     """Of one tape. `feed` is the word for its market (`house`, `binance`)."""
 
-    def __init__(self, env: str, feed: str, orders: bool) -> None:
-        self._env, self._feed, self._orders = env, feed, orders
+    def __init__(self, env: str, feed: str, orders: bool, stream_length: int = 0) -> None:
+        """`stream_length`: trades that a stream holds; 0: there are none."""
+        self._env, self._feed, self._orders, self._length = env, feed, orders, stream_length
         self.seq = 0
-        self._house = HouseMarket(env)
+        self._take_house(HouseMarket(env))
         self._positions: dict[tuple[int, int], Position] = {}
         self._latest: dict[str, bytes] = {}
         """The newest trade and quote, by key of its hash."""
         self._dirty: set[str] = set()
         self._moved: set[tuple[int, int]] = set()
 
+    def _take_house(self, house: HouseMarket) -> None:
+        # Reports to accounts are not put on channels, which anybody who may read the cache could follow.
+        self._house, house.reports = house, False
+
     def take(self, records: Iterable[bytes], whole: bool) -> list[Publication]:
         """Takes the next records; returns the public messages they make. `whole`: the last ends its command.
 
         Raises SinkError if they contradict what came before, WireError.
         """
-        out: list[Publication] = []
-        for raw in records:
-            message = m.decode(raw)
-            out += self._of_orders(message) if self._orders else self._of_market(message, raw)
-            self.seq = message.seq
+        out = self._of_orders(records) if self._orders else self._of_market(records)
         if whole and self._orders:
             out += self._house.settle()
+        newest: dict[tuple[str, int], bytes] = {}
         for where, payload in out:
-            self._note(where, payload)
+            kind = _TYPE(payload, _TYPE_AT)[0]
+            if kind in _LATEST:
+                newest[where, kind] = payload
+        for (where, kind), payload in newest.items():
+            key = f"{_LATEST[kind]}:{where.split('.', 2)[1]}:{_ticker(payload)}"
+            self._latest[key] = payload
+            self._dirty.add(key)
         return out
 
     def all_changed(self) -> None:
@@ -97,13 +124,30 @@ class Fold:
     def changes(self, messages: list[Publication]) -> Changes:
         """Since the last time."""
         hashes = {key: _fields(m.decode(self._latest[key])) for key in sorted(self._dirty)}
+        holders: dict[int, list[str]] = {}
         for account, instrument in sorted(self._moved):
             if (book := self._house.book_of(instrument)) is not None:
-                key = f"position:{account}:{book.definition.ticker}"
-                hashes[key] = _position_fields(self._positions[account, instrument], book.definition)
+                ticker = book.definition.ticker
+                hashes[f"position:{account}:{ticker}"] = _position_fields(
+                    self._positions[account, instrument], book.definition
+                )
+                holders.setdefault(account, []).append(ticker)
         self._dirty.clear()
         self._moved.clear()
-        return Changes(hashes, messages)
+        return Changes(hashes, holders, self._entries(messages), messages)
+
+    def _entries(self, messages: list[Publication]) -> list[Entry]:
+        if not self._length:
+            return []
+        by_channel: dict[str, list[bytes]] = {}
+        for where, payload in messages:
+            if _TYPE(payload, _TYPE_AT)[0] == _TRADE:
+                by_channel.setdefault(where, []).append(payload)
+        entries = []
+        for where, payloads in by_channel.items():
+            stream = f"{where.split('.', 2)[1]}:{_ticker(payloads[0])}"
+            entries += [Entry(stream, m.decode(one).seq, one) for one in payloads[-self._length :]]
+        return entries
 
     @property
     def can_be_kept(self) -> bool:
@@ -124,24 +168,41 @@ class Fold:
         if kept.version != VERSION:
             raise WireError(f"state of a cache: version {kept.version}, expected {VERSION}")
         if self._orders:
-            self._house = HouseMarket.restored(self._env, kept.house)
+            self._take_house(HouseMarket.restored(self._env, kept.house))
         self.seq, self._latest = kept.seq, kept.latest
         self._positions = {(account, instrument): position for account, instrument, position in kept.positions}
 
     # -- records
 
-    def _of_orders(self, record: m.Message) -> list[Publication]:
-        try:
-            out = self._house.fold_record(record)
-        except EngineStopped as error:
-            raise SinkError(
-                f"record {record.seq}: {error}. A book is a fold of its whole tape: restore the older segments"
-            ) from error
-        if isinstance(record, m.OrderExecuted | m.TradeBusted | m.TradeCorrected):
-            self._match(record)
-        return [one for one in out if one[0].split(".", 3)[2] != PRIVATE]
+    def _of_orders(self, records: Iterable[bytes]) -> list[Publication]:
+        out, decode, fold = list[Publication](), m.decode, self._house.fold_record
+        for raw in records:
+            record = decode(raw)
+            try:
+                if made := fold(record):
+                    out += made
+            except EngineStopped as error:
+                raise SinkError(
+                    f"record {record.seq}: {error}. A book is a fold of its whole tape: restore the older segments"
+                ) from error
+            if record.TYPE in _MATCHES:
+                self._match(record)
+            self.seq = record.seq
+        return out
 
-    def _match(self, e: m.OrderExecuted | m.TradeBusted | m.TradeCorrected) -> None:
+    def _of_market(self, records: Iterable[bytes]) -> list[Publication]:
+        out = list[Publication]()
+        for raw in records:
+            record = m.decode(raw)
+            if isinstance(record, m.Trade):
+                out.append((subject(self._env, self._feed, "trade", record.ticker), raw))
+            elif isinstance(record, m.Quote):
+                out.append((subject(self._env, self._feed, "quote", record.ticker), raw))
+            self.seq = record.seq
+        return out
+
+    def _match(self, e: m.Message) -> None:
+        assert isinstance(e, m.OrderExecuted | m.TradeBusted | m.TradeCorrected)
         steps = [(e.price, e.qty)]
         if isinstance(e, m.TradeBusted):
             steps = [(e.price, -e.qty)]
@@ -155,22 +216,11 @@ class Fold:
                 position.add(buys, price, qty, e.seq)
             self._moved.add(key)
 
-    def _of_market(self, record: m.Message, raw: bytes) -> list[Publication]:
-        if isinstance(record, m.Trade):
-            return [(subject(self._env, self._feed, "trade", record.ticker), raw)]
-        if isinstance(record, m.Quote):
-            return [(subject(self._env, self._feed, "quote", record.ticker), raw)]
-        return []
 
-    def _note(self, where: str, payload: bytes) -> None:
-        _, feed, kind, _ = where.split(".", 3)
-        if kind not in ("trade", "quote"):
-            return
-        message = m.decode(payload)
-        if isinstance(message, m.Trade | m.Quote):
-            key = f"{'top' if kind == 'quote' else kind}:{feed}:{message.ticker}"
-            self._latest[key] = payload
-            self._dirty.add(key)
+def _ticker(payload: bytes) -> str:
+    message = m.decode(payload)
+    assert isinstance(message, m.Trade | m.Quote)
+    return message.ticker
 
 
 def _fields(message: m.Message) -> Fields:

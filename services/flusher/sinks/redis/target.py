@@ -3,10 +3,12 @@
     WATCH PREFIXtape:TAPE, GET             a position that moved otherwise ends it here
     MULTI
       HSET PREFIXtrade:FEED:TICKER …       what holds now; EXPIRE where `ttl` says so
-      PUBLISH ENV.FEED.KIND.KEY            every public message, under the subject it has on the bus
-      XADD PREFIXtrades:FEED:TICKER        the last trades, capped
-      SET PREFIXtape:TAPE                  the position
-      SET PREFIXstate:TAPE                 every snapshot_every records
+      SADD PREFIXpositions:TAPE:ACCOUNT …  which positions there are
+      EVAL (script.py)
+        XADD PREFIXtrades:FEED:TICKER      the last trades, capped
+        PUBLISH ENV.FEED.KIND.KEY          every public message, under the subject it has on the bus
+        SET PREFIXstate:TAPE               every snapshot_every records
+        SET PREFIXtape:TAPE                the position
     EXEC
 
 What a server loses when it is killed (appendfsync everysec: a second) it loses with the position, and is given again.
@@ -14,6 +16,7 @@ What a server loses when it is killed (appendfsync everysec: a second) it loses 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -22,15 +25,17 @@ import msgspec
 import redis.asyncio as client
 from redis.exceptions import RedisError
 
+from services.flusher.sinks.redis import script
 from services.flusher.sinks.redis.faults import told
 from services.flusher.sinks.redis.fold import Changes, Fold
 from services.flusher.sinks.target import Batch, Committed, Mark, Position, Resume
-from tapewire import messages as m
 from tapewire.config import Config, RedisSink
 from tapewire.errors import ConfigError, TapewireError, TargetError, WireError
 from tapewire.fix.auth import read_private
 
 FORMAT: Final = 1
+MEMBERS: Final = 1000
+"""Of a set, added by one command."""
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -40,6 +45,8 @@ class _Stored(msgspec.Struct, frozen=True):
     marks: tuple[tuple[int, int], ...]
     state: int
     """The record that the kept state is as of; 0: none."""
+    whole: bool = True
+    """Whether what the last command changed was published."""
 
 
 class Prepared(NamedTuple):
@@ -59,6 +66,8 @@ class RedisTarget:
         self._folds: dict[str, Fold] = {}
         self._states: dict[str, int] = {}
         """The record of the newest state that is kept, or will be with a batch that is prepared."""
+        self._published: set[str] = set()
+        """Tapes whose fold has yet to be told that its last command was published before."""
 
     @property
     def redis(self) -> client.Redis:
@@ -89,6 +98,7 @@ class RedisTarget:
         redis, self._redis = self._redis, None
         self._folds.clear()
         self._states.clear()
+        self._published.clear()
         if redis is not None:
             try:
                 await redis.aclose()
@@ -132,25 +142,32 @@ class RedisTarget:
             stored = await self._stored(tape)
             position = _position(stored) if stored else Position()
             kept: Any = await self.redis.get(self._key("state", tape)) if stored and stored.state else None
-        kind, _, rest = tape.partition(".")
-        orders = kind == "orders"
-        fold = Fold(self._env, "house" if orders else rest, orders)
+        fold = self._blank(tape)
         if kept is not None:
             try:
                 fold.restore(kept)
             except WireError:  # of another version: the tape says it all, it only takes longer
-                fold = Fold(self._env, "house" if orders else rest, orders)
+                fold = self._blank(tape)
         if fold.seq > position.seq:
-            fold = Fold(self._env, "house" if orders else rest, orders)
+            fold = self._blank(tape)
         fold.all_changed()
         self._folds[tape] = fold
         self._states[tape] = fold.seq
+        self._published.discard(tape)
+        if stored is not None and stored.whole:
+            self._published.add(tape)
         fold_after = fold.seq or position.begin - 1
         return Resume(position, fold_after, fold_after)
 
+    def _blank(self, tape: str) -> Fold:
+        kind, _, rest = tape.partition(".")
+        orders = kind == "orders"
+        return Fold(self._env, "house" if orders else rest, orders, self._settings.stream_length)
+
     async def take_back(self, tape: str, position: Position) -> None:
         """What holds is put anew with the first batch; what was published, and is in streams, readers have seen."""
-        stored = _Stored(FORMAT, position.seq, position.begin, position.marks, 0)
+        # A mark may lie within a command: what that changed is then published with what comes next.
+        stored = _Stored(FORMAT, position.seq, position.begin, position.marks, 0, whole=False)
         with told(self.where):
             async with self.redis.pipeline(transaction=True) as pipe:
                 pipe.set(self._key("tape", tape), msgspec.json.encode(stored))
@@ -160,6 +177,7 @@ class RedisTarget:
                 pipe.delete(self._key("keys", tape))
                 await pipe.execute()
         self._folds.pop(tape, None)
+        self._published.discard(tape)
 
     # -- records
 
@@ -167,11 +185,12 @@ class RedisTarget:
         self._folds[tape].take(records, whole=False)
         self._folds[tape].all_changed()
 
-    def prepare(self, batch: Batch) -> Prepared:
+    async def prepare(self, batch: Batch) -> Prepared:
         fold, settings = self._folds[batch.tape], self._settings
-        # A batch that is not full ends where the tape was released to, and that is never within a command.
-        whole = len(batch.records) < settings.batch_records
-        changes = fold.changes(fold.take(batch.records, whole))
+        if batch.tape in self._published:
+            self._published.remove(batch.tape)
+            fold.take([], whole=True)
+        changes = fold.changes(fold.take(batch.records, batch.whole))
         state = None
         if batch.position.seq - self._states[batch.tape] >= settings.snapshot_every and fold.can_be_kept:
             state = fold.state()
@@ -193,39 +212,44 @@ class RedisTarget:
                         f"them; what is missing is filled from the tape"
                     )
                 pipe.multi()  # type: ignore[no-untyped-call]
-                self._put(pipe, batch.tape, changes)
-                as_of = batch.position.seq if state is not None else stored.state
-                if state is not None:
-                    pipe.set(self._key("state", batch.tape), state)
-                at, marks = batch.position, batch.position.marks
-                pipe.set(key, msgspec.json.encode(_Stored(FORMAT, at.seq, at.begin, marks, as_of)))
+                streams = script.streams(changes, self._settings.prefix)
+                self._put(pipe, batch.tape, changes, streams.values())
+                at, as_of = batch.position, stored.state if state is None else batch.position.seq
+                moved = msgspec.json.encode(_Stored(FORMAT, at.seq, at.begin, at.marks, as_of, batch.whole))
+                keys, values = (key, self._key("state", batch.tape)), (moved, state or b"")
+                length, ttl = self._settings.stream_length, self._settings.ttl
+                pipe.execute_command(
+                    "EVAL", script.SCRIPT, *script.arguments(changes, keys, streams, values, length, ttl)
+                )
                 await pipe.execute()
         return Committed(len(changes.hashes) + len(changes.messages), as_of or batch.position.begin - 1)
 
-    def _put(self, pipe: Any, tape: str, changes: Changes) -> None:
-        settings, keys = self._settings, list[str]()
+    def _put(self, pipe: Any, tape: str, changes: Changes, streams: Iterable[str]) -> None:
+        """What holds now, and which keys are of this tape."""
+        settings, keys = self._settings, list(streams)
         for name, fields in changes.hashes.items():
             key = f"{settings.prefix}{name}"
             pipe.hset(key, mapping=fields)
             if settings.ttl and not name.startswith("position:"):
                 pipe.expire(key, settings.ttl)
             keys.append(key)
-        for channel, payload in changes.messages:
-            pipe.publish(channel, payload)
-            message = m.decode(payload)
-            if isinstance(message, m.Trade) and settings.stream_length:
-                _, feed, _, _ = channel.split(".", 3)
-                stream = f"{settings.prefix}trades:{feed}:{message.ticker}"
-                entry = {"seq": message.seq, "data": payload}
-                pipe.xadd(stream, entry, maxlen=settings.stream_length, approximate=False)
-                if settings.ttl:
-                    pipe.expire(stream, settings.ttl)
-                keys.append(stream)
-        if keys:
-            pipe.sadd(self._key("keys", tape), *dict.fromkeys(keys))
+        for account, tickers in changes.holders.items():
+            index = self._key("positions", f"{tape}:{account}")
+            _add(pipe, index, tickers)
+            keys.append(index)
+        if changes.holders:
+            accounts = self._key("accounts", tape)
+            _add(pipe, accounts, list(changes.holders))
+            keys.append(accounts)
+        _add(pipe, self._key("keys", tape), keys)
 
     async def upkeep(self) -> None:
         """Nothing: the server lets go what is too old by itself."""
+
+
+def _add(pipe: Any, key: str, members: Sequence[str | int]) -> None:
+    for at in range(0, len(members), MEMBERS):
+        pipe.sadd(key, *members[at : at + MEMBERS])
 
 
 def _position(stored: _Stored) -> Position:

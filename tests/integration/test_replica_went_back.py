@@ -1,0 +1,199 @@
+"""A JetStream whose files were put back to an older state: nothing acknowledged is lost, no second history begins."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tapewire.nats_server import NatsServer
+from tests.engine_process import ROOT
+from tests.replica_hosts import MIRROR, TAPE, Host, Load, Pair, on_tape, promote, same_bytes, until, verified
+
+
+class Backup:
+    """The files of the server's JetStream, as a backup has them."""
+
+    def __init__(self, bus: NatsServer, aside: Path) -> None:
+        self.bus, self.store, self.aside = bus, bus.store / "jetstream", aside
+
+    def take(self) -> None:
+        self.bus.stop()
+        shutil.copytree(self.store, self.aside)
+        self.bus.restart()
+
+    def put_back(self) -> None:
+        """While nobody is served."""
+        self.bus.stop()
+        shutil.rmtree(self.store)
+        shutil.copytree(self.aside, self.store)
+        self.bus.restart()
+
+
+@pytest.fixture
+def backup(bus: NatsServer, tmp_path: Path) -> Backup:
+    return Backup(bus, tmp_path / "backup")
+
+
+def trade(host: Host, load: Load, orders: int, *others: Host) -> None:
+    load.send(orders)
+    until(load.all_answered, host, *others)
+
+
+def renew(host: Host) -> None:
+    command = [sys.executable, "-m", "tapewire.cli", "replica", "renew", TAPE, "--yes"]
+    subprocess.run([*command, "--data", str(host.engine.folders.data)], cwd=ROOT, check=True, capture_output=True)
+
+
+def gone_back(host: Host) -> bool:
+    state = host.state()
+    return state is not None and state.back
+
+
+def test_a_running_sender_sends_again_what_the_stream_has_lost(pair: Pair, backup: Backup) -> None:
+    primary, standby = pair
+    primary.engine.start()
+    primary.start_replica()
+    standby.start_replica()
+    with primary.engine.client() as client:
+        load = Load(client)
+        trade(primary, load, 200)
+        backup.take()
+        trade(primary, load, 200)
+        until(lambda: standby.released() == primary.released(), *pair)
+        released = standby.released()
+        backup.put_back()
+        trade(primary, load, 100)  # waits until the stream has everything again
+        assert set(load.answers.values()) == {1}
+    until(lambda: standby.released() == primary.released() > released, *pair)
+    until(lambda: not gone_back(standby), *pair)
+    assert "sending_again" in primary.log.read_text()
+    assert "stream_went_back" in standby.log.read_text()
+    assert "stream_came_again" in standby.log.read_text()
+    assert not list(standby.tape.glob("cut-*")), "what the mirror has is nobody's own"
+    same_bytes(primary.tape, standby.tape)
+
+
+def test_a_sender_that_was_started_since_stops_and_says_what_to_do(pair: Pair, backup: Backup) -> None:
+    """Whether another host took the tape meanwhile, it has not seen: nothing is sent until somebody has looked."""
+    primary, standby = pair
+    primary.engine.start()
+    primary.start_replica()
+    standby.start_replica()
+    with primary.engine.client() as client:
+        load = Load(client)
+        trade(primary, load, 200)
+        backup.take()
+        trade(primary, load, 200)
+        until(lambda: standby.released() == primary.released(), *pair)
+        primary.end_replica(signal.SIGTERM)
+        backup.put_back()
+        primary.start_replica()
+        load.send(10)
+        assert primary.replica is not None
+        assert primary.replica.wait(30) == 1
+        assert "was started since" in primary.log.read_text()
+        assert "tapewire replica renew orders.0 --yes" in primary.log.read_text()
+        load.collect()
+        assert not load.all_answered()
+
+        # Meanwhile the mirror, which has more than the stream, is not promoted.
+        until(lambda: gone_back(standby), *pair)
+        command = [sys.executable, "-m", "tapewire.cli", "promote", TAPE, "--data", str(standby.engine.folders.data)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert "went back" in done.stderr
+
+        renew(primary)
+        primary.start_replica()
+        until(load.all_answered, *pair)
+    until(lambda: standby.released() == primary.released() and not gone_back(standby), *pair)
+    same_bytes(primary.tape, standby.tape)
+
+
+def test_the_writer_claims_again_when_the_stream_goes_back_before_its_claim(pair: Pair, backup: Backup) -> None:
+    primary, standby = pair
+    primary.engine.start()
+    primary.start_replica()
+    standby.start_replica()
+    standby.start_standby()
+    with primary.engine.client() as client:
+        trade(primary, Load(client), 200, standby)
+    until(lambda: standby.released() == primary.released(), *pair)
+    backup.take()
+    until(lambda: standby.released() == primary.released(), *pair)
+    primary.engine.kill()
+    primary.end_replica()
+    promote(standby)
+    primary.set_replica(MIRROR)
+    primary.start_replica()  # it follows the standby, and knows of its claim
+    with standby.engine.client() as client:
+        load = Load(client)
+        trade(standby, load, 300, primary)
+        until(lambda: primary.released() == standby.released(), *pair)
+        backup.put_back()
+        trade(standby, load, 100, primary)
+        assert set(load.answers.values()) == {1}
+    assert "claimed_again" in standby.log.read_text()
+    until(lambda: primary.released() == standby.released(), *pair)
+    same_bytes(primary.tape, standby.tape)
+    assert standby.engine.process is not None
+    assert standby.engine.process.poll() is None, "it was fenced by what the stream had forgotten"
+    assert load.answers.keys() <= on_tape(primary.tape).keys()
+
+
+def test_a_former_writer_that_the_stream_names_again_does_not_go_on(pair: Pair, backup: Backup) -> None:
+    """It was fenced. The stream forgot that; its host did not."""
+    primary, standby = pair
+    primary.engine.start()
+    primary.start_replica()
+    standby.start_replica()
+    standby.start_standby()
+    with primary.engine.client() as client:
+        trade(primary, Load(client), 100, standby)
+    until(lambda: standby.released() == primary.released(), *pair)
+    backup.take()
+    promote(standby)
+    assert primary.replica is not None
+    assert primary.replica.wait(30) == 1
+    assert primary.engine.end(signal.SIGKILL) is not None
+    with standby.engine.client() as client:
+        load = Load(client)
+        trade(standby, load, 100)
+    standby.engine.kill()
+    standby.end_replica()
+    backup.put_back()
+    before = primary.released()
+    primary.start_replica()
+    assert primary.replica.wait(30) == 1
+    assert "fenced: epoch 2" in primary.log.read_text()
+    primary.set_replica(MIRROR)
+    primary.start_replica()
+    primary.start_standby()
+    time.sleep(2.0)
+    assert primary.released() == before
+    state = primary.state()
+    assert state is not None
+    assert state.role != "sender"
+
+    # The one that has everything comes back: it says that the stream is not the one it wrote to.
+    standby.set_replica(MIRROR)
+    standby.start_replica()
+    assert standby.replica is not None
+    assert standby.replica.wait(30) == 1
+    assert "was started since" in standby.log.read_text()
+    renew(standby)
+    standby.start_replica()
+    standby.start_standby()
+    with standby.engine.client() as client:
+        again = Load(client)
+        trade(standby, again, 50)
+    assert load.answers.keys() <= on_tape(standby.tape).keys()
+    until(lambda: primary.released() == standby.released(), *pair)
+    same_bytes(primary.tape, standby.tape)
+    assert verified(primary.tape)
