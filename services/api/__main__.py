@@ -128,14 +128,15 @@ async def serve(settings: Config, log: Logger) -> None:
             *(str(own_path.absolute()), sources, own.snapshot_every, own.remember),
             *(int(own.remember_for * NS), since),
         )
+        # First: what was kept of records that this tape lost is removed before anybody looks for it.
+        writer = recovery.open_tape(own_path, settings.engine.segment_bytes)
+        stack.callback(writer.close)
         hub = Hub(settings, transport, log, clock, requests)
         await hub.start()
         stack.push_async_callback(hub.close)
 
         interval_ns = int(own.failures_interval * 1e9)
         keys, remembered = Keys(own, Failures(own.failures, interval_ns)), Remembered(own.remember)
-        writer = recovery.open_tape(own_path, settings.engine.segment_bytes)
-        stack.callback(writer.close)
         recovery.use_nonces(own_path, keys, now)
         past = recovery.Recovery(remembered, sources)
         await asyncio.to_thread(recall, past, KeptAnswers(own_path, orders_path, log), since, hub.seq, log)

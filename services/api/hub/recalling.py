@@ -12,7 +12,7 @@ from services.api.hub.follower import Follower, record_at
 from services.api.hub.frames import Requests
 from services.api.hub.past import begins_command
 from services.api.kept_answers import KeptAnswers, Taken
-from services.api.recovery import Recovery
+from services.api.recovery import Recovery, seq_of
 from tapewire.errors import TapeMissing
 from tapewire.logs import Logger
 from tapewire.tape import TapeReader
@@ -79,21 +79,24 @@ class Recalling:
         self._save_if_durable(follower)
         fold, records = follower.views, follower.poll(BATCH)
         self._fold_own(fold)  # what became of these records was asked before
-        # Taking one costs as much as there is to remember: so does what lies between two.
-        every = max(self._settings.every, len(fold.remembered))
-        if records and fold.at_seq - self._saved_at >= every and self._taken is None and follower.last:
-            whole = next((at for at, raw in enumerate(records) if begins_command(raw)), len(records))
-            if whole < len(records):
-                self._fold(follower, records[:whole], at_end=True)
-                fold.forget(fold.last_ts - self._settings.remember_ns)
-                self._taken = Taken(fold, follower.last, self._last_own)
-                self._saved_at = fold.at_seq
-                records = records[whole:]
-                self._save_if_durable(follower)
-                self._fold(follower, records, at_end=False)
-                return True
-        self._fold(follower, records, at_end=False)
+        whole = self._due(fold, records)
+        if whole is not None:
+            self._fold(follower, records[:whole], at_end=True)
+            fold.forget(fold.last_ts - self._settings.remember_ns)
+            self._taken = Taken(fold, follower.last, self._last_own)
+            self._saved_at = fold.at_seq
+            self._save_if_durable(follower)
+        self._fold(follower, records[whole or 0 :], at_end=False)
         return len(records) == BATCH
+
+    def _due(self, fold: Recovery, records: list[bytes]) -> int | None:
+        """How many of these records go into the next snapshot, up to the end of a command; None: it is not due yet."""
+        # Taking one costs as much as there is to remember: so does what lies between two.
+        before = self._saved_at + max(self._settings.every, len(fold.remembered))
+        if not records or self._taken is not None or seq_of(records[-1]) <= before:
+            return None
+        whole = next((at for at in reversed(range(len(records))) if begins_command(records[at])), None)
+        return whole if whole is not None and seq_of(records[whole]) > before else None
 
     def _fold(self, follower: Follower[Recovery], records: list[bytes], at_end: bool) -> None:
         follower.views.fold(records, at_end)

@@ -138,6 +138,25 @@ def test_a_start_from_a_snapshot_knows_what_one_from_the_first_records_knows(see
         world.close()
 
 
+def test_one_command_at_a_time_or_all_at_once_snapshots_are_taken(tmp_path: Path) -> None:
+    world = World(tmp_path, 5)
+    slow = Recalling(world.orders_path, world.requests(10), LOG)
+    for _ in range(60):
+        world.step()
+        slow.keep_up()
+    slow.keep_up()
+    slow.close()
+    taken = seqs(world)
+    assert taken[-1] >= world.own.next_seq - 30
+    for path in snapshots.folder(world.own_path).iterdir():
+        path.unlink()
+    at_once = Recalling(world.orders_path, world.requests(10), LOG)
+    at_once.keep_up()
+    at_once.close()
+    assert len(seqs(world)) == 1
+    world.close()
+
+
 def test_retention_leaves_what_a_start_reads_and_no_more(tmp_path: Path) -> None:
     world = World(tmp_path, 1)
     recalling = Recalling(world.orders_path, world.requests(50), LOG)
