@@ -88,6 +88,10 @@ class Book(Struct):
     ts: str
     bids: list[Level]
     asks: list[Level]
+    source: Text = UNSET
+    """`cache`: not from the fold of this process, but the best level alone, as Redis has it; left out otherwise."""
+    as_of_seq: Number = UNSET
+    """With a source: the record of its tape up to which that was taken."""
 
 
 class Trade(Struct):
@@ -251,6 +255,10 @@ class Trades(Struct):
     seq: int
     next: Number = UNSET
     known_from: Number = UNSET
+    source: Text = UNSET
+    """`cache`: not from the fold of this process, but the last one, as Redis has it; left out otherwise."""
+    as_of_seq: Number = UNSET
+    """With a source: the record of its tape up to which that was taken."""
 
 
 class Bars(Struct):
@@ -265,6 +273,8 @@ class Bars(Struct):
 
 
 class Position(Struct, kw_only=True):
+    """Without `avg_price`, `realised`, `unrealised` and `mark` if it is from the cache."""
+
     account: int
     ticker: str
     seq: int
@@ -289,6 +299,10 @@ class Positions(Struct):
     positions: list[Position]
     seq: int
     known_from: Number = UNSET
+    source: Text = UNSET
+    """`cache`: not from the fold of this process, but as Redis has it; left out otherwise."""
+    as_of_seq: Number = UNSET
+    """With a source: the record of its tape up to which that was taken."""
 
 
 class Exposure(Struct):

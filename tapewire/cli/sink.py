@@ -138,6 +138,43 @@ def retain(name: str, path: Path | None, days: int, yes: bool, as_json: bool) ->
         click.echo("nothing was changed; --yes does it")
 
 
+@command.command()
+@click.argument("name")
+@config_option
+@click.option("--tape", default="", help="Of this tape alone.")
+@click.option("--yes", is_flag=True, help="Do it. Without, only say what would be let go.")
+@json_option
+def forget(name: str, path: Path | None, tape: str, yes: bool, as_json: bool) -> None:
+    """Let retention remove what the sink NAME has not taken; say first what that would be.
+
+    For a sink that is no longer wanted, also one that the settings no longer name. What its store has is left there.
+
+    \b
+    tapewire sink forget postgres
+    tapewire sink forget postgres --tape orders.0 --yes --json
+    """
+    from tapewire.config import load
+
+    report = _service("forgetting").forget(load(path), name, tape, yes)
+    refused = any(one["reason"] for one in report["tapes"])
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+    else:
+        for one in report["tapes"]:
+            fate = "stays" if one["reason"] else "let go" if yes else "would go"
+            click.echo(f"{fate:<8}  {one['tape']:<16} holds all behind {one['seq']:>14,}: {one['behind']:,} records")
+            if one["reason"]:
+                click.echo(f"          {one['reason']}")
+        if not report["tapes"]:
+            click.echo(f"the sink {name} holds nothing back")
+        elif not yes:
+            click.echo("nothing was changed; --yes does it")
+    if yes and refused:
+        sys.exit(1)
+
+
 def _service(module: str) -> Any:
     try:
         return importlib.import_module(f"services.flusher.sinks.{module}")

@@ -97,9 +97,9 @@ class Reader : public Mapped {
 enum class Put : int { folded = 0, not_ours = 1, full = 2, malformed = 3, known = 4 };
 
 // What a page's feed is like. `contiguous`: the numbers of all messages follow each other, so that a missing one is seen
-// here. `quote_is_top`: its quote is the top of its book, so that a snapshot tells a quote that was lost or never told.
+// here. `house`: its books begin empty, with the delta 1, and its quote is the top of its book.
 struct Feed {
-    bool contiguous = false, quote_is_top = false;
+    bool contiguous = false, house = false;
 };
 
 class Writer : public Mapped {
@@ -152,8 +152,9 @@ class Writer : public Mapped {
         if (kind == Kind::trade) trades(i).append(message, n);
         else if (kind == Kind::quote) quotes(i).append(message, n);
         else if (kind == Kind::reference) references(i).append(message, n);
+        if (feed_.house && header.type == wire::MessageType::book_delta && as<wire::BookDelta>(message).book_seq == 1) begin_book(it);
         fold(it, message);
-        if (feed_.quote_is_top && header.type == wire::MessageType::book_snapshot) quote_from_top(it.value);
+        if (feed_.house && header.type == wire::MessageType::book_snapshot) quote_from_top(it.value);
         show(i);
         // Not before: an instrument that has its name has a value.
         if (i == named()) [[unlikely]] state_->named.store(i + 1, std::memory_order_release);

@@ -226,7 +226,7 @@ def priorities(documents: list[Document]) -> list[str]:
         name = pod_of(workload)["spec"].get("priorityClassName")
         if name not in values:
             wrong.append(f"{workload['kind']}/{workload['metadata']['name']}: priority {name}")
-    order = [f"tapewire-{word}" for word in ("engine", "nats", "gateway", "router", "connector", "api")]
+    order = [f"tapewire-{word}" for word in ("engine", "nats", "gateway", "router", "connector", "api", "sink")]
     there = [values[name] for name in order if name in values]
     if there != sorted(set(there), reverse=True):
         wrong.append(f"PriorityClass: expected falling values of {', '.join(order)}, found {there}")

@@ -1,6 +1,6 @@
 """What rows the records of a tape give in PostgreSQL, said as plainly as can be: the oracle of the compiled sink.
 
-Book tops come of the fold of the house market, which has an oracle of its own; sums are taken over all matches so far.
+Book tops come of the fold of the house market, which has an oracle of its own; sums are of all matches so far.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class _Fold:
         self.house.quiet = True
         self.tops: dict[int, tuple[int, int, int, int]] = {}
         self.command: m.Message | None = None
-        self.matches: list[tuple[int, int, bool, int, int]] = []
-        """Account, instrument, buys, price, qty of every side of every match, as it stands."""
+        self.traded: dict[tuple[int, int, bool], tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
+        """By account, instrument and whether it bought: quantity, notional, matches that stand."""
 
     def take(self, raw: bytes) -> None:
         record = m.decode(raw)
@@ -209,31 +209,26 @@ class _Fold:
         )
 
     def on_order_executed(self, e: m.OrderExecuted) -> None:
-        self.matches += [
-            (e.maker_account, e.instrument, e.taker_side != m.Side.buy, e.price, e.qty),
-            (e.taker_account, e.instrument, e.taker_side == m.Side.buy, e.price, e.qty),
-        ]
+        self.count(e, e.price, e.qty, 1)
         self.match("trade", e, e.price, e.qty, e.auction, e.aggressor)
 
     def on_trade_busted(self, e: m.TradeBusted) -> None:
-        self._undo(e, e.price, e.qty)
+        self.count(e, e.price, e.qty, -1)
         self.match("bust", e, e.price, e.qty, False, m.Side.unspecified)
 
     def on_trade_corrected(self, e: m.TradeCorrected) -> None:
-        self._undo(e, e.old_price, e.old_qty)
-        self.matches += [
-            (e.maker_account, e.instrument, e.taker_side != m.Side.buy, e.price, e.qty),
-            (e.taker_account, e.instrument, e.taker_side == m.Side.buy, e.price, e.qty),
-        ]
+        self.count(e, e.old_price, e.old_qty, -1)
+        self.count(e, e.price, e.qty, 1)
         self.match("correct", e, e.price, e.qty, False, m.Side.unspecified)
 
-    def _undo(self, e: Any, price: int, qty: int) -> None:
+    def count(self, e: Any, price: int, qty: int, sign: int) -> None:
+        """Both sides of a match, or of one taken back, which an operator may do with one that never was."""
         for account, buys in (
             (e.maker_account, e.taker_side != m.Side.buy),
             (e.taker_account, e.taker_side == m.Side.buy),
         ):
-            # Of the opposite sign rather than removed: an operator may bust what never was.
-            self.matches.append((account, e.instrument, buys, price, -qty))
+            had, paid, matches = self.traded[account, e.instrument, buys]
+            self.traded[account, e.instrument, buys] = (had + sign * qty, paid + sign * price * qty, matches + sign)
 
     def match(self, kind: str, e: Any, price: int, qty: int, auction: bool, aggressor: m.Side) -> None:
         terms = self.terms.get(e.instrument)
@@ -283,9 +278,8 @@ class _Fold:
             self.position(account, e.instrument)
 
     def position(self, account: int, instrument: int) -> None:
-        own = [one for one in self.matches if one[:2] == (account, instrument)]
-        bought, sold = (sum(one[4] for one in own if one[2] is buys) for buys in (True, False))
-        paid, got = (sum(one[3] * one[4] for one in own if one[2] is buys) for buys in (True, False))
+        bought, paid, buys = self.traded[account, instrument, True]
+        sold, got, sells = self.traded[account, instrument, False]
         self.put(
             "positions",
             account=account,
@@ -295,7 +289,7 @@ class _Fold:
             sold=self.qty(sold),
             bought_notional=self.notional(paid),
             sold_notional=self.notional(got),
-            fills=sum(1 if one[4] > 0 else -1 for one in own),
+            fills=buys + sells,
         )
 
     def on_order_rejected(self, e: Any) -> None:

@@ -126,7 +126,7 @@ def test_what_is_no_record_or_no_state_is_refused() -> None:
     with pytest.raises(WireError, match="not a flat message"):
         rows.put([b"x" * 96])
     state = rows.state()
-    for bad in (b"", state[:-1], state + b"\0", b"\2" + state[1:]):
+    for bad in (b"", state[:-1], state + b"\0", b"\1" + state[1:]):
         with pytest.raises(SinkError, match="not the state"):
             Rows(1, "house").restore(bad)
 

@@ -88,7 +88,7 @@ class Database:
 
     async def rows(self, tape: int = 1) -> dict[str, list[dict[str, Any]]]:
         """All rows of a tape, in its order, as the oracle says them."""
-        order = {"executions": "seq, role", "positions": "seq, account"}
+        order = {"executions": "seq, role", "positions": "seq, account", "routes": "seq, place"}
         found = {}
         async with self.connected() as connection:
             for table, columns in COLUMNS.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tapewire import messages as m
+from tests.sinks.router_story import router_story
 from tests.sinks.stack import Database, World
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "postgres.md"
@@ -82,11 +83,14 @@ def cells(line: str) -> list[str]:
 
 async def test_every_question_of_the_document_is_answered_as_it_says(world: World[Database]) -> None:
     world.write(story())
-    async with world.sink() as sink:
+    routed = router_story(TS)
+    world.write(routed, "router.0")
+    async with world.sink(tapes=("orders.*", "router.*")) as sink:
         await sink.until_seq(13)
+        await sink.until_seq(len(routed), "router.0")
     blocks = {(kind, name): text for kind, name, text in BLOCK.findall(DOC.read_text())}
     questions = [name for kind, name in blocks if kind == "sql"]
-    assert len(questions) == 6
+    assert len(questions) == 10
     async with world.database.connected() as connection:
         for name in questions:
             rows = await connection.fetch(blocks["sql", name])

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tapewire import consumers
 from tests.sinks.stack import PATIENCE_S, ROOT, Database, SinkProcess, World, market_records
 
 
@@ -108,6 +109,40 @@ async def test_retention_says_first_what_would_go_and_keeps_positions_that_stand
     last = {(row["account"], row["instrument"]): row for row in before["positions"]}
     assert {(row["account"], row["instrument"]): row for row in after["positions"]} == last
     assert len(after["positions"]) == len(last)
+
+
+async def test_a_sink_that_is_forgotten_holds_nothing_back(world: World[Database], config: Path) -> None:
+    records = market_records(44, 100)
+    for name in ("orders.0", "orders.1"):
+        world.write(records, name)
+    arguments = ("sink", "forget", "postgres", "--json", "--config", str(config))
+
+    async def forget(*more: str) -> tuple[int, list[dict[str, Any]]]:
+        done = await asyncio.to_thread(tapewire, *arguments, *more)
+        return done.returncode, json.loads(done.stdout)["tapes"]
+
+    async with world.sink(keep=0.0) as sink:
+        await sink.until_seq(len(records))
+        await sink.until_seq(len(records), "orders.1")
+        code, held = await forget("--yes")
+        assert (code, [one["forgotten"] for one in held]) == (1, [False, False])
+        assert "the sink runs and follows this tape" in held[0]["reason"]
+    code, held = await forget()
+    behind = {"seq": 0, "behind": len(records), "forgotten": False, "reason": ""}
+    assert (code, held) == (0, [{"tape": "orders.0", **behind}, {"tape": "orders.1", **behind}])
+    assert "sink.postgres" in consumers.positions(world.tape("orders.0"))
+    code, held = await forget("--tape", "orders.1", "--yes")
+    assert (code, held) == (0, [{"tape": "orders.1", **behind, "forgotten": True}])
+    assert "sink.postgres" in consumers.positions(world.tape("orders.0"))
+    assert consumers.positions(world.tape("orders.1")) == {}
+    # Also of a sink that the settings no longer name.
+    config.write_text("\n".join(config.read_text().splitlines()[:2]))
+    _, held = await forget("--yes")
+    assert [one["tape"] for one in held] == ["orders.0"]
+    assert consumers.positions(world.tape("orders.0")) == {}
+    assert (await forget("--yes")) == (0, [])
+    done = await asyncio.to_thread(tapewire, *arguments, "--tape", "orders.9")
+    assert (done.returncode, "there is no such tape" in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

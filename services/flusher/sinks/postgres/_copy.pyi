@@ -6,10 +6,11 @@ TABLES: Final[tuple[str, ...]]
 class Rows:
     """Turns records of one tape into rows, and keeps the state that rows need. See rows.hpp.
 
-    `tape` is the number of the tape in the target, `feed` the word for its market (`house`, `binance`).
+    `tape` is the number of the tape in the target, `feed` the word for its market (`house`, `binance`), `router` says
+    that it is a router's.
     """
 
-    def __init__(self, tape: int, feed: str) -> None: ...
+    def __init__(self, tape: int, feed: str, router: bool = False) -> None: ...
     def define(self, instrument: int, price_exponent: int, qty_exponent: int, ticker: str) -> None:
         """Makes an instrument known that was defined by records which are no longer there."""
     def fold(self, records: list[bytes]) -> None:

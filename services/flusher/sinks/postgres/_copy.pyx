@@ -27,13 +27,14 @@ cdef extern from "services/flusher/sinks/postgres/kept.hpp" namespace "tapewire:
     cdef cppclass CTops "tapewire::postgres::Tops":
         void define(uint32_t, int8_t, int8_t, const string&)
     cdef cppclass CRows "tapewire::postgres::Rows":
-        vector[string] words[14]
-        CopyBuffer out[9]
+        vector[string] words[20]
+        CopyBuffer out[13]
         cset[int64_t] days
         CTops state
         uint64_t at
         int16_t tape
         string feed
+        cbool router
         void take(const uint8_t*, cbool)
         void clear()
     cdef cppclass Keeper:
@@ -41,19 +42,21 @@ cdef extern from "services/flusher/sinks/postgres/kept.hpp" namespace "tapewire:
     void keep(const CRows&, Keeper&)
     cbool restore(CRows&, const uint8_t*, size_t)
 
-TABLES = ("orders", "executions", "trades", "rejects", "risk_decisions", "positions", "sessions", "instruments", "quotes")
+TABLES = ("orders", "executions", "trades", "rejects", "risk_decisions", "positions", "sessions", "instruments", "quotes",
+          "parents", "routes", "children", "venue_reports")
 _WORDS = (
     *(m.MessageType, m.RejectReason, m.CancelReason, m.Side, m.OrdType, m.TimeInForce, m.TriggerReason),
     *(m.RestateReason, m.InstrumentStatus, m.StatusReason, m.BookQuality, m.FixSessionState, m.VenueState),
-    m.RefusalReason,
+    *(m.RefusalReason, m.Algorithm, m.ParentState, m.VenueReportKind, m.ReportOrigin, m.Liquidity, m.Unusable),
 )
 
 
 cdef class Rows:
     cdef CRows rows
 
-    def __init__(self, int tape, str feed):
+    def __init__(self, int tape, str feed, cbool router=False):
         self.rows.tape = tape
+        self.rows.router = router
         self.rows.feed = feed.encode()
         for at, enum in enumerate(_WORDS):
             for value in range(max(enum) + 1):
@@ -70,7 +73,7 @@ cdef class Rows:
         self.rows.clear()
         self._take(records, True)
         out = {}
-        for at in range(9):
+        for at in range(13):
             if self.rows.out[at].rows:
                 self.rows.out[at].end()
                 copy = PyBytes_FromStringAndSize(<const char*>self.rows.out[at].bytes.data(), self.rows.out[at].bytes.size())

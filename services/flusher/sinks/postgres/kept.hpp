@@ -6,7 +6,7 @@
 
 namespace tapewire::postgres {
 
-inline constexpr uint32_t KEPT_VERSION = 1;
+inline constexpr uint32_t KEPT_VERSION = 2;
 
 class Keeper {
 public:
@@ -71,6 +71,8 @@ inline void keep(const Rows& rows, Keeper& out) {
     for (const auto& [key, one] : rows.state.positions) {
         out.put(key), out.put(one.bought), out.put(one.sold), out.put(one.bought_notional), out.put(one.sold_notional), out.put(one.fills);
     }
+    out.put(uint64_t(rows.state.venues.size()));
+    for (const auto& [number, name] : rows.state.venues) out.put(number), out.put_text(name);
 }
 
 // False for other bytes; `rows` is then spent.
@@ -99,6 +101,10 @@ inline bool restore(Rows& rows, const uint8_t* p, size_t n) {
         Position& one = rows.state.positions[in.get<uint64_t>()];
         one.bought = in.get<i128>(), one.sold = in.get<i128>(), one.bought_notional = in.get<i128>(), one.sold_notional = in.get<i128>();
         one.fills = in.get<uint64_t>();
+    }
+    for (uint64_t left = in.get<uint64_t>(); left && in.good; --left) {
+        const uint16_t number = in.get<uint16_t>();
+        rows.state.venues[number] = in.get_text();
     }
     return in.done();
 }

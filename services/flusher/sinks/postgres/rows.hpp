@@ -7,6 +7,7 @@
 //   EpochStarted, FixSessionChanged, VenueChanged                                                   sessions
 //   InstrumentDefinition, InstrumentStatusChanged                                                   instruments
 //   Trade, Quote of a feed                    trades, quotes
+//   of a router's tape                        parents, routes, children, venue_reports: rows_router.hpp
 //
 // Columns stand in tables.py in the order in which they are put here.
 #pragma once
@@ -16,12 +17,13 @@
 
 namespace tapewire::postgres {
 
-enum Table : int { ORDERS, EXECUTIONS, TRADES, REJECTS, RISK_DECISIONS, POSITIONS, SESSIONS, INSTRUMENTS, QUOTES, TABLES };
+enum Table : int { ORDERS, EXECUTIONS, TRADES, REJECTS, RISK_DECISIONS, POSITIONS, SESSIONS, INSTRUMENTS, QUOTES, PARENTS, ROUTES, CHILDREN, VENUE_REPORTS, TABLES };
 
 // The words of each enumeration, by its numbers; read off the schema by whoever makes a Rows.
 enum Words : int {
     MESSAGE_TYPE, REJECT_REASON, CANCEL_REASON, SIDE, ORD_TYPE, TIME_IN_FORCE, TRIGGER_REASON, RESTATE_REASON,
-    INSTRUMENT_STATUS, STATUS_REASON, BOOK_QUALITY, FIX_SESSION_STATE, VENUE_STATE, REFUSAL_REASON, WORDS
+    INSTRUMENT_STATUS, STATUS_REASON, BOOK_QUALITY, FIX_SESSION_STATE, VENUE_STATE, REFUSAL_REASON,
+    ALGORITHM, PARENT_STATE, REPORT_KIND, REPORT_ORIGIN, LIQUIDITY, UNUSABLE, WORDS
 };
 
 struct Command {
@@ -40,6 +42,7 @@ public:
     uint64_t at = 0;  // the last record folded
     int16_t tape = 0;
     std::string feed;
+    bool router = false;  // the tape is a router's
 
     // `raw` is a checked flat message. Without `put` only the state moves.
     void take(const uint8_t* raw, bool put);
@@ -118,12 +121,25 @@ private:
     void of_session(const uint8_t* raw);
     void of_market(const uint8_t* raw);
     void of_order(const uint8_t* raw, bool put);
+    void routed(const uint8_t* raw, bool put);
+    void of_instrument(CopyBuffer& o, const wire::Header& h) const;
+    void at_venue(CopyBuffer& o, uint16_t venue) const;
+    void compared(CopyBuffer& o, const wire::Header& h, wire::RejectReason reason, int64_t value, int64_t bound) const;
+    static void part(CopyBuffer& o, uint32_t v);
+    static void no_terms(CopyBuffer& o);
+    void parent_asked(const uint8_t* raw);
+    void parent_changed(const uint8_t* raw);
+    void parent_refused(const uint8_t* raw);
+    void routes(const uint8_t* raw);
+    void child(const uint8_t* raw);
+    void reported(const uint8_t* raw);
 };
 
 inline void Rows::take(const uint8_t* raw, bool put) {
     using wire::MessageType;
     const wire::Header& h = wire::header(raw);
     at = h.seq;
+    if (router) return routed(raw, put);
     Asked asked;
     if (asked_by(raw, asked)) {
         command.seq = h.seq, command.type = uint16_t(h.type), command.text.assign(asked.text);
@@ -373,3 +389,4 @@ inline void Rows::amended(const uint8_t* raw, bool put) {
 }  // namespace tapewire::postgres
 
 #include "services/flusher/sinks/postgres/rows_more.hpp"
+#include "services/flusher/sinks/postgres/rows_router.hpp"

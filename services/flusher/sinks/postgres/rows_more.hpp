@@ -43,8 +43,13 @@ inline void Rows::rejected(const uint8_t* raw) {
     word(o, REJECT_REASON, reason);
     o.int8(of_order ? r.account : c.account), number(o, h.instrument);
     id(o, of_order ? r.order_id : c.order_id), id(o, of_order ? r.cl_ord_id : c.cl_ord_id);
+    compared(o, h, reason, of_order ? r.value : c.value, of_order ? r.limit : c.limit);
+}
+
+// A reason's two numbers in their unit.
+inline void Rows::compared(CopyBuffer& o, const wire::Header& h, wire::RejectReason reason, int64_t value, int64_t bound) const {
     const Instrument* i = instrument(h.instrument);
-    for (const int64_t v : {of_order ? r.value : c.value, of_order ? r.limit : c.limit}) {
+    for (const int64_t v : {value, bound}) {
         const Unit unit = unit_of(reason);
         unit == Unit::plain || !i || !i->known ? o.numeric(v, 0)
         : unit == Unit::price                  ? price(o, i, v)
@@ -59,7 +64,10 @@ inline void Rows::described(const uint8_t* raw, bool put) {
         const auto& m = as<wire::InstrumentDefinition>(raw);
         const std::string_view ticker{m.ticker, wire::text_length(m.ticker_pointer)};
         command.seq = h.seq, command.type = uint16_t(h.type), command.text.clear();
-        if (m.decision == wire::RejectReason::unspecified) state.define(h.instrument, m.price_exponent, m.qty_exponent, ticker);
+        const Instrument* before = instrument(h.instrument);
+        // A router counts in the first exponents as long as it lives.
+        const bool other = router && before && before->known && (before->price_exponent != m.price_exponent || before->qty_exponent != m.qty_exponent);
+        if (m.decision == wire::RejectReason::unspecified && !other) state.define(h.instrument, m.price_exponent, m.qty_exponent, ticker);
         if (!put) return;
         Instrument stated;
         stated.known = true, stated.price_exponent = m.price_exponent, stated.qty_exponent = m.qty_exponent;

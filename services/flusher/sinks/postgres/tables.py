@@ -37,6 +37,27 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         *(*_HEAD, "instrument", "event", "decision", "ticker", "status", "reason", "price_exponent", "qty_exponent"),
         *("tick_size", "lot_size", "max_qty", "min_price", "max_price", "reference_price", "collar_bps", "feed"),
     ),
+    "parents": (
+        *(*_HEAD, "cause", "event", "parent_id", "cl_ord_id", "account", "instrument", "ticker", "side", "algorithm"),
+        *("time_in_force", "state", "decision", "qty", "cum_qty", "leaves_qty", "open_qty", "notional", "limit_price"),
+        *("last_price", "last_qty", "child_id", "children", "start_ns", "end_ns", "participation"),
+        *("max_participation", "display_qty", "interval_ns", "randomness", "urgency", "seed", "venues", "source"),
+        *("value", "bound", "reason", "client_text"),
+    ),
+    "routes": (
+        *(*_HEAD, "cause", "place", "parent_id", "instrument", "ticker", "slice", "side", "passive", "asked_qty"),
+        *("limit_price", "unrouted_qty", "venue", "venue_name", "price", "size", "fee_bps", "fill_rate"),
+        *("reject_rate", "latency_ns", "score", "qty", "state", "unusable"),
+    ),
+    "children": (
+        *(*_HEAD, "cause", "event", "child_id", "parent_id", "venue", "venue_name", "instrument", "ticker", "side"),
+        *("ord_type", "time_in_force", "post_only", "price", "qty", "display_qty", "account", "route", "request"),
+    ),
+    "venue_reports": (
+        *(*_HEAD, "kind", "origin", "child_id", "venue", "venue_name", "instrument", "ticker", "side", "liquidity"),
+        *("live", "price", "qty", "leaves_qty", "cum_qty", "last_price", "last_qty", "fee", "fee_currency"),
+        *("venue_order_id", "exec_id", "ref_exec_id", "code", "reason", "venue_seq", "ts_event_ns"),
+    ),
     "quotes": (*_HEAD, "feed", "ticker", "instrument", "bid", "bid_qty", "ask", "ask_qty", "quality", "ts_event_ns"),
 }
 PARTITIONED: Final = tuple(name for name in COLUMNS if name != "instruments")

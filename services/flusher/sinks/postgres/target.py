@@ -131,7 +131,7 @@ class PostgresTarget:
                     "SELECT seq FROM states WHERE tape = $1 AND seq <= $2 ORDER BY seq", number, position.seq
                 )
             ]
-            rows = await self._restored(number, feed_of(tape), states)
+            rows = await self._restored(number, tape, states)
             if not states and position.begin > 1 and tape.startswith("orders."):
                 # The records that defined the instruments are gone; the engine's snapshots still say it.
                 for one in definitions.read(folder).instruments.values():
@@ -140,13 +140,13 @@ class PostgresTarget:
             fold_after = states[-1] if states else position.begin - 1
             return Resume(position, fold_after, states[0] if states else position.begin - 1)
 
-    async def _restored(self, number: int, feed: str, states: list[int]) -> Rows:
+    async def _restored(self, number: int, tape: str, states: list[int]) -> Rows:
         """As of the newest state that this build can read; those that it cannot are taken off `states`.
 
         The tape says it all: an older state, or none, only takes longer.
         """
         while states:
-            rows = Rows(number, feed)
+            rows = rows_of(number, tape)
             kept = await self.connection.fetchval(
                 "SELECT state FROM states WHERE tape = $1 AND seq = $2", number, states[-1]
             )
@@ -156,7 +156,7 @@ class PostgresTarget:
                 states.pop()
                 continue
             return rows
-        return Rows(number, feed)
+        return rows_of(number, tape)
 
     async def _row_of(self, tape: str) -> Any:
         connection = self.connection
@@ -294,10 +294,10 @@ class PostgresTarget:
         return dropped
 
 
-def feed_of(tape: str) -> str:
-    """The market that a tape's trades are of: `house` for the orders tapes, else what follows the kind."""
+def rows_of(number: int, tape: str) -> Rows:
+    """Its market is `house` for the orders tapes, `router` for a router's, else what follows the kind."""
     kind, _, rest = tape.partition(".")
-    return "house" if kind == "orders" else rest
+    return Rows(number, {"orders": "house", "router": "router"}.get(kind, rest), router=kind == "router")
 
 
 def _position(row: Any) -> Position:

@@ -54,6 +54,7 @@ public:
     std::map<uint32_t, Instrument> instruments;
     std::unordered_map<uint64_t, Live> live;
     std::map<uint64_t, Position> positions;  // by account << 32 | instrument
+    std::map<uint16_t, std::string> venues;  // a router's, by number: what they are called
 
     void define(uint32_t instrument, int8_t price_exponent, int8_t qty_exponent, std::string_view ticker) {
         Instrument& one = instruments[instrument];

@@ -1,0 +1,108 @@
+"""A router on a host of its own: parents from the API's host, children to the engine's and to an outside venue."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tapewire import messages as m
+from tests.fix.processes import skip_reason
+from tests.market_day import events
+from tests.routed_market import ENTERED, RoutedMarket, answered, ended, parent, result
+
+pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason())
+
+SIDES = ("sell", "buy")
+PROCESSES = (
+    *(("router", "router"), ("gateway.initiator", "router"), ("replica", "router"), ("relay", "router")),
+    *(("api", "api"), ("replica", "api"), ("relay", "api")),
+    *(("engine", "engine"), ("journal", "engine"), ("replica", "engine"), ("relay", "engine")),
+)
+
+
+def day(market: RoutedMarket, seed: int, count: int) -> list[dict[str, object]]:
+    """Parents, one after the other, each worked to its end."""
+    draw, client = random.Random(seed), market.api()
+    found = []
+    for number in range(count):
+        body = parent(f"p-{number}", draw.choice(SIDES), draw.randrange(1, 50))
+        found.append(result(ended(client, answered(client, "POST", "/v1/parents", body)["parent_id"])))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_parents_become_the_same_in_both_topologies(tmp_path: Path) -> None:
+    with RoutedMarket(tmp_path / "fused", "fused") as market:
+        fused = day(market, seed=7, count=12)
+        market.verify_router()
+    with RoutedMarket(tmp_path / "split", "split") as market:
+        split = day(market, seed=7, count=12)
+        market.verify_router()
+        market.verify()
+    assert {one["state"] for one in fused} == {"filled"}
+    assert split == fused
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_no_parent_is_lost_or_worked_twice_whoever_is_killed(tmp_path: Path) -> None:
+    acknowledged: dict[str, tuple[int, str, int]] = {}
+    stop, failed = threading.Event(), list[BaseException]()
+    with RoutedMarket(tmp_path, "split") as market:
+        client = market.api()
+
+        def load() -> None:
+            draw, number = random.Random(3), 0
+            try:
+                while not stop.is_set():
+                    name, side, qty = f"p-{number}", draw.choice(SIDES), draw.randrange(1, 20)
+                    told = answered(client, "POST", "/v1/parents", parent(name, side, qty))
+                    acknowledged[name] = (told["parent_id"], side, qty)
+                    number += 1
+            except BaseException as error:  # noqa: BLE001 - told by the test, which waits for what this does
+                failed.append(error)
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        try:
+            for service, host in PROCESSES:
+                before = len(acknowledged)
+                market.wait_until(lambda at=before + 5: len(acknowledged) >= at or failed, f"parents before {service}")
+                market.kill(service, host)
+            before = len(acknowledged)
+            market.wait_until(lambda at=before + 5: len(acknowledged) >= at or failed, "parents at the end")
+        finally:
+            stop.set()
+            thread.join()
+        assert failed == []
+        results = {name: ended(client, number) for name, (number, _, _) in acknowledged.items()}
+        taken = Counter(one.client_text for one in market.parents())
+        assert {name: taken[name] for name in acknowledged if taken[name] != 1} == {}
+        assert {
+            name: one["cum_qty"]
+            for name, one in results.items()
+            if one["leaves_qty"] != "0" and one["state"] == "filled"
+        } == {}
+        executed_by_both_sides_agree(market, results)
+        market.verify_router()
+        market.verify()
+        restarted = {one["unit"] for one in events(market) if one["event"].startswith("started again")}
+    units = {"venue.away" if service == "gateway.initiator" else service for service, _ in PROCESSES}
+    assert units <= {one.partition("@")[0] for one in restarted}
+
+
+def executed_by_both_sides_agree(market: RoutedMarket, results: dict[str, dict[str, object]]) -> None:
+    """What the parents got is what the venues themselves say that they gave, to the last lot, at the one price."""
+    got = dict.fromkeys(SIDES, 0)
+    for one in results.values():
+        got[str(one["side"])] += int(str(one["cum_qty"]))
+        assert one["cum_qty"] == "0" or float(str(one["avg_price"])) == float(ENTERED[str(one["side"])]), one
+    assert got["buy"] == sum(int(one["cum_qty"]) for one in market.away_orders())
+    orders = {one.order_id for one in market.records() if isinstance(one, m.OrderAccepted) and one.account == 2}
+    executed = [one for one in market.records() if isinstance(one, m.OrderExecuted) and one.order_id in orders]
+    assert got["sell"] == sum(one.last_qty for one in executed)
