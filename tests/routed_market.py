@@ -155,7 +155,7 @@ class RoutedMarket(Market):
 
 def known(records: list[m.Message]) -> set[int]:
     """Venues that a router is at, and of whose book it knows a side."""
-    ready, books = set(), set()
+    ready, books = set[int](), set[int]()
     for one in records:
         if isinstance(one, m.VenueChanged):
             (ready.add if one.state is m.VenueState.ready else ready.discard)(one.venue)
