@@ -36,6 +36,8 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     snapshots: bool = False
     snapshot: str = ""
     offset: int = 0
+    roll: str = ""
+    """A question of the roll call, which is answered there."""
 
 
 class FetchServer:
@@ -60,6 +62,8 @@ class FetchServer:
             return
         try:
             asked = msgspec.json.decode(message.data, type=Request)
+            if asked.roll:
+                return
             headers, body = await asyncio.to_thread(self._answer, asked, machine.released)
         except (msgspec.DecodeError, msgspec.ValidationError, TapeError, OSError, ValueError) as error:
             headers, body = {REFUSED: " ".join(str(error).split())[:400]}, b""

@@ -1,9 +1,9 @@
-"""`make cluster`: a Kubernetes control plane on loopback until Ctrl-C, with six nodes that only seem to be there.
+"""`make cluster`: a Kubernetes control plane on loopback until Ctrl-C, with nine nodes that only seem to be there.
 
     $ make cluster
     export KUBECONFIG=/tmp/tapewire-cluster-.../administrator.kubeconfig
 
-In another shell, with that line: `kubectl apply --server-side -k deploy/k8s/overlays/prod`, `kubectl get pods -A -o wide`.
+In another shell, with that line: `kubectl apply --server-side -k deploy/k8s/overlays/prod`, `kubectl get pods -A`.
 Pods are scheduled and said to be ready; none has a process.
 """
 

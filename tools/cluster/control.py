@@ -1,4 +1,4 @@
-"""A control plane of this machine's own: etcd, API server, controllers, scheduler, and nodes that only seem to be there."""
+"""A control plane of this machine's own: etcd, API server, controllers, scheduler, and kubelets that are played."""
 
 from __future__ import annotations
 

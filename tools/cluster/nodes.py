@@ -18,7 +18,7 @@ _EVERY_S: Final = 0.2
 
 @dataclass(frozen=True)
 class Node:
-    """What a machine leaves for pods: `cpus`, `memory` as Kubernetes writes quantities. `sequencers`: kept for engines."""
+    """What a machine leaves for pods: `cpus`, `memory` as quantities. `sequencers`: kept for engines."""
 
     name: str
     zone: str
@@ -48,7 +48,8 @@ PRODUCTION: Final = tuple(
     for zone in ("a", "b", "c")
     for node in (
         Node(f"sequencer-{zone}", zone, "7", "14Gi", sequencers=True),
-        Node(f"node-{zone}", zone, "15", "30Gi"),
+        Node(f"node-{zone}1", zone, "15", "30Gi"),
+        Node(f"node-{zone}2", zone, "15", "30Gi"),
     )
 )
 """What docs/kubernetes.md names for overlays/prod, less what the system keeps for itself."""

@@ -106,7 +106,7 @@ class Etcd(Part):
 
 
 class ApiServer(Part):
-    """Its port is `server`; it keeps everything in etcd. `accounts`: certificate and key that accounts' tokens are of."""
+    """Its port is `server`; it keeps everything in etcd. `accounts`: certificate and key of accounts' tokens."""
 
     name, as_whom = "kube-apiserver", ("apiserver", "")
 

@@ -55,6 +55,15 @@ def market(control: Cluster) -> Iterator[Market]:
     market.remove()
 
 
+@pytest.fixture
+def prod(running: Market) -> Market:
+    """The same, for a test that drains nodes or rolls pods: it begins with all nodes, and every pod ready."""
+    running.uncordon()
+    running.apply("overlays/prod")
+    running.settle()
+    return running
+
+
 @pytest.fixture(scope="module")
 def running(control: Cluster) -> Iterator[Market]:
     """overlays/prod, all of its pods ready, for tests of one module that leave it so."""

@@ -14,8 +14,9 @@ SPACE: Final = "tapewire"
 PODS: Final = f"/api/v1/namespaces/{SPACE}/pods"
 SETS: Final = f"/apis/apps/v1/namespaces/{SPACE}/statefulsets"
 BUDGETS: Final = f"/apis/policy/v1/namespaces/{SPACE}/poddisruptionbudgets"
+SCALERS: Final = f"/apis/autoscaling/v2/namespaces/{SPACE}/horizontalpodautoscalers"
 PRIORITIES: Final = "/apis/scheduling.k8s.io/v1/priorityclasses"
-MANAGER: Final = ("--server-side", "--field-manager=tests")
+MANAGER: Final = ("--server-side", "--field-manager=tests", "--force-conflicts")
 
 
 def is_ready(pod: Document) -> bool:
@@ -52,9 +53,16 @@ class Market:
 
     def settle(self, within_s: float = 60.0) -> dict[str, Document]:
         """All pods are there and ready, and every controller and budget has seen it. Raises TimeoutError with why."""
+        wait_until("as many as autoscalers want", self._scaled, within_s)
         wait_until("all pods ready", self._all_ready, within_s)
         wait_until("all budgets filled", self._budgets_filled, within_s)
         return self.pods()
+
+    def _scaled(self) -> bool:
+        wanted = {
+            one["spec"]["scaleTargetRef"]["name"]: one["spec"]["minReplicas"] for one in self.client.items(SCALERS)
+        }
+        return all(one["spec"]["replicas"] >= wanted.get(one["metadata"]["name"], 0) for one in self.workloads())
 
     def _all_ready(self) -> bool:
         pods = self.pods(every=True).values()
@@ -79,11 +87,15 @@ class Market:
         status: dict[str, Any] = self.client.get(f"{BUDGETS}/{name}")["status"]
         return status
 
-    def remove(self) -> None:
-        """The namespace with all that is in it, and what belongs to the whole cluster."""
+    def uncordon(self) -> None:
+        """All nodes take pods again."""
         for node in self.client.items("/api/v1/nodes"):
             if node["spec"].get("unschedulable"):
                 self.cluster.kubectl("uncordon", node["metadata"]["name"])
+
+    def remove(self) -> None:
+        """The namespace with all that is in it, and what belongs to the whole cluster."""
+        self.uncordon()
         self.cluster.kubectl("delete", "namespace", SPACE, "--ignore-not-found", "--timeout=120s")
         for one in self.client.items(PRIORITIES):
             if one["metadata"]["name"].startswith("tapewire-"):

@@ -1,12 +1,14 @@
-"""A real API server takes every overlay as it stands, keeps all of it, and refuses what Pod Security is there to refuse."""
+"""A real API server takes every overlay as it stands, keeps all of it, and refuses pods that are not restricted."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.deploy.cluster.market import PODS, SPACE, Market, refusal
 from tests.deploy.policies import cpus, size
@@ -72,14 +74,10 @@ def test_a_change_is_seen(market: Market) -> None:
 
 
 def _text(documents: list[Document]) -> str:
-    import yaml
-
-    return yaml.safe_dump_all(documents)
+    return str(yaml.safe_dump_all(documents))
 
 
 def _items(text: str) -> list[Document]:
-    import json
-
     found: list[Document] = json.loads(text)["items"]
     return found
 

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
 from tests.deploy.cluster.market import PODS, SPACE, Market, is_ready
-from tools.cluster import Cluster, Refused, wait_until
+from tests.deploy.rendering import Document
+from tools.cluster import Refused, wait_until
 
 pytestmark = pytest.mark.slow
 DRAIN = ("--ignore-daemonsets", "--delete-emptydir-data")
-
-
-@pytest.fixture
-def prod(control: Cluster) -> Iterator[Market]:
-    market = Market(control)
-    market.apply("overlays/prod")
-    market.settle()
-    yield market
-    market.remove()
 
 
 def drain(market: Market, node: str, seconds: int) -> subprocess.CompletedProcess[str]:
@@ -41,46 +32,50 @@ def evict(market: Market, name: str) -> int:
     return 201
 
 
-def test_one_server_of_the_bus_is_drained_and_no_second_one(prod: Market) -> None:
-    first = node_of(prod, "nats-0")
-    second = node_of(prod, "nats-1")
-    done = drain(prod, first, 60)
-    assert done.returncode == 0, done.stderr
-    wait_until("nats-0 made anew", lambda: "nats-0" in prod.pods())
-    assert "nodeName" not in prod.pods()["nats-0"]["spec"]  # each has a node and a zone of its own, so it waits
+def test_one_server_of_the_bus_is_drained_and_no_second_one_before_it_is_back(prod: Market) -> None:
+    first, second = node_of(prod, "nats-0"), node_of(prod, "nats-1")
+    spare = f"{first[:-1]}{3 - int(first[-1])}"  # the other node of its zone, where it would go
+    prod.cluster.kubectl("cordon", first, spare)
+    assert evict(prod, "nats-0") == 201
+    wait_until("nats-0 has no node", lambda: "nodeName" not in _spec(prod, "nats-0"))
     refused = drain(prod, second, 8)
     assert refused.returncode == 1
     assert "Cannot evict pod as it would violate the pod's disruption budget" in refused.stderr
     assert is_ready(prod.pods()["nats-1"])
-    prod.cluster.kubectl("uncordon", first)
-    prod.cluster.kubectl("uncordon", second)
-    prod.settle()
-    assert node_of(prod, "nats-0") == first
+    prod.cluster.kubectl("uncordon", spare)
+    wait_until("nats-0 is back", lambda: _spec(prod, "nats-0").get("nodeName") == spare)
+    assert drain(prod, second, 60).returncode == 0
 
 
-def test_all_that_stands_on_a_common_node_finds_room_on_the_others(prod: Market) -> None:
-    """But for the server of the bus that has its zone."""
+def _spec(market: Market, name: str) -> Document:
+    pod = market.pods().get(name)
+    return {"nodeName": "?"} if pod is None else pod["spec"]
+
+
+def test_all_that_stands_on_a_common_node_goes_to_the_other_one_of_its_zone(prod: Market) -> None:
+    """Also two pods of the API, one after the other, and what has a disk in the zone."""
     prod.cluster.kubectl("scale", "-n", SPACE, "statefulset/api", "--replicas=4")
     prod.settle()
-    node = node_of(prod, "gateway-0")
-    zone = prod.zone(prod.pods()["gateway-0"])
+    api = [pod["spec"]["nodeName"] for pod in prod.pods("api").values()]
+    node = max(api, key=lambda one: [name[:-1] for name in api].count(one[:-1]))  # of the zone that has two of them
+    zones = {name: prod.zone(pod) for name, pod in prod.pods().items()}
     assert drain(prod, node, 90).returncode == 0
-    # What has its disk in this zone waits for a node there; with disks that follow (or none yet) it would not.
-    waiting = {name for name, pod in prod.pods().items() if "nodeName" not in pod["spec"]}
-    elsewhere = {name for name, pod in prod.pods().items() if is_ready(pod)}
-    assert waiting | elsewhere == set(prod.pods())
-    assert all(prod.zone(prod.pods()[name]) != zone for name in elsewhere if not name.startswith("engine"))
+    prod.settle()
+    assert {name: prod.zone(pod) for name, pod in prod.pods().items()} == zones
+    assert node not in {pod["spec"]["nodeName"] for pod in prod.pods().values()}
 
 
-def test_of_the_engines_one_goes_while_the_other_is_ready(prod: Market) -> None:
+def test_an_engine_goes_only_while_the_other_one_is_ready(prod: Market) -> None:
     prod.set_ready("engine-1", ready=False)
     wait_until("budget used up", lambda: prod.budget("engine")["disruptionsAllowed"] == 0)
     assert evict(prod, "engine-0") == 429
-    # The one that is not ready may be moved only while the other is well (IfHealthyBudget).
-    assert evict(prod, "engine-1") == 429
-    prod.set_ready("engine-1", ready=True)
-    wait_until("budget free", lambda: prod.budget("engine")["disruptionsAllowed"] == 1)
-    assert evict(prod, "engine-0") == 201
+    prod.set_ready("engine-0", ready=False)
+    wait_until("none is healthy", lambda: prod.budget("engine")["currentHealthy"] == 0)
+    assert (evict(prod, "engine-0"), evict(prod, "engine-1")) == (429, 429)
+    prod.set_ready("engine-0", ready=True)
+    wait_until("one is healthy", lambda: prod.budget("engine")["currentHealthy"] == 1)
+    assert evict(prod, "engine-0") == 429
+    assert evict(prod, "engine-1") == 201  # it was not of use, and the other one is
 
 
 def test_a_gateway_that_is_not_ready_can_always_be_moved(prod: Market) -> None:

@@ -1,4 +1,4 @@
-"""Where the scheduler puts the pods of overlays/prod, on nodes as docs/kubernetes.md names them; and what they are there."""
+"""Where the scheduler puts the pods of overlays/prod on nodes as docs/kubernetes.md names them, and what they are."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_pods_of_the_api_stand_in_two_zones(running: Market) -> None:
 
 def test_priorities_are_in_the_pods(running: Market) -> None:
     order = ("engine", "nats", "gateway", "router", "connector", "api")
-    found = []
+    found: list[int] = []
     for component in order:
         pods = running.pods() if component == "connector" else running.pods(component)
         values = {one["spec"]["priority"] for name, one in pods.items() if name.startswith(component)}
