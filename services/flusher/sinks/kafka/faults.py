@@ -69,10 +69,9 @@ def told(where: str) -> Iterator[None]:
     except errors.KafkaError as error:
         advice = next((text for kinds, text in _ADVICE if isinstance(error, kinds)), "see the broker's log")
         first = str(error).partition("\n")[0] or type(error).__name__
-        raise TargetError(f"{where}: {first}: {advice}. Nothing is lost; it is tried again") from error
+        raise TargetError(f"{where}: {first}: {advice}") from error
     except (OSError, TimeoutError, errors.IllegalOperation, errors.ConsumerStoppedError) as error:
         text = str(error).partition("\n")[0] or type(error).__name__
         raise TargetError(
-            f"{where}: cannot be reached: {text}. Is the broker running, and the address in url right? "
-            f"It is tried again"
+            f"{where}: cannot be reached: {text}. Is the broker running, and the address in url right?"
         ) from error

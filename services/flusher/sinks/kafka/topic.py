@@ -109,7 +109,7 @@ class Topic:
         deadline = asyncio.get_running_loop().time() + READ_S
         while await consumer.position(at) < self._end and (most is None or len(found) < most):
             if asyncio.get_running_loop().time() > deadline:
-                raise TargetError(f"{self._where}: its tail could not be read within {READ_S:g} s. It is tried again")
+                raise TargetError(f"{self._where}: its tail could not be read within {READ_S:g} s")
             got: Sequence[Consumed] = (await consumer.getmany(at, timeout_ms=100)).get(at, ())
             found += got
         return found
