@@ -50,11 +50,19 @@ def day(market: RoutedMarket, seed: int, count: int) -> list[dict[str, object]]:
     return found
 
 
-def opened(hosts: Hosts) -> RouterClient | None:
-    try:
-        return RouterClient.open(hosts.data("desk"))
-    except (RingError, TapeError):
-        return None
+def opened(hosts: Hosts) -> RouterClient:
+    """Once its relay has made the ring."""
+    found: list[RouterClient] = []
+
+    def tried() -> bool:
+        try:
+            found.append(RouterClient.open(hosts.data("desk")))
+        except (RingError, TapeError):
+            return False
+        return True
+
+    until(tried, hosts.logs, PATIENCE_S)
+    return found[0]
 
 
 def test_a_parent_of_another_host_is_worked_at_a_venue_through_a_killed_router(tmp_path: Path) -> None:
@@ -68,14 +76,7 @@ def test_a_parent_of_another_host_is_worked_at_a_venue_through_a_killed_router(t
         hosts.start("replica", "desk", settings={"REPLICA__MIRROR": "router.0"})
         hosts.start("relay", "desk", settings={"RELAY__OUT": "router/traders"})
         until(lambda: known(of_router(hosts, "router")) == {2}, hosts.logs, PATIENCE_S)
-        found: list[RouterClient] = []
-
-        def there() -> bool:
-            found.extend(one for one in (opened(hosts),) if one)
-            return bool(found)
-
-        until(there, hosts.logs, PATIENCE_S)
-        with found[0] as client:
+        with opened(hosts) as client:
             told = [client.answer(buy(client, qty), PATIENCE_S) for qty in (3, 5)]
             hosts.end("router@router", signal.SIGKILL)
             late = buy(client, 7)
