@@ -62,6 +62,12 @@ build/jaeger: tools/build_jaeger.sh
 jaeger: build/jaeger ## build Jaeger with Go (five minutes), for the tests of tracing against it
 	@echo "$<"
 
+build/cluster: tools/cluster/build.sh tools/cluster/go.mod tools/cluster/go.sum $(wildcard tools/cluster/*.go)
+	@bash tools/cluster/build.sh $@
+
+cluster: build build/cluster ## start a Kubernetes control plane without containers, built with Go (a quarter of an hour, once)
+	@$(PY) -m tools.cluster $(ARGS)
+
 services: build ## start real PostgreSQL, Redis, Kafka, Jaeger, Prometheus for tests and benches, print their addresses
 	@$(PY) -m tools.services $(ARGS)
 
@@ -148,4 +154,4 @@ clean: ## remove what was built, and empty rings in memory (not the data in .tap
 	@rm -rf build dist services/api/dashboard/vendor *.egg-info $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find tapewire services bench \( -name '*.so' -o -name '_*.cpp' \) -delete
 
-.PHONY: help image up down audit sbom setup build dashboard abi jaeger services generate check test test-all sanitize fuzz fuzz-fix bench demo wheels lock clean
+.PHONY: help image up down audit sbom setup build dashboard abi jaeger cluster services generate check test test-all sanitize fuzz fuzz-fix bench demo wheels lock clean

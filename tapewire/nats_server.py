@@ -90,8 +90,12 @@ class NatsServer:
             raise
         # In one step: whoever reads it while it is written must not find half an address.
         aside = self.store / f"{URL_FILE}.new"
-        aside.write_text(self.url)
-        aside.replace(self.store / URL_FILE)
+        try:
+            aside.write_text(self.url)
+            aside.replace(self.store / URL_FILE)
+        except OSError as error:
+            self.stop()
+            raise TransportError(f"nats-server: {aside}: cannot be written: {error.strerror}") from error
         return self
 
     def _start(self, binary: Path) -> None:

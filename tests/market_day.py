@@ -35,8 +35,17 @@ API_SOURCE = 4
 class Market:
     """`with Market(folder, "split") as market:` all services run, and take orders. Account 1 by FIX, 2 by the API."""
 
+    patience = PATIENCE_S
+
     def __init__(
-        self, folder: Path, topology: str, *, durability: str = "disk", tree: Path = ROOT, more: str = ""
+        self,
+        folder: Path,
+        topology: str,
+        *,
+        durability: str = "disk",
+        tree: Path = ROOT,
+        more: str = "",
+        producers: str = PRODUCERS,
     ) -> None:
         """`more`: further tables."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +56,7 @@ class Market:
         self.config = folder / "tapewire.toml"
         self.config.write_text(
             f'env = "d{os.getpid()}"\ndata = "{self.data}"\nrings = "{folder}/rings"\n'
-            f'[engine]\n{PRODUCERS}\ndurability = "{durability}"\nsegment_bytes = 1048576\nring_bytes = 65536\n'
+            f'[engine]\n{producers}\ndurability = "{durability}"\nsegment_bytes = 1048576\nring_bytes = 65536\n'
             f"[monitor]\nmetrics_port = 0\n"
             f"[api]\nport = {self.api_port}\nstream_port = {free_port()}\nbus = false\n"
             f'[[api.keys]]\nname = "desk"\nnumber = 1\nauth = "hmac"\nsecret_file = "{folder}/desk.secret"\n'
@@ -129,7 +138,7 @@ class Market:
 
     def wait_until(self, done: object, what: str) -> None:
         assert callable(done)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + self.patience
         while not done():
             assert time.monotonic() < deadline, f"{what}\n{self.logs()}"
             assert self.process.poll() is None, self.logs()

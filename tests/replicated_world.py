@@ -52,8 +52,8 @@ class Host:
         self.frames: TapeFrames | None = None
         self.copy: MirrorCopy | None = None
         self.mirror: Mirror | None = None
-        self.out: deque[tuple[int, Part, bytes, int]] = deque()
-        """Publishes on their way, in order: token, part, frames, expected."""
+        self.out: deque[tuple[Sender, int, Part, bytes, int]] = deque()
+        """Publishes on their way, in order: whose, token, part, frames, expected."""
         self.back: deque[tuple[int, int | None]] = deque()
         """Answers on their way."""
         self.fenced = False
@@ -120,7 +120,7 @@ class Host:
                 whole_seq=stretch.whole_seq, durability="replicated",
             )  # fmt: skip
             token, expected = sender.sent(part, self.world.now)
-            self.out.append((token, part, stretch.frames, expected))
+            self.out.append((sender, token, part, stretch.frames, expected))
 
     def _agrees(self, part: Part, raw: bytes) -> bool:
         assert self.frames is not None
@@ -141,8 +141,10 @@ class Host:
 
     def deliver_out(self) -> None:
         if self.out:
-            token, part, frames, expected = self.out.popleft()
-            self.back.append((token, self.world.stream.publish(part, frames, expected)))
+            whose, token, part, frames, expected = self.out.popleft()
+            stored = self.world.stream.publish(part, frames, expected)
+            if whose is self.sender:  # a killed one's inbox is gone with it: the next one never takes its answers
+                self.back.append((token, stored))
 
     def deliver_back(self) -> None:
         if not self.back:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from services.api import cache as known_elsewhere
 from services.api import counters, files, health, recovery
 from services.api.answers import Remembered
 from services.api.app import Api
@@ -104,9 +105,6 @@ async def serve(settings: Config, log: Logger) -> None:
         rings = [trader] if operator is None else [trader, operator]
         transport = await connected(settings, stack, log)
         hub = Hub(settings, transport, log, clock)
-        await hub.start()
-        stack.push_async_callback(hub.close)
-
         now = clock()
         interval_ns = int(own.failures_interval * 1e9)
         keys, remembered = Keys(own, Failures(own.failures, interval_ns)), Remembered(own.remember)
@@ -114,21 +112,9 @@ async def serve(settings: Config, log: Logger) -> None:
         stack.callback(writer.close)
         past = recovery.Recovery(remembered, keys, recovery.since(now, own.remember_for), now)
         past.fold_own(writer.path)
-        past.fold_orders(folders.orders_tape(shard), [ring.source for ring in rings], hub.seq)
         durable = settings.engine.durability != "memory"
         tape = ApiTape(writer, clock, past.last_ts, Sampler(own.trace_sampling), durable=durable)
         entry = Entry(own, tape, trader, operator, remembered, past.found, clock, log)
-        # What was folded is never looked at again, and what comes makes no cycles: all would stop for nothing.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*COLLECT_AFTER)
-        hub.tap(entry.fold)
-        hub.lost = entry.lost
-        entry.hurry = hub.poll
-        waiter = Waiter(folders.orders_tape(shard), entry.look)
-        stack.callback(waiter.close)
-        entry.await_tape = lambda: waiter.ask(hub.position)
-
         sessions, tickets = Sessions(own, Failures(own.failures, interval_ns)), Tickets()
         stack.callback(sessions.close)
         desk = Desk(entry, hub)
@@ -139,10 +125,35 @@ async def serve(settings: Config, log: Logger) -> None:
         page = stack.enter_context(counters.page(folders.stats, own.number))
         entry.took = page.histogram(counters.ANSWER).record
         collectors = exposition.registry(folders)
+        cache = known_elsewhere.opened(settings, log)
         api = Api(
             *(settings, hub, entry, desk, operations, parents, keys, sessions, tickets, clock, history),
-            *(lambda accept: exposition.scrape(collectors, accept), log),
+            *(lambda accept: exposition.scrape(collectors, accept), cache, log),
         )
+        http = HttpServer(own, api.handle, log)
+        if cache is not None:
+            stack.push_async_callback(cache.close)
+            # Nobody waits for a long tape to be read who is served by the cache.
+            await http.start()
+            stack.push_async_callback(http.stop, own.drain_timeout)
+            log.info("starting", port=own.port, cache=own.cache_prefix)
+        await hub.start()
+        stack.push_async_callback(hub.close)
+        sources = [ring.source for ring in rings]
+        await asyncio.to_thread(past.fold_orders, folders.orders_tape(shard), sources, hub.seq)
+        tape.last_ts = max(tape.last_ts, past.last_ts)
+        # What was folded is never looked at again, and what comes makes no cycles: all would stop for nothing.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
+        hub.tap(entry.fold)
+        hub.lost = entry.lost
+        entry.hurry = hub.poll
+        waiter = Waiter(folders.orders_tape(shard), entry.look)
+        stack.callback(waiter.close)
+        entry.await_tape = lambda: waiter.ask(hub.position)
+        api.starting = False
+
         door = None
         if transport is not None and own.bus_door:
             door = BusDoor(settings.env, transport, entry, folders.orders_tape(shard), clock, log)
@@ -152,16 +163,16 @@ async def serve(settings: Config, log: Logger) -> None:
             tasks.create_task(entry.run(ended))
             tasks.create_task(parents.run(ended))
             if transport is not None:
-                tasks.create_task(health.tell(settings, transport, hub, entry, stop))
+                tasks.create_task(health.tell(settings, transport, hub, entry, cache, stop))
             tasks.create_task(opened(entry, hub, rings, door, stop, log))
-            http = HttpServer(own, api.handle, log)
-            await http.start()
+            if cache is None:
+                await http.start()
             logs = TapeHistory(hub, folders.orders_tape(shard))
             stream = StreamServer(own, hub, logs, keys, tickets, desk, clock, log)
             await stream.start()
             tasks.create_task(stream.run(stop))
             tasks.create_task(counters.count(page, api, http, stream, ended))
-            told.check(ready=lambda: health.reasons(hub, entry), detail=lambda: health.figures(hub, entry))
+            told.check(ready=lambda: health.reasons(hub, entry), detail=lambda: health.figures(hub, entry, cache))
             log.info("listening", port=own.port, stream=own.stream_address[1])
             await stop.wait()
             entry.close()

@@ -17,12 +17,14 @@ import msgspec
 
 from services.api import sessions as logins
 from services.api.authors import NS, Author, Bucket
+from services.api.cache import Cache
 from services.api.desk import Desk, Response
 from services.api.entry import Entry
 from services.api.history import History
 from services.api.http import openapi
 from services.api.http.call import ANY, OPEN, Call, Endpoint
 from services.api.http.connection import refusal
+from services.api.http.elsewhere import starting
 from services.api.http.messages import JSON, Reply, Request
 from services.api.http.routes import Routes
 from services.api.hub import Hub
@@ -62,6 +64,7 @@ class Api:
         clock: Callable[[], int],
         history: History,
         scrape: Callable[[str], tuple[bytes, str]],
+        cache: Cache | None,
         log: Logger,
     ) -> None:
         """`scrape`: all metrics for an Accept header, with their media type; takes a while."""
@@ -70,7 +73,9 @@ class Api:
         self.config, self.own, self.hub, self.entry, self.desk = config, config.api, hub, entry, desk
         self.operations, self.parents = operations, parents
         self.keys, self.sessions, self.tickets, self.clock = keys, sessions, tickets, clock
-        self.history, self.scrape, self._log = history, scrape, log
+        self.history, self.scrape, self.cache, self._log = history, scrape, cache, log
+        self.starting = True
+        """While the hub still reads what is on the tape: only endpoints that are `early` are answered."""
         self.table = endpoints()
         self._routes = Routes(self.table)
         self._bodies = {one.body: Body(one.body) for one in self.table if one.body is not None}
@@ -140,6 +145,8 @@ class Api:
             call.body = self._bodies[endpoint.body].decode(request.body)
         elif request.body:
             raise Problem(422, "this takes no body", reason="invalid_field")
+        if self.starting and not endpoint.early:
+            raise starting()
         origin = None
         if endpoint.writes:
             trace = trace_context.of_headers(request.headers)

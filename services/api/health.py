@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from typing import Final
 
+from services.api.cache import Cache
 from services.api.entry import Entry
 from services.api.hub import Hub
 from tapewire import messages as m
@@ -28,22 +29,25 @@ def reasons(hub: Hub, entry: Entry) -> list[str]:
     return why
 
 
-def figures(hub: Hub, entry: Entry) -> str:
-    return f"seq={hub.seq} waiting={entry.waiting} received={entry.received} late={entry.late}"
+def figures(hub: Hub, entry: Entry, cache: Cache | None) -> str:
+    known = "" if cache is None else f" cache={cache.state} cached={cache.answered}"
+    return f"seq={hub.seq} waiting={entry.waiting} received={entry.received} late={entry.late}{known}"
 
 
-async def tell(settings: Config, transport: Transport, hub: Hub, entry: Entry, stop: asyncio.Event) -> None:
+async def tell(
+    settings: Config, transport: Transport, hub: Hub, entry: Entry, cache: Cache | None, stop: asyncio.Event
+) -> None:
     """Until `stop`, and once more then: it drains."""
     to, told_as = subject(settings.env, "ops", "health", SERVICE), settings.health.told_as(SERVICE)
     while True:
-        transport.publish(to, bytes(health(hub, entry, told_as, stopping=stop.is_set())))
+        transport.publish(to, bytes(health(hub, entry, cache, told_as, stopping=stop.is_set())))
         if stop.is_set():
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), EVERY_S)
 
 
-def health(hub: Hub, entry: Entry, told_as: str, *, stopping: bool) -> m.ServiceHealth:
+def health(hub: Hub, entry: Entry, cache: Cache | None, told_as: str, *, stopping: bool) -> m.ServiceHealth:
     """As it stands now."""
     state = m.HealthState.ready
     if stopping:
@@ -52,4 +56,5 @@ def health(hub: Hub, entry: Entry, told_as: str, *, stopping: bool) -> m.Service
         state = m.HealthState.starting
     elif reasons(hub, entry):
         state = m.HealthState.degraded
-    return m.ServiceHealth(ts=entry.clock(), pid=os.getpid(), state=state, service=told_as, detail=figures(hub, entry))
+    detail = figures(hub, entry, cache)
+    return m.ServiceHealth(ts=entry.clock(), pid=os.getpid(), state=state, service=told_as, detail=detail)

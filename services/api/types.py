@@ -84,6 +84,10 @@ class Book(Struct):
     ts: str
     bids: list[Level]
     asks: list[Level]
+    source: Text = UNSET
+    """`cache`: not from the fold of this process, but the best level alone, as Redis has it; left out otherwise."""
+    as_of_seq: Number = UNSET
+    """With a source: the record of its tape up to which that was taken."""
 
 
 class Trade(Struct):
@@ -239,6 +243,10 @@ class Trades(Struct):
     trades: list[Trade]
     seq: int
     next: Number = UNSET
+    source: Text = UNSET
+    """`cache`: not from the fold of this process, but the last one, as Redis has it; left out otherwise."""
+    as_of_seq: Number = UNSET
+    """With a source: the record of its tape up to which that was taken."""
 
 
 class Bars(Struct):
@@ -251,7 +259,9 @@ class Bars(Struct):
 # -- accounts
 
 
-class Position(Struct):
+class Position(Struct, kw_only=True):
+    """Without `avg_price`, `realised`, `unrealised` and `mark` if it is from the cache."""
+
     account: int
     ticker: str
     seq: int
@@ -259,12 +269,12 @@ class Position(Struct):
     net: str
     bought: str
     sold: str
-    avg_price: str
+    avg_price: Text = UNSET
     """Of what is open, average cost; exact to 1/1,000 of the price's last place, "0" when flat."""
-    realised: str
-    unrealised: str
+    realised: Text = UNSET
+    unrealised: Text = UNSET
     """Against `mark`; at the price's and quantity's exponents together."""
-    mark: str
+    mark: Text = UNSET
     """The middle of the book if both sides are there and it is live, else the last trade; "0": neither."""
     fills: int
 
@@ -272,6 +282,10 @@ class Position(Struct):
 class Positions(Struct):
     positions: list[Position]
     seq: int
+    source: Text = UNSET
+    """`cache`: not from the fold of this process, but as Redis has it; left out otherwise."""
+    as_of_seq: Number = UNSET
+    """With a source: the record of its tape up to which that was taken."""
 
 
 class Exposure(Struct):

@@ -142,7 +142,7 @@ def stand_by(settings: Config, told: health.Health, log: Logger) -> Snapshot | N
     asked = threading.Event()
     stopping.on_stop(asked.set)
     pulse = told.pulse("standby")
-    standby = Standby(tape, snapshot_every=own.snapshot_every, log=log, turned=pulse.beat)
+    standby = Standby(tape, snapshot_every=own.snapshot_every, version=version("tapewire"), log=log, turned=pulse.beat)
     told.check(ready=standby.reasons)
     state = standby.follow(asked.is_set, CONSUMER)
     told.check(ready=lambda: ["starting"])

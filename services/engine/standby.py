@@ -17,8 +17,9 @@ from pathlib import Path
 from services.engine._engine import Audit
 from tapewire import snapshots
 from tapewire.consumers import ConsumerPosition
-from tapewire.errors import TapeError, TapeMissing
+from tapewire.errors import TapeError, TapeMissing, TapewireError
 from tapewire.logs import Logger
+from tapewire.replication.standing import Standing
 from tapewire.snapshots import Snapshot
 from tapewire.tape import TapeFrames
 
@@ -32,11 +33,15 @@ NOTHING = Snapshot(0, b"")
 class Standby:
     """Follows one mirrored tape. `restart`: where a restart would read on from, for the tape's retention."""
 
-    def __init__(self, tape: Path, *, snapshot_every: int, log: Logger, turned: Callable[[], object]) -> None:
+    def __init__(
+        self, tape: Path, *, snapshot_every: int, version: str, log: Logger, turned: Callable[[], object]
+    ) -> None:
         """`turned` is called at every turn: that it is alive."""
         self._tape, self._every, self._log, self._turned = tape, snapshot_every, log, turned
+        self._version = version
         self._audit: Audit | None = None
         self._restart: ConsumerPosition | None = None
+        self._standing: Standing | None = None
         self._last_snapshot = 0
         self._good: list[int] = []
 
@@ -51,6 +56,7 @@ class Standby:
         try:
             while not stopped():
                 self._turned()
+                self._say()
                 if frames is None:
                     frames = self._open()
                 elif frames.grant > frames.epoch and not frames.writer_alive:
@@ -60,11 +66,17 @@ class Standby:
                 folded = self._fold(consumer) if frames is not None else 0
                 if not folded:
                     time.sleep(LOOK_EVERY_S)
+        except TapewireError as error:
+            if self._standing is not None:
+                self._standing.ended(str(error))
+            raise
         finally:
             if frames is not None:
                 frames.close()
             if self._restart is not None:
                 self._restart.close()
+            if self._standing is not None:
+                self._standing.close()
         return None
 
     def reasons(self) -> list[str]:
@@ -72,6 +84,13 @@ class Standby:
         return (
             ["standby: the tape here is a mirror"] if self._audit else ["standby: there is no mirror of the tape yet"]
         )
+
+    def _say(self) -> None:
+        """As soon as there is a folder of the tape: the very first writer is an engine that stood by on nothing."""
+        if self._standing is None and self._tape.exists():
+            self._standing = Standing(self._tape, self._version)
+        if self._standing is not None:
+            self._standing.say(self._audit.seq if self._audit else 0)
 
     def _open(self) -> TapeFrames | None:
         try:

@@ -116,14 +116,14 @@ def main(path: Path | None, only: tuple[str, ...], archive_only: bool) -> None:
         idle_of(config) if feeds else without_rings(),
         on_error=lambda *_: stop.set(),
     )
+    beside = [archiving(config, log)] if config.flusher.archive else []
     archive = AgentRunner(
-        CompositeAgent("archive", [archiving(config, log), RetentionAgent(config, log)]),
+        CompositeAgent("archive", [*beside, RetentionAgent(config, log)]),
         without_rings(),
         on_error=lambda *_: stop.set(),
     )
     rings.start()
-    if config.flusher.archive:
-        archive.start()
+    archive.start()
     told.check(
         ready=lambda: [why for feed in feeds for why in feed.reasons()],
         detail=lambda: " ".join(f"{feed.feed}={feed.state.name}" for feed in feeds),

@@ -1,50 +1,64 @@
-"""The archive's retention: once a day what [retention.archive] does not keep goes, on the archive's own thread."""
+"""Retention every day: what [retention] does not keep of any store goes, on the archive's own thread."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from typing import Final
 
+from tapewire import believed_clock as clock
 from tapewire import retention
+from tapewire.believed_clock import Sight
 from tapewire.config import Config
 from tapewire.errors import TapewireError
 from tapewire.logs import Logger
 
-EVERY_S: Final = 86_400.0
-RETRY_S: Final = 600.0
-STORE: Final = ("archive",)
+EVERY_NS: Final = 86_400 * 10**9
+RETRY_NS: Final = 600 * 10**9
 
 
 class RetentionAgent:
-    """Runs at the start and then once a day; what fails is logged and tried again after ten minutes."""
+    """Runs at the start and then once a day; what fails is logged and tried again after ten minutes.
+
+    What is due is told by the time since boot: a clock that is set neither skips a day nor runs one twice.
+    """
 
     name = "retention"
 
-    def __init__(self, config: Config, log: Logger) -> None:
-        self._config, self._log = config, log
-        keep = config.retention.archive
-        self._next = time.monotonic() if keep.days or keep.mb else float("inf")
+    def __init__(self, config: Config, log: Logger, look: Callable[[], Sight] = clock.look) -> None:
+        self._config, self._log, self._look = config, log, look
+        self.stores = tuple(store for store in retention.STORES if _limited(config, store))
+        """Those that have a limit; without any there is nothing to do."""
+        self._next = look().up_ns
 
     def do_work(self) -> int:
         """Returns how many pieces went."""
-        now = time.monotonic()
-        if now < self._next:
+        if not self.stores or (sight := self._look()).up_ns < self._next:
             return 0
-        self._next = now + EVERY_S
+        self._next = sight.up_ns + EVERY_NS
         try:
-            planned = retention.plan(self._config, time.time_ns(), STORE)
-            gone, stayed = retention.carry_out(self._config, planned)
+            done = retention.run(self._config, self.stores, sight)
         except (TapewireError, OSError) as error:
-            self._log.error("retention", error=str(error), retry_seconds=RETRY_S)
-            self._next = now + RETRY_S
+            self._log.error("retention", error=str(error), retry_seconds=RETRY_NS // 10**9)
+            self._next = sight.up_ns + RETRY_NS
             return 0
-        for why in stayed:
-            self._log.warning("retention_held_back", why=why)
-        if stayed:
-            self._next = now + RETRY_S
-        if gone:
-            self._log.info("retention", removed=[one.name for one in gone], bytes=sum(one.bytes for one in gone))
-        return len(gone)
+        if done.clock:
+            self._log.error("retention_clock", why=done.clock)
+        for one in done.planned:
+            for piece in one.held:
+                self._log.warning("retention_held_back", store=one.store, name=piece.name, by=piece.held_by)
+        for why in done.failed:
+            self._log.warning("retention_failed", why=why, retry_seconds=RETRY_NS // 10**9)
+        if done.failed:
+            self._next = sight.up_ns + RETRY_NS
+        if done.gone:
+            removed = [f"{piece.store} {piece.name}" for piece in done.gone]
+            self._log.info("retention", removed=removed, bytes=sum(piece.bytes for piece in done.gone))
+        return len(done.gone)
 
     def close(self) -> None:
         """There is nothing to give back."""
+
+
+def _limited(config: Config, store: str) -> bool:
+    keep = config.retention.of(store)
+    return bool(keep.days or keep.mb)

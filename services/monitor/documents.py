@@ -18,6 +18,22 @@ def rules() -> str:
     return "\n".join(_rules()) + "\n"
 
 
+def prometheus_rule() -> str:
+    """The same rules as the kind that the Prometheus operator knows."""
+    comment, *lines = _rules()
+    head = [
+        comment,
+        "apiVersion: monitoring.coreos.com/v1",
+        "kind: PrometheusRule",
+        "metadata:",
+        "  name: tapewire",
+        "  labels:",
+        "    app.kubernetes.io/part-of: tapewire",
+        "spec:",
+    ]
+    return "\n".join([*head, *(f"  {line}" for line in lines)]) + "\n"
+
+
 def _rules() -> Iterator[str]:
     yield "# Made from services/monitor/alerts by `make generate`."
     yield "groups:"

@@ -10,6 +10,7 @@ from services.monitor import documents, grafana
 from services.monitor.dashboards import DASHBOARDS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+OPERATOR: Final = ROOT / "deploy" / "k8s" / "components" / "service-monitor"
 METRICS: Final = ROOT / "docs" / "metrics.md"
 
 
@@ -17,6 +18,7 @@ def outputs() -> dict[Path, str]:
     """Each generated file and what it must hold."""
     files = {ROOT / "deploy" / "grafana" / f"{one.slug}.json": grafana.render(one) for one in DASHBOARDS}
     files[ROOT / "deploy" / "prometheus" / "tapewire.rules.yaml"] = documents.rules()
+    files[OPERATOR / "alerts.yaml"] = documents.prometheus_rule()
     files[ROOT / "docs" / "runbook.md"] = documents.runbook()
     files[METRICS] = documents.fill(METRICS.read_text(encoding="utf-8"))
     return files

@@ -49,7 +49,7 @@ class Context:
     reconnects: int = 0
     _said: int = 0
     _last: dict[str, Any] = field(default_factory=dict)
-    _newest: tuple[str, int, Part, bytes] | None = None
+    _newest: tuple[str, int, Part, bytes, int] | None = None
     """The newest message that is known to be stored, as it came; its digest is made when it is asked for."""
     _known: Known | None = None
     _kept: Known | None = None
@@ -73,10 +73,15 @@ class Context:
             self._known, self._newest = knowing.known(*self._newest), None
         return self._known
 
-    def stored(self, created: str, sequence: int, part: Part, frames: bytes) -> None:
-        """The stream holds this message, as it says, and it is the newest that this host knows of."""
+    def stored(self, created: str, sequence: int, part: Part, frames: bytes, *, ours: bool = True) -> None:
+        """The stream holds this message, as it says, and it is the newest that this host knows of. `ours`: our tape is
+        what the stream holds, up to the message's end."""
+        held = part.end
+        if not ours:
+            before = self.known
+            held = before.held if before is not None else 0
         self._loaded = True
-        self._newest = (created, sequence, part, frames)
+        self._newest = (created, sequence, part, frames, held)
 
     async def keep_known(self, *, at_once: bool = False) -> None:
         """Durably: now and then, and before anything is done that rests on it. Raises TapeError."""

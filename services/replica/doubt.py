@@ -143,7 +143,7 @@ def _unproven(context: Context, why: str, reason: str) -> str:
 def _two_histories(context: Context, why: str, part: Part) -> str:
     return (
         f"the stream {context.stream.name} went back: {why}; and {part.holder} went on from there in epoch "
-        f"{part.epoch}. So there are two histories from position {part.end} at the latest; nothing is sent. Compare "
+        f"{part.epoch}. From position {part.end} on, at the latest, there are two histories; nothing is sent. Compare "
         f"both with `tapewire tape tail {context.name}`. Where the right one is: delete the stream, `tapewire replica "
         f"renew {context.name} --yes`, start the replica. On the other host stop the engine, move the tape's folder "
         "aside, and name the tape in replica.mirror"

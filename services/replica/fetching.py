@@ -17,16 +17,18 @@ import msgspec
 
 from services.replica.context import Context
 from tapewire import snapshots
-from tapewire.errors import TapeError, TransportError
+from tapewire.errors import TapeError, TapeGone, TransportError
 from tapewire.interfaces import Received
 from tapewire.replication import names
 from tapewire.replication.part import HEADER, MAX_FRAMES, Part, decode, encode
 from tapewire.replication.sender import Sender, State
-from tapewire.tape import TapeFrames
+from tapewire.tape import TapeFrames, inspect
 from tapewire.transports import headers as header_blocks
 
 WITHIN_S = 5.0
 REFUSED = "Tapewire-Refused"
+GONE = "Tapewire-Gone"
+"""Beside a refusal: the first record of the sender's tape. Asking again is of no use."""
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,7 +85,11 @@ class FetchServer:
     def _stretch(self, position: int, stored: tuple[int, int]) -> tuple[dict[str, str], bytes]:
         frames = TapeFrames(self._of.tape)
         try:
-            frames.seek(position)
+            try:
+                frames.seek(position)
+            except TapeGone as error:
+                first = inspect.segments(self._of.tape)[0].first_seq
+                return {REFUSED: " ".join(str(error).split())[:400], GONE: str(first)}, b""
             stretch = frames.read(MAX_FRAMES, stored)
             if stretch is None:
                 raise ValueError(f"position {position} is not stored yet")
@@ -94,9 +100,19 @@ class FetchServer:
 
 
 async def frames_from(context: Context, position: int) -> tuple[Part, bytes]:
-    """Raises TransportError if nobody answers, or with the answer's reason."""
+    """Raises TransportError if nobody answers, or with the answer's reason; TapeGone if they are there no more."""
     answer = await _ask(context, Request(position=position))
     return decode((answer.headers or {})[HEADER]), answer.data
+
+
+def gone(context: Context, first: int | str) -> TapeGone:
+    """The sender's tape begins with record `first`, behind our end."""
+    return TapeGone(
+        f"{context.tape}: this copy ends where its sender's tape has nothing any more: that one begins with record "
+        f"{first}; retention removed what lies between while this host was away. This copy cannot be gone on with. "
+        f"Stop what reads it, `tapewire replica afresh {context.name} --yes`, and start the replica: it begins with "
+        "the sender's newest snapshot and what follows"
+    )
 
 
 async def fetch_snapshots(context: Context) -> int:
@@ -120,6 +136,8 @@ async def fetch_snapshots(context: Context) -> int:
 async def _ask(context: Context, request: Request) -> Received:
     subject = names.fetch(context.env, context.name)
     answer = await context.transport.request(subject, msgspec.json.encode(request), timeout=WITHIN_S)
+    if first := (answer.headers or {}).get(GONE):
+        raise gone(context, first)
     if why := (answer.headers or {}).get(REFUSED):
         raise TransportError(f"{subject}: {why}")
     return answer

@@ -20,7 +20,7 @@ from services.replica.stream import Stored, Tail
 from tapewire.errors import TapeError, TapeFull, TransportError, WireError
 from tapewire.interfaces import Received
 from tapewire.replication import host as hosts
-from tapewire.replication import names
+from tapewire.replication import names, standing
 from tapewire.replication import state as states
 from tapewire.replication.copying import Again, Differs, Fetch, HandOver, Mirror, Outcome
 from tapewire.replication.part import Part
@@ -54,6 +54,8 @@ class Mirroring:
         self._back = ""
         """Why the stream is not what it was; empty: it is, or has come again to where it was."""
         self._back_since: float | None = None
+        self._unmanned = ""
+        """Why this host would not take the tape over after a silence, where it is to."""
         self._epoch = 0
         """Of our claim, once the copy has been handed over."""
 
@@ -197,7 +199,7 @@ class Mirroring:
                     differ.append(part.part)
                     break  # from here on not even the frames begin at the same places
         known = self._of.known
-        kept = known.end if known else 0
+        kept = known.held if known else 0
         found = own_tail(claims, self._of.host, copy.end, lambda part: part not in differ, stored=kept)
         if found is None:
             return
@@ -297,8 +299,8 @@ class Mirroring:
             position = await asyncio.to_thread(lambda: copy.last_segment)
         was_empty = copy.empty
         part, frames = await fetching.frames_from(self._of, position)
-        if not was_empty and part.position != position:
-            raise TransportError(f"asked for position {position}, got {part.position}")
+        if not was_empty and part.position > copy.end:
+            raise fetching.gone(self._of, part.first)  # asked for position 0, it gives the first that it still has
         outcome = await asyncio.to_thread(mirror.fetched, part, frames)
         if isinstance(outcome, Differs):
             raise TapeError(outcome.why)
@@ -314,6 +316,9 @@ class Mirroring:
         now = context.now()
         asked = states.promotion_asked(context.tape)
         silent = self._silence.too_long(now, context.transport.connected) and mirror.durability == "replicated"
+        self._unmanned = self._no_engine() if silent or context.settings.takeover_after else ""
+        if silent and not asked and self._unmanned:
+            return
         if not (asked or silent) or not mirror.holder or self._pending:
             return
         if self._back:
@@ -337,6 +342,14 @@ class Mirroring:
                 self._claimed_at = 0
 
         context.stream.publish(claim, b"", info.last, answered)
+
+    def _no_engine(self) -> str:
+        """Why a takeover by itself would leave the tape without a writer. Said in the log as it changes."""
+        context = self._of
+        why = standing.why_not(context.tape, self._live().tape.positions.released_seq, context.clock())
+        if bool(why) != bool(self._unmanned):
+            context.log.warning("takeover_after", tape=context.name, why=why or "an engine stands by")
+        return f"would not be taken over by itself: {why}" if why else ""
 
     async def _claim_first(self) -> None:
         """A tape that nobody has written yet: whoever is told to, is the first."""
@@ -376,7 +389,7 @@ class Mirroring:
             epoch=mirror.epoch if mirror else 0,
             holder=mirror.holder if mirror else "",
             fetched=self._fetched,
-            why=why or self._back,
+            why=why or self._back or self._unmanned,
             back=bool(self._back),
         )
 

@@ -141,7 +141,8 @@ class Sending:
         found = Last(info.last, last.part if last else None, agrees)
         machine.synced(found, frames.positions.durable, frames.position)
         if last is not None:
-            context.stored(info.created, last.sequence, last.part, last.frames)
+            ours = machine.state is State.send
+            context.stored(info.created, last.sequence, last.part, last.frames, ours=ours)
             await context.keep_known(at_once=True)
         if machine.state is not State.send:
             return
@@ -179,16 +180,17 @@ class Sending:
 
     async def _look(self) -> None:
         """An idle sender is refused nothing: so it looks by itself now and then."""
-        now = self._of.now()
-        if not self._machine.may_send or now - self._looked_at < LOOK_EVERY_NS:
+        machine, now = self._machine, self._of.now()
+        if not machine.may_send or now - self._looked_at < LOOK_EVERY_NS:
             return
-        self._looked_at = now
+        self._looked_at, last = now, machine.sequence
         try:
-            why = await self._of.went_back()
+            info = await self._of.stream.info()
+            changed = info is None or info.last != last or bool(await self._of.went_back())
         except TransportError:
             return  # the bus is away, and the sender hears of it
-        if why:
-            self._machine.in_doubt()
+        if changed and machine.may_send and machine.sequence == last:
+            machine.in_doubt()
 
     def _agrees(self, last: Stored) -> bool:
         """Whether these bytes are on our tape, where the message says."""

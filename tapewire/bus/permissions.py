@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tapewire.bus.channels import ANY_FEED, CHANNELS, VENUES, Channel
+from tapewire.replication import names
 from tapewire.transports.nats_access import inbox
 
 SERVICES: Final = ("journal", "router", "api", "monitor", "engine", "risk", "matcher", "replica", "relay")
@@ -26,7 +27,6 @@ READS: Final[dict[str, tuple[str, ...]]] = {
     "api": ("trade", "quote", "book", "status", "health"),
     "monitor": ("trade", "quote", "book"),
     "engine": ("ask",),
-    "replica": ("alive", "fetch"),
 }
 """The kinds of channels that a service reads, or asks. The journal reads a tape alone."""
 
@@ -36,12 +36,8 @@ LATEST: Final = ("trade", "quote", "book", "status", "instrument", "snapshot")
 ANSWERED_WITHIN_S: Final = 30
 """How long after a request the server lets its answer through. `[api] answer_timeout` must lie below."""
 
-_STREAMS: Final = {
-    *(f"$JS.API.STREAM.{verb}.*" for verb in ("INFO", "CREATE", "UPDATE", "MSG.GET")),
-    *("$JS.API.CONSUMER.CREATE.*.*", "$JS.API.CONSUMER.DELETE.*.*", "$JS.FC.>"),
-}
-"""What the replica does with its streams, but deleting or purging them. A token of a permission is whole or `*`: what
-the streams can hold, its channels say."""
+REPLICATED: Final = ("orders.0", "router.0")
+"""Tapes that the replica's key is good for in any case; besides, those of the feeds, and whichever are named."""
 _SRV = ("$SRV.PING", "$SRV.PING.>", "$SRV.INFO", "$SRV.INFO.>", "$SRV.STATS", "$SRV.STATS.>")
 
 
@@ -59,10 +55,12 @@ def bucket(env: str) -> str:
     return f"tapewire-schemas-{env}"
 
 
-def of_service(env: str, name: str) -> Permissions:
-    """Of `services/<name>`. Raises KeyError for one that does not use the bus."""
+def of_service(env: str, name: str, tapes: Iterable[str] = REPLICATED) -> Permissions:
+    """Of `services/<name>`; of the replica, for these tapes. Raises KeyError for one that does not use the bus."""
     if name not in SERVICES:
         raise KeyError(name)
+    if name == "replica":
+        return _of_replica(env, tapes)
     own = [channel for channel in CHANNELS if name in channel.services]
     publish = {_own_subject(env, channel, "house", name) for channel in own if channel.asks is None}
     answers = {_pattern(env, channel) for channel in own if channel.asks is not None}
@@ -71,12 +69,24 @@ def of_service(env: str, name: str) -> Permissions:
     subscribe = {_pattern(env, channel) for channel in reads if channel.asks is None} | answers
     if answers:
         subscribe |= set(_SRV)
-    if name == "replica":
-        publish |= _STREAMS
     if name == "journal":
         # Keeps the schemas, and looks first at what is kept.
         publish |= {"$JS.API.INFO", f"$JS.API.STREAM.*.KV_{bucket(env)}", f"$KV.{bucket(env)}.>", *_kept(env)}
     return _made(name, publish, subscribe, answers=bool(answers))
+
+
+def _of_replica(env: str, tapes: Iterable[str]) -> Permissions:
+    """It makes, reads and writes the streams of its tapes, and deletes or purges none: who could would let two hosts
+    write one tape."""
+    publish, subscribe = set[str](), set[str]()
+    for tape in tapes:
+        stream = names.stream(env, tape)
+        publish |= {f"$JS.API.STREAM.{verb}.{stream}" for verb in ("INFO", "CREATE", "UPDATE", "MSG.GET")}
+        publish |= {f"$JS.API.CONSUMER.{verb}.{stream}.*" for verb in ("CREATE", "DELETE")}
+        publish |= {f"$JS.FC.{stream}.>", *(of(env, tape) for of in (names.frames, names.claim))}
+        publish |= {names.alive(env, tape), names.fetch(env, tape)}
+        subscribe |= {names.alive(env, tape), names.fetch(env, tape)}
+    return _made("replica", publish, subscribe, answers=True)
 
 
 def of_connector(env: str, feed: str) -> Permissions:
@@ -84,6 +94,14 @@ def of_connector(env: str, feed: str) -> Permissions:
     name = f"connector-{feed}"
     own = [channel for channel in CHANNELS if "connector" in channel.services]
     return _made(name, {_own_subject(env, channel, feed, name) for channel in own}, set())
+
+
+def of_feed_replica(env: str, feed: str) -> Permissions:
+    """Of the replica beside a connector: it sends that feed's tape, and can touch no other's."""
+    tape = f"md.{feed}"
+    stream = {f"$JS.API.STREAM.{verb}.{names.stream(env, tape)}" for verb in ("INFO", "CREATE", "UPDATE", "MSG.GET")}
+    said = {names.frames(env, tape), names.alive(env, tape), names.fetch(env, tape)}
+    return _made(f"replica-{feed}", said | stream, {names.fetch(env, tape)}, answers=True)
 
 
 def of_operator(env: str) -> Permissions:
@@ -120,13 +138,21 @@ def of_ring(env: str, kind: str, key: str) -> Permissions:
 
 
 def users(
-    env: str, feeds: Iterable[str], accounts: Iterable[int], rings: Iterable[tuple[str, str]] = ()
+    env: str,
+    feeds: Iterable[str],
+    accounts: Iterable[int],
+    rings: Iterable[tuple[str, str]] = (),
+    tapes: Iterable[str] = (),
 ) -> Iterator[tuple[str, Permissions]]:
-    """Everybody, by name. `rings`: as `of_ring` takes them."""
+    """Everybody, by name. `rings`: as `of_ring` takes them; `tapes`: that are replicated, besides REPLICATED and those
+    of the feeds."""
+    feeds = list(feeds)
+    replicated = [*REPLICATED, *(f"md.{feed}" for feed in feeds), *tapes]
     for name in SERVICES:
-        yield name, of_service(env, name)
+        yield name, of_service(env, name, replicated)
     for feed in feeds:
         yield f"connector-{feed}", of_connector(env, feed)
+        yield f"replica-{feed}", of_feed_replica(env, feed)
     for kind, key in rings:
         yield f"relay-{kind}-{key}", of_ring(env, kind, key)
     yield "operator", of_operator(env)

@@ -88,6 +88,9 @@ def schema(name: str, as_json: bool) -> None:
 @click.option("--feed", "feeds", multiple=True, help="A venue's feed; repeat it.")
 @click.option("--account", "accounts", multiple=True, type=click.IntRange(1, (1 << 20) - 1), help="Repeat it.")
 @click.option("--ring", "rings", multiple=True, help="A relayed ring, as orders.0.gateway; repeat it.")
+@click.option(
+    "--tape", "tapes", multiple=True, help="A replicated tape besides orders.0, router.0, md.FEED; repeat it."
+)
 @click.option("--jwt", is_flag=True, help="Tokens of an operator and an account, in place of nkeys in users.conf.")
 @json_option
 def keys(
@@ -96,6 +99,7 @@ def keys(
     feeds: tuple[str, ...],
     accounts: tuple[int, ...],
     rings: tuple[str, ...],
+    tapes: tuple[str, ...],
     jwt: bool,
     as_json: bool,
 ) -> None:
@@ -107,6 +111,7 @@ def keys(
     \b
     tapewire bus keys /etc/tapewire/bus --env prod --feed binance --account 7
     tapewire bus keys /etc/tapewire/bus --env prod --ring orders.0.gateway --ring router.0.api
+    tapewire bus keys /etc/tapewire/bus --env prod --tape orders.0 --tape orders.1
     """
     from tapewire.bus import keys as made
     from tapewire.bus.permissions import users
@@ -121,7 +126,7 @@ def keys(
         if found is None:
             raise TapewireError(f"--ring: {ring!r}; expected orders.<shard>.<producer> or router.<number>.<client>")
         relayed.append((found[1], f"{found[2]}-{found[3]}"))
-    written = made.write(folder, users(env, feeds, accounts, relayed), jwt=jwt)
+    written = made.write(folder, users(env, feeds, accounts, relayed, tapes), jwt=jwt)
     if as_json:
         click.echo(json.dumps([str(path) for path in written]))
         return

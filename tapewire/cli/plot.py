@@ -143,7 +143,7 @@ def _bucket(stretch: Any) -> int:
     """A stretch of time that divides what is shown into at most BUCKETS; ns, 1 ms at least."""
     from tapewire.tape import TapeReader
 
-    with TapeReader(stretch.tape, from_seq=None, limit="written") as reader:
+    with TapeReader(stretch.tape, from_seq=None) as reader:
         if stretch.start is not None:
             reader.seek_time(stretch.start)
         first = next((raw for raw in reader.poll(1)), None)
@@ -153,8 +153,8 @@ def _bucket(stretch: Any) -> int:
         from tapewire.messages import decode
 
         begin = decode(first).ts
-        if reader.positions.written_seq:
-            reader.seek_seq(reader.positions.written_seq)
+        if reader.positions.released_seq:
+            reader.seek_seq(reader.positions.released_seq)
             last = min(last, next((decode(raw).ts for raw in reader.poll(1)), last))
     return max(1_000_000, (last - begin) // BUCKETS)
 

@@ -14,6 +14,7 @@ from tapewire.errors import TapeError
 from tapewire.tape import TapeFrames
 
 LOOK_EVERY_S = 0.005
+SIGN_WITHIN_S = 5.0
 
 
 @click.command()
@@ -24,13 +25,15 @@ LOOK_EVERY_S = 0.005
 def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
     """Take TAPE over on this host: its replica claims it, its engine that stands by goes on with it.
 
-    Whoever wrote it until now can release nothing from that moment on, and stops. Exit status 1 if that fails.
+    Whoever wrote it until now can release nothing from that moment on, and stops. Refused where no engine stands by
+    that could go on. Exit status 1 if that fails.
 
     \b
     tapewire promote orders.0
     tapewire promote orders.0 --within 60 --json
     """
     from tapewire.folders import Folders
+    from tapewire.replication import standing
     from tapewire.replication import state as states
 
     folder = Folders(data).tape(tape)
@@ -46,6 +49,8 @@ def command(tape: str, within_s: float, data: Path, as_json: bool) -> None:
         raise TapeError(f"{folder}: this mirror differs and must not be promoted: {state.why}")
     if state.back:
         raise TapeError(f"{folder}: is not promoted: {state.why}")
+    if tape.startswith("orders.") and (why := standing.wait_for(folder, state.seq, SIGN_WITHIN_S)):
+        raise TapeError(f"{folder}: not taken over, {state.holder or 'its writer'} goes on: {why}")
     states.ask_promotion(folder)
     claimed = 0.0
     while time.monotonic() - began < within_s:

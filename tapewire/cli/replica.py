@@ -85,6 +85,43 @@ def _row(tape: Path) -> dict[str, Any] | None:
 
 @command.command()
 @click.argument("tape", shell_complete=complete_tapes)
+@click.option("--yes", is_flag=True, help="Nothing reads it now: I have stopped what did.")
+@data_option
+@json_option
+def afresh(tape: str, yes: bool, data: Path, as_json: bool) -> None:
+    """Move the copy of a mirrored TAPE aside, so that the replica gets it anew: from the sender's newest snapshot on.
+
+    For a mirror that was away until retention had removed what it needs next. What was here is kept, in
+    `<tape>/cut-<time>`. Stop the replica and whatever reads the copy first: they would go on reading what was moved.
+
+    \b
+    tapewire replica afresh orders.0 --yes
+    """
+    from tapewire.folders import Folders
+    from tapewire.tape import TapeMirror, TapeReader
+    from tapewire.tape.cutting import set_aside
+
+    folder = Folders(data).tape(tape)
+    with TapeReader(folder, from_seq=None) as reader:
+        mirror, last = reader.mirror, reader.positions.released_seq
+    if not mirror:
+        raise TapeError(f"{folder}: is no mirror: this host wrote it. Nothing was changed")
+    if not yes:
+        raise TapeError(f"{folder}: a mirror up to record {last:,}. Nothing was changed; with --yes it is moved aside")
+    held = TapeMirror(folder, tape)  # takes the lock: raises TapeFenced while a replica or an engine has the tape
+    try:
+        kept = set_aside(folder, time.time_ns())
+    finally:
+        held.abandon()
+    click.echo(
+        json.dumps({"tape": tape, "kept": str(kept)})
+        if as_json
+        else f"{tape}: gone to {kept}; the replica gets it anew"
+    )
+
+
+@command.command()
+@click.argument("tape", shell_complete=complete_tapes)
 @click.option("--yes", is_flag=True, help="No other host has taken the tape: I have looked.")
 @data_option
 @json_option

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Meta
 
 from tapewire.config.gateway import Host, Port, is_loopback
 from tapewire.config.section import Section
+from tapewire.config.sinks import KeyPrefix, RedisUrl
 from tapewire.config.stream import Stream
 from tapewire.errors import ConfigError
 
@@ -132,6 +134,12 @@ class Api(Section, frozen=True, kw_only=True):
     alone."""
     bus_door: bool = False
     """Whether commands are taken on `<env>.orders.command.<account>`, too. The server says who may publish there."""
+    cache: RedisUrl = ""
+    """Where a Redis sink keeps what holds now, for reads that this process has no fold of. Left out: none is asked."""
+    cache_password_file: Path = Path()
+    """A file of mode 0600 with the password. Left out: none."""
+    cache_prefix: KeyPrefix = "tapewire:"
+    """[sinks.redis] prefix of that sink."""
     drain_timeout: Annotated[float, Meta(ge=0.05, le=600.0)] = 5.0
     """How long requests under way may take at the end."""
     stream: Stream = Stream()
@@ -157,6 +165,9 @@ def check_api(api: Api, accounts: Collection[int]) -> None:
             "api.users: passwords would cross the network in clear; expected api.certificate for TLS, or api.host on "
             "loopback"
         )
+    parts = urlsplit(api.cache)
+    if parts.password or "password" in parts.query:
+        raise ConfigError("api.cache: holds a password; expected it in cache_password_file, a file of mode 0600")
     if api.bus_door and api.answer_timeout > MOST_ON_THE_BUS_S:
         raise ConfigError(
             f"api.answer_timeout: holds {api.answer_timeout:g}; with api.bus_door expected at most {MOST_ON_THE_BUS_S} "

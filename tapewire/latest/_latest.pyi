@@ -139,12 +139,13 @@ class LatestWriter:
         trades: int = 256,
         references: int = 16,
         contiguous: bool = False,
-        quote_is_top: bool = False,
+        house: bool = False,
     ) -> None:
         """`path` None: a page of this process alone. The others: messages kept of each instrument, 0 to 2^20.
 
         `contiguous`: the numbers of all messages follow each other, so that a missing one counts as a gap.
-        `quote_is_top`: the feed's quote is the top of its book: a snapshot tells one that was lost or never told.
+        `house`: the feed's books begin empty, with the delta 1, and its quote is the top of its book: a snapshot tells
+        one that was lost or never told.
         """
     def put(self, message: bytes, /) -> bool:
         """Folds a flat message in, as it was published. False: it is of another kind, it was folded before, or there is
@@ -170,7 +171,8 @@ class LatestReader:
     path: str | PathLike[str]
     opened: int
     """How many pages it has mapped: another number, other versions."""
-    def __init__(self, path: str | PathLike[str]) -> None: ...
+    def __init__(self, path: str | PathLike[str], *, called: str | None = None) -> None:
+        """`called`: what errors name in place of the path."""
     def reopen(self) -> None:
         """Maps the page that bears the name now."""
     get: Callable[[str], LatestValue]

@@ -32,7 +32,7 @@ cdef extern from "tapewire/latest/page.hpp" namespace "tapewire::latest" nogil:
     cdef enum class Put(int):
         folded, not_ours, full, malformed, known
     cdef struct Feed:
-        cbool contiguous, quote_is_top
+        cbool contiguous, house
     cdef struct Sizes:
         uint32_t instruments, quotes, trades, references
     cdef cppclass Cell:
@@ -114,11 +114,11 @@ cdef class LatestWriter:
     cdef readonly object path
 
     def __init__(self, path, *, uint32_t instruments=128, uint32_t quotes=256, uint32_t trades=256,
-                 uint32_t references=16, contiguous=False, quote_is_top=False):
+                 uint32_t references=16, contiguous=False, house=False):
         cdef Sizes sizes
         cdef Feed feed
         sizes.instruments, sizes.quotes, sizes.trades, sizes.references = instruments, quotes, trades, references
-        feed.contiguous, feed.quote_is_top = contiguous, quote_is_top
+        feed.contiguous, feed.house = contiguous, house
         cdef Opened how
         if path is None:
             how = self.it.open_private(sizes, feed)
@@ -164,10 +164,10 @@ cdef class LatestWriter:
 cdef class LatestReader:
     cdef CReader it
     cdef dict places
-    cdef readonly object path, opened
+    cdef readonly object path, called, opened
 
-    def __init__(self, path):
-        self.path, self.opened = path, 0
+    def __init__(self, path, *, called=None):
+        self.path, self.called, self.opened = path, called or path, 0
         self.reopen()
 
     def reopen(self):
@@ -189,7 +189,7 @@ cdef class LatestReader:
     cdef int64_t place(self, str ticker) except -1:
         cdef PyObject* found
         if not self.it.is_open():
-            raise LatestError(f"{self.path}: this page was closed")
+            raise LatestError(f"{self.called}: this page was closed")
         if self.it.retired():
             self.reopen()
         found = PyDict_GetItem(self.places, ticker)
@@ -205,7 +205,7 @@ cdef class LatestReader:
         full = ""
         if self.it.refused():
             full = f". The page is full ({self.it.sizes().instruments} instruments): raise [latest] instruments"
-        return LatestError(f"{self.path}: nothing was told of a ticker {ticker!r}; known here: {known}{full}")
+        return LatestError(f"{self.called}: nothing was told of a ticker {ticker!r}; known here: {known}{full}")
 
     def get(self, str ticker not None, /):
         cdef int64_t place = self.place(ticker)

@@ -89,6 +89,12 @@ inline bool held_already(const Folded& it, const uint8_t* p) {
     return it.book && book.book_seq <= it.value.book_seq && book.header.ts <= it.value.top_ts;
 }
 
+// Whole without a snapshot: nothing is in it yet.
+inline void begin_book(Folded& it) {
+    it.bids.clear(), it.asks.clear();
+    it.book = true, it.value.book_seq = 0;
+}
+
 // What may be missing is told by the qualities: a book waits for its next snapshot, a quote for the next one.
 inline void lose(Value& v) {
     if (v.top_seq) v.top_quality = uint16_t(wire::BookQuality::resync);
@@ -108,8 +114,7 @@ inline void fold_book(Folded& it, const uint8_t* p, bool whole) {
     static_assert(offsetof(wire::BookSnapshot, levels_pointer) == offsetof(wire::BookDelta, levels_pointer) && sizeof(wire::BookSnapshot) == sizeof(wire::BookDelta));
     Value& v = it.value;
     if (whole) {
-        it.bids.clear(), it.asks.clear();
-        it.book = true;
+        begin_book(it);
     } else if (!it.book || book.book_seq != v.book_seq + 1) {
         if (it.book) ++v.gaps;
         it.book = false;

@@ -28,7 +28,7 @@ def page(settings: Config, feed: str, instruments: int | None = None) -> LatestW
         quotes=sizes.quotes,
         trades=sizes.trades,
         references=sizes.references,
-        quote_is_top=feed == house.FEED,
+        house=feed == house.FEED,
     )
 
 

@@ -48,7 +48,7 @@ class Filling:
             trades=sizes.trades,
             references=sizes.references,
             contiguous=feed != house.FEED,
-            quote_is_top=feed == house.FEED,
+            house=feed == house.FEED,
         )
         self._reader = LatestReader(self.writer.path)
         self._log = logs.get("latest")

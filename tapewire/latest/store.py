@@ -89,7 +89,8 @@ class Latest:
 
         filling = Filling(url, env, feed, config)
         await filling.start()
-        return cls(LatestReader(filling.writer.path), feed, filling)
+        reader = LatestReader(filling.writer.path, called=f"latest values of {feed} over the bus")
+        return cls(reader, feed, filling)
 
     async def aclose(self) -> None:
         """As `close`; also leaves the bus."""

@@ -32,10 +32,10 @@ class Stretch:
 
     def raws(self, progress: Progress = _quiet) -> Iterator[bytes]:
         """Raises TapeError."""
-        with TapeReader(self.tape, from_seq=None, limit="written") as reader:
+        with TapeReader(self.tape, from_seq=None) as reader:
             if self.start is not None:
                 reader.seek_time(self.start)
-            yield from _read(reader, reader.positions.written_seq, progress)
+            yield from _read(reader, reader.positions.released_seq, progress)
 
     def messages(self, progress: Progress = _quiet) -> Iterator[m.Message]:
         """Decoded; records of a kind that this build does not know are passed over. Raises TapeError."""
@@ -58,9 +58,9 @@ class Stretch:
                     yield message
             return
         fold, begin = self._house()
-        with TapeReader(self.tape, from_seq=begin, limit="written") as reader:
+        with TapeReader(self.tape, from_seq=begin) as reader:
             opened = self.start is None
-            for raw in _read(reader, reader.positions.written_seq, progress):
+            for raw in _read(reader, reader.positions.released_seq, progress):
                 published = fold.fold(raw)
                 record = _decoded(raw)
                 if record is None or (self.start is not None and record.ts < self.start):
@@ -76,7 +76,7 @@ class Stretch:
 
     def _house(self) -> tuple[HouseMarket, int]:
         """A fold and the record it goes on with."""
-        with TapeReader(self.tape, from_seq=None, limit="written") as reader:
+        with TapeReader(self.tape, from_seq=None) as reader:
             first = reader.first_seq
             if self.start is not None:
                 reader.seek_time(self.start)

@@ -29,6 +29,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """The position of the tape up to which the stream held it."""
     last: int
     """The last record before that, 0: the message does not say."""
+    held: int
+    """The position up to which this host's own tape is what the stream held: behind a fence, less than `end`."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +47,7 @@ def digest(part: Part, frames: bytes) -> str:
     return hashlib.blake2b(said + frames, digest_size=16).hexdigest()
 
 
-def known(created: str, sequence: int, part: Part, frames: bytes) -> Known:
+def known(created: str, sequence: int, part: Part, frames: bytes, held: int) -> Known:
     return Known(
         created=created,
         sequence=sequence,
@@ -55,6 +57,7 @@ def known(created: str, sequence: int, part: Part, frames: bytes) -> Known:
         epoch=part.epoch,
         end=part.end,
         last=part.last,
+        held=held,
     )
 
 

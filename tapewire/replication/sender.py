@@ -140,6 +140,11 @@ class Sender:
     # -- sending
 
     @property
+    def sequence(self) -> int:
+        """The stream's last message, as the sender knows it."""
+        return self._sequence
+
+    @property
     def may_send(self) -> bool:
         return self.state is State.send and self._flight is None
 

@@ -6,6 +6,8 @@ import fcntl
 import os
 import shutil
 import struct
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -25,31 +27,32 @@ _GETLK: Final = 36  # F_OFD_GETLK, which the module fcntl does not name
 
 def cuts(data: Path) -> list[Piece]:
     """Folders `cut-<time>` beside tapes. Nobody reads them: they are kept for a person."""
-    found = Folders(data).tapes.glob(f"*/{CUT}*")
-    return [
-        _piece("cuts", f"{path.parent.name}/{path.name}", path, _content(path), partial(_remove_folder, path))
-        for path in sorted(found)
-        if path.is_dir()
-    ]
+
+    def piece(path: Path) -> Piece:
+        return _piece("cuts", f"{path.parent.name}/{path.name}", path, _content(path), partial(_remove_folder, path))
+
+    return _each(piece, (path for path in Folders(data).tapes.glob(f"*/{CUT}*") if path.is_dir()))
 
 
 def inputs(data: Path) -> list[Piece]:
     """Inputs of strategies' runs, wherever below the data folder's `strategies` they are."""
-    found = sorted((data / "strategies").rglob(f"*{INPUTS}"))
-    return [
-        _piece("inputs", path.name.removesuffix(INPUTS), path, [path], partial(_remove_file, path), _open_by(path))
-        for path in found
-    ]
+
+    def piece(path: Path) -> Piece:
+        name = path.name.removesuffix(INPUTS)
+        return _piece("inputs", name, path, [path], partial(_remove_file, path), _open_by(path))
+
+    return _each(piece, (data / "strategies").rglob(f"*{INPUTS}"))
 
 
 def rings(data: Path) -> list[Piece]:
     """Rings, stage logs and pages of latest values that no process has open."""
-    found = sorted(path for path in Folders(data).rings.glob("*") if path.is_file())
-    return [
-        _piece("rings", path.name, path, [path], partial(_remove_file, path), _ring_held(path))
-        for path in found
-        if path.suffix != ".bell"  # 4 kB that sleepers may have mapped without a sign
-    ]
+
+    def piece(path: Path) -> Piece:
+        return _piece("rings", path.name, path, [path], partial(_remove_file, path), _ring_held(path))
+
+    # A bell is 4 kB that sleepers may have mapped without a sign.
+    found = (path for path in Folders(data).rings.glob("*") if path.suffix != ".bell" and path.is_file())
+    return _each(piece, found)
 
 
 def finish(data: Path) -> int:
@@ -58,6 +61,15 @@ def finish(data: Path) -> int:
     for path in left:
         shutil.rmtree(path)
     return len(left)
+
+
+def _each(piece: Callable[[Path], Piece], paths: Iterable[Path]) -> list[Piece]:
+    """By name. One that goes while it is looked at is none."""
+    found = []
+    for path in sorted(paths):
+        with suppress(FileNotFoundError):
+            found.append(piece(path))
+    return found
 
 
 def _piece(store: str, name: str, path: Path, files: list[Path], remove: partial[None], held_by: str = "") -> Piece:
@@ -87,8 +99,9 @@ def _ring_held(path: Path) -> str:
         state = ring_state(path)
     except RingError as error:
         return f"a person: {error}"  # damaged: somebody should look at it
-    # Some systems count a writable mapping as a change: our look must not make the ring young.
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with suppress(PermissionError):  # another user's, which is younger by our look then
+        # Some systems count a writable mapping as a change: our look must not make the ring young.
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     if state.tail != state.head:
         return f"its consumer: {state.tail - state.head} bytes in it have not been taken"
     return ""
@@ -128,10 +141,12 @@ def _locked(path: Path) -> bool:
 
 
 def _remove_file(path: Path) -> None:
-    if held := _open_by(path):
-        raise RetentionError(f"{path} stays: {held}")
     try:
+        if held := _open_by(path):
+            raise RetentionError(f"{path} stays: {held}")
         path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return  # somebody was faster
     except OSError as error:
         raise RetentionError(f"{path}: cannot be removed: {error.strerror}") from error
 

@@ -6,6 +6,7 @@ while. None is ever given up: what it waits for may come back, and its log says 
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from tapewire import child
+from tapewire.errors import ConfigError
 from tapewire.up.plan import Unit
 
 FIRST_PAUSE_S: Final = 0.25
@@ -25,6 +27,8 @@ STEADY_S: Final = 30.0
 """A process that has run for so long begins with the first pause again."""
 END_S: Final = 10.0
 """What one rank of processes has for draining before it is killed."""
+FULL_BYTES: Final = 64 << 10
+"""A disk with less room than this takes no log."""
 LOG_BYTES: Final = 16 << 20
 """A log that is longer is put aside, in the place of the one before, when its process starts."""
 
@@ -52,7 +56,10 @@ class Keeper:
     _kept: dict[str, _Kept] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.logs.mkdir(parents=True, exist_ok=True)
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{self.logs}: cannot be made: {error.strerror}; logs of services go there") from error
         self._kept = {unit.name: _Kept(unit) for unit in self.units}
 
     def step(self, now: float) -> None:
@@ -89,26 +96,43 @@ class Keeper:
         return killed
 
     def _start(self, kept: _Kept, now: float) -> None:
-        log = self.logs / f"{kept.unit.name}.log"
-        if log.exists() and log.stat().st_size > LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))
-        with log.open("ab") as out:
-            command = [sys.executable, "-m", *kept.unit.arguments]
-            kept.process = child.spawn(
-                command, stdout=out, stderr=out, on_parent_death=signal.SIGTERM, environment=kept.unit.environment
-            )
         kept.started = now
+        try:
+            kept.process = self._spawn(kept.unit)
+        except OSError as error:
+            self.say(kept.unit.name, f"cannot be started: {error}, again in {kept.pause:g} s")
+            self._put_off(kept, now)
+            return
         kept.starts += 1
         self.say(kept.unit.name, "started" if kept.starts == 1 else f"started again, the {kept.starts}. time")
 
     def _ended(self, kept: _Kept, status: int, now: float) -> None:
         if now - kept.started >= STEADY_S:
             kept.pause = FIRST_PAUSE_S
-        kept.process, kept.due = None, now + kept.pause
+        kept.process = None
         how = signal.Signals(-status).name if status < 0 else f"status {status}"
         last = self._last_line(kept)
+        if shutil.disk_usage(self.logs).free < FULL_BYTES:
+            last += f"{'; ' if last else ''}the disk of {self.logs} is full, so its log may lack why"
         self.say(kept.unit.name, f"ended by itself ({how}), again in {kept.pause:g} s{f': {last}' if last else ''}")
+        self._put_off(kept, now)
+
+    def _put_off(self, kept: _Kept, now: float) -> None:
+        kept.due = now + kept.pause
         kept.pause = min(2 * kept.pause, LONGEST_PAUSE_S)
+
+    def _spawn(self, unit: Unit) -> subprocess.Popen[bytes]:
+        log = self.logs / f"{unit.name}.log"
+        if log.exists() and log.stat().st_size > LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+        with log.open("ab") as out:
+            return child.spawn(
+                [sys.executable, "-m", *unit.arguments],
+                stdout=out,
+                stderr=out,
+                on_parent_death=signal.SIGTERM,
+                environment=unit.environment,
+            )
 
     def _last_line(self, kept: _Kept) -> str:
         lines = (self.logs / f"{kept.unit.name}.log").read_bytes()[-2000:].decode(errors="replace").splitlines()

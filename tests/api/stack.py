@@ -99,15 +99,23 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self, *, ready: bool = True) -> None:
-        """Starts the API, and waits until it takes requests, or (not `ready`) only listens."""
+    def start(self, *, ready: bool = True, early: bool = False) -> None:
+        """Starts the API, and waits until it takes requests, or (not `ready`) only listens, or (`early`) answers from
+        its cache."""
         self._starts += 1
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "services.api", "--config", str(self.engine.config)]
             self.process = subprocess.Popen(command, cwd=ROOT, stderr=log)
+        if early:
+            self._await('"starting"')
+            return
         self._await('"listening"')
         if ready:
             self._await('"open"')
+
+    def until_open(self) -> None:
+        """After an early start."""
+        self._await('"open"')
 
     def _await(self, line: str) -> None:
         deadline = time.monotonic() + PATIENCE_S

@@ -226,7 +226,7 @@ def priorities(documents: list[Document]) -> list[str]:
         name = pod_of(workload)["spec"].get("priorityClassName")
         if name not in values:
             wrong.append(f"{workload['kind']}/{workload['metadata']['name']}: priority {name}")
-    order = [f"tapewire-{word}" for word in ("engine", "nats", "gateway", "router", "connector", "api")]
+    order = [f"tapewire-{word}" for word in ("engine", "nats", "gateway", "router", "connector", "api", "sink")]
     there = [values[name] for name in order if name in values]
     if there != sorted(set(there), reverse=True):
         wrong.append(f"PriorityClass: expected falling values of {', '.join(order)}, found {there}")
@@ -236,6 +236,7 @@ def priorities(documents: list[Document]) -> list[str]:
 def spread(documents: list[Document]) -> list[str]:
     """What there are several of does not stand on one node; engine and standby of a shard never do."""
     wrong = []
+    scaled = _scaled(documents)
     for workload in workloads(documents):
         spec, name = pod_of(workload)["spec"], f"{workload['kind']}/{workload['metadata']['name']}"
         anti = spec.get("affinity", {}).get("podAntiAffinity", {})
@@ -248,7 +249,7 @@ def spread(documents: list[Document]) -> list[str]:
             one["labelSelector"] for one in spec.get("topologySpreadConstraints", ())
         ]
         has_role = "tapewire.io/role" in _pod_labels(workload)
-        if (workload["spec"].get("replicas", 1) > 1 or has_role) and not mine:
+        if (workload["spec"].get("replicas", 1) > 1 or name in scaled or has_role) and not mine:
             wrong.append(f"{name}: nothing keeps its pods apart")
         wrong += [
             f"{name}: keeps away from others than its own: {one}"
@@ -256,6 +257,21 @@ def spread(documents: list[Document]) -> list[str]:
             if not selected(one, _pod_labels(workload))
         ]
     return wrong
+
+
+def _scaled(documents: list[Document]) -> set[str]:
+    """Whose number of pods an autoscaler says."""
+    targets = [one["spec"]["scaleTargetRef"] for one in documents if one["kind"] == "HorizontalPodAutoscaler"]
+    return {f"{one['kind']}/{one['name']}" for one in targets}
+
+
+def one_says_how_many(documents: list[Document]) -> list[str]:
+    """Where an autoscaler says how many pods there are, the manifest does not: `apply` would take them away."""
+    there = dict(_named(documents))
+    wrong = [f"autoscaler of {name}, which is not there" for name in _scaled(documents) - set(there)]
+    return wrong + [
+        f"{name}: replicas" for name in _scaled(documents) & set(there) if "replicas" in there[name]["spec"]
+    ]
 
 
 def whole_cpus(documents: list[Document]) -> list[str]:
@@ -347,7 +363,7 @@ def no_gate_on_what_follows(documents: list[Document]) -> list[str]:
 
 POLICIES: Final[tuple[Policy, ...]] = (
     *(probes, limits, restricted, nothing_of_the_node, images, secrets, no_rights, default_deny, disruption_budgets),
-    *(priorities, spread, memory_volumes, lasting, drained, no_gate_on_what_follows),
+    *(priorities, spread, one_says_how_many, memory_volumes, lasting, drained, no_gate_on_what_follows),
 )
 """Those that hold everywhere."""
 FOR_MACHINES_OF_THEIR_OWN: Final[tuple[Policy, ...]] = (whole_cpus,)

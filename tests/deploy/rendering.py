@@ -16,7 +16,14 @@ import yaml
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 KUBERNETES: Final = ROOT / "deploy" / "k8s"
-OVERLAYS: Final = ("base", "overlays/dev", "overlays/prod", "overlays/split", "examples/second-shard")
+OVERLAYS: Final = (
+    "base",
+    "overlays/dev",
+    "overlays/prod",
+    "overlays/split",
+    "examples/second-shard",
+    "examples/stores",
+)
 WORKLOADS: Final = frozenset({"StatefulSet", "Deployment", "DaemonSet", "Job", "CronJob", "Pod", "ReplicaSet"})
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 

@@ -23,8 +23,8 @@ from nats.js.api import StreamConfig
 from tapewire.bus import keys
 from tapewire.bus.permissions import Permissions
 from tapewire.nats_server import find_binary
-from tests.deploy.authority import Authority
 from tests.deploy.rendering import ROOT, Document, files_of, rendered
+from tools.authority import Authority
 
 SERVERS = 3
 EVERYTHING = Permissions((">",), (">",))

@@ -189,6 +189,8 @@ PLANTED: list[tuple[policies.Policy, Plant]] = [
     (policies.spread, drop(lambda all_: pod(all_, "api"), "topologySpreadConstraints")),
     (policies.spread, drop(lambda all_: pod(all_, "engine"), "affinity")),
     (policies.spread, other_neighbours),
+    (policies.one_says_how_many, put(lambda all_: one(all_, "StatefulSet", "api")["spec"], "replicas", 2)),
+    (policies.one_says_how_many, lambda all_: all_.remove(one(all_, "StatefulSet", "api"))),
     (policies.whole_cpus, put(lambda all_: main(all_, "engine")["resources"]["limits"], "memory", "64Gi")),
     (
         policies.whole_cpus,

@@ -8,8 +8,9 @@ from typing import Final
 
 import kubernetes_validate
 import pytest
+import yaml
 
-from tests.deploy.rendering import OVERLAYS, Document, rendered
+from tests.deploy.rendering import OVERLAYS, ROOT, Document, rendered
 
 VERSIONS: Final = 3
 """So many minor versions get fixes at a time."""
@@ -59,15 +60,18 @@ def test_only_who_asks_for_it_gets_a_kind_of_the_operator() -> None:
     assert {folder: len(monitors(rendered(folder))) for folder in OVERLAYS} == {
         "base": 0,
         "overlays/dev": 0,
-        "overlays/prod": 1,
+        "overlays/prod": 2,
         "overlays/split": 0,
-        "examples/second-shard": 1,
+        "examples/second-shard": 2,
+        "examples/stores": 2,
     }
 
 
 def test_prometheus_finds_every_monitor_under_the_name_that_its_alerts_have() -> None:
     documents = rendered("overlays/prod")
-    [monitor] = monitors(documents)
+    monitor, rule = sorted(monitors(documents), key=lambda one: str(one["kind"]), reverse=True)
+    assert rule["kind"] == "PrometheusRule"
+    assert rule["spec"] == yaml.safe_load((ROOT / "deploy" / "prometheus" / "tapewire.rules.yaml").read_text())
     assert (monitor["kind"], set(monitor), set(monitor["spec"])) == (
         *("ServiceMonitor", MONITOR_KEYS[""]),
         MONITOR_KEYS["spec"],

@@ -138,7 +138,7 @@ def users_of(container: Container, name: str, settings: Config, documents: list[
     elif name == "engine":
         found = {"engine"} if settings.engine.topology == "split" else set()
     else:
-        found = {name} & set(permissions.SERVICES)
+        found = {settings.nats.user or name} if name in permissions.SERVICES else set()
     of_rings = [(ring.kind, f"{ring.number}-{ring.producer}") for ring in rings.names(settings, settings.relay.out)]
     assert found <= set(dict(permissions.users(settings.env, settings.feeds, (), of_rings)))
     return found
@@ -164,6 +164,10 @@ def test_every_user_of_the_bus_has_its_key_where_it_looks_for_it(folder: str, tm
                 needed |= {str(it.secret_file) for it in settings.gateway.sessions if it.auth == "hmac"}
             if name == "api":
                 needed |= {str(it.secret_file) for it in settings.api.keys if it.auth == "hmac"}
+            if name == "sink":
+                store = command_of(one, documents)[3]
+                assert settings.sinks.configured == [store]
+                needed |= {str(getattr(settings.sinks, store).password_file)}
             if name == "gateway.initiator":
                 needed |= {str(it.secret_file) for it in settings.venues if it.name == command_of(one, documents)[2]}
         assert copied == needed, workload["metadata"]["name"]

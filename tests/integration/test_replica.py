@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tapewire.histogram import StatsPage
 from tapewire.nats_server import NatsServer
@@ -325,3 +326,56 @@ def test_a_standby_takes_over_by_itself_after_a_silence(tmp_path: Path, bus: Nat
             primary.engine.kill()  # its replica lives, and says no more that its writer does
         until(lambda: bool(standby.engine.lines("recovered")), primary, standby)
         assert set(load.answers) <= on_tape(standby.tape).keys()
+
+
+def test_without_an_engine_that_stands_by_a_silence_takes_nothing_over(tmp_path: Path, bus: NatsServer) -> None:
+    """A claim would fence the writer, and nobody could go on."""
+    with a_pair(tmp_path, bus.url, mirror="takeover_after = 0.5") as (primary, standby):
+        primary.engine.start()
+        primary.start_replica()
+        standby.start_replica()
+        with primary.engine.client() as client:
+            load = Load(client)
+            load.send(50)
+            until(load.all_answered, primary, standby)
+        until(lambda: standby.released() == primary.released(), primary, standby)
+        primary.engine.kill()
+        until(lambda: "no engine stands by on this host" in standby.log.read_text(), primary, standby)
+        time.sleep(1.5)
+        assert "claiming" not in standby.log.read_text()
+        state = standby.state()
+        assert state is not None
+        assert "no engine stands by" in state.why
+        standby.start_standby()
+        until(lambda: bool(standby.engine.lines("recovered")), primary, standby)
+        assert load.answers.keys() <= on_tape(standby.tape).keys()
+
+
+def test_a_mirror_that_was_away_too_long_says_so_and_begins_afresh_when_told(tmp_path: Path, bus: NatsServer) -> None:
+    """Neither the stream nor the tape has what follows its end: asking for ever would not bring it back."""
+    sizes: dict[str, Any] = {"segment_bytes": 1 << 18, "engine": "snapshot_every = 1000"}
+    with a_pair(tmp_path, bus.url, more="max_bytes = 1048576", **sizes) as (primary, standby):
+        primary.engine.start()
+        primary.start_replica()
+        standby.start_replica()
+        with primary.engine.client() as client:
+            load = Load(client)
+            load.send(300)
+            until(load.all_answered, primary, standby)
+            until(lambda: standby.released() == primary.released(), primary, standby)
+            standby.end_replica(signal.SIGTERM)
+            for _ in range(8):
+                load.send(1000)
+                until(load.all_answered, primary)
+        until(lambda: len(list(primary.tape.glob("snapshots/*.snap"))) == 3, primary)
+        assert carry_out(plan(primary.tape, Policy(max_bytes=1 << 20), time.time_ns())), "nothing was pruned"
+        standby.start_replica()
+        assert standby.replica is not None
+        assert standby.replica.wait(30) == 1
+        assert "tapewire replica afresh orders.0 --yes" in standby.log.read_text()
+        command = [sys.executable, "-m", "tapewire.cli", "replica", "afresh", "orders.0", "--yes"]
+        command += ["--data", str(standby.engine.folders.data)]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        standby.start_replica()
+        until(lambda: standby.released() == primary.released(), primary, standby)
+        same_bytes(primary.tape, standby.tape)

@@ -160,8 +160,9 @@ def test_a_former_writer_that_the_stream_names_again_does_not_go_on(pair: Pair, 
     backup.take()
     promote(standby)
     assert primary.replica is not None
-    assert primary.replica.wait(30) == 1
-    assert primary.engine.end(signal.SIGKILL) is not None
+    assert primary.replica.wait(30) == 1, "an idle sender hears that it was taken over"
+    assert primary.engine.process is not None
+    assert primary.engine.process.wait(30) == 1
     with standby.engine.client() as client:
         load = Load(client)
         trade(standby, load, 100)

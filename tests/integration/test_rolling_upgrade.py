@@ -1,5 +1,6 @@
 """A rolling upgrade, rehearsed with processes: the standby first, promoted by fence, the old engine as standby, then
-the doors one by one; under load through FIX and the API. Nothing acknowledged is lost, nothing is there twice.
+the doors one by one; and back, as from a release that is found bad; under load through FIX and the API. Nothing
+acknowledged is lost, nothing is there twice.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ import pytest
 
 from tapewire import messages as m
 from tapewire.fix.auth import write_secret
+from tapewire.tape import TapeReader
 from tests.api.client import HttpClient, hmac_sign
 from tests.engine_process import ACCOUNTS, INSTRUMENT, ROOT
 from tests.fix.processes import SESSIONS, Client, free_port, skip_reason
 from tests.hosts import Hosts, until
 from tests.market_day import PRODUCERS, SECRET, api_order, enter, fix_order
-from tests.next_version import make_next_version
+from tests.next_version import copy_tree, make_next_version
 
 TAPE = "orders.0"
 SEND, MIRROR = {"REPLICA__SEND": TAPE}, {"REPLICA__MIRROR": TAPE}
@@ -83,9 +85,7 @@ class Platform:
         except Exception:  # noqa: BLE001 - there may be no tape yet, or half of one
             return 0
 
-    def promote(self, host: str) -> float:
-        """Returns how long it took until the engine there takes orders, seconds."""
-        began = time.monotonic()
+    def ask_promotion(self, host: str) -> subprocess.CompletedProcess[str]:
         command = [
             sys.executable,
             "-m",
@@ -96,9 +96,14 @@ class Platform:
             str(self.hosts.data(host)),
             "--json",
         ]
-        done = subprocess.run(command, cwd=self.tree, capture_output=True, text=True, check=False)
+        return subprocess.run(command, cwd=self.tree, capture_output=True, text=True, check=False)
+
+    def promote(self, host: str) -> float:
+        """Returns how long it took until the engine there takes orders, seconds."""
+        began, before = time.monotonic(), self.hosts.said(f"engine@{host}", '"recovered"')
+        done = self.ask_promotion(host)
         assert done.returncode == 0, done.stderr + self.hosts.logs()
-        until(lambda: self.hosts.said(f"engine@{host}", '"recovered"'), self.hosts.logs, PATIENCE_S)
+        until(lambda: self.hosts.said(f"engine@{host}", '"recovered"') > before, self.hosts.logs, PATIENCE_S)
         return time.monotonic() - began
 
     def upgrade_engines(self, tree: Path, old: str, new: str) -> float:
@@ -113,9 +118,13 @@ class Platform:
         self.start_standby(old)
         return took
 
-    def verified(self, host: str) -> None:
+    def restart_door(self, service: str, host: str, carried: str) -> None:
+        self.end(host)
+        self.start_door(service, host, carried)
+
+    def verified(self, host: str, tree: Path | None = None) -> None:
         command = [sys.executable, "-m", "tapewire.cli", "verify", TAPE, "--data", str(self.hosts.data(host))]
-        done = subprocess.run(command, cwd=self.tree, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=tree or self.tree, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -168,10 +177,55 @@ def test_a_promotion_under_load_loses_no_order_of_another_host_and_takes_none_tw
         platform.verified("b")
 
 
+@pytest.mark.timeout(180)
+def test_a_release_whose_engine_does_not_come_up_is_not_promoted_and_the_market_does_not_notice(tmp_path: Path) -> None:
+    bad = copy_tree(tmp_path / "bad")
+    program = bad / "services" / "engine" / "__main__.py"
+    program.write_text(program.read_text().replace("    told.check(ready=standby.reasons)\n", "    os.abort()\n"))
+    program.write_text(program.read_text().replace("import threading\n", "import os\nimport threading\n"))
+    with Hosts(tmp_path / "hosts", engine='durability = "replicated"') as hosts:
+        platform = Platform(hosts, "traders")
+        platform.start_primary("a")
+        platform.start_standby("b")
+        platform.start_door("", "desk", "traders")
+        answered: list[int] = []
+        with hosts.client("desk") as client:
+
+            def order() -> None:
+                name = client.new_order(instrument=1, side=m.Side.buy, qty=1, account=1, price=1000)
+                next(client.answers(name, PATIENCE_S))
+                answered.append(name)
+
+            with in_background(order):
+                until(lambda: len(answered) > 20, hosts.logs, PATIENCE_S)
+                platform.caught_up("b", "a")
+                platform.end("b")
+                platform.tree = bad
+                platform.start_standby("b")
+                assert hosts.processes["engine@b"].wait(PATIENCE_S) == -signal.SIGABRT
+                refused = platform.ask_promotion("b")
+                assert refused.returncode == 1
+                assert (
+                    "goes on: no engine stands by on this host: it does not run, or did not come up" in refused.stderr
+                )
+                before = len(answered)
+                until(lambda: len(answered) > before + 20, hosts.logs, PATIENCE_S)
+                assert hosts.processes["engine@a"].poll() is None
+                platform.end("b")
+                platform.tree = ROOT
+                platform.start_standby("b")
+                platform.caught_up("b", "a")
+                platform.promote("b")
+                before = len(answered)
+                until(lambda: len(answered) > before + 20, hosts.logs, PATIENCE_S)
+        assert hosts.orders(2, "b") == answered
+        platform.verified("b")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(bool(skip_reason()), reason=skip_reason())
-def test_every_service_goes_to_the_next_version_under_load(tmp_path: Path) -> None:
+def test_every_service_goes_to_the_next_version_and_back_under_load(tmp_path: Path) -> None:
     tree = make_next_version(tmp_path / "next")
     fix_port, api_port = free_port(), free_port()
     write_secret(tmp_path / "desk.secret", SECRET)
@@ -223,23 +277,36 @@ def test_every_service_goes_to_the_next_version_under_load(tmp_path: Path) -> No
                 platform.start_door("gateway", "door", "gateway")
                 fix.wait_for("logon", 2)
                 by_fix(20)
-                platform.end("web")
-                platform.start_door("api", "web", "api,api-operator")
+                platform.restart_door("api", "web", "api,api-operator")
                 last = len(acknowledged) + 20
                 until(lambda: len(acknowledged) > last, hosts.logs, PATIENCE_S)
+                found_bad = time.monotonic()
+                took_back = platform.upgrade_engines(ROOT, "b", "a")
+                platform.restart_door("gateway", "door", "gateway")
+                fix.wait_for("logon", 3)
+                by_fix(20)
+                platform.restart_door("api", "web", "api,api-operator")
+                last = len(acknowledged) + 20
+                until(lambda: len(acknowledged) > last, hosts.logs, PATIENCE_S)
+                took_all_back = time.monotonic() - found_bad
             accepted = collect(fix, len(asked))
-            names = Counter(one.client_text for one in hosts.records("b") if isinstance(one, m.NewOrder))
+            names = Counter(one.client_text for one in hosts.records("a") if isinstance(one, m.NewOrder))
             assert {name: names[name] for name in (*acknowledged, *asked) if names[name] != 1} == {}
             assert accepted == Counter(asked)
-            platform.caught_up("a", "b")
-            platform.verified("b")
-            platform.verified("a")
+            platform.caught_up("b", "a")
+            lengths = [len(raw) for raw in raws(hosts, "a") if m.type_of(raw) == m.MessageType.order_accepted]
+            assert set(lengths) == {len(bytes(m.OrderAccepted())), len(bytes(m.OrderAccepted())) + 8}
+            for host in ("a", "b"):
+                platform.verified(host, ROOT)
+                platform.verified(host, tree)
             print(
                 json.dumps(
                     {
                         "api_orders": len(acknowledged),
                         "fix_orders": len(asked),
                         "promotion_s": round(took, 2),
+                        "promotion_back_s": round(took_back, 2),
+                        "all_back_s": round(took_all_back, 1),
                         "slowest_answer_s": round(slowest, 2),
                     }
                 )
@@ -249,6 +316,11 @@ def test_every_service_goes_to_the_next_version_under_load(tmp_path: Path) -> No
             api.close()
             for name in list(hosts.processes):
                 hosts.end(name, signal.SIGKILL)
+
+
+def raws(hosts: Hosts, host: str) -> list[bytes]:
+    with TapeReader(str(hosts.folders(host).tape(TAPE)), None, limit="written") as reader:
+        return list(reader)
 
 
 def collect(fix: Client, orders: int) -> Counter[str]:

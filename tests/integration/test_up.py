@@ -106,6 +106,20 @@ def test_what_cannot_run_is_tried_again_ever_more_slowly_and_says_why(tmp_path: 
     assert keeper.stop() == []
 
 
+def test_a_log_that_cannot_be_opened_is_said_and_tried_again(tmp_path: Path) -> None:
+    said: list[tuple[str, str]] = []
+    keeper = Keeper([Unit("one", ("services.nothing",), 0)], tmp_path, lambda *what: said.append(what))
+    (tmp_path / "one.log").mkdir()
+    keeper.step(0.0)
+    assert said[0][1].startswith("cannot be started: [Errno 21] Is a directory")
+    (tmp_path / "one.log").rmdir()
+    keeper.step(FIRST_PAUSE_S / 2)
+    assert len(said) == 1
+    keeper.step(FIRST_PAUSE_S)
+    assert said[1] == ("one", "started")
+    keeper.stop()
+
+
 def test_a_long_log_is_put_aside(tmp_path: Path) -> None:
     (tmp_path / "one.log").write_bytes(b"x" * (17 << 20))
     keeper = Keeper([Unit("one", ("services.nothing",), 0)], tmp_path, lambda *_: None)

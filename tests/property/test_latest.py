@@ -97,8 +97,7 @@ def test_a_page_holds_what_a_plain_fold_holds(flow: list[m.Message]) -> None:
         LatestReader(writer.path) as reader,
     ):
         for message in flow:
-            assert writer.put(bytes(message))
-            oracle.put(message)
+            assert writer.put(bytes(message)) == oracle.put(message)
             compare(reader, oracle, message.ticker)  # type: ignore[attr-defined]
         assert sorted(reader.tickers) == sorted(oracle.updates)
 

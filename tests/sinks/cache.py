@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import redis.asyncio as client
 
 from services.flusher.sinks.redis.target import RedisTarget
+from tapewire import messages as m
 from tapewire.config import RedisSink
 from tests.oracle.naive_sink_rows import rows_of
 
@@ -104,7 +105,10 @@ async def assert_holds(cache: Cache, records: list[bytes], length: int = 1000) -
     """Positions, last trades and streams are the oracle's fold of the records."""
     positions = await cache.hashes("position")
     expected = expected_positions(records)
+    times = {m.decode(raw).seq: m.decode(raw).ts for raw in records}
     found = {key: {name: Decimal(value) for name, value in fields.items()} for key, fields in positions.items()}
+    for fields in found.values():
+        assert fields.pop("ts") == times[int(fields["seq"])]
     assert found == {key: {name: Decimal(value) for name, value in row.items()} for key, row in expected.items()}
     trades = expected_trades(records)
     last = {key: (int(one["seq"]), Decimal(one["price"])) for key, one in (await cache.hashes("trade")).items()}

@@ -217,7 +217,7 @@ async def test_keys_deleted_behind_its_back_are_built_anew(cached: World[Cache])
 async def test_a_format_newer_than_the_sink_is_not_touched(cached: World[Cache]) -> None:
     records = market_records(68, 60)
     cached.write(records)
-    key, newer = f"{cached.database.prefix}tape:orders.0", b'{"format":2,"seq":1,"begin":1,"marks":[],"state":0}'
+    key, newer = f"{cached.database.prefix}tape:orders.0", b'{"format":3,"seq":1,"begin":1,"marks":[],"state":0}'
     async with cached.database.connected() as redis:
         await redis.set(key, newer)
         async with cached.sink() as sink:

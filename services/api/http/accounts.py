@@ -8,6 +8,7 @@ from services.api import platform, requests, types
 from services.api.desk import Response
 from services.api.http import queries
 from services.api.http.call import Call, Endpoint
+from services.api.http.elsewhere import HOUSE, from_fold, nothing, starting
 from services.api.http.markets import TICKER
 from services.api.http.orders import LATE, number, visible
 from services.api.http.past import as_of
@@ -16,8 +17,16 @@ from services.api.http.past import as_of
 async def positions(call: Call) -> Response:
     asked: queries.OfPositions = call.query
     accounts = visible(call, asked.account)
+    hub, cache = call.api.hub, call.api.cache
     if asked.as_of is None:
-        return Response(200, call.api.hub.positions(accounts))
+        return await from_fold(
+            call,
+            lambda: hub.positions(accounts),
+            lambda: cache.positions(accounts) if cache is not None else nothing(),
+            HOUSE,
+        )
+    if call.api.starting:
+        raise starting()
     past = await as_of(call, asked.as_of)
     found = [one for one in past.positions if asked.account in (None, one.account)]
     return Response(200, types.Positions(found, past.seq))
@@ -50,6 +59,7 @@ ENDPOINTS: Final = (
         {200: (types.Positions, "Positions")},
         query=queries.OfPositions,
         problems=(404, 410, 503),
+        early=True,
     ),
     Endpoint(
         *("GET", "/v1/risk", risk, "Limits and exposure"),

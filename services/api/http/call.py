@@ -65,6 +65,8 @@ class Endpoint:
     """Statuses of refusals besides those that every endpoint has."""
     example: Mapping[str, object] | None = None
     """A body."""
+    early: bool = False
+    """Answered while the tape is still being read, too."""
 
     @property
     def writes(self) -> bool:

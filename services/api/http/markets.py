@@ -10,11 +10,11 @@ from services.api import types
 from services.api.desk import Response, nanoseconds
 from services.api.http import queries
 from services.api.http.call import Call, Endpoint
+from services.api.http.elsewhere import HOUSE, from_fold, nothing, starting
 from services.api.http.past import as_of
 from services.api.problems import Problem
 
 TICKER: Final = {"ticker": "As the venue writes it, percent-encoded where a path needs it."}
-HOUSE: Final = "house"
 
 
 class InstrumentList(Struct):
@@ -32,8 +32,16 @@ def instrument(call: Call) -> Response:
 async def book(call: Call) -> Response:
     asked: queries.OfBook = call.query
     ticker = call.path["ticker"]
+    hub, cache = call.api.hub, call.api.cache
     if asked.as_of is None:
-        return Response(200, call.api.hub.book(asked.feed, ticker, asked.depth))
+        return await from_fold(
+            call,
+            lambda: hub.book(asked.feed, ticker, asked.depth),
+            lambda: cache.book(asked.feed, ticker) if cache is not None else nothing(),
+            asked.feed,
+        )
+    if call.api.starting:
+        raise starting()
     if asked.feed != HOUSE:
         raise Problem(422, "books of venues are not on the orders tape", field="as_of", reason="invalid_field")
     past = await as_of(call, asked.as_of)
@@ -44,9 +52,16 @@ async def book(call: Call) -> Response:
     raise LookupError("there was no such instrument then")
 
 
-def trades(call: Call) -> Response:
+async def trades(call: Call) -> Response:
     asked: queries.OfTrades = call.query
-    return Response(200, call.api.hub.trades(asked.feed, call.path["ticker"], asked.after, asked.limit))
+    ticker, hub, cache = call.path["ticker"], call.api.hub, call.api.cache
+    return await from_fold(
+        call,
+        lambda: hub.trades(asked.feed, ticker, asked.after, asked.limit),
+        # The last trade alone is no answer to who goes on behind a cursor.
+        lambda: cache.trades(asked.feed, ticker) if cache is not None and not asked.after else nothing(),
+        asked.feed,
+    )
 
 
 async def bars(call: Call) -> Response:
@@ -79,21 +94,25 @@ ENDPOINTS: Final = (
     Endpoint(
         *("GET", "/v1/books/{ticker}", book, "A book"),
         "The best levels of each side, of the house market or of a venue's feed; of the house market also as it was "
-        "right after a past record of the tape. `book_seq` is the number of its last change.",
+        "right after a past record of the tape. `book_seq` is the number of its last change. What is not known here is "
+        "the best level of each side from the cache, if there is one: `source` says so.",
         "markets",
         {200: (types.Book, "The book")},
         query=queries.OfBook,
         params=TICKER,
         problems=(404, 410, 503),
+        early=True,
     ),
     Endpoint(
         *("GET", "/v1/trades/{ticker}", trades, "Trades"),
-        "Oldest first. `after` is a cursor: with `next` of one answer the next one goes on exactly there.",
+        "Oldest first. `after` is a cursor: with `next` of one answer the next one goes on exactly there. What is not "
+        "known here is the last one from the cache, if there is one: `source` says so.",
         "markets",
         {200: (types.Trades, "Trades")},
         query=queries.OfTrades,
         params=TICKER,
-        problems=(404,),
+        problems=(404, 503),
+        early=True,
     ),
     Endpoint(
         *("GET", "/v1/bars/{ticker}", bars, "Bars"),

@@ -119,6 +119,7 @@ ENDPOINTS: Final = (
         "platform",
         {200: (Alive, "It does")},
         scope=OPEN,
+        early=True,
     ),
     Endpoint(
         *("GET", "/v1/ready", ready, "Whether it is ready"),
@@ -126,6 +127,7 @@ ENDPOINTS: Final = (
         "platform",
         {200: (Ready, "It is"), 503: (Ready, "It is not")},
         scope=OPEN,
+        early=True,
     ),
     Endpoint(
         *("GET", "/v1/services", services, "Services"),
@@ -150,5 +152,6 @@ ENDPOINTS: Final = (
         "All counters and histograms of this data folder, for Prometheus.",
         "platform",
         {200: (Exposition, "Text in Prometheus' format")},
+        early=True,
     ),
 )

@@ -9,6 +9,7 @@ from tapewire.bus.permissions import (
     Permissions,
     of_account,
     of_connector,
+    of_feed_replica,
     of_latest,
     of_ring,
     of_service,
@@ -63,6 +64,15 @@ CASES = [
     (of_service(ENV, "relay"), "subscribe", "prod.orders.ring.0-gateway", True),
     (of_service(ENV, "relay"), "publish", "prod.orders.ring.0-gateway", False),
     (of_account(ENV, 7), "publish", "prod.orders.ring.0-api", False),
+    (of_feed_replica(ENV, "binance"), "publish", "prod.tape.frames.md=2Ebinance", True),
+    (of_feed_replica(ENV, "binance"), "publish", "$JS.API.STREAM.CREATE.TAPE_prod_md=2Ebinance", True),
+    (of_feed_replica(ENV, "binance"), "subscribe", "prod.tape.fetch.md=2Ebinance", True),
+    (of_feed_replica(ENV, "binance"), "publish", "prod.tape.frames.orders=2E0", False),
+    (of_feed_replica(ENV, "binance"), "publish", "prod.tape.claim.md=2Ebinance", False),
+    (of_feed_replica(ENV, "binance"), "publish", "$JS.API.STREAM.UPDATE.TAPE_prod_orders=2E0", False),
+    (of_feed_replica(ENV, "binance"), "publish", "prod.binance.trade.BTCUSDT", False),
+    (of_service(ENV, "replica", ["md.binance"]), "publish", "prod.tape.frames.md=2Ebinance", True),
+    (of_service(ENV, "replica"), "publish", "prod.tape.frames.md=2Ebinance", False),
 ]
 
 
@@ -78,4 +88,4 @@ def test_only_one_service_answers_or_speaks_on_what_is_our_own() -> None:
 
 def test_everybody_has_an_inbox_of_its_own() -> None:
     inboxes = [p for _, may in users(ENV, ["binance", "kraken"], [1, 2]) for p in may.subscribe if p[:6] == "_INBOX"]
-    assert len(inboxes) == len(set(inboxes)) == len(SERVICES) + 2 + 3 + 2
+    assert len(inboxes) == len(set(inboxes)) == len(SERVICES) + 2 * 2 + 3 + 2

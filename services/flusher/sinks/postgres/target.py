@@ -35,6 +35,7 @@ from services.flusher.sinks.postgres.migrate import check, migrate
 from services.flusher.sinks.postgres.tables import COLUMNS, PARTITIONED
 from services.flusher.sinks.target import Batch, Committed, Mark, Position, Resume
 from tapewire import definitions
+from tapewire.believed_clock import Believed
 from tapewire.config import Config, PostgresSink
 from tapewire.errors import ConfigError, SinkError, TapewireError, TargetError
 from tapewire.fix.auth import read_private
@@ -326,5 +327,5 @@ async def _pieces(copy: bytes) -> AsyncIterator[bytes]:
 
 
 def target(config: Config) -> PostgresTarget:
-    """As the settings say. Raises ConfigError."""
-    return PostgresTarget(config.sinks.postgres)
+    """As the settings say; a clock that runs ahead lets no rows go. Raises ConfigError, RetentionError."""
+    return PostgresTarget(config.sinks.postgres, Believed(config.folders.believed_clock).today)

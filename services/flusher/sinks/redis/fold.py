@@ -18,7 +18,7 @@ from tapewire.fixed import to_text
 from tapewire.house import HouseMarket, Publication
 from tapewire.subjects import subject
 
-VERSION: Final = 1
+VERSION: Final = 2
 Fields = dict[str, str | int]
 _TYPE: Final = struct.Struct("<H").unpack_from
 _TYPE_AT: Final = 64
@@ -37,8 +37,9 @@ class Position(msgspec.Struct, array_like=True):
     sold_notional: int = 0
     fills: int = 0
     seq: int = 0
+    ts: int = 0
 
-    def add(self, buys: bool, price: int, qty: int, seq: int) -> None:
+    def add(self, buys: bool, price: int, qty: int, seq: int, ts: int) -> None:
         """A negative `qty` takes an earlier one back."""
         if buys:
             self.bought += qty
@@ -47,7 +48,7 @@ class Position(msgspec.Struct, array_like=True):
             self.sold += qty
             self.sold_notional += price * qty
         self.fills += 1 if qty > 0 else -1
-        self.seq = seq
+        self.seq, self.ts = seq, ts
 
 
 class _State(msgspec.Struct, frozen=True, array_like=True):
@@ -213,7 +214,7 @@ class Fold:
             key = (account, e.instrument)
             position = self._positions.setdefault(key, Position())
             for price, qty in steps:
-                position.add(buys, price, qty, e.seq)
+                position.add(buys, price, qty, e.seq, e.ts)
             self._moved.add(key)
 
 
@@ -238,6 +239,7 @@ def _fields(message: m.Message) -> Fields:
         }
     return {
         **head,
+        "book_seq": message.book_seq,
         "bid": of(message.bid_price, price) if message.bid_qty else "",
         "bid_qty": of(message.bid_qty, qty),
         "ask": of(message.ask_price, price) if message.ask_qty else "",
@@ -250,6 +252,7 @@ def _position_fields(position: Position, terms: m.InstrumentDefinition) -> Field
     qty, notional = terms.qty_exponent, terms.price_exponent + terms.qty_exponent
     return {
         "seq": position.seq,
+        "ts": position.ts,
         "net": to_text(position.bought - position.sold, qty),
         "bought": to_text(position.bought, qty),
         "sold": to_text(position.sold, qty),

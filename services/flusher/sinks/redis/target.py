@@ -33,7 +33,8 @@ from tapewire.config import Config, RedisSink
 from tapewire.errors import ConfigError, TapewireError, TargetError, WireError
 from tapewire.fix.auth import read_private
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""1: without the sets that name positions. They are put with the first batch after a start."""
 MEMBERS: Final = 1000
 """Of a set, added by one command."""
 

@@ -1,4 +1,4 @@
-"""An authority for the tests of TLS, and what it issues."""
+"""An authority for tests of TLS and for the control plane of tools/cluster, and what it issues."""
 
 from __future__ import annotations
 
@@ -26,16 +26,22 @@ class Authority:
         )
         self.file.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
-    def issue(self, file: str, names: tuple[str, ...]) -> tuple[Path, Path]:
-        """Certificate and key for these names and this machine, for a server and for a client."""
+    def issue(self, file: str, names: tuple[str, ...], user: str = "", group: str = "") -> tuple[Path, Path]:
+        """Certificate and key for these names and this machine, for a server and for a client.
+
+        `user` (else the file's name) and `group` are what Kubernetes takes a client of such a certificate for.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, file)])
+        whose = [x509.NameAttribute(NameOID.COMMON_NAME, user or file)]
+        whose += [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group)] if group else []
+        subject = x509.Name(whose)
         known = [x509.DNSName(name) for name in names] + [x509.IPAddress(ip_address("127.0.0.1"))]
         made = self._builder(subject, key.public_key()).add_extension(
             x509.SubjectAlternativeName(known), critical=False
         )
         certificate, private = self._folder / f"{file}.crt", self._folder / f"{file}.key"
         certificate.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        private.touch(mode=0o600)
         private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return certificate, private
 

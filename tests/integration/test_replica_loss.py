@@ -1,0 +1,170 @@
+"""How long no order is answered when the bus, or a node of it, is lost: measured, and printed for docs/operations.md.
+
+python -m pytest tests/integration/test_replica_loss.py -m slow -s
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from services.replica.stream import API
+from tapewire import config as configuration
+from tapewire import messages as m
+from tapewire.client import OrderClient
+from tapewire.nats_server import NatsServer
+from tapewire.replication import names
+from tapewire.transports.nats import NatsTransport
+from tests.engine_process import order
+from tests.integration.test_replica_cluster import cluster  # noqa: F401 - a fixture
+from tests.replica_hosts import TAPE, Host, Load, Pair, a_pair, until
+
+PATIENCE_S = 60.0
+
+
+class OneByOne:
+    """Orders one after the other, each once the one before was answered: (sent at, answered at), s."""
+
+    def __init__(self, client: OrderClient) -> None:
+        self._client = client
+        self.orders: list[tuple[float, float]] = []
+
+    def run(self, seconds: float, meanwhile: Callable[[], object] | None = None) -> None:
+        """For so long; `meanwhile` is done on a thread of its own, and waited for."""
+        doing = threading.Thread(target=meanwhile) if meanwhile else None
+        if doing:
+            doing.start()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end or (doing and doing.is_alive()):
+            began = time.monotonic()
+            number = order(self._client, m.Side.buy, 9_000)
+            while number not in {
+                one.cl_ord_id for one in self._client.poll(4096) if isinstance(one, m.OrderAccepted | m.OrderRejected)
+            }:
+                assert time.monotonic() - began < PATIENCE_S, "an order was never answered"
+                time.sleep(0.0001)
+            self.orders.append((began, time.monotonic()))
+
+    def p50_ms(self, begin: float, end: float) -> float:
+        found = [answered - sent for sent, answered in self.orders if begin <= sent and answered <= end]
+        return statistics.median(found) * 1e3
+
+    def longest(self, begin: float) -> tuple[float, float]:
+        """The order behind `begin` that waited longest."""
+        return max((one for one in self.orders if one[1] >= begin), key=lambda one: one[1] - one[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("durability", ["replicated", "disk"])
+def test_the_bus_is_lost_and_comes_back(tmp_path: Path, bus: NatsServer, durability: str) -> None:
+    with a_pair(tmp_path, bus.url, durability=durability) as (primary, standby):
+        primary.engine.start()
+        primary.start_replica()
+        standby.start_replica()
+        with primary.engine.client() as client:
+            load = Load(client)
+            load.send(100)
+            until(load.all_answered, primary, standby)
+            orders = OneByOne(client)
+            orders.run(3.0)
+            lost, back = time.monotonic(), 0.0
+
+            def away() -> None:
+                nonlocal back
+                bus.stop()
+                time.sleep(5.0)
+                bus.restart()
+                back = time.monotonic()
+
+            orders.run(10.0, away)
+        sent, answered = orders.longest(lost)
+        print(
+            f"\nbus away for {back - lost:.1f} s, {durability}: p50 before {orders.p50_ms(0, lost):.2f} ms, after "
+            f"{orders.p50_ms(answered, 1e12):.2f} ms; the slowest answer took {answered - sent:.3f} s, and came "
+            f"{max(0.0, answered - back):.3f} s after the server listened again"
+        )
+        until(lambda: standby.released() == primary.released(), primary, standby)
+        if durability == "disk":
+            assert answered - sent < 1.0, "an order waited for the bus"
+        else:
+            assert answered - back < 5.0
+
+
+def leader(host: Host) -> str:
+    """The server that leads the stream of the host's tape."""
+
+    async def ask() -> str:
+        settings = configuration.load(host.engine.config)
+        transport = NatsTransport(settings.nats)
+        await transport.connect()
+        found = await transport.request(f"{API}.STREAM.INFO.{names.stream(settings.env, TAPE)}", b"", timeout=5)
+        await transport.close()
+        return str(json.loads(found.data)["cluster"]["leader"])
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connected_to", ["another", "leader"])
+def test_the_leader_of_the_stream_is_killed(
+    tmp_path: Path,
+    cluster: tuple[str, list[subprocess.Popen[bytes]]],  # noqa: F811
+    connected_to: str,
+) -> None:
+    urls, servers = cluster
+    pair: Pair
+    with a_pair(tmp_path, urls.split(",")[1], more="stream_replicas = 3") as pair:
+        primary, standby = pair
+        primary.engine.start()
+        primary.start_replica()
+        standby.start_replica()
+        with primary.engine.client() as client:
+            load = Load(client)
+            load.send(100)
+            until(load.all_answered, *pair)
+            step_down(primary, until_leader=lambda name: (name == "n1") == (connected_to == "leader"))
+            orders = OneByOne(client)
+            orders.run(3.0)
+            name = leader(primary)
+            killed = 0.0
+
+            def kill() -> None:
+                nonlocal killed
+                killed = time.monotonic()
+                servers[int(name[1:])].kill()
+
+            orders.run(15.0, kill)
+        sent, answered = orders.longest(killed)
+        print(
+            f"\nleader {name} of three killed, the replicas connected to {connected_to}: p50 before "
+            f"{orders.p50_ms(0, killed):.2f} ms, after {orders.p50_ms(answered, 1e12):.2f} ms; no answer for "
+            f"{answered - sent:.3f} s"
+        )
+        until(lambda: standby.released() == primary.released(), *pair)
+        assert answered - sent < 20.0
+
+
+def step_down(host: Host, until_leader: Callable[[str], bool]) -> None:
+    """Has the stream led by another server, until it is one that is wanted."""
+
+    async def ask() -> None:
+        settings = configuration.load(host.engine.config)
+        transport = NatsTransport(settings.nats)
+        await transport.connect()
+        await transport.request(f"{API}.STREAM.LEADER.STEPDOWN.{names.stream(settings.env, TAPE)}", b"", timeout=5)
+        await transport.close()
+
+    for _ in range(20):
+        if until_leader(leader(host)):
+            return
+        asyncio.run(ask())
+        time.sleep(1.0)
+    raise AssertionError("the wanted server never led the stream")
