@@ -226,7 +226,7 @@ def _order(words: _Words, instrument: int, side: m.Side, level: int, waiting: bo
     return LiveOrder(
         *(order_id, terms & _LOW, instrument, owners & _LOW, m.Side.sell if flags & _TO_SELL else side),
         *(m.OrdType(terms >> 40 & 0xFF), m.TimeInForce(terms >> 32 & 0xFF), m.SelfTrade(terms >> 48 & 0xFF)),
-        *(owners >> 32, price, stop_px, qty, leaves, display_qty, shown, expire_time),
+        *(owners >> 32 & _LOW, price, stop_px, qty, leaves, display_qty, shown, expire_time),
         *(bool(flags & _POST_ONLY), bool(flags & _SLIDE), bool(flags & _HIDDEN), waiting),
     )
 

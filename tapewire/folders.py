@@ -8,6 +8,7 @@
 <data>/stats/             counters and histograms of running services, one page each
 <data>/health/            sockets at which running services say how they are
 <data>/nats/              JetStream's own store
+<data>/retention/         lock and clock of what lets old data go
 <data>/gateway/           front.token, by which the FIX front shows itself to the gateway; keys/ with shared secrets
 """
 
@@ -41,6 +42,7 @@ class Folders:
         self.health = data / "health"
         self.front_token = data / "gateway" / "front.token"
         self.front_logons = data / "gateway" / "front.logons"
+        self.believed_clock = data / "retention" / "clock"
 
     def tape(self, name: str) -> Path:
         """The folder of a tape, such as `orders.0` or `md.binance`."""

@@ -103,4 +103,17 @@ def main(command: click.Command, name: str) -> NoReturn:
         if os.environ.get("TAPEWIRE_DEBUG"):
             raise
         sys.exit(f"{name}: {error}")
+    except ExceptionGroup as group:  # what tasks side by side raised
+        ours, others = group.split(TapewireError)
+        if ours is None or others is not None or os.environ.get("TAPEWIRE_DEBUG"):
+            raise
+        sys.exit(f"{name}: {'; '.join(map(str, leaves(ours)))}")
     sys.exit(0)
+
+
+def leaves(group: ExceptionGroup[TapewireError]) -> list[TapewireError]:
+    """What a group holds, groups within it opened."""
+    found: list[TapewireError] = []
+    for one in group.exceptions:
+        found += leaves(one) if isinstance(one, ExceptionGroup) else [one]
+    return found

@@ -6,8 +6,8 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, cast
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
@@ -41,10 +41,34 @@ def configure(service: str, environ: Mapping[str, str] | None = None) -> Logger:
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[name]),
-        logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
+        logger_factory=structlog.BytesLoggerFactory(file=cast(BinaryIO, Lines(sys.stderr.buffer))),
         cache_logger_on_first_use=False,
     )
     return get(service)
+
+
+class Lines:
+    """Where lines go. One that finds no room (a full disk) is missing, and the next one that does says how many are: a
+    service must not fail over telling what it does."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.missing = 0
+
+    def write(self, line: bytes) -> int:
+        try:
+            if self.missing:
+                self._file.write(_dumps({"event": "lines missing", "count": self.missing, "level": "warning"}) + b"\n")
+            self._file.write(line)
+            self.missing = 0
+        except OSError:
+            self.missing += 1
+        return len(line)
+
+    def flush(self) -> None:
+        """What does not go out now stays in the file's buffer, and goes out with what follows."""
+        with suppress(OSError):
+            self._file.flush()
 
 
 def get(service: str) -> Logger:

@@ -18,11 +18,11 @@ BUILT = "TAPEWIRE_TEST_NEXT_VERSION"
 CHANGES = {
     "schemas/orders.capnp": (
         (
-            "  # Of a post-only order that would cross: take the nearest price that does not, instead of being refused.\n",
+            "nearest price that does not, instead of being refused.\n",
             "  traderId @21 :UInt64;\n  # Of the next version: who entered it; only carried.\n",
         ),
         (
-            "  # Not in the book yet: for its stop price, or for the closing auction. OrderTriggered says when it is.\n",
+            "or for the closing auction. OrderTriggered says when it is.\n",
             "  traderId @16 :UInt64;\n  # As in NewOrder.\n",
         ),
     ),

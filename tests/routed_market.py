@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import signal
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -25,7 +24,7 @@ from tests.market_day import PRODUCERS, Market
 
 WITH_ROUTER = PRODUCERS.replace('operator" }]', 'operator" }, { name = "router" }]')
 ENDED = ("filled", "cancelled", "expired", "failed", "rejected")
-TABLES = """
+HOUSE = """
 [nats]
 url = "{nats}"
 [publisher]
@@ -37,6 +36,11 @@ kind = "house"
 [[venues.markets]]
 ticker = "ACME"
 symbol = "ACME"
+[[router.feeds]]
+venue = "house"
+feed = "house"
+"""
+AWAY = """
 [[venues]]
 name = "away"
 number = 2
@@ -51,21 +55,31 @@ reconnect = 1
 [[venues.markets]]
 ticker = "ACME"
 symbol = "ACME"
+[[router.feeds]]
+venue = "away"
+feed = "away"
 [router]
 durability = "disk"
 book_interval = 0.01
 profile_days = 0
 clients = [{{ name = "operator", role = "operator" }}, {{ name = "traders" }}, {{ name = "api" }}]
-[[router.feeds]]
-venue = "house"
-feed = "house"
-[[router.feeds]]
-venue = "away"
-feed = "away"
 """
 AWAY_SECRET = "password"
 ENTERED = {"sell": "100.00", "buy": "100.02"}
 """Where a parent of each side is filled."""
+
+
+def away_venue(folder: Path, env: str, nats: str) -> RunningVenue:
+    """The outside venue, which publishes its book on the bus."""
+    market = {"instruments": ("ACME:0.01:1:100.00",), "lots": 1_000_000, "levels": 3}
+    return RunningVenue(folder / "away", "fix44", publish=f"{env}.away", nats=nats, **market)
+
+
+def away_tables(folder: Path, venue: RunningVenue) -> str:
+    """The settings of a router and its session there, and the secret that they name."""
+    (folder / "away.secret").write_text(AWAY_SECRET)
+    (folder / "away.secret").chmod(0o600)
+    return AWAY.format(port=venue.port, folder=folder)
 
 
 class RoutedMarket(Market):
@@ -78,19 +92,14 @@ class RoutedMarket(Market):
         folder.mkdir(parents=True, exist_ok=True)
         self.bus = NatsServer(folder / "nats", port=free_port(), strict_port=True)
         env = f"d{os.getpid()}"
-        self.away = RunningVenue(
-            *(folder / "away", "fix44"),
-            instruments=("ACME:0.01:1:100.00",), lots=1_000_000, levels=3, publish=f"{env}.away", nats=self.bus.url,
-        )  # fmt: skip
+        self.away = away_venue(folder, env, self.bus.url)
         self.bus.start()
         try:
             self.away.__enter__()
         except BaseException:
             self.bus.stop()
             raise
-        (folder / "away.secret").write_text(AWAY_SECRET)
-        (folder / "away.secret").chmod(0o600)
-        more = TABLES.format(nats=self.bus.url, port=self.away.port, folder=folder)
+        more = HOUSE.format(nats=self.bus.url) + away_tables(folder, self.away)
         super().__init__(folder, topology, more=more, producers=WITH_ROUTER)
 
     def __enter__(self) -> Self:
@@ -124,17 +133,7 @@ class RoutedMarket(Market):
         """The house's bid, by FIX; until the router has both books and a session at the venue."""
         self.bidder = self.fix()
         self.bidder.send(order("bid", "1", "100.00", 100_000))
-        self.wait_until(lambda: self.known() == {1, 2}, "the router knows both books, and is at both venues")
-
-    def known(self) -> set[int]:
-        """Venues that the router is at, and of whose book it knows a side."""
-        ready, books = set(), set()
-        for one in self.router_records():
-            if isinstance(one, m.VenueChanged):
-                (ready.add if one.state is m.VenueState.ready else ready.discard)(one.venue)
-            elif isinstance(one, m.BookSnapshot) and one.levels:
-                books.add(one.source)
-        return ready & books
+        self.wait_until(lambda: known(self.router_records()) == {1, 2}, "the router knows both venues")
 
     def parents(self) -> list[m.NewParent]:
         """As the router took them."""
@@ -153,8 +152,16 @@ class RoutedMarket(Market):
         """What the venue itself says."""
         return self.away.orders()
 
-    def stop_service(self, service: str, host: str) -> None:
-        os.kill(self.pid(service, host), signal.SIGTERM)
+
+def known(records: list[m.Message]) -> set[int]:
+    """Venues that a router is at, and of whose book it knows a side."""
+    ready, books = set[int](), set[int]()
+    for one in records:
+        if isinstance(one, m.VenueChanged):
+            (ready.add if one.state is m.VenueState.ready else ready.discard)(one.venue)
+        elif isinstance(one, m.BookSnapshot) and one.levels:
+            books.add(one.source)
+    return ready & books
 
 
 def parent(name: str, side: str, qty: int) -> dict[str, object]:

@@ -19,13 +19,16 @@ from services.api import cache as known_elsewhere
 from services.api import counters, files, health, recovery
 from services.api.answers import Remembered
 from services.api.app import Api
+from services.api.authors import NS
 from services.api.bus_door import BusDoor
 from services.api.desk import Desk
 from services.api.entry import Entry
 from services.api.history import History
 from services.api.http.server import HttpServer
 from services.api.hub import Hub
+from services.api.hub.frames import Requests
 from services.api.hub.waiter import Waiter
+from services.api.kept_answers import KeptAnswers
 from services.api.keys import Failures, Keys
 from services.api.operations import Operations
 from services.api.outgoing import Ring
@@ -45,6 +48,7 @@ from tapewire.interfaces import Transport
 from tapewire.logs import Logger, configure
 from tapewire.metrics import exposition
 from tapewire.ring import Doorbell, RingProducer
+from tapewire.tape import TapeReader
 
 COLLECT_AFTER = (100_000, 50, 1000)
 """Objects, and collections of the younger ones, between two collections: of the oldest in effect never."""
@@ -85,6 +89,20 @@ async def opened(
     log.info("open", orders_seq=hub.seq)
 
 
+def recall(past: recovery.Recovery, kept: KeptAnswers, since: int, up_to: int, log: Logger) -> None:
+    """Folds what became of requests up to record `up_to` of the orders tape: from a snapshot on, or since that time."""
+    began = time.perf_counter()
+    with TapeReader(kept.own, None, limit="written") as own, TapeReader(kept.orders, None) as orders:
+        if not kept.restore(past, own, orders, up_to):
+            own.seek_time(since)
+            orders.seek_time(since)
+        past.forget(since)
+        snapshot = past.at_seq
+        recovery.fold_tapes(past, own, orders, up_to)
+    seconds = round(time.perf_counter() - began, 3)
+    log.info("requests_recalled", snapshot=snapshot, seq=up_to, known=len(past.remembered), seconds=seconds)
+
+
 async def serve(settings: Config, log: Logger) -> None:
     own, shard, folders, clock = settings.api, settings.engine.shard, settings.folders, time.time_ns
     stop = lifecycle.stop_on_signals()
@@ -104,14 +122,21 @@ async def serve(settings: Config, log: Logger) -> None:
             stack.enter_context(operator.producer)
         rings = [trader] if operator is None else [trader, operator]
         transport = await connected(settings, stack, log)
-        hub = Hub(settings, transport, log, clock)
-        now = clock()
+        now, sources = clock(), [ring.source for ring in rings]
+        since = recovery.since(now, own.remember_for)
+        own_path, orders_path = folders.api_tape(own.number), folders.orders_tape(shard)
+        requests = Requests(
+            *(str(own_path.absolute()), sources, own.snapshot_every, own.remember),
+            *(int(own.remember_for * NS), since),
+        )
+        hub = Hub(settings, transport, log, clock, requests)
         interval_ns = int(own.failures_interval * 1e9)
         keys, remembered = Keys(own, Failures(own.failures, interval_ns)), Remembered(own.remember)
-        writer = recovery.open_tape(folders.api_tape(own.number), settings.engine.segment_bytes)
+        # Before the hub starts: what was kept of records that this tape lost is removed before anybody looks for it.
+        writer = recovery.open_tape(own_path, settings.engine.segment_bytes)
         stack.callback(writer.close)
-        past = recovery.Recovery(remembered, keys, recovery.since(now, own.remember_for), now)
-        past.fold_own(writer.path)
+        recovery.use_nonces(own_path, keys, now)
+        past = recovery.Recovery(remembered, sources)
         durable = settings.engine.durability != "memory"
         tape = ApiTape(writer, clock, past.last_ts, Sampler(own.trace_sampling), durable=durable)
         entry = Entry(own, tape, trader, operator, remembered, past.found, clock, log)
@@ -139,8 +164,7 @@ async def serve(settings: Config, log: Logger) -> None:
             log.info("starting", port=own.port, cache=own.cache_prefix)
         await hub.start()
         stack.push_async_callback(hub.close)
-        sources = [ring.source for ring in rings]
-        await asyncio.to_thread(past.fold_orders, folders.orders_tape(shard), sources, hub.seq)
+        await asyncio.to_thread(recall, past, KeptAnswers(own_path, orders_path, log), since, hub.seq, log)
         tape.last_ts = max(tape.last_ts, past.last_ts)
         # What was folded is never looked at again, and what comes makes no cycles: all would stop for nothing.
         gc.collect()

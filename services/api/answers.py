@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tapewire import messages as m
 
@@ -64,6 +64,24 @@ class Made:
         """What it became, without the event."""
         self.answer = answer._replace(event=b"")
 
+    def kept(self) -> list[Any]:
+        """For `restored`: what the orders tape says of it."""
+        head, said = [self.kind, self.terms, self.seq, self.order_id], self.answer
+        if said is None:
+            return [*head, None]
+        numbers = [said.status, said.seq, said.ts, said.order_id, said.cancelled]
+        return [*head, [*numbers, int(said.reason), said.value, said.limit]]
+
+    @classmethod
+    def restored(cls, kept: list[Any]) -> Made:
+        kind, terms, made_seq, made_id, said = kept
+        made = cls(kind, tuple(terms))
+        made.seq, made.order_id = made_seq, made_id
+        if said is not None:
+            status, seq, ts, order_id, cancelled, reason, value, limit = said
+            made.answer = Answer(status, 0, seq, ts, order_id, cancelled, m.RejectReason(reason), value, limit)
+        return made
+
 
 def terms_of(command: m.Message) -> Terms:
     """What makes a command the same as another one of its ClOrdID. The engine writes a price into market and stop
@@ -109,6 +127,19 @@ class Remembered:
         for _ in range(2):  # the second makes up for one that was spared before
             if self._count > self._most:
                 self._forget_one(group)
+
+    def kept(self) -> list[Any]:
+        """For `restore`: by group, in the order they came."""
+        return [[*who, [[text, *one.kept()] for text, one in own.items()]] for who, own in self._groups.items()]
+
+    def restore(self, kept: list[Any]) -> None:
+        """Takes back what `kept` gave. Raises TypeError, ValueError for anything else."""
+        self._groups, self._count = {}, 0
+        for key, account, own in kept:
+            group = self._groups[key, account] = OrderedDict[str, Made]()
+            for text, *made in own:
+                group[text] = Made.restored(made)
+            self._count += len(group)
 
     def _forget_one(self, adding: OrderedDict[str, Made]) -> None:
         """The oldest of whoever adds, or, if it has less than its share, of whoever has most."""

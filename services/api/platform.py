@@ -44,6 +44,8 @@ class TapeState(Struct):
     """Records folded, by type."""
     rates: dict[str, float]
     """Records a second over the last ten, by type, and `all`."""
+    known_from: Number = UNSET
+    """This API began at the engine's snapshot of that record: what only the records before it say is not known."""
 
 
 class Stage(Struct):

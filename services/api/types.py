@@ -4,7 +4,11 @@ Bodies that clients send are in requests.py, shapes about the platform itself in
 
 Money (prices, quantities, notionals, P&L) is decimal text at the instrument's exponents, never a number. Times (`ts`,
 `..._time`) are UTC ns as text of digits. Sequence numbers, ids and accounts are integers below 2^53. Enumerants are
-their names in the schema (`post_only`, `immediate_or_cancel`). A field that does not apply is left out (UNSET).
+their names in the schema (`post_only`, `immediate_or_cancel`). A field that does not apply, or that nobody can know, is
+left out (UNSET): nothing unknown is shown as zero.
+
+`known_from` is there where this API was first started on a tape whose beginning was removed, and began at the engine's
+snapshot of that record: fills, trades, bars and done orders of before are not known then.
 """
 
 from __future__ import annotations
@@ -159,10 +163,11 @@ class OrderEvent(Struct):
     limit: Number = UNSET
 
 
-class Order(Struct):
+class Order(Struct, kw_only=True):
     order_id: int
     """0: it was refused before it got one."""
-    cl_ord_id: str
+    cl_ord_id: Text = UNSET
+    """Left out: not known, see `known_from`."""
     account: int
     ticker: str
     side: str
@@ -173,13 +178,13 @@ class Order(Struct):
     qty: str
     cum_qty: str
     leaves_qty: str
-    avg_price: str
-    """Exact to 1/1,000 of the price's last place, rounded half up; "0" without fills."""
-    created_seq: int
-    created_ts: str
+    avg_price: Text = UNSET
+    """Exact to 1/1,000 of the price's last place, rounded half up; "0" without fills. Left out: not known."""
+    created_seq: Number = UNSET
+    created_ts: Text = UNSET
     seq: int
     """The record that changed it last."""
-    ts: str
+    ts: Text = UNSET
     waiting: bool = False
     """For its stop price or the closing auction."""
     stop_price: Text = UNSET
@@ -193,7 +198,7 @@ class Order(Struct):
     limit: Number = UNSET
     """Of a rejected one: the two numbers compared, mantissas."""
     origin: str = ""
-    """The name of the producer that it came by: `api`, `fix`, ... or its number."""
+    """The name of the producer that it came by: `api`, `fix`, ... or its number; empty: not known."""
     session: int = 0
     """Number of the API key, user or FIX session within its producer; 0: none."""
     event: OrderEvent | UnsetType = UNSET
@@ -201,6 +206,9 @@ class Order(Struct):
     events: list[OrderEvent] | UnsetType = UNSET
     """Of one order asked for by its id: its life, the oldest left out first if they are too many."""
     events_dropped: Number = UNSET
+    known_from: Number = UNSET
+    """It stood at this record, and what it was before is not known: when it came, its ClOrdID, its events, the prices
+    of what had traded of it."""
 
 
 class Orders(Struct):
@@ -209,16 +217,18 @@ class Orders(Struct):
     """The tape's position that they stand at."""
     next: Number = UNSET
     """Ask on with `after` = this; left out at the end."""
+    known_from: Number = UNSET
 
 
-class Fill(Struct):
+class Fill(Struct, kw_only=True):
     """One side of a match."""
 
     seq: int
     ts: str
     match_id: int
     order_id: int
-    cl_ord_id: str
+    cl_ord_id: Text = UNSET
+    """Left out: not known, as its order is older than what this API knows."""
     account: int
     ticker: str
     side: str
@@ -237,12 +247,14 @@ class Fills(Struct):
     fills: list[Fill]
     seq: int
     next: Number = UNSET
+    known_from: Number = UNSET
 
 
 class Trades(Struct):
     trades: list[Trade]
     seq: int
     next: Number = UNSET
+    known_from: Number = UNSET
     source: Text = UNSET
     """`cache`: not from the fold of this process, but the last one, as Redis has it; left out otherwise."""
     as_of_seq: Number = UNSET
@@ -254,6 +266,7 @@ class Bars(Struct):
     ticker: str
     interval: str
     bars: list[Bar]
+    known_from: Number = UNSET
 
 
 # -- accounts
@@ -267,8 +280,8 @@ class Position(Struct, kw_only=True):
     seq: int
     ts: str
     net: str
-    bought: str
-    sold: str
+    bought: Text = UNSET
+    sold: Text = UNSET
     avg_price: Text = UNSET
     """Of what is open, average cost; exact to 1/1,000 of the price's last place, "0" when flat."""
     realised: Text = UNSET
@@ -276,12 +289,16 @@ class Position(Struct, kw_only=True):
     """Against `mark`; at the price's and quantity's exponents together."""
     mark: Text = UNSET
     """The middle of the book if both sides are there and it is live, else the last trade; "0": neither."""
-    fills: int
+    fills: Number = UNSET
+    known_from: Number = UNSET
+    """What was bought, sold and realised, in how many fills, is not known then, and left out; so is the average price
+    of what was held at that record."""
 
 
 class Positions(Struct):
     positions: list[Position]
     seq: int
+    known_from: Number = UNSET
     source: Text = UNSET
     """`cache`: not from the fold of this process, but as Redis has it; left out otherwise."""
     as_of_seq: Number = UNSET
@@ -347,3 +364,4 @@ class AsOf(Struct):
     orders: list[Order]
     positions: list[Position]
     risk: RiskState
+    known_from: Number = UNSET

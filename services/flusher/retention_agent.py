@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from tapewire import believed_clock as clock
 from tapewire import retention
+from tapewire.believed_clock import Sight
 from tapewire.config import Config
 from tapewire.errors import TapewireError
 from tapewire.logs import Logger
-from tapewire.retention import Sight, clock
 
 EVERY_NS: Final = 86_400 * 10**9
 RETRY_NS: Final = 600 * 10**9

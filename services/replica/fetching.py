@@ -2,7 +2,11 @@
 
     {"position": 4711}                        answered by one message as the stream would hold it, bounded
     {"snapshots": true}                       [{"name": "…​.snap", "bytes": 81920}, …]
+    {"folds": true}                           the same of the newest of each of FOLDS: "views/….snap"
     {"snapshot": "….snap", "offset": 0}       its bytes from there on, at most MAX_FRAMES
+
+The engine's snapshots are what a pruned tape is folded from; those of the journal's and the API's folds know more of
+what was before them. A host of an earlier version refuses to list these, which costs that knowledge alone.
 
 A request is answered by what the stream holds, never by more: what a fenced host has beyond that is nobody's.
 """
@@ -11,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,6 +31,8 @@ from tapewire.tape import TapeFrames, inspect
 from tapewire.transports import headers as header_blocks
 
 WITHIN_S = 5.0
+FOLDS = ("publisher", "views")
+"""Folders below the tape's: the journal's fold, the API's."""
 REFUSED = "Tapewire-Refused"
 GONE = "Tapewire-Gone"
 """Beside a refusal: the first record of the sender's tape. Asking again is of no use."""
@@ -34,8 +41,11 @@ GONE = "Tapewire-Gone"
 class Request(msgspec.Struct, forbid_unknown_fields=True):
     position: int | None = None
     snapshots: bool = False
+    folds: bool = False
     snapshot: str = ""
     offset: int = 0
+    roll: str = ""
+    """A question of the roll call, which is answered there."""
 
 
 class FetchServer:
@@ -60,6 +70,8 @@ class FetchServer:
             return
         try:
             asked = msgspec.json.decode(message.data, type=Request)
+            if asked.roll:
+                return
             headers, body = await asyncio.to_thread(self._answer, asked, machine.released)
         except (msgspec.DecodeError, msgspec.ValidationError, TapeError, OSError, ValueError) as error:
             headers, body = {REFUSED: " ".join(str(error).split())[:400]}, b""
@@ -67,15 +79,15 @@ class FetchServer:
 
     def _answer(self, asked: Request, stored: tuple[int, int]) -> tuple[dict[str, str], bytes]:
         if asked.snapshots:
-            kept = [
-                {"name": path.name, "bytes": path.stat().st_size}
-                for path in sorted(snapshots.folder(self._of.tape).glob("*.snap"))
-                if 0 <= snapshots.seq_of(path) <= stored[1]
-            ]
-            return {}, msgspec.json.encode(kept)
+            kept = [(path.name, path) for path in _kept(self._of.tape, stored[1])]
+            return {}, _listed(kept)
+        if asked.folds:
+            newest = [(fold, path) for fold in FOLDS for path in _kept(self._of.tape / fold, stored[1])[-1:]]
+            return {}, _listed([(f"{fold}/{path.name}", path) for fold, path in newest])
         if asked.snapshot:
-            path = snapshots.folder(self._of.tape) / asked.snapshot
-            if path.parent != snapshots.folder(self._of.tape) or not 0 <= snapshots.seq_of(path) <= stored[1]:
+            fold, _, name = asked.snapshot.rpartition("/")
+            path = snapshots.folder(self._of.tape / fold) / name
+            if fold not in ("", *FOLDS) or not 0 <= snapshots.seq_of(path) <= stored[1]:
                 raise ValueError(f"{asked.snapshot!r} is no snapshot that is given away")
             with path.open("rb") as file:
                 file.seek(asked.offset)
@@ -105,6 +117,15 @@ async def frames_from(context: Context, position: int) -> tuple[Part, bytes]:
     return decode((answer.headers or {})[HEADER]), answer.data
 
 
+def _kept(tape: Path, up_to: int) -> list[Path]:
+    """The snapshots of a fold that are given away, the oldest first."""
+    return [path for path in sorted(snapshots.folder(tape).glob("*.snap")) if 0 <= snapshots.seq_of(path) <= up_to]
+
+
+def _listed(kept: list[tuple[str, Path]]) -> bytes:
+    return msgspec.json.encode([{"name": name, "bytes": path.stat().st_size} for name, path in kept])
+
+
 def gone(context: Context, first: int | str) -> TapeGone:
     """The sender's tape begins with record `first`, behind our end."""
     return TapeGone(
@@ -117,7 +138,16 @@ def gone(context: Context, first: int | str) -> TapeGone:
 
 async def fetch_snapshots(context: Context) -> int:
     """Puts the sender's snapshots beside the tape, durable and whole; returns their bytes. Raises TransportError."""
-    listed = msgspec.json.decode((await _ask(context, Request(snapshots=True))).data, type=list[dict[str, Any]])
+    total = await _fetch(context, Request(snapshots=True))
+    try:
+        return total + await _fetch(context, Request(folds=True))
+    except TransportError as error:
+        context.log.warning("folds_not_fetched", tape=context.name, reason=str(error))
+        return total
+
+
+async def _fetch(context: Context, which: Request) -> int:
+    listed = msgspec.json.decode((await _ask(context, which)).data, type=list[dict[str, Any]])
     total = 0
     for entry in listed:
         name, size = str(entry["name"]), int(entry["bytes"])
@@ -128,7 +158,11 @@ async def fetch_snapshots(context: Context) -> int:
                 break  # a newer one took its place meanwhile
             raw += piece
         if len(raw) == size:
-            await asyncio.to_thread(snapshots.put, context.tape, name, bytes(raw))
+            fold, _, file = name.rpartition("/")
+            if fold not in ("", *FOLDS):
+                raise TransportError(f"{context.name}: {name!r} is no snapshot that was asked for")
+            (context.tape / fold).mkdir(exist_ok=True)
+            await asyncio.to_thread(snapshots.put, context.tape / fold, file, bytes(raw))
             total += size
     return total
 

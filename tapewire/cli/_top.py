@@ -143,13 +143,16 @@ def draw(told: dict[str, Any], sort: str, data: str) -> RenderableType:
     return Group(head, *(part for part in parts if part is not None))
 
 
-def _panel(title: str, table: Table) -> Panel | None:
-    return Panel(table, title=title, box=box.ROUNDED, title_align="left", padding=(0, 1)) if table.row_count else None
+def _panel(title: str, table: Table, *lines: str) -> Panel | None:
+    """`lines`: below the table."""
+    if not table.row_count:
+        return None
+    return Panel(Group(table, *lines), title=title, box=box.ROUNDED, title_align="left", padding=(0, 1))
 
 
 def _table(*columns: str) -> Table:
-    """A plain table; a column that begins with > is set right."""
-    table = Table(box=None, padding=(0, 1), expand=True, header_style="dim")
+    """A plain table; a column that begins with > is set right. One blank between two: all fit into 80 places."""
+    table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, expand=True, header_style="dim")
     for column in columns:
         table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
     return table
@@ -171,18 +174,19 @@ def _services(told: dict[str, Any], sort: str) -> Panel | None:
 
 
 def _engine(told: dict[str, Any]) -> Panel | None:
-    table = _table("engine", "stage", ">p50", ">p90", ">p99", ">p99.9", ">max", ">per s", "")
+    table = _table("engine", "stage", ">p50", ">p90", ">p99", ">p99.9", ">max", ">per s")
+    lines = []
     for shard, one in told["engine"].items():
-        rates = f"{one['commands_per_s']:,.0f} commands, {one['trades_per_s']:,.0f} trades, "
-        rates += f"{one['rejects_per_s']:,.0f} rejects/s, {one['live_orders']:,} live orders"
         name = f"shard {shard}"
+        rates = f"{one['commands_per_s']:,.0f} commands, {one['trades_per_s']:,.0f} trades, "
+        lines.append(f"{name}: {rates}{one['rejects_per_s']:,.0f} rejects/s, {one['live_orders']:,} live orders")
         for stage, lat in one["latency"].items():
             values = [
                 duration(lat[p]) if lat["count"] else "-" for p in ("p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")
             ]
-            table.add_row(name, stage, *values, f"{lat['count']:,}", rates)
-            name = rates = ""
-    return _panel("engine: latency of the last interval", table)
+            table.add_row(name, stage, *values, f"{lat['count']:,}")
+            name = ""
+    return _panel("engine: latency of the last interval", table, *lines)
 
 
 def _feeds(told: dict[str, Any]) -> Panel | None:
@@ -204,6 +208,7 @@ def _feeds(told: dict[str, Any]) -> Panel | None:
 
 def _tapes(told: dict[str, Any]) -> Panel | None:
     table = _table("tape", ">records", ">/s", ">MB/s", ">unsynced", ">on disk", "behind, by consumer")
+    table.columns[-1].no_wrap = False
     for name, one in told["tapes"].items():
         lag = "  ".join(f"{consumer} {records:,}" for consumer, records in one["lag_records"].items() if records)
         table.add_row(

@@ -35,20 +35,20 @@ def command(tickers: tuple[str, ...], feed: str, data: Path, as_json: bool) -> N
     with Latest.local(data, feed) as store:
         now = time.time_ns()
         values = {ticker: store.latest(ticker) for ticker in tickers} if tickers else store.snapshot()
+        whole = store.feed_status()
         if as_json:
-            rows = [
-                {
-                    name: getattr(field, "name", field)
-                    for name, field in {**one.to_dict(), "age_ns": one.age_ns(now)}.items()
-                }
-                for one in values.values()
-            ]
-            click.echo(orjson.dumps({"feed": feed, "alive": store.alive, "values": rows}).decode())
+            told = {
+                "feed": feed,
+                "alive": store.alive,
+                "feed_status": _fields(whole, now) if whole is not None else None,
+                "values": [_fields(one, now) for one in values.values()],
+            }
+            click.echo(orjson.dumps(told).decode())
             return
         if not store.alive:
             click.echo(f"{feed}: its sequencer does not run: what stands here is the last it said", err=True)
-    table = [("ticker", "bid", "ask", "last", "quality", "status", "age")]
-    table += [_row(one, now) for ticker, one in values.items() if ticker]
+    table: list[tuple[str, ...]] = [("ticker", "bid", "ask", "last", "quality", "status", "age")]
+    table += [_row(one, now) for one in values.values()]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = (
@@ -56,12 +56,16 @@ def command(tickers: tuple[str, ...], feed: str, data: Path, as_json: bool) -> N
             for at, (text, width) in enumerate(zip(row, widths, strict=True))
         )
         click.echo("  ".join(cells).rstrip())
-    if "" in values:
-        whole = values[""]
+    if whole is not None and not tickers:
         click.echo(
             f"feed {feed}: {whole.feed_state.name}, {whole.feed_gaps} gaps, {whole.feed_resyncs} resyncs, "
             f"{whole.feed_dropped} messages dropped"
         )
+
+
+def _fields(one: LatestValue, now: int) -> dict[str, object]:
+    """Enums by their names."""
+    return {name: getattr(field, "name", field) for name, field in {**one.to_dict(), "age_ns": one.age_ns(now)}.items()}
 
 
 def _row(one: LatestValue, now: int) -> tuple[str, ...]:

@@ -95,8 +95,8 @@ def status(name: str | None, path: Path | None, as_json: bool) -> None:
     if not lines:
         click.echo("no sink is configured: set the url of one, as [sinks.postgres] url")
     for one in lines:
-        runs = f"process {one['pid']}" if one["running"] else "not running"
-        click.echo(f"{one['sink']}: {one['state']}, {runs}, {one['target']}")
+        runs = f"{one['state']}, process {one['pid']}" if one["running"] else "not running"
+        click.echo(f"{one['sink']}: {runs}, {one['target']}")
         if one["reason"]:
             click.echo(f"    {one['reason']}")
         for row in one["tapes"]:
@@ -104,6 +104,8 @@ def status(name: str | None, path: Path | None, as_json: bool) -> None:
             click.echo(f"    {row['tape']:<16} {row['state']:<8} at {row['seq']:>14,}  behind {row['lag']:>12,}{rate}")
             if row["reason"]:
                 click.echo(f"        {row['reason']}")
+        if not one["running"]:
+            click.echo(f"    start it: tapewire sink run {one['sink']}; or, if nobody wants it: tapewire sink forget")
 
 
 @command.command()

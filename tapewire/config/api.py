@@ -126,7 +126,10 @@ class Api(Section, frozen=True, kw_only=True):
     remember: Annotated[int, Meta(ge=1, le=1 << 24)] = 200_000
     """ClOrdIDs that are remembered at most, so that a repeated request is answered what the first one became."""
     remember_for: Annotated[float, Meta(ge=60.0, le=2_592_000.0)] = 86_400.0
-    """How far back a start reads the tapes for them."""
+    """How far back a start reads the tapes for them, where there is no snapshot of them."""
+    snapshot_every: Annotated[int, Meta(ge=100, le=1 << 40)] = 20_000
+    """Records of the orders tape between two snapshots of what the API knows, taken by a process beside it: a start
+    folds what is behind the newest, looking back what is behind the nearest."""
     trace_sampling: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.01
     """Share of the requests that come without a trace context whose trace is recorded."""
     bus: bool = True

@@ -25,7 +25,8 @@ DEFAULT = "default"
 _S = TypeVar("_S", bound=Section)
 Table = dict[str, Any]
 
-_IN_URL = re.compile(r"([a-z][a-z0-9+.-]*:?//)[^/@\s\"']*@", re.IGNORECASE)
+# Also of one that is written wrong, which is when it stands in an error; and a password may hold / and @.
+_IN_URL = re.compile(r"([a-z][a-z0-9+.-]*:/*|//)[^\s\"']*@", re.IGNORECASE)
 _HASH = re.compile(r"(scrypt\$)[^\s\"']+")
 
 

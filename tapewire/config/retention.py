@@ -22,7 +22,7 @@ class Keep(Section, frozen=True, kw_only=True):
 
 
 class Retention(Section, frozen=True, kw_only=True):
-    """`[retention]`: what `tapewire retain` lets go, and the flusher every day of the archive (docs/retention.md)."""
+    """`[retention]`: what the flusher lets go every day, and `tapewire retain --apply` at once (docs/retention.md)."""
 
     tapes: Keep = Keep()
     """Sealed segments of the platform's own tapes."""

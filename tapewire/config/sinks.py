@@ -82,7 +82,8 @@ class KafkaSink(Sink, frozen=True, kw_only=True):
     prefix: TopicPrefix = "tapewire."
     """Topics are named by it and the tape, as `tapewire.orders.0`; `tapewire.schemas` has the schemas."""
     transactions: bool = True
-    """Each batch is a transaction, which shuts out a sink that was given up. false: for brokers that have none."""
+    """Each batch is a transaction, which shuts out a sink that was given up. false: for brokers that have none, nor
+    producer ids."""
     replicas: Annotated[int, Meta(ge=1, le=32)] = 1
     """Copies of each topic that the sink makes."""
     retain_days: Annotated[int, Meta(ge=0, le=36_500)] = 0

@@ -81,24 +81,24 @@ class Definitions {
     }
 
     // False: not a snapshot of this version, cut short, or of what cannot be; the state is then empty. Messages that another
-    // version of the schemas laid out are laid out anew.
-    bool restore(const uint8_t* p, size_t n) {
+    // version of the schemas laid out are laid out anew; `whole`: not if a field is set there that this one does not know.
+    bool restore(const uint8_t* p, size_t n, bool whole = true) {
         *this = {};
         bool ok = n >= 8 && wire::load64(p) == SNAPSHOT_MAGIC;
         for (size_t at = 8; ok && at < n;) {
             const size_t length = n - at < 8 ? 0 : size_t(wire::load64(p + at) >> 32) * 8 + 8;
-            ok = length && length <= n - at && take(p + at, length);
+            ok = length && length <= n - at && take(p + at, length, whole);
             at += length;
         }
         if (!ok) *this = {};
         return ok;
     }
 
-    // Of an engine's state; false and empty, if it is none of this format.
+    // Of an engine's state, for a reader; false and empty, if it is none of this format.
     bool restore_of_state(const uint8_t* p, size_t n) {
-        const bool whole = n >= 16 && wire::load64(p) == STATE_MAGIC && wire::load64(p + 8) <= n - 16;
-        if (!whole) *this = {};
-        return whole && restore(p + 16, wire::load64(p + 8));
+        const bool ours = n >= 16 && wire::load64(p) == STATE_MAGIC && wire::load64(p + 8) <= n - 16;
+        if (!ours) *this = {};
+        return ours && restore(p + 16, wire::load64(p + 8), false);
     }
 
   private:
@@ -135,13 +135,14 @@ class Definitions {
         else listed_.erase(named);
     }
 
-    bool take(const uint8_t* p, size_t n) {
+    bool take(const uint8_t* p, size_t n, bool whole) {
         alignas(8) uint8_t anew[std::max(sizeof(wire::InstrumentDefinition), sizeof(wire::AccountLimits))];
         size_t length = n;
+        bool drops = false;
         wire::Fault fault = n > sizeof anew ? wire::Fault::not_flat : wire::check(p, n);
         if (fault == wire::Fault::none) std::memcpy(anew, p, n);
-        else if (fault == wire::Fault::not_flat) fault = wire::relayout(p, n, anew, sizeof anew, length);
-        if (fault != wire::Fault::none || wire::check(anew, length) != wire::Fault::none) return false;
+        else if (fault == wire::Fault::not_flat) fault = wire::relayout(p, n, anew, sizeof anew, length, drops);
+        if (fault != wire::Fault::none || (whole && drops) || wire::check(anew, length) != wire::Fault::none) return false;
         if (wire::header(anew).type == wire::MessageType::instrument_definition)
             return accounts_.empty() && take_as(instruments_, wire::header(anew).instrument, *reinterpret_cast<wire::InstrumentDefinition*>(anew));
         if (wire::header(anew).type != wire::MessageType::account_limits) return false;

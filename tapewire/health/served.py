@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -21,6 +22,8 @@ Reasons = Callable[[], Sequence[str]]
 REMEMBERED_S: Final = 0.1
 """What was found is the answer for so long: however often somebody asks, the service is not looked at more often."""
 LOOP_BEAT_S: Final = 0.5
+ROOM_MIN: Final = 1 << 20
+"""Bytes that must be left where the data is: below it nothing that a client sends can be kept for sure."""
 REASONS_MAX: Final = 16
 REASON_CHARACTERS_MAX: Final = 300
 
@@ -50,8 +53,15 @@ class Pulse:
 class Health:
     """The state of one service, and the listener that tells it. Made by `serve`."""
 
-    def __init__(self, service: str, stalled_after: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.service = service
+    def __init__(
+        self,
+        service: str,
+        stalled_after: float,
+        clock: Callable[[], float] = time.monotonic,
+        room: Reasons = _good,
+    ) -> None:
+        """`room`: what the disk lacks, asked besides whatever else makes the service not ready."""
+        self.service, self._room = service, room
         self._stalled_after, self._clock = stalled_after, clock
         self._live: Reasons = _good
         self._ready: Reasons | None = None
@@ -159,7 +169,7 @@ class Health:
             return ["draining: it was asked to stop"]
         if self._ready is None:
             return ["starting: it has not recovered yet"]
-        return _asked(self._ready)
+        return _asked(self._ready) + _asked(self._room)
 
     def _state(self, ready: bool) -> str:
         if self._draining:
@@ -178,6 +188,13 @@ def _asked(reasons: Reasons) -> list[str]:
         return [f"its own check failed: {type(error).__name__}: {error}"]
 
 
+def no_room(folder: Path) -> list[str]:
+    """Why nothing more can be kept in that folder."""
+    found = os.statvfs(folder)
+    left = found.f_bavail * found.f_frsize
+    return [] if left >= ROOM_MIN else [f"{folder}: the disk is full, {left} bytes are left. Make room"]
+
+
 def _figures(detail: Callable[[], str]) -> str:
     try:
         return detail()
@@ -191,7 +208,7 @@ def serve(settings: Config, service: str, *, live: Reasons | None = None, ready:
     Raises ConfigError where that cannot be listened on.
     """
     own = settings.health
-    told = Health(service, own.stalled_after)
+    told = Health(service, own.stalled_after, room=lambda: no_room(settings.data))
     told.check(live=live, ready=ready)
     told.listener = Listener(settings.folders.health / service, own.address, own.port, told.answer)
     told.listener.start()

@@ -59,21 +59,25 @@ class Mapped : public PageFile {
     bool map(int protection) {
         struct stat st;
         Identity it{};
-        if (::fstat(fd_, &st) || ::pread(fd_, &it, sizeof it, 0) < 0) return refuse_system("cannot read");
+        const ssize_t got = ::fstat(fd_, &st) ? -1 : ::pread(fd_, &it, sizeof it, 0);
+        if (got < 0) return refuse_system("cannot read");
         if (it.magic != MAGIC) return refuse("not a page of latest values. Name another file, or remove this one");
+        if (size_t(got) < sizeof it) return refuse_head(st.st_size);
         if (it.version != VERSION || it.quote_bytes != sizeof(wire::Quote) || it.trade_bytes != sizeof(wire::Trade) || it.reference_bytes != REFERENCE)
             return refuse("a page of latest values of another version (" + std::to_string(it.version) + ", messages of " + std::to_string(it.quote_bytes) + ", " +
                           std::to_string(it.trade_bytes) + " and " + std::to_string(it.reference_bytes) + " bytes); this build reads version " + std::to_string(VERSION) +
                           ", " + std::to_string(sizeof(wire::Quote)) + ", " + std::to_string(sizeof(wire::Trade)) + " and " + std::to_string(REFERENCE) +
                           ". Run reader and writer from the same release");
         if (it.check != it.expected_check() || !it.sizes.ok() || uint64_t(st.st_size) != it.sizes.bytes())
-            return refuse("its head does not hold (" + std::to_string(st.st_size) + " bytes). Remove it: its writer makes it anew");
+            return refuse_head(st.st_size);
         void* where = ::mmap(nullptr, size_t(st.st_size), protection, MAP_SHARED, fd_, 0);
         if (where == MAP_FAILED) return refuse_system("cannot map");
         sizes_ = it.sizes;
         state_ = static_cast<State*>(where);
         return true;
     }
+
+    bool refuse_head(off_t size) { return refuse("its head does not hold (" + std::to_string(size) + " bytes). Remove it: its writer makes it anew"); }
 
     State* state_ = nullptr;
     Sizes sizes_{};

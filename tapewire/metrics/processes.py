@@ -131,7 +131,8 @@ def _named_by_page(maps: list[str], roots: set[str]) -> str | None:
         if len(fields) == 6 and fields[1] == _WRITABLE:
             folder, _, name = fields[5].rpartition("/")
             if folder.endswith("/stats") and folder.removesuffix("/stats") in roots:
-                return service_of_page(name)
+                # A page is made under a name beside its own, and linked to that: mapped, it goes by the first for ever.
+                return service_of_page(name.removesuffix(" (deleted)").partition(".new-")[0])
     return None
 
 

@@ -9,12 +9,12 @@
     rings       a ring, stage log, page               who has it open; records in it that were not taken
 
 Each piece goes in one step (a name), so that a crash in the middle leaves whole pieces, all readable, and the next run
-goes on. One run at a time, by a clock that has not run ahead of the time that passed (clock.py). Snapshots and views'
-pictures are kept in number by who writes them, backups by `tapewire backup --prune`, rows of PostgreSQL and topics of
-Kafka by their sinks.
+goes on. One run at a time, by a clock that has not run ahead of the time that passed (tapewire/believed_clock.py).
+Snapshots and views' pictures are kept in number by who writes them, backups by `tapewire backup --prune`, rows of
+PostgreSQL and topics of Kafka by their sinks.
 """
 
-from tapewire.retention.clock import Sight
+from tapewire.believed_clock import Sight
 from tapewire.retention.piece import Limit, Piece, choose
 from tapewire.retention.run import Outcome, look, run
 from tapewire.retention.stores import STORES, Planned, carry_out, plan

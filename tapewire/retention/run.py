@@ -1,7 +1,7 @@
 """One run over a data folder: alone there, by a clock that can be believed, a plan and what became of it.
 
 <data>/retention/lock    held by the run under way; a second one leaves it alone
-<data>/retention/clock   when the last run was (tapewire/retention/clock.py)
+<data>/retention/clock   when the last run was (tapewire/believed_clock.py)
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tapewire import believed_clock as clock
+from tapewire.believed_clock import Sight
 from tapewire.errors import RetentionError
-from tapewire.retention import clock
-from tapewire.retention.clock import Sight
 from tapewire.retention.piece import Piece
 from tapewire.retention.stores import STORES, Planned, carry_out, plan
 
 if TYPE_CHECKING:
     from tapewire.config import Config
 
-FOLDER: Final = "retention"
 _TRUST: Final = "Ages are measured without that. If the clock is right: `tapewire retain --apply --clock-is-right`"
 
 
@@ -50,15 +49,15 @@ def look(config: Config, stores: Iterable[str] = STORES, sight: Sight | None = N
 
 def run(config: Config, stores: Iterable[str] = STORES, sight: Sight | None = None, *, trust: bool = False) -> Outcome:
     """Removes what [retention] does not keep. Raises RetentionError if another run is under way here."""
-    with _alone(config.data / FOLDER):
+    with _alone(config.folders.believed_clock.parent):
         now_ns, why, kept = _judged(config, sight or clock.look(), trust)
-        clock.write(config.data / FOLDER / "clock", kept)
+        clock.write(config.folders.believed_clock, kept)
         planned = plan(config, now_ns, stores)
         return Outcome(planned, *carry_out(config, planned), why)
 
 
 def _judged(config: Config, sight: Sight, trust: bool) -> tuple[int, str, clock.Kept]:
-    now_ns, why, kept = clock.judge(None if trust else clock.read(config.data / FOLDER / "clock"), sight)
+    now_ns, why, kept = clock.judge(None if trust else clock.read(config.folders.believed_clock), sight)
     return now_ns, f"{why}. {_TRUST}" if now_ns != sight.wall_ns else why, kept
 
 

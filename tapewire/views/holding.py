@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 AMENDABLE = 256  # fills of one holding that a bust can reach exactly: at least so many, at most twice
 MAKER, TAKER = 0, 1
+_WHOLE = 14  # what is kept of one whose cost is known
 
 
 class Filled(NamedTuple):
@@ -44,7 +45,7 @@ class Part:
 
 class Holding:
     __slots__ = (
-        *("account", "bought", "bought_notional", "cost", "fills", "instrument", "net", "newer", "older"),
+        *("account", "bought", "bought_notional", "cost", "cost_known", "fills", "instrument", "net", "newer", "older"),
         *("open_buy", "open_buy_notional", "open_sell", "open_sell_notional", "realised"),
         *("seq", "sold", "sold_notional", "ts"),
     )
@@ -57,6 +58,8 @@ class Holding:
         """What live orders have left, those that wait included: what risk counts; and at the price of each."""
         self.seq = self.ts = 0
         """Of the record that changed the position last."""
+        self.cost_known = True
+        """False: it was held when these views began at an engine's state, which does not say what it cost."""
         self.older: Part | None = None
         self.newer = Part(0, 0, 0, [])
 
@@ -153,6 +156,7 @@ class Holding:
             *(self.account, self.instrument, self.net, self.cost, self.realised, self.fills, self.seq, self.ts),
             *(self.bought, self.sold, self.bought_notional, self.sold_notional),
             *parts,
+            *([] if self.cost_known else [False]),
         ]
 
     @classmethod
@@ -162,6 +166,7 @@ class Holding:
         made.net, made.cost, made.realised, made.fills, made.seq, made.ts = kept[2:8]
         made.bought, made.sold, made.bought_notional, made.sold_notional = kept[8:12]
         made.older, made.newer = None if kept[12] is None else _part(kept[12]), _part(kept[13])
+        made.cost_known = len(kept) == _WHOLE
         return made
 
 

@@ -34,6 +34,7 @@ class State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     limits: list[bytes]
     kills: list[tuple[int, tuple[int, int, str]]]
     amendable: int
+    known_from: int = 0
 
 
 _done: msgspec.msgpack.Decoder[list[Any]] = msgspec.msgpack.Decoder(list[Any])
@@ -59,6 +60,7 @@ def encode(views: Views) -> bytes:
             [bytes(limits) for _, limits in sorted(views.limits.items())],
             [(account, (kill.seq, kill.ts, kill.reason)) for account, kill in sorted(views.kills.items())],
             views.amendable,
+            views.known_from,
         )
     )
 
@@ -77,7 +79,7 @@ def decode(state: bytes) -> State:
 def restore(views: Views, known: State, lean: bool) -> None:
     """Makes a new `views` what the one was that was kept; a lean one has no done orders and fills. Raises WireError."""
     try:
-        views.ts, views.amendable = known.ts, known.amendable
+        views.ts, views.amendable, views.known_from = known.ts, known.amendable, known.known_from
         views.counts[: len(known.counts)] = known.counts
         for one in known.holdings:
             holding = Holding.restored(one)

@@ -18,6 +18,7 @@ DONE_KEPT_IN_ALL = 20_000
 LIFE = 128  # records of one order's life; of a longer one the first LIFE_BEGINNING and the last
 LIFE_BEGINNING = 16
 _DROPPED_AT_ONCE = 32
+_WHOLE = 17  # what is kept of an order whose life is known from its beginning
 
 
 class Status(IntEnum):
@@ -36,8 +37,8 @@ LIVE = (Status.new, Status.partially_filled)
 
 class Order:
     __slots__ = (
-        *("account", "buy", "created", "cum", "dropped", "holding", "instrument", "leaves", "life"),
-        *("notional", "order_id", "price", "qty", "status", "stop_px", "text", "waiting"),
+        *("account", "buy", "created", "cum", "dropped", "holding", "instrument", "known_from", "leaves", "life"),
+        *("notional", "order_id", "price", "qty", "status", "stop_px", "terms", "text", "unpriced", "waiting"),
     )
 
     def __init__(self, order_id: int, account: int, instrument: int, holding: Holding | None) -> None:
@@ -53,6 +54,12 @@ class Order:
         self.life: list[bytes] = []
         self.dropped = 0
         """Records of its life that were left out, behind the first LIFE_BEGINNING."""
+        self.known_from = 0
+        """Of one that stood when these views began at an engine's state: the record behind which its life is known."""
+        self.terms = b""
+        """Of such a one what is known of its NewOrder; its seq, time and name are not. `created` is its OrderID."""
+        self.unpriced = 0
+        """What of `cum` traded before that: at which prices is not known, so neither is `notional`."""
 
     @property
     def live(self) -> bool:
@@ -97,6 +104,7 @@ class Order:
             *(self.order_id, self.account, self.instrument, self.holding is not None, self.buy, self.waiting),
             *(self.price, self.qty, self.cum, self.leaves, self.notional, self.stop_px, int(self.status)),
             *(self.created, self.text, self.life, self.dropped),
+            *([self.known_from, self.terms, self.unpriced] if self.known_from else []),
         ]
 
 
@@ -174,4 +182,6 @@ def _restored(kept: list[Any], holdings: dict[int, Holding]) -> Order:
     order.qty, order.cum, order.notional, order.stop_px = kept[7], kept[8], kept[10], kept[11]
     order.status, order.created, order.text = Status(kept[12]), kept[13], kept[14]
     order.life, order.dropped = kept[15], kept[16]
+    if len(kept) > _WHOLE:
+        order.known_from, order.terms, order.unpriced = kept[_WHOLE:]
     return order

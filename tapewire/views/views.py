@@ -19,9 +19,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from tapewire import messages as m
+from tapewire.engine_state import EngineState
 from tapewire.house import HouseMarket
 from tapewire.house_book import HouseBook
-from tapewire.views import kept
+from tapewire.views import begun, kept
 from tapewire.views.bars import Bars
 from tapewire.views.bounded import Bounded
 from tapewire.views.changes import Change, Fill, Kill
@@ -43,7 +44,7 @@ class Views:
     """Feed it every record of an orders tape in order."""
 
     def __init__(self, env: str, house: HouseMarket | None = None) -> None:
-        """`house`: one that was restored, for `restored` alone."""
+        """`house`: one that stands already, for `restored` and `of_engine` alone."""
         self.house = house or HouseMarket(env)
         self.house.quiet = True  # nothing of it is published here
         self._changed_books: list[HouseBook] = []
@@ -63,6 +64,8 @@ class Views:
         """Records by MessageType."""
         self.ts = 0
         """Of the last record."""
+        self.known_from = 0
+        """The record of the engine's state that these views began at, 0: none; what begun.py says is not known."""
         self.quiet = False
         """While true no changes are made; for catching up."""
         self.amendable = 0
@@ -118,6 +121,13 @@ class Views:
         known = kept.decode(state)
         made = cls(env, HouseMarket.restored(env, known.house))
         kept.restore(made, known, lean)
+        return made
+
+    @classmethod
+    def of_engine(cls, env: str, engine: EngineState) -> Self:
+        """As they stand behind the engine's state, as far as that says (begun.py). Raises WireError."""
+        made = cls(env, HouseMarket.of_engine(env, engine))
+        begun.begin(made, engine)
         return made
 
     def book(self, instrument: int) -> HouseBook | None:

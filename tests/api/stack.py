@@ -66,8 +66,10 @@ class Stack:
         burst: int = 100_000,
         more: str = "",
         producers: str = PRODUCERS,
+        engine: str = "",
+        segment_bytes: int = 1 << 20,
     ) -> None:
-        """`api`: more settings of `[api]`; `more`: more tables."""
+        """`api`, `engine`: more settings of these sections; `more`: more tables."""
         self.folder, self.port = folder, free_port()
         tables = f"[api]\nport = {self.port}\nbus = false\nreceive_window = 10.0\n{api}\n"
         for name, (number, scopes, accounts) in KEYS.items():
@@ -80,7 +82,10 @@ class Stack:
             f'scopes = ["read", "trade", "risk", "admin"]\naccounts = [1, 2]\nrate = {rate}\nburst = {burst}\n'
         )
         self.engine = EngineProcess(
-            folder, engine=f'{producers}\ndurability = "{durability}"', more=INSTRUMENTS + ACCOUNTS + tables + more
+            folder,
+            engine=f'{producers}\ndurability = "{durability}"\n{engine}',
+            more=INSTRUMENTS + ACCOUNTS + tables + more,
+            segment_bytes=segment_bytes,
         )
         self.log = folder / "api.log"
         self.process: subprocess.Popen[bytes] | None = None

@@ -1,4 +1,4 @@
-"""Services on a disk that is really full: they hold back, say so, answer nothing by half, and go on when there is room."""
+"""Services on a disk that is really full: they hold back, say so, answer nothing by half, go on when there is room."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from services.engine.verify import verify_tape
-from tapewire import messages as m
-from tapewire.client import RingFull
-from tests.engine_process import ROOT, EngineProcess, order
+from tests.engine_process import ROOT, EngineProcess
 from tests.full_disk import fill, small_disk
 from tests.hosts import until
+from tests.market_day import Market, api_order
 from tests.replica_hosts import Load, on_tape
 
 SEGMENT_BYTES = 1 << 20
@@ -67,3 +66,38 @@ def test_an_engine_holds_commands_back_while_the_disk_is_full_and_goes_on_by_its
             assert verify_tape(engine.tape).problems == []
         finally:
             engine.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_every_service_of_a_host_says_that_its_disk_is_full_and_goes_on_by_itself(tmp_path: Path) -> None:
+    """Its logs lie on that disk, too."""
+    with small_disk(tmp_path / "host" / "data", 160) as disk, Market(tmp_path / "host", "fused") as market:
+        services = ("engine", "api", "gateway", "gateway-front")
+
+        def ready() -> bool:
+            return all(health(disk, service)[0] == 0 for service in services)
+
+        until(ready, market.logs, 90.0)
+        api = market.api()
+        filler = fill(disk)
+        for service in services:
+            status, said = health(disk, service)
+            assert (status, f"{disk}: the disk is full, 0 bytes are left. Make room" in said) == (1, True), said
+        taken, refused, names = list[str](), 0, iter(f"o{i}" for i in range(100_000))
+        while refused < 100:  # what has room yet is taken
+            name = next(names)
+            answer = api.call("POST", "/v1/orders", api_order(name, "buy", "10.00", 1))
+            assert answer.status in (201, 503), answer
+            if answer.status == 201:
+                assert not refused
+                taken.append(name)
+            refused += answer.status == 503
+        assert answer.body["reason"] == "tape"
+        filler.unlink()
+        until(ready, market.logs, 30.0)
+        for name in (f"after-{i}" for i in range(20)):
+            assert api.call("POST", "/v1/orders", api_order(name, "buy", "10.00", 1)).status == 201
+            taken.append(name)
+        assert market.orders() == taken
+        market.verify()

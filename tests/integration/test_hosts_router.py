@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from services.router.verify import verify_tape
 from tapewire import messages as m
+from tapewire.errors import RingError, TapeError
+from tapewire.router_client import RouterClient
 from tests.fix.processes import skip_reason
+from tests.hosts import Hosts, until
 from tests.market_day import events
-from tests.routed_market import ENTERED, RoutedMarket, answered, ended, parent, result
+from tests.routed_market import (
+    ENTERED,
+    RoutedMarket,
+    answered,
+    away_tables,
+    away_venue,
+    ended,
+    known,
+    parent,
+    result,
+)
 
 pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason())
 
+PATIENCE_S = 90.0
 SIDES = ("sell", "buy")
 PROCESSES = (
     *(("router", "router"), ("gateway.initiator", "router"), ("replica", "router"), ("relay", "router")),
@@ -32,6 +48,65 @@ def day(market: RoutedMarket, seed: int, count: int) -> list[dict[str, object]]:
         body = parent(f"p-{number}", draw.choice(SIDES), draw.randrange(1, 50))
         found.append(result(ended(client, answered(client, "POST", "/v1/parents", body)["parent_id"])))
     return found
+
+
+def opened(hosts: Hosts) -> RouterClient:
+    """Once its relay has made the ring."""
+    found: list[RouterClient] = []
+
+    def tried() -> bool:
+        try:
+            found.append(RouterClient.open(hosts.data("desk")))
+        except (RingError, TapeError):
+            return False
+        return True
+
+    until(tried, hosts.logs, PATIENCE_S)
+    return found[0]
+
+
+def test_a_parent_of_another_host_is_worked_at_a_venue_through_a_killed_router(tmp_path: Path) -> None:
+    with Hosts(tmp_path) as hosts, away_venue(tmp_path, hosts.env, hosts.nats.url) as venue:
+        with hosts.config.open("a") as file:
+            file.write(away_tables(tmp_path, venue))
+        hosts.start("router", "router", settings={})
+        hosts.start("gateway.initiator", "router", "--venue", "away", settings={})
+        hosts.start("replica", "router", settings={"REPLICA__SEND": "router.0"})
+        hosts.start("relay", "router", settings={"RELAY__IN": "router/traders"})
+        hosts.start("replica", "desk", settings={"REPLICA__MIRROR": "router.0"})
+        hosts.start("relay", "desk", settings={"RELAY__OUT": "router/traders"})
+        until(lambda: known(of_router(hosts, "router")) == {2}, hosts.logs, PATIENCE_S)
+        with opened(hosts) as client:
+            told = [client.answer(buy(client, qty), PATIENCE_S) for qty in (3, 5)]
+            hosts.end("router@router", signal.SIGKILL)
+            late = buy(client, 7)
+            hosts.start("router", "router", settings={})
+            told.append(client.answer(late, PATIENCE_S))
+        assert [type(one) for one in told] == [m.ParentChanged] * 3
+        until(lambda: sum(one.cum_qty for one in ends(hosts, "desk")) == 15, hosts.logs, PATIENCE_S)
+        assert sum(int(one["cum_qty"]) for one in venue.orders()) == 15
+        assert [one.state for one in ends(hosts, "router")] == [m.ParentState.filled] * 3
+        report = verify_tape(hosts.folders("router").router_tape(0))
+        assert report.ok, report
+
+
+def of_router(hosts: Hosts, host: str) -> list[m.Message]:
+    try:
+        return hosts.records(host, "router.0")
+    except TapeError:
+        return []  # there is none yet
+
+
+def buy(client: RouterClient, qty: int) -> int:
+    ioc = m.TimeInForce.ioc
+    terms = {"instrument": 1, "side": m.Side.buy, "account": 2, "algorithm": m.Algorithm.sweep}
+    return client.new(**terms, qty=qty, limit_price=10_002, time_in_force=ioc)  # type: ignore[arg-type]
+
+
+def ends(hosts: Hosts, host: str) -> list[m.ParentChanged]:
+    """How the parents ended, as a host's tape has it."""
+    done = (m.ParentState.filled, m.ParentState.cancelled)
+    return [one for one in of_router(hosts, host) if isinstance(one, m.ParentChanged) and one.state in done]
 
 
 @pytest.mark.slow
@@ -103,6 +178,5 @@ def executed_by_both_sides_agree(market: RoutedMarket, results: dict[str, dict[s
         got[str(one["side"])] += int(str(one["cum_qty"]))
         assert one["cum_qty"] == "0" or float(str(one["avg_price"])) == float(ENTERED[str(one["side"])]), one
     assert got["buy"] == sum(int(one["cum_qty"]) for one in market.away_orders())
-    orders = {one.order_id for one in market.records() if isinstance(one, m.OrderAccepted) and one.account == 2}
-    executed = [one for one in market.records() if isinstance(one, m.OrderExecuted) and one.order_id in orders]
-    assert got["sell"] == sum(one.last_qty for one in executed)
+    executed = [one for one in market.records() if isinstance(one, m.OrderExecuted) and one.taker_account == 2]
+    assert got["sell"] == sum(one.qty for one in executed)

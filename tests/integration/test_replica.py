@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tapewire import snapshots
 from tapewire.histogram import StatsPage
 from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
@@ -172,10 +173,18 @@ def test_a_new_mirror_gets_what_the_stream_has_no_more(tmp_path: Path, bus: Nats
         until(lambda: len(list(primary.tape.glob("snapshots/*.snap"))) == 3, primary)
         done = carry_out(plan(primary.tape, Policy(max_bytes=2 << 20), time.time_ns()))
         assert done, "nothing was pruned"
+        for fold in ("publisher", "views"):
+            # Of folds that know what came before, the newest; none of records that the stream does not hold.
+            (primary.tape / fold).mkdir()
+            for seq in (2000, 3000, 1 << 40):
+                snapshots.save(primary.tape / fold, snapshots.Snapshot(seq, f"{fold} {seq}".encode() * 200_000))
         standby.start_replica()
         until(lambda: standby.released() == primary.released(), primary, standby)
         with TapeReader(standby.tape, from_seq=None) as reader:
             assert reader.first_seq > 1
+        for fold in ("publisher", "views"):
+            (path,) = (standby.tape / fold / "snapshots").iterdir()
+            assert snapshots.load(path) == snapshots.Snapshot(3000, f"{fold} 3000".encode() * 200_000)
         same_bytes(primary.tape, standby.tape)
         standby.start_standby()
         until(lambda: "standing by" in standby.engine.log.read_text(), standby)

@@ -9,9 +9,9 @@ import asyncio
 import json
 import statistics
 import subprocess
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,13 +37,15 @@ class OneByOne:
         self._client = client
         self.orders: list[tuple[float, float]] = []
 
-    def run(self, seconds: float, meanwhile: Callable[[], object] | None = None) -> None:
-        """For so long; `meanwhile` is done on a thread of its own, and waited for."""
-        doing = threading.Thread(target=meanwhile) if meanwhile else None
-        if doing:
-            doing.start()
-        end = time.monotonic() + seconds
-        while time.monotonic() < end or (doing and doing.is_alive()):
+    def run(self, seconds: float, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """For so long; `meanwhile` is done on this thread, to which a server that it starts belongs."""
+        with ThreadPoolExecutor(1) as orders:
+            sending = orders.submit(self._send, time.monotonic() + seconds)
+            meanwhile()
+            sending.result()
+
+    def _send(self, end: float) -> None:
+        while time.monotonic() < end:
             began = time.monotonic()
             number = order(self._client, m.Side.buy, 9_000)
             while number not in {

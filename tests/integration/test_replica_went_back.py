@@ -79,6 +79,7 @@ def test_a_running_sender_sends_again_what_the_stream_has_lost(pair: Pair, backu
     same_bytes(primary.tape, standby.tape)
 
 
+@pytest.mark.slow
 def test_a_sender_that_was_started_since_stops_and_says_what_to_do(pair: Pair, backup: Backup) -> None:
     """Whether another host took the tape meanwhile, it has not seen: nothing is sent until somebody has looked."""
     primary, standby = pair
@@ -116,6 +117,7 @@ def test_a_sender_that_was_started_since_stops_and_says_what_to_do(pair: Pair, b
     same_bytes(primary.tape, standby.tape)
 
 
+@pytest.mark.slow
 def test_the_writer_claims_again_when_the_stream_goes_back_before_its_claim(pair: Pair, backup: Backup) -> None:
     primary, standby = pair
     primary.engine.start()
@@ -147,6 +149,7 @@ def test_the_writer_claims_again_when_the_stream_goes_back_before_its_claim(pair
     assert load.answers.keys() <= on_tape(primary.tape).keys()
 
 
+@pytest.mark.slow
 def test_a_former_writer_that_the_stream_names_again_does_not_go_on(pair: Pair, backup: Backup) -> None:
     """It was fenced. The stream forgot that; its host did not."""
     primary, standby = pair
@@ -198,3 +201,44 @@ def test_a_former_writer_that_the_stream_names_again_does_not_go_on(pair: Pair, 
     until(lambda: primary.released() == standby.released(), *pair)
     same_bytes(primary.tape, standby.tape)
     assert verified(primary.tape)
+
+
+@pytest.mark.slow
+def test_two_histories_are_told_by_the_host_that_finds_the_second(pair: Pair, backup: Backup) -> None:
+    """What nobody could see: the former writer never knew of the claim, and the stream has forgotten it."""
+    primary, standby = pair
+    primary.engine.start()
+    primary.start_replica()
+    standby.start_replica()
+    standby.start_standby()
+    with primary.engine.client() as client:
+        trade(primary, Load(client), 100, standby)
+    until(lambda: standby.released() == primary.released(), *pair)
+    primary.engine.kill()
+    primary.end_replica(signal.SIGTERM)
+    backup.take()
+    promote(standby)
+    with standby.engine.client() as client:
+        trade(standby, Load(client), 100)
+    released = standby.released()
+    assert standby.replica is not None
+    standby.replica.send_signal(signal.SIGSTOP)
+    backup.put_back()
+    primary.engine.start()
+    primary.start_replica()
+    with primary.engine.client() as client:
+        trade(primary, Load(client), 10)
+    standby.replica.send_signal(signal.SIGCONT)
+    assert standby.replica.wait(60) == 1
+    assert "there are two histories" in standby.log.read_text()
+    assert standby.released() == released, "what was acknowledged here stays"
+    state = standby.state()
+    assert state is not None
+    assert state.role == "differs"
+    # Started as a mirror it says the same in its way, and takes nothing of the other's over its own.
+    standby.engine.kill()
+    standby.set_replica(MIRROR)
+    standby.start_replica()
+    assert standby.replica.wait(60) == 1
+    assert not list(standby.tape.glob("cut-*"))
+    assert standby.released() == released

@@ -15,12 +15,18 @@ class NaiveLatest:
         self.quotes: dict[str, list[m.Message]] = defaultdict(list)
         self.references: dict[str, list[m.Message]] = defaultdict(list)
         self.levels: dict[str, dict[tuple[m.Side, int], int]] = {}
-        self.book_seq: dict[str, int] = {}
+        self.book_at: dict[str, tuple[int, int]] = {}
+        """Number and time of the book message that was taken last."""
         self.updates: dict[str, int] = defaultdict(int)
         self.gaps: dict[str, int] = defaultdict(int)
 
-    def put(self, message: m.Message) -> None:
+    def put(self, message: m.Message) -> bool:
+        """False: the book holds this delta already."""
         ticker = message.ticker  # type: ignore[attr-defined]
+        if isinstance(message, m.BookDelta) and ticker in self.levels:
+            at, ts = self.book_at[ticker]
+            if message.book_seq <= at and message.ts <= ts:
+                return False
         self.last[ticker, type(message)] = message
         self.updates[ticker] += 1
         logs = {m.Trade: self.trades, m.Quote: self.quotes}
@@ -30,19 +36,18 @@ class NaiveLatest:
             del log[: -self.kept]
         if isinstance(message, m.BookSnapshot):
             self.levels[ticker] = {(one.side, one.price): one.qty for one in message.levels if one.qty}
-            self.book_seq[ticker] = message.book_seq
+            self.book_at[ticker] = message.book_seq, message.ts
         elif isinstance(message, m.BookDelta):
             self._delta(ticker, message)
+        return True
 
     def _delta(self, ticker: str, message: m.BookDelta) -> None:
-        book, at = self.levels.get(ticker), self.book_seq.get(ticker, 0)
-        if book is not None and message.book_seq <= at:
-            return
-        if book is not None and message.book_seq != at + 1:
+        book = self.levels.get(ticker)
+        if book is not None and message.book_seq != self.book_at[ticker][0] + 1:
             self.gaps[ticker] += 1
             del self.levels[ticker]
             book = None
-        self.book_seq[ticker] = message.book_seq
+        self.book_at[ticker] = message.book_seq, message.ts
         for one in message.levels if book is not None else ():
             assert book is not None
             book[one.side, one.price] = one.qty

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.api.hub import picture
 from tapewire import engine_state
 from tapewire import messages as m
 from tapewire.errors import WireError
 from tapewire.house import HouseMarket, Publication
 from tapewire.snapshots import Snapshot
+from tapewire.views import Views
 from tests.engine_states import snapshot_of
 from tests.oracle.naive_market import NaiveMarket
 
 SEEDS = st.integers(0, 1 << 32)
-BOOK_SEQ = slice(m.BookDelta.book_seq.at, m.BookDelta.book_seq.at + m.BookDelta.book_seq.size)
+AMENDED = (m.TradeBusted, m.TradeCorrected)
 
 
 def played(seed: int, steps: int) -> NaiveMarket:
@@ -119,3 +122,78 @@ def test_other_bytes_are_no_state() -> None:
             engine_state.decode(Snapshot(good.seq, state))
     with pytest.raises(WireError, match=f"it is the state behind record {good.seq}"):
         engine_state.decode(Snapshot(good.seq + 1, good.state))
+
+
+def viewed(records: list[bytes], views: Views) -> Views:
+    for raw in records:
+        views.fold(raw)
+    views.settle()
+    return views
+
+
+@given(SEEDS, st.integers(1, 250), st.floats(0, 1))
+@settings(max_examples=40, deadline=None)
+def test_views_begun_there_know_what_stands_and_what_comes(seed: int, steps: int, part: float) -> None:
+    market = played(seed, steps)
+    at = market.ends[int(part * (len(market.ends) - 1))]
+    whole = viewed(market.records, Views("demo"))
+    begun_at = Views.of_engine("demo", engine_state.decode(snapshot_of(market.records[:at])))
+    # What is kept of such views is all of them.
+    other = viewed(market.records[at:], Views.restored("demo", begun_at.state()))
+    assert other.state() == viewed(market.records[at:], begun_at).state()
+    assert Views.restored("demo", other.state()).state() == other.state()
+    amended = {r.maker_order_id for r in map(m.decode, market.records) if isinstance(r, AMENDED)}
+    amended |= {r.taker_order_id for r in map(m.decode, market.records) if isinstance(r, AMENDED)}
+    assert {a: list(own) for a, own in other.orders.live.items()} == {a: list(o) for a, o in whole.orders.live.items()}
+    for order_id in (order_id for own in whole.orders.live.values() for order_id in own):
+        order, mine = whole.orders.by_id[order_id], other.orders.by_id[order_id]
+        assert (mine.account, mine.instrument, mine.buy) == (order.account, order.instrument, order.buy)
+        assert (mine.price, mine.qty, mine.leaves, mine.waiting) == (
+            *(order.price, order.qty, order.leaves, order.waiting),
+        )
+        if order_id not in amended:
+            assert (mine.cum, mine.status) == (order.cum, order.status)
+        assert bool(mine.known_from) == (order.created <= at)
+        if not mine.known_from:
+            assert mine.kept() == order.kept()
+        elif not mine.unpriced and order_id not in amended:
+            assert mine.notional == order.notional
+    for key, one in whole.holdings.items():
+        held = other.holdings.get(key)
+        if held is None:
+            assert (one.net, one.open_buy, one.open_sell) == (0, 0, 0)
+            continue
+        assert (held.net, held.open_buy, held.open_sell) == (one.net, one.open_buy, one.open_sell)
+        assert (held.open_buy_notional, held.open_sell_notional) == (one.open_buy_notional, one.open_sell_notional)
+        if held.cost_known and not amended:
+            assert held.cost == one.cost
+    assert [fill.seq for _, fill in other.fills.all()] == [f.seq for _, f in whole.fills.all() if f.seq > at]
+    stands = whole.house.tickers
+    for ticker in stands:
+        book, expected = other.house.book(ticker), whole.house.book(ticker)
+        assert book is not None
+        assert expected is not None
+        assert book.depth(1 << 20) == expected.depth(1 << 20)
+        assert book.notices.status == expected.notices.status
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_cannot_be_known_is_left_out_of_answers_and_never_zero(seed: int) -> None:
+    market = played(seed, 2000)
+    at = market.ends[1500]
+    views = Views.of_engine("demo", engine_state.decode(snapshot_of(market.records[:at])))
+    shown = msgspec.json.decode(msgspec.json.encode(picture.as_of(views, None, {1: "traders"}, ["house"])))
+    assert shown["known_from"] == at
+    assert shown["orders"]
+    for order in shown["orders"]:
+        assert order["known_from"] == order["seq"] == at
+        assert not {"cl_ord_id", "created_seq", "created_ts", "ts", "event"} & order.keys()
+        assert ("avg_price" in order) == (float(order["cum_qty"]) == 0)
+    held = [one for one in shown["positions"] if float(one["net"])]
+    assert held
+    for one in held:
+        assert not {"bought", "sold", "realised", "avg_price", "unrealised", "fills"} & one.keys()
+    viewed(market.records[at:], views)
+    shown = msgspec.json.decode(msgspec.json.encode(picture.as_of(views, None, {1: "traders"}, ["house"])))
+    assert any("created_seq" in order for order in shown["orders"])
+    assert not any("realised" in one for one in shown["positions"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from enum import IntEnum
 from functools import cache
 from typing import Any
 
@@ -63,7 +64,7 @@ def anything(pick: random.Random, kind: type[m.Message], seq: int) -> m.Message:
                     )
                     for _ in range(pick.randint(0, 3))
                 ]
-        elif hasattr(type(value), "__members__"):
+        elif isinstance(value, IntEnum):
             terms[name] = pick.choice(list(type(value)))
         else:
             terms[name] = number(pick) % 100 if name in ("venue", "fee_exponent") else number(pick) & 0x7FFF_FFFF

@@ -28,8 +28,8 @@ class Broker:
         self.prefix = f"t{os.getpid()}-{next(_numbers)}."
 
     def settings(self, **more: Any) -> KafkaSink:
-        terms: dict[str, Any] = {"batch_wait": 0.01, "retry_max": 0.3, "timeout": 10.0, **more}
-        return KafkaSink(url=self.url, prefix=self.prefix, transactions=self.durable, **terms)
+        terms: dict[str, Any] = {"batch_wait": 0.01, "retry_max": 0.3, "timeout": 10.0, "transactions": self.durable}
+        return KafkaSink(url=self.url, prefix=self.prefix, **terms | more)
 
     def target(self, settings: KafkaSink) -> KafkaTarget:
         return KafkaTarget(settings)

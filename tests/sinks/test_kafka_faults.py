@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from tapewire import messages as m
 from tests.services import own
 from tests.sinks.broker import Broker
 from tests.sinks.stack import World, market_records
@@ -54,6 +56,8 @@ async def test_what_happens_to_topics_is_said_and_mended(tmp_path: Path) -> None
         await too_large(World(tmp_path / "large", Broker(server.url, True)))
         await strange(World(tmp_path / "strange", Broker(server.url, True)))
         await partitioned(World(tmp_path / "parts", Broker(server.url, True)))
+        await compacted(World(tmp_path / "compacted", Broker(server.url, True)))
+        await ahead(World(tmp_path / "ahead", Broker(server.url, True)))
 
 
 async def deleted(world: World[Broker]) -> None:
@@ -121,6 +125,34 @@ async def partitioned(world: World[Broker]) -> None:
         await admin.create_topics([NewTopic(world.database.topic(), 3, 1)])
     async with world.sink() as sink:
         assert "expected 1" in await sink.until_told("has 3 partitions")
+
+
+async def ahead(world: World[Broker]) -> None:
+    """A sequencer whose clock is wrong by two hours."""
+    late = time.time_ns() + 2 * 3600 * 10**9
+    world.write([bytes(m.decode(raw).replace(ts=late)) for raw in market_records(88, 20)])
+    async with world.sink() as sink:
+        assert "after.max.ms" in await sink.until_told("the tape's time is ahead")
+        async with world.database.admin() as admin:
+            terms = {"message.timestamp.after.max.ms": str(1 << 62)}
+            topic = world.database.topic()
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, terms)])
+        await sink.until_seq(len(world.records()))
+    assert await world.database.records() == world.records()
+
+
+async def compacted(world: World[Broker]) -> None:
+    """A broker that keeps the last record of each key would eat the tape."""
+    world.write(market_records(84, 20))
+    topic = world.database.topic()
+    async with world.database.admin() as admin:
+        await admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"cleanup.policy": "compact"})])
+        async with world.sink() as sink:
+            assert "Expected delete" in await sink.until_told("cleanup.policy=compact")
+            terms = {"cleanup.policy": "delete"}
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, terms)])
+            await sink.until_seq(len(world.records()))
+    assert await world.database.records() == world.records()
 
 
 @pytest.mark.timeout(120)

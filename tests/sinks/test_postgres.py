@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import asyncpg
 import pytest
 
 from services.flusher.sinks.follower import Follower, Lost, Waits
+from services.flusher.sinks.postgres.target import PostgresTarget
 from services.flusher.sinks.sink import Rebuild
 from services.flusher.sinks.target import Mark, Position, Resume
 from tapewire import consumers
@@ -221,6 +224,36 @@ async def test_two_sinks_on_one_schema_do_not_double_rows(world: World[Database]
         # It notices that the position is another, opens anew and goes on from there.
         await sink.until_seq(len(market_records(13, 130)))
     assert_same(await world.database.rows(), expected_rows(market_records(13, 130)))
+
+
+async def test_rows_of_old_days_go_by_the_day_that_is_given_once_nobody_reads_them(world: World[Database]) -> None:
+    """Of positions what stands last stays, whatever of the rows behind it went."""
+    records = market_records(15, 200)
+    world.write(records)
+    settings = world.database.settings(retain_days=30)
+    async with world.sink() as sink:
+        await sink.until_seq(len(records))
+    before, day = await world.database.rows(), date(2023, 11, 14)
+
+    async def upkeep(days_later: int) -> None:
+        target = PostgresTarget(settings, lambda: day + timedelta(days=days_later))
+        await target.open()
+        try:
+            await target.upkeep()
+        finally:
+            await target.close()
+
+    await upkeep(30)
+    assert (await world.database.rows())["executions"] == before["executions"]
+    async with world.database.connected() as reader, reader.transaction():
+        await reader.fetch("SELECT * FROM executions_20231114 LIMIT 1")
+        await upkeep(31)
+        assert await reader.fetch("SELECT * FROM executions_20231114 LIMIT 1"), "it stays while somebody reads it"
+    await upkeep(31)
+    after = await world.database.rows()
+    assert not after.keys() & {"executions", "risk_decisions"}
+    newest = {(row["account"], row["instrument"]): row["seq"] for row in before["positions"]}
+    assert {(row["account"], row["instrument"]): row["seq"] for row in after["positions"]} == newest
 
 
 async def test_partitions_are_by_day_and_made_when_rows_come(world: World[Database]) -> None:

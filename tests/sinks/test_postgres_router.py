@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import cache
+from typing import Any
 
 from tapewire import messages as m
 from tests.oracle import naive_router
@@ -12,7 +13,7 @@ from tests.router_day import Day
 from tests.sinks.router_story import router_story
 from tests.sinks.stack import Database, World, assert_same
 
-ROUTER = {"tapes": ("router.*",), "batch_records": 200}
+ROUTER: dict[str, Any] = {"tapes": ("router.*",), "batch_records": 200}
 
 
 @cache

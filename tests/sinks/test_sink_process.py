@@ -70,6 +70,28 @@ async def test_status_is_told_by_the_process_while_it_runs_and_by_the_target_aft
     assert secret not in sink.log.read_text() + words.stdout + json.dumps(told)
 
 
+async def test_asking_makes_nothing_and_says_what_is_wrong(world: World[Database], config: Path) -> None:
+    world.write(market_records(45, 20))
+    told = await asyncio.to_thread(status, config)
+    assert (told["running"], told["reason"], told["tapes"][0]["seq"]) == (False, "", 0)
+    async with world.database.connected() as connection:
+        made = await connection.fetchval("SELECT 1 FROM pg_namespace WHERE nspname = $1", world.database.schema)
+        assert made is None
+    async with world.sink() as sink:
+        await sink.until_seq(len(world.records()))
+    async with world.database.connected() as connection:
+        await connection.execute("INSERT INTO migrations VALUES (9999, 'of_tomorrow', 'x')")
+    told = await asyncio.to_thread(status, config)
+    assert "has version 9999 (of_tomorrow)" in told["reason"]
+    # Nobody tries it again: there is no sink that runs.
+    world.database.password_file.write_text("wrong")
+    told = await asyncio.to_thread(status, config)
+    assert "the server refuses this user" in told["reason"]
+    assert "tried again" not in told["reason"]
+    words = await asyncio.to_thread(tapewire, "sink", "status", "--config", str(config))
+    assert "start it: tapewire sink run postgres" in words.stdout
+
+
 async def test_sigterm_commits_what_was_read(world: World[Database], config: Path) -> None:
     records = market_records(42, 100)
     world.write(records)

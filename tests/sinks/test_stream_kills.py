@@ -44,12 +44,12 @@ async def test_a_topic_is_the_tape_after_ten_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 async def test_a_topic_is_the_tape_after_a_hundred_kills_of_each(tmp_path: Path) -> None:
     await kafka_killed(tmp_path, 300, seed=5)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 async def test_a_cache_is_the_fold_of_the_tape_after_a_hundred_kills_of_each(tmp_path: Path) -> None:
     await redis_killed(tmp_path, 300, seed=6)

@@ -29,7 +29,7 @@ async def positions(call: Call) -> Response:
         raise starting()
     past = await as_of(call, asked.as_of)
     found = [one for one in past.positions if asked.account in (None, one.account)]
-    return Response(200, types.Positions(found, past.seq))
+    return Response(200, types.Positions(found, past.seq, past.known_from))
 
 
 def risk(call: Call) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import time
@@ -49,7 +50,9 @@ class HttpServer:
                 self._server = TlsListener(listen(own.host, own.port), make, context, own.head_timeout, self._log)
                 self._server.start()
         except OSError as error:
-            raise TransportError(f"{own.host}:{own.port}: cannot listen there: {error.strerror}") from error
+            # The loop's own text tells the address once more.
+            why = os.strerror(error.errno or 0)
+            raise TransportError(f"api.port: cannot listen on {own.host}:{own.port}: {why}") from error
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self, drain_timeout: float) -> None:

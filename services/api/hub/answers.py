@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 
+from msgspec import UNSET, UnsetType
+
 from services.api import platform
 from services.api import types as t
 from services.api.hub import observed, picture, render
@@ -75,15 +77,16 @@ class Answers:
             book = self._house(ticker)
             of, raws = render.terms(self.views, book.definition.instrument), self.views.trades
             kept = [render.trade(of, raw) for raw in raws.get(book.definition.instrument, ())]
-            seq = self.views.at_seq
+            seq, known_from = self.views.at_seq, self._known_from
         else:
+            known_from = UNSET
             venue = self._venue(feed, ticker)
             kept = [venue_trade(feed, venue, told) for told in venue.trades]
             seq = venue.trades[-1].seq if venue.trades else 0
         if not after:
-            return t.Trades(kept[-limit:] if limit else [], seq)
+            return t.Trades(kept[-limit:] if limit else [], seq, known_from=known_from)
         found = [trade for trade in kept if trade.seq > after]
-        page = t.Trades(found[:limit], seq)
+        page = t.Trades(found[:limit], seq, known_from=known_from)
         if len(found) > limit:
             page.next = page.trades[-1].seq
         return page
@@ -109,6 +112,7 @@ class Answers:
                 (str(start), of.price(first), of.price(high), of.price(low), of.price(last), of.qty(volume), trades)
                 for start, first, high, low, last, volume, trades in found
             ],
+            self._known_from if feed == FEED else UNSET,
         )
 
     def status(self, ticker: str) -> t.InstrumentStatus:
@@ -127,6 +131,7 @@ class Answers:
         found.sort(key=lambda order: order.created)
         some = found[-limit:] if not live and not after and limit else found[:limit]
         page = t.Orders([render.order(self.views, order, self.producers) for order in some], self.views.at_seq)
+        page.known_from = self._known_from
         if some and some[-1] is not found[-1]:
             page.next = some[-1].created
         return page
@@ -144,7 +149,9 @@ class Answers:
         """With its events. One of another account is not known."""
         order = self.views.orders.by_id.get(order_id)
         if order is None or (accounts is not None and order.account not in accounts):
-            raise LookupError(f"order {order_id}: not live, and not among the last done ones that are kept")
+            since = self.views.known_from
+            before = f"; what ended up to record {since} is not known to this API" if since else ""
+            raise LookupError(f"order {order_id}: not live, and not among the last done ones that are kept{before}")
         return render.order_with_life(self.views, order, self.producers)
 
     def fills(self, accounts: Accounts, after: int = 0, limit: int = 100) -> t.Fills:
@@ -160,12 +167,14 @@ class Answers:
         while 0 < cut < len(found) and found[cut][1].seq == found[cut - 1][1].seq:
             cut += 1
         page = t.Fills([render.fill(views, account, fill) for account, fill in islice(found, cut)], views.at_seq)
+        page.known_from = self._known_from
         if cut < len(found):
             page.next = page.fills[-1].seq if page.fills else after
         return page
 
     def positions(self, accounts: Accounts) -> t.Positions:
-        return t.Positions(picture.positions(self.views, picture.visible(self.views, accounts)), self.views.at_seq)
+        found = picture.positions(self.views, picture.visible(self.views, accounts))
+        return t.Positions(found, self.views.at_seq, self._known_from)
 
     def risk(self, accounts: Accounts) -> t.RiskState:
         return picture.risk(self.views, picture.visible(self.views, accounts))
@@ -176,7 +185,7 @@ class Answers:
             log, account = self.views.fills, int(key)
             kept = log.of(account)
             if len(kept) < log.per_owner and len(log) < log.total:
-                return 1
+                return self.views.known_from + 1
             return kept[0].seq + 1 if kept else self.views.at_seq + 1
         if channel != "trades":
             raise LookupError(f"channel {channel!r} keeps nothing: expected trades or fills")
@@ -184,7 +193,7 @@ class Answers:
             trades = self._venue(feed, str(key)).trades
             return trades[0].seq if trades else 0
         raws = self.views.trades.get(self._house(str(key)).definition.instrument)
-        return m.decode(raws[0]).seq if raws and len(raws) == raws.maxlen else 1
+        return m.decode(raws[0]).seq if raws and len(raws) == raws.maxlen else self.views.known_from + 1
 
     # -- platform
 
@@ -221,6 +230,11 @@ class Answers:
     _reader: TapeReader
 
     # -- helpers
+
+    @property
+    def _known_from(self) -> int | UnsetType:
+        """For answers about the house market: the record that the views began at, if that was not the first."""
+        return self.views.known_from or UNSET
 
     def _house(self, ticker: str) -> HouseBook:
         book = self.views.house.book(ticker)

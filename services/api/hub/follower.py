@@ -1,4 +1,4 @@
-"""Reads an orders tape on into a Views, and notices when what was read is no longer what the tape says.
+"""Reads an orders tape on into a fold, and notices when what was read is no longer what the tape says.
 
 A tape may lose its tail and give the same numbers to other records, in a later epoch. A new writer says its epoch
 before it writes anything: so when the epoch has changed, the record folded last must still be there, byte for byte.
@@ -7,17 +7,26 @@ before it writes anything: so when the epoch has changed, the record folded last
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from services.api.hub.errors import TailLost
 from tapewire.errors import TapeDamaged, TapeError
 from tapewire.tape import TapeReader
-from tapewire.views import Views
 
 
-class Follower:
-    """`views` as they stand after the record `last`, which is empty if nothing was folded."""
+class Fold(Protocol):
+    @property
+    def at_seq(self) -> int:
+        """The last record folded."""
 
-    def __init__(self, tape: Path, views: Views, last: bytes = b"") -> None:
+
+F = TypeVar("F", bound=Fold)
+
+
+class Follower(Generic[F]):
+    """`views`, a fold, as it stands after the record `last`, which is empty if nothing was folded."""
+
+    def __init__(self, tape: Path, views: F, last: bytes = b"") -> None:
         """Raises TapeMissing, TapeGone (retention removed what comes next), TapeError (the tape ends before)."""
         self.views, self.last = views, last
         self.reader = TapeReader(tape, from_seq=None)

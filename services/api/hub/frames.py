@@ -36,6 +36,21 @@ class Answer(msgspec.Struct, frozen=True):
     text: str = ""
 
 
+class Requests(msgspec.Struct, frozen=True):
+    """The API whose requests' outcomes are kept."""
+
+    tape: str
+    """Its own, where they stand."""
+    sources: list[int]
+    """Of its rings."""
+    every: int
+    """Records of the orders tape between two snapshots."""
+    remember: int
+    remember_ns: int
+    since: int
+    """From when on tapes are read where there is no snapshot, UTC ns."""
+
+
 class Settings(msgspec.Struct, frozen=True):
     """The process's one argument, as JSON."""
 
@@ -46,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True):
     every: int
     pictures: int
     pictures_bytes: int
+    requests: Requests | None = None
 
 
 Question = Ask | Cancel

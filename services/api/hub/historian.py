@@ -1,7 +1,7 @@
 """The process that folds the past, so that the API's loop need not: `python -m services.api.hub.historian SETTINGS`.
 
 Questions come in on standard input, answers go out on standard output; the log is on standard error. Between questions
-it follows the tape and takes pictures of it. It ends with its input.
+it follows the tape, takes pictures of it, and snapshots of what became of the API's requests. It ends with its input.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from services.api.hub.errors import BeyondEnd, Superseded, TooOld
 from services.api.hub.frames import HELLO, LENGTH, MAX_FRAME, Answer, Ask, Settings, frame, question
 from services.api.hub.past import Past
 from services.api.hub.pictures import Pictures
+from services.api.hub.recalling import Recalling
 from tapewire import logs
 from tapewire.errors import TapewireError
 
@@ -113,6 +114,7 @@ def main(argument: str) -> int:
     pictures = Pictures(tape, settings.env, log, settings.pictures, settings.pictures_bytes)
     try:
         past = Past(tape, settings.env, log, pictures, settings.every)
+        recalling = Recalling(tape, settings.requests, log) if settings.requests is not None else None
         send(sys.stdout.fileno(), frame(Answer(HELLO)))
         more = True
         while not questions.ended:
@@ -120,6 +122,8 @@ def main(argument: str) -> int:
             while (asked := questions.next()) is not None:
                 send(sys.stdout.fileno(), frame(answered(past, questions, asked, settings)))
             more = past.keep_up()
+            if recalling is not None:
+                more = recalling.keep_up() or more
         past.close()
     except TapewireError as error:
         log.error("historian_stopped", error=str(error))

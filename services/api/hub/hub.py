@@ -21,10 +21,9 @@ from services.api.hub.answers import Answers
 from services.api.hub.errors import TailLost
 from services.api.hub.events import Event
 from services.api.hub.follower import Follower
-from services.api.hub.frames import Settings
+from services.api.hub.frames import Requests, Settings
 from services.api.hub.observed import Stages, TapeWatch, feeds, types
 from services.api.hub.parents import Parents
-from services.api.hub.past import PICTURE_EVERY
 from services.api.hub.pictures import PICTURES, PICTURES_BYTES, Pictures
 from services.api.hub.telling import Telling
 from services.api.hub.time_machine import TimeMachine
@@ -58,8 +57,16 @@ Tap = Callable[[Sequence[bytes], bool], None]
 class Hub(Answers):
     """Everything is called on the event loop's thread. `now` gives UTC ns."""
 
-    def __init__(self, config: Config, transport: Transport | None, log: Logger, now: Callable[[], int]) -> None:
-        """`transport` is connected by whoever made it; without one, venues and health stay empty."""
+    def __init__(
+        self,
+        config: Config,
+        transport: Transport | None,
+        log: Logger,
+        now: Callable[[], int],
+        requests: Requests | None = None,
+    ) -> None:
+        """`transport` is connected by whoever made it; without one, venues and health stay empty. `requests`: whose
+        outcomes the process that folds the past keeps."""
         folders, shard = config.folders, config.engine.shard
         self._tape = folders.orders_tape(shard)
         producers = {number: one.name for number, one in enumerate(config.engine.producers, start=1)}
@@ -79,7 +86,7 @@ class Hub(Answers):
         self._taps: list[Tap] = []
         self.lost: Callable[[], object] = lambda: None
         """Called when the tape has lost its tail, and all was folded anew: taps were told what is no longer true."""
-        self._follower: Follower | None = None
+        self._follower: Follower[Views] | None = None
         self._position: ConsumerPosition | None = None
         self._last_came = 0.0
         self._spared_at = 0
@@ -91,9 +98,10 @@ class Hub(Answers):
                 env=config.env,
                 producers=producers,
                 feeds=["house"],
-                every=PICTURE_EVERY,
+                every=config.api.snapshot_every,
                 pictures=PICTURES,
                 pictures_bytes=PICTURES_BYTES,
+                requests=requests,
             ),
             log,
         )
@@ -103,18 +111,17 @@ class Hub(Answers):
     async def start(self) -> None:
         """Folds what is on the tape, then returns; starts the time machine and listens to the bus.
 
-        Raises TapeMissing (the engine has not made its tape yet), TapeGone (retention removed records that no picture
-        stands for), TapeError, EngineStopped.
+        Raises TapeMissing (the engine has not made its tape yet), TapeGone (retention removed records that neither a
+        picture nor a snapshot stands for), TapeError, EngineStopped.
         """
         self._position = ConsumerPosition(self._tape, CONSUMER)
         try:
             await self._begin()
         except TapeGone as error:
             raise TapeGone(
-                f"{error}. The API builds orders and positions from the first record on, or from a picture that it "
-                f"took itself, and has none here: the engine's snapshots do not tell who asked for what. Put `views` "
-                f"and `consumers` of a backup below the tape's folder, or run this API where its pictures are; start "
-                f"it before the first pruning next time"
+                f"{error}. The API builds orders and positions from the first record on, from a picture that an API "
+                f"took or from a snapshot of the engine, and finds none that the tape goes on from. Put `views` or "
+                f"`snapshots` of a backup below the tape's folder"
             ) from error
         self._machine.start()
         if self._transport is not None:
@@ -243,7 +250,8 @@ class Hub(Answers):
         self._spare_collector()
         self._rates.clear()
         seconds = round(time.perf_counter() - began, 3)
-        self._log.info("views_folded", picture=from_seq, seq=views.at_seq, seconds=seconds)
+        known = {"known_from": views.known_from} if views.known_from else {}
+        self._log.info("views_folded", picture=from_seq, seq=views.at_seq, seconds=seconds, **known)
 
     def _spare_collector(self) -> None:
         """What was folded lives on, and has no cycles: a full collection need not walk through all orders, which would
@@ -252,7 +260,7 @@ class Hub(Answers):
         gc.freeze()
         self._spared_at = self.seq
 
-    async def _catch_up(self, follower: Follower) -> None:
+    async def _catch_up(self, follower: Follower[Views]) -> None:
         views = follower.views
         while True:
             until = time.perf_counter() + SLICE_S
@@ -276,7 +284,7 @@ class Hub(Answers):
             idle = time.monotonic() - self._last_came > 1.0
             await asyncio.sleep(0 if more else IDLE_S if idle else BUSY_S)
 
-    def _take(self, follower: Follower, records: list[bytes], ended: bool) -> None:
+    def _take(self, follower: Follower[Views], records: list[bytes], ended: bool) -> None:
         views, telling = self.views, self._telling
         for raw in records:
             telling.changed(views.fold(raw), raw, views.at_seq)

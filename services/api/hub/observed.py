@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from pathlib import Path
 
+from msgspec import UNSET
+
 from services.api import platform
 from services.api.hub.pictures import Pictures
 from services.api.hub.venues import Venues
@@ -93,6 +95,7 @@ class TapeWatch:
             },
             types=types(views),
             rates=rates,
+            known_from=views.known_from or UNSET,
         )
 
 

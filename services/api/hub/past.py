@@ -29,8 +29,8 @@ class Past:
         """Raises TapeMissing."""
         self._tape, self._env, self._log, self._pictures, self._every = tape, env, log, pictures, every
         self._reader = TapeReader(tape, from_seq=None)
-        self._tip: Follower | None = None
-        self._shown: Follower | None = None
+        self._tip: Follower[Views] | None = None
+        self._shown: Follower[Views] | None = None
         self._taken: tuple[int, bytes, bytes] | None = None
         """A picture that waits for its records to be durable."""
         self._last_picture = 0
@@ -102,14 +102,14 @@ class Past:
         """Whether no picture lies closer below `seq` than the fold that stands at `standing`."""
         return standing <= seq and not any(standing < one <= seq for one in self._pictures.seqs())
 
-    def _begin(self, seq: int, lean: bool) -> Follower:
+    def _begin(self, seq: int, lean: bool) -> Follower[Views]:
         """A fold at or below `seq`. Raises TapeGone if there is neither a picture nor the tape's beginning."""
         found = self._pictures.nearest(self._reader, seq, lean)
         views, last = found or (Views(self._env), b"")
         views.quiet = True
         return Follower(self._tape, views, last)
 
-    def _go_on(self, tip: Follower) -> bool:
+    def _go_on(self, tip: Follower[Views]) -> bool:
         self._save_if_durable()
         views, records = tip.views, tip.poll(BATCH)
         for raw in records:
@@ -153,7 +153,7 @@ def begins_command(raw: bytes) -> bool:
     return m.type_of(raw) not in ASIDE and not m.decode(raw).cause
 
 
-def begin(tape: Path, env: str, log: Logger) -> Follower:
+def begin(tape: Path, env: str, log: Logger) -> Follower[Views]:
     """The newest fold that a picture gives, or an empty one; for whoever follows the tape live. Raises TapeError."""
     with TapeReader(tape, from_seq=None) as reader:
         found = Pictures(tape, env, log).nearest(reader, reader.positions.released_seq)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import UNSET
+
 from services.api import types as t
 from services.api.hub import render
 from tapewire.house_book import HouseBook
@@ -61,4 +63,5 @@ def as_of(views: Views, accounts: Iterable[int] | None, producers: dict[int, str
         orders=[render.order(views, order, producers) for order in live_orders(views, whose)],
         positions=positions(views, whose),
         risk=risk(views, whose),
+        known_from=views.known_from or UNSET,
     )

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from services.api.hub.follower import record_at
-from tapewire import snapshots
+from tapewire import engine_state, snapshots
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import TapeError, WireError
 from tapewire.logs import Logger
@@ -49,11 +49,13 @@ class Pictures:
         """The oldest seq that can be shown of a tape that begins with record `first_seq`; 0: none can."""
         if first_seq <= 1:
             return 1
-        return min((seq for seq in self.seqs() if seq >= first_seq - 1), default=0)
+        engine = (snapshots.seq_of(path) for path in snapshots.folder(self._tape).glob("*.snap"))
+        return min((seq for seq in (*self.seqs(), *engine) if seq >= first_seq - 1), default=0)
 
     def nearest(self, reader: TapeReader, seq: int, lean: bool = False) -> tuple[Views, bytes] | None:
         """The fold at the newest picture at or below `seq`, and its last record; None if there is none that holds.
 
+        Of a tape without its beginning, where there is none: at the newest of the engine's snapshots, which know less.
         `lean`: without done orders and the log of fills. The last record is empty if retention removed it. Moves the
         reader. Raises TapeError.
         """
@@ -67,14 +69,29 @@ class Pictures:
                 if not last and snapshot.seq >= reader.first_seq:
                     raise WireError(f"snapshot {snapshot.seq} lies beyond the tape's end")
                 if snapshot.seq < reader.first_seq - 1:
-                    return None
+                    break
                 return Views.restored(self._env, snapshot.state[_DIGEST:], lean), last
             except WireError as error:
                 # The tape says it all: an older snapshot, or none, only takes longer.
-                if str(error) not in self._passed_over:
-                    self._passed_over.add(str(error))
-                    self._log.warning("snapshot_passed_over", reason=str(error))
+                self._pass_over(error)
+        return self._of_engine(reader, seq)
+
+    def _of_engine(self, reader: TapeReader, seq: int) -> tuple[Views, bytes] | None:
+        """What the newest of the engine's snapshots at or below `seq` says, where the records before are gone."""
+        if reader.first_seq <= 1:
+            return None
+        for state in engine_state.begins(self._tape, reader.first_seq, seq):
+            if isinstance(state, ValueError):
+                self._pass_over(state)
+                continue
+            self._log.warning("begun_from_the_engines_snapshot", snapshot=state.seq, tape_begins=reader.first_seq)
+            return Views.of_engine(self._env, state), record_at(reader, state.seq)
         return None
+
+    def _pass_over(self, error: ValueError) -> None:
+        if str(error) not in self._passed_over:
+            self._passed_over.add(str(error))
+            self._log.warning("snapshot_passed_over", reason=str(error))
 
     def save(self, seq: int, last: bytes, state: bytes, first_seq: int) -> None:
         """Keeps the state behind a durable record. A full disk is logged: it makes looking back slower."""

@@ -158,13 +158,13 @@ def status(known: HouseBook) -> t.InstrumentStatus:
 def order(views: Views, one: Order, producers: dict[int, str], raw: bytes | None = None) -> t.Order:
     """`raw`: the record of its life that is told of; None: the last."""
     of = terms(views, one.instrument)
-    first: Any = m.decode(one.life[0])
-    last: Any = m.decode(one.life[-1] if raw is None else raw)
+    first: Any = m.decode(one.terms or one.life[0])
+    told = one.life[-1:] if raw is None else [raw]
+    last: Any = m.decode(told[0]) if told else None
     source = first.source
     # The number of its client's session: of the API's key or the FIX session; the producer's stands in the upper half.
     made = t.Order(
         order_id=one.order_id,
-        cl_ord_id=one.text,
         account=one.account,
         ticker=of.ticker,
         side=first.side.name,
@@ -175,21 +175,23 @@ def order(views: Views, one: Order, producers: dict[int, str], raw: bytes | None
         qty=of.qty(one.qty),
         cum_qty=of.qty(one.cum),
         leaves_qty=of.qty(one.leaves),
-        avg_price=of.average(one.notional, one.cum),
-        created_seq=one.created,
-        created_ts=str(first.ts),
-        seq=last.seq,
-        ts=str(last.ts),
+        avg_price=UNSET if one.unpriced else of.average(one.notional, one.cum),
+        seq=last.seq if last is not None else one.known_from,
         waiting=one.waiting,
         stop_price=of.price(one.stop_px) if one.stop_px else UNSET,
         display_qty=of.qty(first.display_qty) if first.display_qty else UNSET,
         expire_time=str(first.expire_time) if first.expire_time else UNSET,
         hidden=first.hidden,
         post_only=first.post_only,
-        origin=producers.get(source, str(source)),
+        origin=producers.get(source, str(source)) if source or not one.terms else "",
         session=first.session & 0xFFFF,
-        event=order_event(of, one, last),
     )
+    if one.terms:
+        made.known_from = one.known_from
+    else:
+        made.cl_ord_id, made.created_seq, made.created_ts = one.text, one.created, str(first.ts)
+    if last is not None:
+        made.ts, made.event = str(last.ts), order_event(of, one, last)
     if not one.live:
         end = last if raw is None or raw is one.life[-1] else m.decode(one.life[-1])
         if isinstance(end, m.OrderRejected):
@@ -241,7 +243,7 @@ def fill(views: Views, account: int, one: Fill) -> t.Fill:
         ts=str(r.ts),
         match_id=r.match_id,
         order_id=r.maker_order_id if maker else r.taker_order_id,
-        cl_ord_id=one.text,
+        cl_ord_id=one.text if one.text or not views.known_from else UNSET,
         account=account,
         ticker=of.ticker,
         side="buy" if buys else "sell",
@@ -282,23 +284,21 @@ def mark(views: Views, instrument: int) -> tuple[int, int]:
 def position(views: Views, one: Holding) -> t.Position:
     of = terms(views, one.instrument)
     twice, marked = mark(views, one.instrument)
-    cost = one.cost if one.net > 0 else -one.cost
-    # Half a unit of the price can be left over; it is rounded down.
-    unrealised = (one.net * twice) // 2 - cost if marked else 0
-    return t.Position(
-        account=one.account,
-        ticker=of.ticker,
-        seq=one.seq,
-        ts=str(one.ts),
-        net=of.qty(one.net),
-        bought=of.qty(one.bought),
-        sold=of.qty(one.sold),
-        avg_price=of.average(*one.average),
-        realised=of.notional(one.realised),
-        unrealised=of.notional(unrealised),
-        mark=to_text(twice * 5, of.price_exponent - 1) if marked else "0",
-        fills=one.fills,
-    )
+    made = t.Position(account=one.account, ticker=of.ticker, seq=one.seq, ts=str(one.ts), net=of.qty(one.net))
+    if marked or not views.known_from:
+        made.mark = to_text(twice * 5, of.price_exponent - 1) if marked else "0"
+    if one.cost_known:
+        made.avg_price = of.average(*one.average)
+        if marked or not views.known_from or not one.net:
+            cost = one.cost if one.net > 0 else -one.cost
+            # Half a unit of the price can be left over; it is rounded down.
+            made.unrealised = of.notional((one.net * twice) // 2 - cost if marked else 0)
+    if views.known_from:
+        made.known_from = views.known_from
+    else:
+        made.bought, made.sold, made.fills = of.qty(one.bought), of.qty(one.sold), one.fills
+        made.realised = of.notional(one.realised)
+    return made
 
 
 def exposure(views: Views, one: Holding, max_position: int) -> t.Exposure:
@@ -333,6 +333,6 @@ def risk(views: Views, account: int) -> t.Risk:
         live_orders=len(views.orders.live.get(account, ())),
         limits=limits,
         exposures=[exposure(views, one, limits.max_position) for one in holdings],
-        kill_reason=kill.reason if kill else UNSET,
-        kill_ts=str(kill.ts) if kill else UNSET,
+        kill_reason=kill.reason if kill and kill.seq else UNSET,
+        kill_ts=str(kill.ts) if kill and kill.seq else UNSET,
     )

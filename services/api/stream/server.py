@@ -31,6 +31,7 @@ from services.api.stream.ordering import Ordering
 from services.api.stream.requests import Invalid
 from services.api.stream.topic import Subscription
 from tapewire.config import Api
+from tapewire.errors import TransportError
 from tapewire.logs import Logger
 
 BACKLOG: Final = 4096
@@ -89,7 +90,7 @@ class StreamServer:
         return list(self._clients)
 
     async def start(self) -> None:
-        """Listens. Raises OSError if the address cannot be bound, or the certificate cannot be read."""
+        """Listens. Raises TransportError if the address cannot be bound, OSError if the certificate cannot be read."""
         host, port = self._api.stream_address
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind)
@@ -98,7 +99,11 @@ class StreamServer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * self.limits.max_message_bytes)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.socket_buffer_bytes // 2)
         listener.setblocking(False)
-        listener.bind(address)
+        try:
+            listener.bind(address)
+        except OSError as error:
+            listener.close()
+            raise TransportError(f"api.stream_port: cannot listen on {host}:{port}: {error.strerror}") from error
         tls = self._tls()
         self._port = int(listener.getsockname()[1])
         if tls is None:

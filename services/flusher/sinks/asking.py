@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from services.flusher.sinks import status as pages
 from services.flusher.sinks import stores
@@ -33,6 +33,13 @@ class Retaining(Target, Protocol):
 
     async def outdated(self, days: int) -> list[Any]: ...
     async def let_go(self, plan: list[Any]) -> list[Any]: ...
+
+
+@runtime_checkable
+class Looking(Protocol):
+    """A target that can be asked without being made ready."""
+
+    async def look(self) -> None: ...
 
 
 def status(config: Config, name: str | None) -> list[Document]:
@@ -109,14 +116,15 @@ def _asked(name: str, target: Target, words: Words | None, folders: list[Path]) 
         "pid": None,
         "target": target.where,
         "state": State.waiting.name,
-        "reason": reason or (words.sink.reason if words and words.sink.reason != pages.STOPPED else ""),
+        "reason": reason,
         "tapes": tapes,
     }
 
 
 async def _positions(target: Target) -> dict[str, Position]:
     try:
-        await target.open()
+        # Asking makes nothing, where a store makes something at its opening.
+        await (target.look() if isinstance(target, Looking) else target.open())
         return await target.positions()
     finally:
         await target.close()

@@ -31,6 +31,7 @@ RETRY_S: Final = 2.0  # how long a tape that cannot be followed, or is not there
 UPKEEP_S: Final = 60.0
 RATE_S: Final = 5.0  # what the rate is an average of, about
 CONSUMER: Final = "sink."
+PROMISE: Final = "Nothing is lost; it is tried again"
 
 
 class Rebuild(NamedTuple):
@@ -116,11 +117,12 @@ class Sink:
         except TimeoutError:
             raise TargetError(
                 f"{self._target.where}: no answer within {self._settings.timeout:g} s. Is it overloaded, locked by "
-                f"another session, or the network slow? It is tried again"
+                f"another session, or the network slow?"
             ) from None
 
     def _failed(self, error: TargetError) -> None:
-        self._teller.sink(State.waiting, str(error), self._now())
+        text = str(error)
+        self._teller.sink(State.waiting, f"{text}{'' if text[-1:] in '.?' else '.'} {PROMISE}", self._now())
         self._teller.failed()
         for name in self._followers:
             self._teller.page(name).set("state", State.waiting)

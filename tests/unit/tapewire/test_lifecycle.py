@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 
-from tapewire.lifecycle import Background
+import click
+import pytest
+
+from tapewire.errors import TransportError
+from tapewire.lifecycle import Background, main
 
 
 def test_what_a_task_raises_is_told_and_a_cancelled_one_is_no_failure() -> None:
@@ -62,3 +66,27 @@ def test_the_wait_for_the_end_has_a_limit() -> None:
         tasks.cancel()
 
     asyncio.run(main())
+
+
+ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+def raising(error: Exception) -> click.Command:
+    """What ends by it, whatever the command line of these tests is."""
+
+    def callback() -> None:
+        raise error
+
+    return click.Command("one", callback=callback, context_settings=ANY_ARGUMENTS)
+
+
+def test_what_tasks_side_by_side_raised_is_one_line() -> None:
+    inner = ExceptionGroup("inner", [TransportError("the port is taken")])
+    with pytest.raises(SystemExit) as ended:
+        main(raising(ExceptionGroup("outer", [TransportError("no bus"), inner])), "service")
+    assert ended.value.code == "service: no bus; the port is taken"
+
+
+def test_a_fault_among_them_is_shown_whole() -> None:
+    with pytest.raises(ExceptionGroup):
+        main(raising(ExceptionGroup("outer", [TransportError("no bus"), ValueError("a fault")])), "service")

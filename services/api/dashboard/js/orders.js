@@ -25,9 +25,15 @@ export function CancelAll({ live }) {
   return html`<button class="quiet" data-action="cancel-all" disabled=${off} onClick=${cancelEverything}>Cancel all <kbd>x</kbd></button>`;
 }
 
+/** Left out by an API that does not know at which prices it traded before. */
+function average({ avg_price, cum_qty, price }) {
+  if (avg_price === undefined) return "?";
+  return sign(cum_qty) ? grouped(trimmed(avg_price, scale(price))) : "–";
+}
+
 function sorted(orders) {
   const all = [...orders.values()];
-  return all.sort((a, b) => isLive(b) - isLive(a) || b.created_seq - a.created_seq || b.seq - a.seq).slice(0, SHOWN);
+  return all.sort((a, b) => isLive(b) - isLive(a) || (b.created_seq ?? 0) - (a.created_seq ?? 0) || b.seq - a.seq).slice(0, SHOWN);
 }
 
 export function Orders({ world }) {
@@ -63,7 +69,7 @@ function Row({ order, here, isPast }) {
     </td>
     <td class="right num">${live && !off ? html`<${Amendable} order=${order} field="qty" />` : grouped(order.qty)}</td>
     <td class="right num"><${Filled} order=${order} /></td>
-    <td class="right num dim">${sign(order.cum_qty) ? grouped(trimmed(order.avg_price, scale(order.price))) : "–"}</td>
+    <td class="right num dim">${average(order)}</td>
     <td>
       <span class="chip ${TONES[order.status] ?? ""}">${order.waiting ? "waiting" : (SHORT[order.status] ?? order.status)}</span>
       ${order.reason && html` <span class="dim reason">${words(order.reason)}</span>`}

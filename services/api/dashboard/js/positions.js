@@ -4,15 +4,23 @@ import { add, grouped, rounded, scale, trimmed } from "./decimal.js";
 import { html, useCell } from "./dom.js";
 import { signed, tone } from "./format.js";
 
-const money = (text) => signed(rounded(text, 2));
+/** What the API cannot know is left out of its answer: it is shown as that, never as nothing. */
+const UNKNOWN = "?";
+const known = (text, shown) => (text === undefined ? UNKNOWN : shown(text));
+const money = (text) => known(text, (one) => signed(rounded(one, 2)));
 /** Average prices are told finer than the market's tick. */
-const price = (text, like) => grouped(trimmed(text, Math.max(2, scale(like))));
+const price = (text, like) => known(text, (one) => grouped(trimmed(one, Math.max(2, scale(like ?? "")))));
+const amount = (text) => known(text, grouped);
+const toned = (text) => (text === undefined ? "" : tone(text));
 
 /** `brief`: without what was bought and sold in all. */
 export function Positions({ world, brief }) {
   const positions = useCell(world.positions, 200);
   if (!positions.length) return html`<div class="empty">No positions.</div>`;
-  const total = (field) => positions.map((one) => one[field]).reduce(add, "0");
+  const total = (field) => {
+    const each = positions.map((one) => one[field]);
+    return each.includes(undefined) ? undefined : each.reduce(add, "0");
+  };
   return html`<table class="positions">
     <thead>
       <tr>
@@ -27,18 +35,18 @@ export function Positions({ world, brief }) {
           <td>${one.ticker}</td>
           <td class="right num ${tone(one.net)}">${signed(one.net)}</td>
           <td class="right num">${price(one.avg_price, one.mark)}</td>
-          <td class="right num dim">${grouped(one.mark)}</td>
-          <td class="right num ${tone(one.unrealised)}" title=${one.unrealised}>${money(one.unrealised)}</td>
-          <td class="right num ${tone(one.realised)}" title=${one.realised}>${money(one.realised)}</td>
-          ${!brief && html`<td class="right num dim">${grouped(one.bought)}</td><td class="right num dim">${grouped(one.sold)}</td>`}
+          <td class="right num dim">${amount(one.mark)}</td>
+          <td class="right num ${toned(one.unrealised)}" title=${one.unrealised}>${money(one.unrealised)}</td>
+          <td class="right num ${toned(one.realised)}" title=${one.realised}>${money(one.realised)}</td>
+          ${!brief && html`<td class="right num dim">${amount(one.bought)}</td><td class="right num dim">${amount(one.sold)}</td>`}
         </tr>`,
       )}
     </tbody>
     <tfoot>
       <tr>
         <td colspan="4" class="dim">All instruments</td>
-        <td class="right num ${tone(total("unrealised"))}">${money(total("unrealised"))}</td>
-        <td class="right num ${tone(total("realised"))}">${money(total("realised"))}</td>
+        <td class="right num ${toned(total("unrealised"))}">${money(total("unrealised"))}</td>
+        <td class="right num ${toned(total("realised"))}">${money(total("realised"))}</td>
         ${!brief && html`<td colspan="2"></td>`}
       </tr>
     </tfoot>

@@ -48,10 +48,15 @@ _ADVICE: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
         "fewer replicas are in step than min.insync.replicas asks. Bring brokers back",
     ),
     ((errors.InvalidReplicationFactorError,), "there are fewer brokers than [sinks.kafka] replicas. Lower it"),
+    (
+        (errors.InvalidTimestampError,),
+        "the tape's time is ahead of the broker's by more than message.timestamp.after.max.ms of the topic. Raise "
+        "that, or set the clocks",
+    ),
     ((errors.KafkaStorageError,), "the broker cannot write to its disk. Make room there"),
     (
         (errors.KafkaConnectionError, errors.KafkaTimeoutError, errors.NodeNotReadyError, errors.RequestTimedOutError),
-        "is the broker running, and the address in url right?",
+        "is the broker running, and the address in url right",
     ),
 )
 
@@ -64,10 +69,9 @@ def told(where: str) -> Iterator[None]:
     except errors.KafkaError as error:
         advice = next((text for kinds, text in _ADVICE if isinstance(error, kinds)), "see the broker's log")
         first = str(error).partition("\n")[0] or type(error).__name__
-        raise TargetError(f"{where}: {first}: {advice} Nothing is lost; it is tried again") from error
+        raise TargetError(f"{where}: {first}: {advice}") from error
     except (OSError, TimeoutError, errors.IllegalOperation, errors.ConsumerStoppedError) as error:
         text = str(error).partition("\n")[0] or type(error).__name__
         raise TargetError(
-            f"{where}: cannot be reached: {text}. Is the broker running, and the address in url right? "
-            f"It is tried again"
+            f"{where}: cannot be reached: {text}. Is the broker running, and the address in url right?"
         ) from error

@@ -18,13 +18,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import NewTopic
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from services.flusher.sinks.kafka import records
+from services.flusher.sinks.kafka import clients, records
 from services.flusher.sinks.kafka.faults import told
 from services.flusher.sinks.kafka.topic import Topic
 from services.flusher.sinks.target import Batch, Committed, Position, Resume
@@ -36,6 +36,8 @@ from tapewire.fix.auth import read_private
 CLIENT: Final = "tapewire-sink"
 EXISTS: Final = 36  # TopicAlreadyExists
 STOP_S: Final = 2.0
+POLICIES: Final = ("delete", "")
+"""What a tape's topic may have as cleanup.policy; nothing, where the broker does not say."""
 _DAY_MS: Final = 86_400_000
 
 
@@ -98,29 +100,31 @@ class KafkaTarget:
 
     async def _make(self, name: str, terms: dict[str, str]) -> None:
         """A topic of one partition, if there is none of that name. Raises TargetError: it has more."""
-        admin = AIOKafkaAdminClient(**self._terms)
-        await admin.start()
-        try:
+        async with clients.admin(self._terms) as admin:
             new = NewTopic(name, 1, self._settings.replicas, topic_configs=terms)
             answer = await admin.create_topics([new])
             for _, code, *_ in answer.topic_errors:
                 if code not in (0, EXISTS):
                     raise for_code(code)(f"topic {name} cannot be made")
             (found,) = await admin.describe_topics([name])
-        finally:
-            await admin.close()
+            policy = await clients.policy(admin, name) if self._settings.transactions else POLICIES[0]
         if (partitions := len(found["partitions"])) > 1:
             raise TargetError(
                 f"{self.where}: topic {name} has {partitions} partitions, and a tape is one order: expected 1. Delete "
                 f"it, and the sink makes it; or give the sink another prefix"
             )
 
+        if name != f"{self._settings.prefix}schemas" and policy not in POLICIES:
+            raise TargetError(
+                f"{self.where}: topic {name} has cleanup.policy={policy}: the broker would remove records of a tape by "
+                f"their key. Expected delete: set it if nothing was removed yet; else delete the topic, and the sink "
+                f"makes and fills it"
+            )
+
     async def _publish_schemas(self, name: str) -> None:
         """Ours, under its id, unless it is there: readers of old records find old ones."""
         at = TopicPartition(name, 0)
-        consumer = AIOKafkaConsumer(**self._terms, enable_auto_commit=False, auto_offset_reset="none")
-        await consumer.start()
-        try:
+        async with clients.consumer(self._terms, "read_uncommitted") as consumer:
             consumer.assign([at])
             end = (await consumer.end_offsets([at]))[at]
             consumer.seek(at, (await consumer.beginning_offsets([at]))[at])
@@ -128,13 +132,15 @@ class KafkaTarget:
             while await consumer.position(at) < end:
                 for record in (await consumer.getmany(at, timeout_ms=100)).get(at, ()):
                     known.add(record.key)
-        finally:
-            await consumer.stop()
         wanted = {f"{records.SCHEMA_ID}/{file}".encode(): text for file, text in schemas.files().items()}
         if missing := wanted.keys() - known:
-            async with AIOKafkaProducer(**self._terms, enable_idempotence=True, acks="all") as producer:
+            producer = AIOKafkaProducer(**self._terms, enable_idempotence=self._settings.transactions, acks="all")
+            try:
+                await clients.start(producer, self.where)
                 for key in sorted(missing):
                     await producer.send_and_wait(name, wanted[key], key=key)
+            finally:
+                await producer.stop()
 
     # -- positions
 
@@ -144,12 +150,8 @@ class KafkaTarget:
 
     async def positions(self) -> dict[str, Position]:
         with told(self.where):
-            admin = AIOKafkaAdminClient(**self._terms)
-            await admin.start()
-            try:
+            async with clients.admin(self._terms) as admin:
                 names: list[str] = await admin.list_topics()
-            finally:
-                await admin.close()
             prefix = self._settings.prefix
             found = {}
             for name in names:
@@ -169,7 +171,9 @@ class KafkaTarget:
                 await before.stop()
             topic = self._topic(tape)
             days = self._settings.retain_days
-            await self._make(topic.name, {"retention.ms": str(days * _DAY_MS if days else -1)})
+            await self._make(
+                topic.name, {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS if days else -1)}
+            )
             self._topics[tape] = topic  # before it starts, so that `close` finds it
             await topic.start()
             return topic

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from services.flusher.sinks.kafka import clients
 from services.flusher.sinks.kafka import records as rows
 from services.flusher.sinks.kafka.records import Consumed, Row, Tail
 from services.flusher.sinks.target import Position
@@ -41,9 +42,9 @@ class Topic:
 
     async def start(self) -> None:
         """Shuts out whoever wrote here before, then reads the tail: nothing is put behind it any more but by us."""
-        fence = {"transactional_id": self._transaction} if self._exactly else {"enable_idempotence": True}
+        fence = {"transactional_id": self._transaction} if self._exactly else {}
         self._producer = AIOKafkaProducer(**self._terms, **fence, acks="all", max_batch_size=BATCH_BYTES, linger_ms=0)
-        await self._producer.start()
+        await clients.start(self._producer, self._where)
         if self._exactly:
             # The number of this incarnation is asked for now, not with the first batch: it aborts what another left.
             await self._producer.begin_transaction()
@@ -60,18 +61,12 @@ class Topic:
     async def look(self) -> None:
         """Reads where the topic ends."""
         isolation = "read_committed" if self._exactly else "read_uncommitted"
-        consumer = AIOKafkaConsumer(
-            **self._terms, isolation_level=isolation, enable_auto_commit=False, auto_offset_reset="none"
-        )
-        await consumer.start()
-        try:
+        async with clients.consumer(self._terms, isolation) as consumer:
             at = TopicPartition(self.name, PARTITION)
             consumer.assign([at])
             begin = (await consumer.beginning_offsets([at]))[at]
             self._end = (await consumer.end_offsets([at]))[at]
             self.tail = await self._found(consumer, at, begin)
-        finally:
-            await consumer.stop()
 
     async def _found(self, consumer: AIOKafkaConsumer, at: TopicPartition, begin: int) -> Tail:
         back, records = LOOK_BACK, list[Consumed]()
@@ -114,7 +109,7 @@ class Topic:
         deadline = asyncio.get_running_loop().time() + READ_S
         while await consumer.position(at) < self._end and (most is None or len(found) < most):
             if asyncio.get_running_loop().time() > deadline:
-                raise TargetError(f"{self._where}: its tail could not be read within {READ_S:g} s. It is tried again")
+                raise TargetError(f"{self._where}: its tail could not be read within {READ_S:g} s")
             got: Sequence[Consumed] = (await consumer.getmany(at, timeout_ms=100)).get(at, ())
             found += got
         return found

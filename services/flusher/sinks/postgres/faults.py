@@ -46,13 +46,10 @@ def told(where: str) -> Iterator[None]:
         advice = next((text for kind, text in _ADVICE if isinstance(error, kind)), "see the server's log")
         state = getattr(error, "sqlstate", None) or "-"
         first = str(error).partition("\n")[0]
-        raise TargetError(
-            f"{where}: {first} (SQLSTATE {state}): {advice}. Nothing is lost; it is tried again"
-        ) from error
+        raise TargetError(f"{where}: {first} (SQLSTATE {state}): {advice}") from error
     except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError) as error:
         # The library's own confusion comes of a connection that was cut at a bad moment.
         text = str(error).partition("\n")[0] or type(error).__name__
         raise TargetError(
-            f"{where}: cannot be reached: {text}. Is the server running, and the address in url right? "
-            f"It is tried again"
+            f"{where}: cannot be reached: {text}. Is the server running, and the address in url right?"
         ) from error

@@ -36,7 +36,6 @@ async def migrate(connection: asyncpg.Connection, schema: str, where: str) -> li
 
     Raises TargetError if the schema is newer than this build, was migrated by other files, or lost a table.
     """
-    steps = known()
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
         if not await connection.fetchval("SELECT 1 FROM pg_namespace WHERE nspname = $1", schema):
@@ -45,27 +44,32 @@ async def migrate(connection: asyncpg.Connection, schema: str, where: str) -> li
             "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL, "
             "digest text NOT NULL, applied timestamptz NOT NULL DEFAULT now())"
         )
-        applied = {row["number"]: row for row in await connection.fetch("SELECT * FROM migrations")}
-        if applied and max(applied) > steps[-1].number:
-            raise TargetError(
-                f"{where}: schema {schema} has version {max(applied)} ({applied[max(applied)]['name']}), and this sink "
-                f"knows versions up to {steps[-1].number}. It was migrated by a newer one: install that, or name "
-                f"another db_schema. Nothing was changed"
-            )
-        for step in steps:
-            if (before := applied.get(step.number)) is None:
-                await connection.execute(step.sql)
-                await connection.execute(
-                    "INSERT INTO migrations VALUES ($1, $2, $3)", step.number, step.name, step.digest
-                )
-            elif before["digest"] != step.digest:
-                raise TargetError(
-                    f"{where}: schema {schema} was migrated with another {step.number:04}_{step.name}.sql than this "
-                    f"build has. Migrations are never edited: install the build that made it, or drop the schema to "
-                    f"have it built anew. Nothing was changed"
-                )
+        missing = await check(connection, schema, where)
+        for step in missing:
+            await connection.execute(step.sql)
+            await connection.execute("INSERT INTO migrations VALUES ($1, $2, $3)", step.number, step.name, step.digest)
         await _check_tables(connection, schema, where)
-    return [step.number for step in steps if step.number not in applied]
+    return [step.number for step in missing]
+
+
+async def check(connection: asyncpg.Connection, schema: str, where: str) -> list[Migration]:
+    """The migrations that the schema lacks; changes nothing. Raises TargetError if they do not fit it."""
+    steps = known()
+    applied = {row["number"]: row for row in await connection.fetch("SELECT * FROM migrations")}
+    if applied and max(applied) > steps[-1].number:
+        raise TargetError(
+            f"{where}: schema {schema} has version {max(applied)} ({applied[max(applied)]['name']}), and this sink "
+            f"knows versions up to {steps[-1].number}. It was migrated by a newer one: install that, or name "
+            f"another db_schema. Nothing was changed"
+        )
+    for step in steps:
+        if (before := applied.get(step.number)) is not None and before["digest"] != step.digest:
+            raise TargetError(
+                f"{where}: schema {schema} was migrated with another {step.number:04}_{step.name}.sql than this "
+                f"build has. Migrations are never edited: install the build that made it, or drop the schema to "
+                f"have it built anew. Nothing was changed"
+            )
+    return [step for step in steps if step.number not in applied]
 
 
 async def _check_tables(connection: asyncpg.Connection, schema: str, where: str) -> None:

@@ -5,11 +5,12 @@
       partitions of days that are new
       COPY rows into each table, binary
       INSERT INTO states                                   every snapshot_every records
-    COMMIT                                                 the server writes it out on its own time
+    COMMIT                                                 waits for the server's disk unless more is there already
 
 A batch is there whole, with its position, or not at all; so no row can be there twice, and COPY goes straight into the
-tables. A server that crashes may lose the last batches, and their positions with them: they come again. Only what the
-tape may be pruned by is waited for, a transaction with a state in it; it makes all those before it durable, too.
+tables. While a sink catches up, the server writes commits out on its own time: a crash may take the last of them back,
+their positions with them, and they come again. The commit that reaches the tape's end is waited for, and so is one with
+a state in it, by which the tape may be pruned; each makes all those before it durable, too.
 
 If rows are there nevertheless (a position was restored from an older backup), that batch goes by a staging table and
 INSERT … ON CONFLICT DO NOTHING, which costs twice as much.
@@ -30,10 +31,11 @@ import asyncpg
 from services.flusher.sinks.postgres import partitions
 from services.flusher.sinks.postgres._copy import Rows
 from services.flusher.sinks.postgres.faults import told
-from services.flusher.sinks.postgres.migrate import migrate
+from services.flusher.sinks.postgres.migrate import check, migrate
 from services.flusher.sinks.postgres.tables import COLUMNS, PARTITIONED
 from services.flusher.sinks.target import Batch, Committed, Mark, Position, Resume
 from tapewire import definitions
+from tapewire.believed_clock import Believed
 from tapewire.config import Config, PostgresSink
 from tapewire.errors import ConfigError, SinkError, TapewireError, TargetError
 from tapewire.fix.auth import read_private
@@ -41,7 +43,7 @@ from tapewire.fix.auth import read_private
 COPY_BYTES: Final = 1 << 18
 STATES_KEPT: Final = 2
 CLOSE_S: Final = 2.0
-DURABLE: Final = "SET LOCAL synchronous_commit = on"  # a state moves what retention keeps; --from is done once
+DURABLE: Final = "SET LOCAL synchronous_commit = on"  # --from is done once, whatever the server's default is
 
 
 class Prepared(NamedTuple):
@@ -83,6 +85,20 @@ class PostgresTarget:
     # -- beginning
 
     async def open(self) -> None:
+        await self._connect()
+        with told(self.where):
+            await migrate(self.connection, self._settings.db_schema, self.where)
+            found = await partitions.found(self.connection, self._settings.db_schema)
+            self._partitions = {(one.table, one.day) for one in found}
+
+    async def look(self) -> None:
+        """As `open`, for who only asks: makes nothing. Raises TargetError if the schema is none of this build's."""
+        await self._connect()
+        with told(self.where):
+            if await self.connection.fetchval("SELECT to_regclass('migrations')") is not None:
+                await check(self.connection, self._settings.db_schema, self.where)
+
+    async def _connect(self) -> None:
         settings = self._settings
         with told(self.where):
             try:
@@ -98,12 +114,8 @@ class PostgresTarget:
                     "application_name": "tapewire sink",
                     "timezone": "UTC",
                     "client_min_messages": "error",
-                    "synchronous_commit": "off",
                 },
             )
-            await migrate(self._connection, settings.db_schema, self.where)
-            found = await partitions.found(self._connection, settings.db_schema)
-            self._partitions = {(one.table, one.day) for one in found}
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -119,6 +131,8 @@ class PostgresTarget:
 
     async def positions(self) -> dict[str, Position]:
         with told(self.where):
+            if await self.connection.fetchval("SELECT to_regclass('tapes')") is None:
+                return {}
             return {row["name"]: _position(row) for row in await self.connection.fetch("SELECT * FROM tapes")}
 
     async def resume(self, tape: str, folder: Path) -> Resume:
@@ -219,8 +233,10 @@ class PostgresTarget:
         made: list[tuple[str, date]] = []
         async with connection.transaction():
             moved = await connection.fetchval(
-                "UPDATE tapes SET seq = $3, marks = $4, updated = now() WHERE tape = $1 AND seq = $2 RETURNING tape",
+                "UPDATE tapes SET seq = $3, marks = $4, updated = now() WHERE tape = $1 AND seq = $2 "
+                "RETURNING set_config('synchronous_commit', $5, true)",
                 *(number, batch.before.seq, batch.position.seq, json.dumps(batch.position.marks)),
+                "on" if batch.whole or prepared.state is not None else "off",
             )
             if moved is None:
                 raise TargetError(
@@ -235,7 +251,6 @@ class PostgresTarget:
             for table, (_, copy) in prepared.rows.items():
                 await self._copy(table, copy, staged)
             if prepared.state is not None:
-                await connection.execute(DURABLE)
                 await connection.execute(
                     "INSERT INTO states VALUES ($1, $2, $3)", number, batch.position.seq, prepared.state
                 )
@@ -261,9 +276,10 @@ class PostgresTarget:
     # -- clean-up
 
     async def upkeep(self) -> None:
-        """Tomorrow's partitions, and, once a day, those that are too old."""
+        """Whether the server is still there; tomorrow's partitions, and, once a day, those that are too old."""
         today = self._today()
         with told(self.where):
+            await self.connection.execute("SELECT 1")
             tomorrow = today + timedelta(days=1)
             missing = [(table, tomorrow) for table in PARTITIONED if (table, tomorrow) not in self._partitions]
             if missing:
@@ -311,5 +327,5 @@ async def _pieces(copy: bytes) -> AsyncIterator[bytes]:
 
 
 def target(config: Config) -> PostgresTarget:
-    """As the settings say. Raises ConfigError."""
-    return PostgresTarget(config.sinks.postgres)
+    """As the settings say; a clock that runs ahead lets no rows go. Raises ConfigError, RetentionError."""
+    return PostgresTarget(config.sinks.postgres, Believed(config.folders.believed_clock).today)

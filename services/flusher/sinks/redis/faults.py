@@ -45,8 +45,7 @@ def told(where: str) -> Iterator[None]:
             raise _refused(where, error) from error
         text = str(error).partition("\n")[0] or type(error).__name__
         raise TargetError(
-            f"{where}: cannot be reached: {text}. Is the server running, and the address in url right? "
-            f"It is tried again"
+            f"{where}: cannot be reached: {text}. Is the server running, and the address in url right?"
         ) from error
     except exceptions.RedisError as error:
         raise _refused(where, error) from error
@@ -57,4 +56,4 @@ def _refused(where: str, error: Exception) -> TargetError:
     said = (str(error).rpartition(_OF_PIPELINE)[2].partition("\n")[0] or type(error).__name__).strip("()',")
     advice = next((text for kind, text in _ADVICE if isinstance(error, kind)), None)
     advice = advice or next((text for word, text in _WORDS if word in said), "see the server's log")
-    return TargetError(f"{where}: {said}: {advice}. Nothing is lost; it is tried again")
+    return TargetError(f"{where}: {said}: {advice}")

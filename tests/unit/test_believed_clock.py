@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapewire import believed_clock as clock
+from tapewire.believed_clock import HOUR_NS, SETTLED_NS, TOLERANCE_NS, Kept, Sight, judge
 from tapewire.errors import RetentionError
-from tapewire.retention import clock
-from tapewire.retention.clock import HOUR_NS, SETTLED_NS, TOLERANCE_NS, Kept, Sight, judge
 
 DAY = 24 * HOUR_NS
 START = 20_000 * DAY
@@ -105,6 +106,16 @@ def test_what_is_kept_is_read_again_and_what_is_torn_is_named(tmp_path: Path) ->
         clock.read(path)
     with pytest.raises(RetentionError, match="Nothing was removed"):
         clock.write(tmp_path / "none" / "clock", kept)
+
+
+def test_a_process_that_runs_on_counts_days_by_what_it_believes(tmp_path: Path) -> None:
+    now = [sight(0)]
+    believed = clock.Believed(tmp_path / "clock", lambda: now[0])
+    days = []
+    for hour, ahead in ((0, 0), (24, 0), (30, 24 * 400), (48, 24 * 400), (54, 24 * 400), (72, 0)):
+        now[0] = sight(hour, ahead=ahead)
+        days.append((believed.today() - date(1970, 1, 1)).days - 20_000)
+    assert days == [0, 1, 1, 2, 402, 3]
 
 
 def test_the_real_clocks_go_on() -> None:

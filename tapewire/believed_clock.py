@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -86,6 +88,19 @@ def _goes_on(before: Sight, now: Sight) -> bool:
 def _length(ns: int) -> str:
     hours = ns / HOUR_NS
     return f"{hours:,.1f} hours" if hours < 48 else f"{hours / 24:,.1f} days"
+
+
+class Believed:
+    """The day that ages of a process's own store are counted from, as `judge` believes its clock while it runs."""
+
+    def __init__(self, path: Path, look: Callable[[], Sight] = look) -> None:
+        """`path`: what runs of retention keep of this host's clock; read once, for where to begin."""
+        self._kept, self._look = read(path), look
+
+    def today(self) -> date:
+        """UTC."""
+        now_ns, _, self._kept = judge(self._kept, self._look())
+        return datetime.fromtimestamp(now_ns // 10**9, UTC).date()
 
 
 def read(path: Path) -> Kept | None:
