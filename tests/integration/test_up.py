@@ -64,9 +64,16 @@ def client_of(data: Path) -> OrderClient:
             time.sleep(0.05)
 
 
+def kinds_of(data: Path) -> list[type[m.Message]]:
+    with TapeReader(data / "tapes" / "orders.0") as reader:
+        return [type(m.decode(raw)) for raw in reader]
+
+
 def test_services_come_back_after_a_kill_and_end_in_order(market: Path, up: subprocess.Popen[str]) -> None:
     data = market.parent / "data"
     with client_of(data) as client:
+        # Rings are there before what the settings define is on the tape; the instrument comes last.
+        until(lambda: m.InstrumentDefinition in kinds_of(data), "the instrument is not defined")
         number = client.new_order(instrument=1, side=m.Side.buy, qty=1, account=1, price=1000)
         assert [type(e) for e in client.answers(number, PATIENCE_S)] == [m.OrderAccepted]
         engine = pid_of(data, "services.engine")
@@ -83,8 +90,7 @@ def test_services_come_back_after_a_kill_and_end_in_order(market: Path, up: subp
     ]
     assert said[-1] == ("all", "ended")
     assert up.returncode == 0
-    with TapeReader(data / "tapes" / "orders.0") as reader:
-        kinds = [type(m.decode(raw)) for raw in reader]
+    kinds = kinds_of(data)
     assert kinds.count(m.OrderExecuted) == 1
     assert kinds.count(m.EpochStarted) == 2
 
