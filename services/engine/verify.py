@@ -1,8 +1,8 @@
 """`tapewire verify`: replays every tape of a data folder and compares what is derived with what is recorded.
 
-An orders tape: every checksum, every seq, every event byte by byte against what its command gives (of another version:
-by what it says), the digest of every snapshot on the way. A tape whose beginning was removed is replayed from its oldest
-snapshot on.
+An orders tape: every checksum, every seq, every event byte by byte against what its command gives (one of another
+version by what it says), the digest of every snapshot on the way. A tape whose beginning was removed is replayed from
+its oldest snapshot on.
 
 A market-data tape: every checksum and seq, every message decodes, and each instrument's bookSeq is contiguous.
 """
@@ -115,7 +115,7 @@ def begin(path: Path, last: int) -> tuple[Audit, int, list[str]]:
 
 
 def digest_here(path: Path, kept: Snapshot) -> str:
-    """The digest that this version gives to the state in a snapshot: definitions in it are laid out as its writer did."""
+    """The digest that this version gives to the state in a snapshot: its writer laid definitions out in its own way."""
     try:
         return Audit(path, kept).digest()
     except (ValueError, TapewireError):
