@@ -279,7 +279,9 @@ class Sink:
                     # What was read may be of the lost tail: judged anew from what the target has.
                     self._drop(name)
                     continue
-                if not follower.gather(time.monotonic_ns()) and not (draining and follower.waiting):
+                while follower.read(time.monotonic_ns()):
+                    await asyncio.sleep(0)  # the commit under way goes on: the store waits for its bytes
+                if not follower.due(time.monotonic_ns()) and not (draining and follower.waiting):
                     continue
                 if follower.taken_over():
                     self._drop(name)
@@ -302,11 +304,11 @@ class Sink:
 
     async def _hand_over(self, batch: Batch) -> None:
         """Prepares the batch while the one before it commits, then begins its commit."""
-        await asyncio.sleep(0)  # so that the commit under way is on its way before the computing begins
         prepared = await self._target.prepare(batch)
         await self._settle()
         self._in_flight = (batch, time.monotonic_ns())
         self._committing = asyncio.ensure_future(self._within(self._target.commit(batch, prepared)))
+        await asyncio.sleep(0)  # so that it is on its way before anything else is begun
 
     async def _settle(self) -> None:
         """Waits for the commit under way, and counts it. Raises TargetError."""
