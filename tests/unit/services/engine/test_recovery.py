@@ -247,8 +247,8 @@ def test_nobody_reads_a_command_without_all_its_events_whatever_was_cut_off(tmp_
     tear_last_record(market.tape)
 
     looking = Looking(market.tape)
-    at_hand = cast(snapshots.Snapshot, looking)
-    engine = Engine(market.tape, now=NOW, segment_bytes=1 << 16, durability=durability, state=at_hand)
+    state = cast(snapshots.Snapshot, looking)
+    engine = Engine(market.tape, now=NOW, segment_bytes=1 << 16, durability=durability, state=state)
     assert engine.recovery.missing_events == 1
     assert looking.released == shown
     assert looking.durable <= shown
