@@ -54,7 +54,8 @@ class Sink(Section, frozen=True, kw_only=True):
     retry_max: Annotated[float, Meta(ge=0.1, le=3600.0)] = 30.0
     """The longest pause between two attempts while the target is away; the first is 0.1, and each is longer."""
     timeout: Annotated[float, Meta(ge=0.1, le=3600.0)] = 30.0
-    """How long the target may take for one step before it counts as away."""
+    """How long the target may take for one step before it counts as away. What takes as long as there are rows (a
+    migration, taking rows back) has no bound."""
     keep: Annotated[float, Meta(ge=0.0, le=3.2e9)] = 7 * 86_400.0
     """Retention keeps what this sink has not taken, up to this age; 0: however old."""
 
