@@ -117,6 +117,11 @@ async def test_retention_says_first_what_would_go_and_keeps_positions_that_stand
     world.write(records)
     async with world.sink() as sink:
         await sink.until_seq(len(records))
+    refused = await asyncio.to_thread(tapewire, "sink", "retain", "postgres", "--config", str(config))
+    assert (refused.returncode, "--days, --mb: expected one" in refused.stderr) == (1, True)
+    by_size = ("sink", "retain", "postgres", "--mb", "1", "--json", "--config", str(config))
+    small = json.loads((await asyncio.to_thread(tapewire, *by_size)).stdout)
+    assert "orders_20231114" in {part["name"] for part in small["parts"]}
     arguments = ("sink", "retain", "postgres", "--days", "30", "--json", "--config", str(config))
     plan = json.loads((await asyncio.to_thread(tapewire, *arguments)).stdout)
     assert {part["name"] for part in plan["parts"]} >= {"orders_20231114", "positions_20231114"}
