@@ -20,6 +20,13 @@ LOCKS = {"runtime": "requirements.runtime.lock", "all": "requirements.lock"}
 DASHBOARD = ROOT / "services" / "api" / "dashboard"
 WITHIN_S = 600
 SHOWN = 3
+VERDICTS = {
+    0: "clean: everything was looked up, and nothing is known against it",
+    1: "status 1: something is known against what is locked; move to the versions named above (`make lock`)",
+    2: "status 2: this says neither good nor bad of what was not looked up; its registry told nothing of it. Run it "
+    "where the public registries of Python and npm answer: an index that mirrors packages alone has no advisories",
+}
+"""The last line of what is said, by status."""
 
 
 @dataclass
@@ -99,7 +106,9 @@ def main(arguments: list[str]) -> int:
         if len(found.unknown) > SHOWN:
             print(f"  … and {len(found.unknown) - SHOWN} more, such as these")
         statuses.add(found.status)
-    return 1 if 1 in statuses else max(statuses)
+    status = 1 if 1 in statuses else max(statuses)
+    print(VERDICTS[status])
+    return status
 
 
 if __name__ == "__main__":

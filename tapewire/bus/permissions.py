@@ -70,8 +70,9 @@ def of_service(env: str, name: str, tapes: Iterable[str] = REPLICATED) -> Permis
     if answers:
         subscribe |= set(_SRV)
     if name == "journal":
-        # Keeps the schemas, and looks first at what is kept.
-        publish |= {"$JS.API.INFO", f"$JS.API.STREAM.*.KV_{bucket(env)}", f"$KV.{bucket(env)}.>", *_kept(env)}
+        # Keeps the schemas, and looks first at what is kept; takes none of it away.
+        publish |= {f"$JS.API.STREAM.{verb}.KV_{bucket(env)}" for verb in ("INFO", "CREATE")}
+        publish |= {"$JS.API.INFO", f"$KV.{bucket(env)}.>", *_kept(env)}
     return _made(name, publish, subscribe, answers=bool(answers))
 
 

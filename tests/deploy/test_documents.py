@@ -121,6 +121,28 @@ def test_the_certificates_are_of_the_names_that_are_called(made: dict[str, dict[
         assert needed <= set(names.get_values_for_type(x509.DNSName))
 
 
+def test_the_second_market_finds_its_keys() -> None:
+    """For every pod of it that the autoscaler may make, and none in vain."""
+    block = PAGE.partition("<!-- second shard -->\n")[2].partition("<!-- end -->")[0]
+    assert "--tape orders.1" in block
+    made = {f"relay-{ring.replace('.', '-')}.nk" for ring in re.findall(r"--ring (\S+)", block)}
+    documents = rendered("examples/second-shard")
+    most = {
+        one["spec"]["scaleTargetRef"]["name"]: int(one["spec"]["maxReplicas"])
+        for one in documents
+        if one["kind"] == "HorizontalPodAutoscaler"
+    }
+    taken = {
+        re.sub(r"-0\.nk$", f"-{at}.nk", Path(path).name) if "-api-" in path else Path(path).name
+        for one in containers(documents)
+        if one.kind == "init"
+        for path in command_of(one, documents)
+        if "/relay-orders-1-" in path
+        for at in range(most.get(one.workload["metadata"]["name"], 1))
+    }
+    assert made == taken
+
+
 def test_every_folder_is_on_the_page() -> None:
     folders = {path.parent.relative_to(KUBERNETES) for path in KUBERNETES.rglob("kustomization.yaml")}
     tops = {str(one) for one in folders if one.parts[0] != "feeds"} - {"examples/second-shard/shard-1"}

@@ -77,7 +77,10 @@ NOT_PUBLISHED = {
         "_INBOX.engine.x",
     ),
     **dict.fromkeys(("api", "router", "monitor"), (*OF_A_TAPE, *OF_STREAMS[:8], "t.orders.ring.0-gateway")),
-    "journal": (*OF_A_TAPE, *OF_STREAMS[:8], "t.orders.ring.0-gateway", f"$JS.API.STREAM.INFO.{ANOTHER}"),
+    "journal": (
+        *(*OF_A_TAPE, *OF_STREAMS[:8], "t.orders.ring.0-gateway", f"$JS.API.STREAM.INFO.{ANOTHER}"),
+        *(f"$JS.API.STREAM.{verb}.{SCHEMAS}" for verb in ("UPDATE", "DELETE", "PURGE", "SNAPSHOT", "RESTORE")),
+    ),
     "operator": (*OF_A_TAPE, *OF_STREAMS, "t.orders.ring.0-gateway"),
     "account-7": (*OF_A_TAPE, "t.tape.fetch.orders=2E0", *OF_STREAMS, "t.orders.ring.0-gateway"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.audit import of_npm, of_pip_audit
+from tools.audit import VERDICTS, Findings, of_npm, of_pip_audit
 
 CLEAN = {"name": "click", "version": "8.5.0", "vulns": []}
 BAD = {"name": "old", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"], "aliases": []}]}
@@ -35,3 +35,10 @@ def test_npm_that_was_refused_is_not_clean() -> None:
         {"vulnerabilities": {"htm": {"severity": "high", "range": "<4"}}, "metadata": {"dependencies": {"total": 5}}}
     )
     assert (bad.status, bad.known) == (1, ["htm: high, versions <4"])
+
+
+def test_each_status_ends_with_what_it_means() -> None:
+    clean, unknown = Findings(looked_up=1), Findings(unknown=["click: not there"])
+    assert VERDICTS[clean.status].startswith("clean")
+    assert VERDICTS[unknown.status].startswith("status 2: this says neither good nor bad")
+    assert VERDICTS[Findings(known=["old"], unknown=["click"]).status].startswith("status 1")
