@@ -181,7 +181,9 @@ def test_a_promotion_under_load_loses_no_order_of_another_host_and_takes_none_tw
 def test_a_release_whose_engine_does_not_come_up_is_not_promoted_and_the_market_does_not_notice(tmp_path: Path) -> None:
     bad = copy_tree(tmp_path / "bad")
     program = bad / "services" / "engine" / "__main__.py"
-    program.write_text(program.read_text().replace("    told.check(ready=standby.reasons)\n", "    os.abort()\n"))
+    begins = "    told.check(ready=standby.reasons"
+    assert begins in program.read_text()
+    program.write_text(program.read_text().replace(begins, f"    os.abort()\n{begins}"))
     program.write_text(program.read_text().replace("import threading\n", "import os\nimport threading\n"))
     with Hosts(tmp_path / "hosts", engine='durability = "replicated"') as hosts:
         platform = Platform(hosts, "traders")
