@@ -92,6 +92,7 @@ def main(command: click.Command, name: str) -> NoReturn:
 
     Its first lines hold signals (`tapewire.stopping`); the command asks for them by `stop_on_signals` or `on_stop`.
     """
+    stopping.begin()
     try:
         command.main(prog_name=name, standalone_mode=False)
     except click.exceptions.Abort:

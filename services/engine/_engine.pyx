@@ -34,6 +34,7 @@ cdef extern from "services/engine/host.hpp" namespace "tapewire::tape" nogil:
         uint64_t segment_bytes
         Durability durability
         string name
+        cbool hold
     cdef cppclass TapeRecovery "tapewire::tape::Recovery":
         uint64_t cut_bytes, cut_position
     cdef cppclass Writer:
@@ -161,6 +162,7 @@ cdef class Engine:
         options.segment_bytes = segment_bytes
         options.durability = {"memory": Durability.memory, "disk": Durability.disk, "replicated": Durability.replicated}[durability]
         options.name = name.encode()
+        options.hold = True  # until recovery has appended the events that a crash cut off their command
         cdef bytes path = os.fsencode(tape)
         if now is not None:
             self.set_time(now)

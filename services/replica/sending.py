@@ -13,6 +13,7 @@ import msgspec
 from services.replica.context import RETRY_S, Context
 from services.replica.doubt import Doubt
 from services.replica.fetching import FetchServer
+from services.replica.late import LateAnswer
 from services.replica.stream import Stored
 from tapewire.consumers import ConsumerPosition
 from tapewire.errors import TapeDamaged, TapeError, TapeFenced, TapeGone, TapeMissing, TransportError, WireError
@@ -48,7 +49,7 @@ class Sending:
         self._looked_at = 0
         self._refusal = ""
         self._created = ""
-        self._doubt = Doubt(context)
+        self._doubt, self._late = Doubt(context), LateAnswer(context)
         self._through = False
         """Whether it has sent, since it runs."""
 
@@ -83,6 +84,7 @@ class Sending:
                     await self._sync()
                 elif not self._send_some():
                     await self._wait()
+                self._late.step(machine)
                 machine.tick(context.now())
                 self._keep_alive()
                 position.store(machine.released[1])
@@ -90,6 +92,7 @@ class Sending:
                 await context.keep_known()
                 await self._look()
         finally:
+            await self._late.close()
             await context.keep_known(at_once=True)
             await server.stop()
             position.close()
@@ -146,7 +149,7 @@ class Sending:
             await context.keep_known(at_once=True)
         if machine.state is not State.send:
             return
-        self._created, self._through = info.created, True
+        self._created, self._through, self._late.leader = info.created, True, info.leader
         hosts.renewal_done(context.tape)
         if not machine.mark:
             machine.mark = hosts.new_mark()

@@ -20,6 +20,8 @@ from tapewire.transports.nats import NatsTransport
 
 API = "$JS.API"
 ASK_WITHIN_S = 2.0
+ASK_AGAIN_S = 0.25
+"""A server that leads no stream (any more) says nothing: the one that is elected meanwhile is asked as soon."""
 EXPECTED = "Nats-Expected-Last-Sequence"
 STREAM_NOT_FOUND, MESSAGE_NOT_FOUND = 10059, 10037
 HEARTBEAT_NS = 1_000_000_000
@@ -51,6 +53,8 @@ class Info:
     last: int
     created: str
     messages: int
+    leader: str = ""
+    """The server that leads it; empty where there is one alone."""
 
 
 class Stream:
@@ -72,13 +76,14 @@ class Stream:
     async def info(self) -> Info | None:
         """None: there is no such stream."""
         try:
-            found = await self._ask(f"STREAM.INFO.{self.name}")
+            found = await self._ask_again(f"STREAM.INFO.{self.name}")
         except StreamError as error:
             if error.code == STREAM_NOT_FOUND:
                 return None
             raise
         state = found["state"]
-        return Info(state["first_seq"], state["last_seq"], found["created"], state["messages"])
+        leader = (found.get("cluster") or {}).get("leader", "")
+        return Info(state["first_seq"], state["last_seq"], found["created"], state["messages"], leader)
 
     async def make(self, replicas: int, max_bytes: int) -> Info:
         """As it should be: made, or its size changed."""
@@ -177,6 +182,26 @@ class Stream:
         if error := found.get("error"):
             raise StreamError(f"stream {self.name}: {what}", error.get("err_code", 0), error.get("description", ""))
         return found
+
+    async def _ask_again(self, what: str) -> dict[str, Any]:
+        """The first answer of several asks, begun one after the other within ASK_WITHIN_S."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + ASK_WITHIN_S
+        asked: set[asyncio.Task[dict[str, Any]]] = set()
+        try:
+            while True:
+                asked.add(loop.create_task(self._ask(what)))
+                done, asked = await asyncio.wait(
+                    asked,
+                    timeout=ASK_AGAIN_S if loop.time() < end else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for one in done:
+                    return one.result()
+        finally:
+            for one in asked:
+                one.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
 
     async def consume(self, start: int, consumer: str, deliver: str) -> None:
         """From message `start` on, to the subject `deliver`; the server forgets it once nobody is there."""

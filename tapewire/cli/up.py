@@ -52,7 +52,7 @@ def command(path: Path | None, topology: str, only: tuple[str, ...], planned: bo
     from tapewire.up.keeper import Keeper
     from tapewire.up.plan import plan
 
-    stopping.hold()
+    stopping.begin()
     loaded = load_with_origins(path)
     if loaded.file is None:
         raise ConfigError("no settings: expected --config, TAPEWIRE_CONFIG or ./tapewire.toml")

@@ -17,7 +17,8 @@ from pathlib import Path
 from tapewire import child
 from tapewire.errors import TapewireError
 
-TERM_SECONDS = 4.0  # what children have for draining before they are killed; all of stop() stays below 5 s
+TERM_SECONDS = 4.0
+"""What each group of children has for draining before it is killed: a slow one takes nothing from those behind it."""
 LOG_LINES_SHOWN = 12
 
 
@@ -80,13 +81,13 @@ class Supervisor:
 
         Returns who had to be killed: what such a child had in hand was not drained.
         """
-        deadline = time.monotonic() + TERM_SECONDS
         killed: list[str] = []
         for names in (*groups, tuple(self.children)):
             ending = [self.children.pop(name) for name in names if name in self.children]
             for one in ending:
                 if one.alive:
                     one.process.terminate()
+            deadline = time.monotonic() + TERM_SECONDS
             killed += [
                 one.name for one in ending if not child.stop(one.process, max(deadline - time.monotonic(), 0.05))
             ]

@@ -5,7 +5,7 @@ Pure: who calls it reads the tape, talks to the stream, and says what time it is
     ┌──────┐  synced: the last part is ours, and as on the tape   ┌──────┐
     │ sync │ ────────────────────────────────────────────────────▶│ send │── sent, acked ─▶ released moves on
     └──────┘ ◀──────────────────────────────────────────────────── └──────┘
-        │       refused, no answer in time, the bus was away
+        │       refused, no answer in time, the bus was away, a late answer's stream has another leader or more messages
         ▼
     stopped: fenced (another host has the tape), differs, behind
 
@@ -26,6 +26,8 @@ from enum import Enum
 from tapewire.replication.part import Part
 
 ANSWER_WITHIN_NS = 5_000_000_000
+LATE_AFTER_NS = 500_000_000
+"""An answer that is late by so much may be lost with the stream's leader: it is looked who leads now."""
 
 
 class State(Enum):
@@ -178,6 +180,18 @@ class Sender:
 
     def tick(self, now: int) -> None:
         if self._flight is not None and now - self._flight.sent_at > ANSWER_WITHIN_NS:
+            self.in_doubt()
+
+    def late(self, now: int) -> int:
+        """The token of a part whose answer is late; 0: none."""
+        flight = self._flight
+        return flight.token if flight is not None and now - flight.sent_at > LATE_AFTER_NS else 0
+
+    def looked(self, token: int, last: int, *, same_leader: bool) -> None:
+        """What the stream said while that part's answer was late. Where it holds no more than before and is led as
+        before, the part may still be on its way: a slow stream is not sent everything twice."""
+        flight = self._flight
+        if flight is not None and flight.token == token and not (same_leader and last == self._sequence):
             self.in_doubt()
 
     def in_doubt(self) -> None:

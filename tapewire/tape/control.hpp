@@ -38,6 +38,8 @@ struct Mark {
     uint64_t seq = 0;       // of the last record before it; 0 = none
 };
 
+inline Mark earlier(Mark a, Mark b) { return a.position < b.position ? a : b; }
+
 // The three cursors at one moment: positions, and the last record before each.
 struct Positions {
     uint64_t written = 0, durable = 0, released = 0;

@@ -177,7 +177,6 @@ class Reader {
     static constexpr uint64_t FETCH = 320;   // bytes
     static constexpr int ENTER_TRIES = 3;  // retention may remove the segment just found
 
-    static Mark earlier(Mark a, Mark b) { return a.position < b.position ? a : b; }
     bool replicated() const { return control_.page->durability.load(std::memory_order_relaxed) == uint32_t(Durability::replicated); }
 
     bool list(std::vector<uint64_t>& firsts) {

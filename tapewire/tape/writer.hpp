@@ -31,6 +31,7 @@ struct Options {
     uint64_t segment_bytes = 0;  // of segments begun from now on; 0: like the last one, 64 MiB for a new tape
     std::string name;            // empty: the folder's name
     bool create = true;          // make the tape if it is not there
+    bool hold = false;           // readers see nothing new before the first commit: what was cut off is completed before
     uint64_t epoch_above = 0;    // the epoch begun here is later than this one: of a restored tape, whose control page is lost
 };
 
@@ -323,7 +324,7 @@ class Writer {
     Status recover(const Options& options);
     Status take_over(const Options& options);
     Status check_hosts();
-    Status set_released(const Options& options, Mark end);
+    Status set_released(const Options& options, Mark end, Mark shown);
 
     uint8_t *cursor_ = nullptr, *fast_end_ = nullptr;
     uint64_t next_seq_ = 1, batch_first_ = 1;

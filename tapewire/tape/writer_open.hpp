@@ -85,7 +85,7 @@ inline Status Writer::recover(const Options& options) {
 
 // Replicated: what of the tape other hosts hold is not for the writer to say, only that it cannot be more than there is.
 // Where that changes hands, nobody else may be storing it.
-inline Status Writer::set_released(const Options& options, Mark end) {
+inline Status Writer::set_released(const Options& options, Mark end, Mark shown) {
     ControlPage& page = *control_.page;
     const bool was = page.durability.load(std::memory_order_relaxed) == uint32_t(Durability::replicated);
     const bool keep = replicated_ && page.released.load().position <= end.position;
@@ -93,19 +93,23 @@ inline Status Writer::set_released(const Options& options, Mark end) {
     if ((was || replicated_) && !control_.take_release_lock())
         return failure_.set(Status::fenced, "%s: the replica's sender releases the records of this tape, which was replicated and is opened as %s. Stop `tapewire replica` first, "
                             "start it again afterwards", dir_.c_str(), options.durability == Durability::memory ? "memory" : options.durability == Durability::disk ? "disk" : "replicated, but shorter");
-    page.released.store(end);
+    page.released.store(shown);
     return Status::ok;
 }
 
-// Everything that was found is durable by now (recovery syncs it): the marks stand at its end.
+// Everything that was found is durable by now (recovery syncs it): the marks stand at its end. Held, those that others
+// read by stay where the last writer had put them: behind them may be the beginning of a batch that it never finished.
 inline Status Writer::take_over(const Options& options) {
     ControlPage& page = *control_.page;
     const Mark end{position(), next_seq_ - 1};
     recovery_.position = end.position, recovery_.last_seq = end.seq;
     batch_first_ = next_seq_;
     batch_at_ = end.position;
-    page.written.store(end), page.durable.store(end);
-    if (Status s = set_released(options, end); s != Status::ok) return s;
+    const bool same_boot = page.boot == this_boot() && page.boot != BootId{};
+    const Mark durable = options.hold ? earlier(page.durable.load(), end) : end;
+    const Mark shown = options.hold && same_boot ? earlier(page.released.load(), end) : durable;
+    page.written.store(end), page.durable.store(durable);
+    if (Status s = set_released(options, end, shown); s != Status::ok) return s;
     page.epoch.store(segment_epoch_, std::memory_order_relaxed);
     page.segment_bytes.store(segment_bytes_, std::memory_order_relaxed);
     page.boot = this_boot();

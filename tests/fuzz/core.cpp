@@ -75,7 +75,7 @@ class Run {
         position_ += 8 * (1 + in_.below(40));
         uint8_t* command = command_.data();
         core_->sequencer().stamp(wire::header(command), ++now_, uint16_t(1 + in_.below(63)), position_);
-        const auto verdict = in_.byte() == 255 ? core_->forbid(command) : core_->decide(command);
+        const auto verdict = in_.byte() == 255 ? core_->refuse(command, engine::Core::forbidden(command)) : core_->decide(command);
         core_->fold(command);
         replay(command, command_.size());
         core_->apply(command, verdict, *this);

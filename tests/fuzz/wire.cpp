@@ -1,5 +1,6 @@
 // Arbitrary bytes into the decoder of messages: as they are, and as messages that another writer may have made, whole or
 // damaged, flat or not. What is laid out anew must be flat, and stay as it is if laid out again. Built and run by tools/fuzz.py.
+#include "tapewire/wire/relayout.hpp"
 #include "tests/fuzz/encoder.hpp"
 #include "tests/fuzz/target.hpp"
 

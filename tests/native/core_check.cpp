@@ -246,7 +246,7 @@ class Driver {
         if (one_in(9)) now_ = START + (extreme() >> (8 + below(50)));  // the clock jumps, and not only forwards
         position_ += 8 * (1 + below(40));
         core_->sequencer().stamp(wire::header(room_), ++now_, uint16_t(1 + below(63)), position_);
-        const auto verdict = one_in(50) ? core_->forbid(room_) : core_->decide(room_);
+        const auto verdict = one_in(50) ? core_->refuse(room_, engine::Core::forbidden(room_)) : core_->decide(room_);
         const uint64_t most = core_->matcher().most_events();
         core_->fold(room_);
         replay(room_, length_);

@@ -26,7 +26,7 @@ async def test_records_are_the_tapes_own_bytes_with_headers_that_tell_what_they_
     world, records = kafka_world, market_records(51, 200)
     world.write(records)
     async with world.sink(batch_records=70) as sink:
-        await sink.until_taken(len(records))
+        await sink.until_seq(len(records))  # readers see a commit a moment after it
     rows = await world.database.rows()
     assert [row.value for row in rows] == records
     for row, raw in zip(rows, records, strict=True):
@@ -36,6 +36,20 @@ async def test_records_are_the_tapes_own_bytes_with_headers_that_tell_what_they_
         assert (headers["type"], headers["epoch"]) == (TYPES[message.TYPE], b"1")
         assert headers["schema"] == SCHEMA_ID.encode()
     assert TYPES[m.MessageType.order_accepted] == b"orderAccepted"
+
+
+async def test_requests_that_brought_a_trace_have_it_as_a_header(kafka_world: World[Broker]) -> None:
+    world, trace, span = kafka_world, "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    high, low = int(trace[:16], 16), int(trace[16:], 16)
+    told = {"trace_high": high, "trace_low": low, "span_id": int(span, 16), "trace_flags": 1}
+    records = [bytes(m.ApiReceived(seq=1, ts=1)), bytes(m.ApiReceived(seq=2, ts=2, **told))]
+    world.write(records, "api.0")
+    async with world.sink(tapes=("api.*",)) as sink:
+        await sink.until_seq(len(records), "api.0")
+    rows = await world.database.rows(world.database.topic("api.0"))
+    assert [row.value for row in rows] == records
+    found = [dict(row.headers).get("traceparent") for row in rows]
+    assert found == [None, f"00-{trace}-{span}-01".encode()]
 
 
 async def test_schemas_are_published_once(kafka_world: World[Broker]) -> None:

@@ -135,6 +135,27 @@ async def test_from_builds_anew_what_comes_behind(world: World[Database]) -> Non
     assert_same(await world.database.rows(), expected_rows(records))
 
 
+async def test_from_a_time_builds_anew_what_was_sequenced_then_or_later(world: World[Database]) -> None:
+    records = market_records(16, 300)
+    world.write(records)
+    async with world.sink(batch_records=64) as sink:
+        await sink.until_seq(len(records))
+    times = [m.decode(raw).ts for raw in records]
+    asked = times[150] + 1
+    first = next(at for at, ts in enumerate(times) if ts >= asked) + 1
+    assert 1 < first < len(records)
+    async with world.database.connected() as connection:
+        await connection.execute("UPDATE risk_decisions SET decision = 'spoilt' WHERE seq >= $1", first)
+        await connection.execute("UPDATE rejects SET reason = 'as it was' WHERE seq < $1", first)
+    async with world.sink(Rebuild(ts=asked), batch_records=64) as sink:
+        await sink.until_taken(len(records) - first + 1)
+    expected = expected_rows(records)
+    for row in expected["rejects"]:
+        if row["seq"] < first:
+            row["reason"] = "as it was"
+    assert_same(await world.database.rows(), expected)
+
+
 async def test_from_a_record_that_is_not_there_ends_with_an_error(world: World[Database]) -> None:
     world.write(market_records(11, 20))
     with pytest.raises(SinkError, match="record 5000 is not on it"):

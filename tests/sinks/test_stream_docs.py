@@ -40,7 +40,7 @@ async def test_examples_of_kafka_read_the_tape_and_fold_its_book(tmp_path: Path,
     records = market_records(91, 300)
     world.write(records)
     async with world.sink() as sink:
-        await sink.until_taken(len(records))
+        await sink.until_seq(len(records))
     consumer = "python examples/kafka_consumer.py tapewire.orders.0 127.0.0.1:9092"
     done = await asyncio.to_thread(example, consumer, world.database, str(len(records)))
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A signal that comes while a service starts is kept until there is something to stop."""
+"""A signal ends the imports of a service at once; from then on it is kept until there is something to stop."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ SLOW_START = """
 import sys
 from tapewire import stopping
 stopping.hold()
+stopping.begin()
 print("held", flush=True)
-sys.stdin.readline()  # imports, recovery: whatever takes its time
+sys.stdin.readline()  # recovery: whatever takes its time
 {ask}
 print("stopped in order", flush=True)
 """
@@ -45,3 +46,27 @@ def test_a_signal_at_any_moment_after_the_first_ends_it_in_order(ask: str, while
             process.send_signal(number)
         assert process.stdout.read() == "stopped in order\n"
         assert process.wait(20) == 0
+
+
+IMPORTING = """
+from tapewire import stopping
+stopping.hold()
+print("importing", flush=True)
+import time
+try:
+    time.sleep(20)
+except BaseException:
+    print("caught", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [2, 15])
+def test_a_signal_while_it_imports_ends_it_at_once(number: int) -> None:
+    with subprocess.Popen([sys.executable, "-c", IMPORTING], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        began = time.monotonic()
+        process.send_signal(number)
+        assert process.stdout.read() == ""
+        assert process.wait(20) == 0
+        assert time.monotonic() - began < 10

@@ -17,7 +17,8 @@ from tapewire.consumers import ConsumerPosition
 from tapewire.errors import SinkError, TapeGone
 from tapewire.tape import TapeReader, crc32c
 
-POLL_RECORDS: Final = 2048
+POLL_RECORDS: Final = 1024
+"""About a millisecond of reading, for which nothing else is done."""
 BATCH_BYTES: Final = 16 << 20
 """What a batch may hold at most, however few records that are."""
 
@@ -153,20 +154,29 @@ class Follower:
 
     # -- what comes next
 
-    def gather(self, now: int) -> bool:
-        """Reads what is there; whether a batch is due. `now` in ns of any steady clock. Raises TapeError."""
-        while len(self._pending) < self._records_max and self._pending_bytes < BATCH_BYTES:
-            records = self._reader.poll(min(POLL_RECORDS, self._records_max - len(self._pending)))
-            if not records:
-                break
-            if not self._pending:
-                self._since = now
-            self._pending += records
-            self._pending_bytes += sum(map(len, records))
+    def read(self, now: int) -> bool:
+        """Reads some of what is there, at most POLL_RECORDS; False: a batch is full, or that was all.
+
+        `now` in ns of any steady clock. Raises TapeError.
+        """
+        if self._full:
+            return False
+        records = self._reader.poll(min(POLL_RECORDS, self._records_max - len(self._pending)))
+        if records and not self._pending:
+            self._since = now
+        self._pending += records
+        self._pending_bytes += sum(map(len, records))
         # A tape is released by whole commands.
         self._at_end = self._reader.next_seq > self.released
-        full = len(self._pending) >= self._records_max or self._pending_bytes >= BATCH_BYTES
-        return full or (bool(self._pending) and now - self._since >= self._wait_ns)
+        return bool(records) and not self._full
+
+    def due(self, now: int) -> bool:
+        """Whether what was read is a batch to hand over."""
+        return self._full or (bool(self._pending) and now - self._since >= self._wait_ns)
+
+    @property
+    def _full(self) -> bool:
+        return len(self._pending) >= self._records_max or self._pending_bytes >= BATCH_BYTES
 
     @property
     def waiting(self) -> int:

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 from services.flusher.sinks.backoff import Backoff
 from services.flusher.sinks.follower import Follower, Lost, Waits
 from services.flusher.sinks.status import STOPPED, State, Teller
-from services.flusher.sinks.target import Batch, Committed, Target
+from services.flusher.sinks.target import Batch, Committed, Renewal, Target
 from tapewire.config import Sink as Settings
 from tapewire.errors import SinkError, TapeError, TargetError, WireError
 from tapewire.tape import inspect
@@ -98,8 +98,9 @@ class Sink:
         """Follows until `stop` is set, then commits what was gathered. Raises SinkError if `--from` cannot be done."""
         while not stop.is_set():
             try:
-                await self._within(self._target.open())
-                await self._follow(stop)
+                renewal: Renewal | None = await self._within(self._target.open())
+                if renewal is None or await self._renewed(renewal, stop):
+                    await self._follow(stop)
             except TargetError as error:
                 self._failed(error)
             finally:
@@ -119,6 +120,18 @@ class Sink:
                 f"{self._target.where}: no answer within {self._settings.timeout:g} s. Is it overloaded, locked by "
                 f"another session, or the network slow?"
             ) from None
+
+    async def _renewed(self, renewal: Renewal, stop: asyncio.Event) -> bool:
+        """Waits for it however long it takes; False: `stop` came first, and it was given up. Raises TargetError."""
+        text = f"{self._target.where}: {renewal.what}. It takes as long as there is in it; records wait on their tapes"
+        self._teller.sink(State.waiting, text, self._now())
+        doing, stopping = asyncio.ensure_future(renewal.do()), asyncio.ensure_future(stop.wait())
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (doing, stopping):
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await doing
+        return not stop.is_set()
 
     def _failed(self, error: TargetError) -> None:
         text = str(error)
@@ -279,7 +292,9 @@ class Sink:
                     # What was read may be of the lost tail: judged anew from what the target has.
                     self._drop(name)
                     continue
-                if not follower.gather(time.monotonic_ns()) and not (draining and follower.waiting):
+                while follower.read(time.monotonic_ns()):
+                    await asyncio.sleep(0)  # the commit under way goes on: the store waits for its bytes
+                if not follower.due(time.monotonic_ns()) and not (draining and follower.waiting):
                     continue
                 if follower.taken_over():
                     self._drop(name)
@@ -302,11 +317,11 @@ class Sink:
 
     async def _hand_over(self, batch: Batch) -> None:
         """Prepares the batch while the one before it commits, then begins its commit."""
-        await asyncio.sleep(0)  # so that the commit under way is on its way before the computing begins
         prepared = await self._target.prepare(batch)
         await self._settle()
         self._in_flight = (batch, time.monotonic_ns())
         self._committing = asyncio.ensure_future(self._within(self._target.commit(batch, prepared)))
+        await asyncio.sleep(0)  # so that it is on its way before anything else is begun
 
     async def _settle(self) -> None:
         """Waits for the commit under way, and counts it. Raises TargetError."""

@@ -14,6 +14,7 @@ stored in it. So `prepare` may change a fold before the batch is committed.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -86,6 +87,13 @@ class Committed(NamedTuple):
     """As in Resume, from now on."""
 
 
+class Renewal(NamedTuple):
+    """What a store that holds something needs before it takes more, and what takes as long as there is in it."""
+
+    what: str
+    do: Callable[[], Awaitable[None]]
+
+
 class Target(Protocol):
     """One store. Called by one task. Every method that talks to the store raises TargetError for whatever it meets.
 
@@ -96,8 +104,11 @@ class Target(Protocol):
     def where(self) -> str:
         """The store for people: its address without secrets."""
 
-    async def open(self) -> None:
-        """Connects, and makes or checks what the store needs to take rows (tables, version of the schema)."""
+    async def open(self) -> Renewal | None:
+        """Connects, and makes or checks what the store needs to take rows (tables, version of the schema).
+
+        What it returns is said and done before anything else, without a bound on its time.
+        """
 
     async def resume(self, tape: str, folder: Path) -> Resume:
         """What is stored for a tape; a new one begins with Position(). `folder` is the tape's, for definitions."""

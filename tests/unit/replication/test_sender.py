@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tapewire.replication.part import Part
-from tapewire.replication.sender import ANSWER_WITHIN_NS, Last, Sender, State
+from tapewire.replication.sender import ANSWER_WITHIN_NS, LATE_AFTER_NS, Last, Sender, State
 
 
 def part(position: int, end: int, *, holder: str = "a", epoch: int = 1, mark: str = "m", whole: int = 0) -> Part:
@@ -47,6 +47,26 @@ def test_an_answer_that_does_not_come_is_asked_for_and_never_guessed() -> None:
     assert (sender.state, sender.released) == (State.sync, (0, 0))
     sender.synced(Last(1, part(0, 100, whole=100), agrees=True), tape_end=1000, begin=0)
     assert (sender.state, sender.released, sender.next) == (State.send, (100, 100), 100)
+
+
+def test_a_late_answer_is_doubted_once_the_stream_has_another_leader_or_more_messages() -> None:
+    for last, same_leader, state in ((4, True, State.send), (4, False, State.sync), (5, True, State.sync)):
+        sender = sending(sequence=4, position=50)
+        token, _ = sender.sent(part(50, 100), 0)
+        assert sender.late(LATE_AFTER_NS) == 0
+        assert sender.late(LATE_AFTER_NS + 1) == token
+        sender.looked(token, last, same_leader=same_leader)
+        assert (sender.state, sender.may_send) == (state, False)
+        assert sender.acked(token, 5) == (state is State.send)
+
+
+def test_what_was_seen_of_the_stream_says_nothing_of_a_later_part() -> None:
+    sender = sending()
+    token, _ = sender.sent(part(0, 100), 0)
+    sender.acked(token, 1)
+    sender.sent(part(100, 200), 0)
+    sender.looked(token, 0, same_leader=False)
+    assert sender.state is State.send
 
 
 def test_an_answer_with_another_sequence_is_doubted() -> None:

@@ -3,6 +3,7 @@
 """The Python face of rows.hpp: records in, COPY buffers of each table out."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from libc.stdint cimport int16_t, int64_t, int8_t, uint8_t, uint32_t, uint64_t
 from libcpp cimport bool as cbool
 from libcpp.set cimport set as cset
@@ -41,6 +42,11 @@ cdef extern from "services/flusher/sinks/postgres/kept.hpp" namespace "tapewire:
         vector[uint8_t] bytes
     void keep(const CRows&, Keeper&)
     cbool restore(CRows&, const uint8_t*, size_t)
+
+cdef extern from "Python.h" nogil:  # macros that read alone
+    PyObject* item "PyList_GET_ITEM"(PyObject*, size_t)
+    const uint8_t* bytes_of "(const uint8_t*)PyBytes_AS_STRING"(PyObject*)
+    size_t size_of "PyBytes_GET_SIZE"(PyObject*)
 
 TABLES = ("orders", "executions", "trades", "rejects", "risk_decisions", "positions", "sessions", "instruments", "quotes",
           "parents", "routes", "children", "venue_reports")
@@ -81,22 +87,20 @@ cdef class Rows:
         return out, [day for day in self.rows.days]
 
     cdef _take(self, list records, cbool put):
-        cdef bytes raw
-        cdef size_t at = 0, count
-        cdef vector[const uint8_t*] begins
-        cdef vector[size_t] sizes
-        begins.reserve(len(records))
-        sizes.reserve(len(records))
-        for raw in records:
-            begins.push_back(<const uint8_t*>PyBytes_AS_STRING(raw))
-            sizes.push_back(PyBytes_GET_SIZE(raw))
-        count = begins.size()
-        with nogil:  # the list keeps the bytes
-            while at < count and wire_check(begins[at], sizes[at]) == Fault.none:
-                self.rows.take(begins[at], put)
+        cdef size_t at = 0, count = len(records)
+        cdef PyObject* held = <PyObject*>records
+        cdef PyObject* raw
+        if not all(type(record) is bytes for record in records):
+            raise TypeError("records: expected bytes, each a message")
+        with nogil:  # the list keeps the bytes, and nobody changes it
+            while at < count:
+                raw = item(held, at)
+                if wire_check(bytes_of(raw), size_of(raw)) != Fault.none:
+                    break
+                self.rows.take(bytes_of(raw), put)
                 at += 1
         if at < count:
-            raise WireError(f"record behind {self.rows.at}: not a flat message ({sizes[at]} bytes)")
+            raise WireError(f"record behind {self.rows.at}: not a flat message ({len(records[at])} bytes)")
 
     @property
     def at(self):

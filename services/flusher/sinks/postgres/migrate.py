@@ -34,6 +34,7 @@ def known() -> list[Migration]:
 async def migrate(connection: asyncpg.Connection, schema: str, where: str) -> list[int]:
     """Brings the schema to this build's version and checks its tables; returns what was applied.
 
+    Where rows are there already that takes as long as there are rows, and other sessions wait for tables meanwhile.
     Raises TargetError if the schema is newer than this build, was migrated by other files, or lost a table.
     """
     async with connection.transaction():
@@ -48,7 +49,7 @@ async def migrate(connection: asyncpg.Connection, schema: str, where: str) -> li
         for step in missing:
             await connection.execute(step.sql)
             await connection.execute("INSERT INTO migrations VALUES ($1, $2, $3)", step.number, step.name, step.digest)
-        await _check_tables(connection, schema, where)
+        await check_tables(connection, schema, where)
     return [step.number for step in missing]
 
 
@@ -72,7 +73,16 @@ async def check(connection: asyncpg.Connection, schema: str, where: str) -> list
     return [step for step in steps if step.number not in applied]
 
 
-async def _check_tables(connection: asyncpg.Connection, schema: str, where: str) -> None:
+async def version(connection: asyncpg.Connection) -> int:
+    """Of the schema as it is; 0: it was never made."""
+    if await connection.fetchval("SELECT to_regclass('migrations')") is None:
+        return 0
+    found: int | None = await connection.fetchval("SELECT max(number) FROM migrations")
+    return found or 0
+
+
+async def check_tables(connection: asyncpg.Connection, schema: str, where: str) -> None:
+    """Raises TargetError if a table or column of this build's version is missing."""
     rows = await connection.fetch(
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = $1",
         schema,

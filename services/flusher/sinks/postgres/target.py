@@ -31,9 +31,9 @@ import asyncpg
 from services.flusher.sinks.postgres import partitions
 from services.flusher.sinks.postgres._copy import Rows
 from services.flusher.sinks.postgres.faults import told
-from services.flusher.sinks.postgres.migrate import check, migrate
+from services.flusher.sinks.postgres.migrate import check, check_tables, migrate, version
 from services.flusher.sinks.postgres.tables import COLUMNS, PARTITIONED
-from services.flusher.sinks.target import Batch, Committed, Mark, Position, Resume
+from services.flusher.sinks.target import Batch, Committed, Mark, Position, Renewal, Resume
 from tapewire import definitions
 from tapewire.believed_clock import Believed
 from tapewire.config import Config, PostgresSink
@@ -84,18 +84,33 @@ class PostgresTarget:
 
     # -- beginning
 
-    async def open(self) -> None:
+    async def open(self) -> Renewal | None:
+        """A schema that is there already is migrated by what this returns: indexes of all its rows may be built."""
         await self._connect()
+        schema = self._settings.db_schema
+        with told(self.where):
+            before = await version(self.connection)
+            missing = await check(self.connection, schema, self.where) if before else []
+            if not before:
+                await migrate(self.connection, schema, self.where)
+            elif not missing:
+                await check_tables(self.connection, schema, self.where)
+            found = await partitions.found(self.connection, schema)
+            self._partitions = {(one.table, one.day) for one in found}
+        if not missing:
+            return None
+        steps = ", ".join(f"{step.number:04}_{step.name}" for step in missing)
+        return Renewal(f"is migrated from version {before} to {missing[-1].number} ({steps})", self._renew)
+
+    async def _renew(self) -> None:
         with told(self.where):
             await migrate(self.connection, self._settings.db_schema, self.where)
-            found = await partitions.found(self.connection, self._settings.db_schema)
-            self._partitions = {(one.table, one.day) for one in found}
 
     async def look(self) -> None:
         """As `open`, for who only asks: makes nothing. Raises TargetError if the schema is none of this build's."""
         await self._connect()
         with told(self.where):
-            if await self.connection.fetchval("SELECT to_regclass('migrations')") is not None:
+            if await version(self.connection):
                 await check(self.connection, self._settings.db_schema, self.where)
 
     async def _connect(self) -> None:

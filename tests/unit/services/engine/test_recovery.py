@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -216,3 +217,72 @@ def test_a_snapshot_that_says_it_is_of_another_record_is_refused(market: Market)
     market.reopen()
     assert market.engine.recovery.snapshot_seq == 0
     assert any(f"record {kept.seq + 1}" in why for why in market.engine.recovery.refused_snapshots)
+
+
+class Looking:
+    """A state at hand that the engine looks at once the tape is open, before it replays: what others can read then."""
+
+    def __init__(self, tape: Path) -> None:
+        self._tape, self.released, self.durable = tape, 0, 0
+
+    @property
+    def seq(self) -> int:
+        with TapeReader(self._tape) as reader:
+            marks = reader.positions
+        self.released, self.durable = marks.released_seq, marks.durable_seq
+        return 1 << 62  # later than the tape: it is not taken up
+
+
+@pytest.mark.parametrize("durability", ["disk", "memory"])
+def test_nobody_reads_a_command_without_all_its_events_whatever_was_cut_off(tmp_path: Path, durability: str) -> None:
+    """The events that were missing stand right behind their command's others, before the next EpochStarted."""
+    market = Market(tmp_path, durability=durability)
+    market.send(market.account(), market.account(2), market.instrument(), market.order(1, 100, 5))
+    shown = market.engine.next_seq - 1
+    assert market.producer.write(bytes(market.order(2, 100, 5, account=2)))
+    market.engine.drain()
+    assert market.engine.write()  # and is killed before it is published
+    last = market.engine.next_seq - 1
+    market.kill()
+    tear_last_record(market.tape)
+
+    looking = Looking(market.tape)
+    state = cast(snapshots.Snapshot, looking)
+    engine = Engine(market.tape, now=NOW, segment_bytes=1 << 16, durability=durability, state=state)
+    assert engine.recovery.missing_events == 1
+    assert looking.released == shown
+    assert looking.durable <= shown
+    with TapeReader(market.tape, shown + 1) as reader:
+        command, *events, epoch = map(m.decode, reader)
+        assert (reader.positions.released_seq, engine.next_seq) == (last + 1, last + 2)
+    engine.close()
+    assert isinstance(command, m.NewOrder)
+    assert [type(one) for one in events] == [m.OrderAccepted, m.OrderExecuted]
+    assert {one.cause for one in events} == {command.seq}
+    assert isinstance(epoch, m.EpochStarted)
+
+
+def test_an_epoch_that_begins_within_a_command_does_not_replay(market: Market) -> None:
+    """So who folds the tape may take a command for ended at the next record that it did not cause."""
+    raws = [bytes(one) for one in market.send(market.order(1, 100, 5), market.order(2, 100, 5, account=2))]
+    before = market.records()[: -len(raws)]
+    market.kill()
+    epoch = m.EpochStarted(seq=len(before) + len(raws), epoch=2)
+    mixed = market.folder / "mixed" / "orders.0"
+    mixed.parent.mkdir()
+    with TapeWriter(mixed, name="orders.0", segment_bytes=1 << 16) as writer:
+        writer.append_many([*map(bytes, before), *raws[:-1], bytes(epoch)])
+        writer.commit()
+    with pytest.raises(EngineStopped, match=f"record {epoch.seq} does not replay: a command where an event"):
+        Engine(mixed, now=NOW)
+    market.open()
+
+
+def tear_last_record(tape: Path) -> None:
+    """The last frame never reached the file."""
+    (segment,) = segments(tape)
+    raw = segment.read_bytes()
+    at = end = HEADER_FRAME
+    while length := int.from_bytes(raw[end : end + 4], "little"):
+        at, end = end, end + 16 + length
+    segment.write_bytes(raw[:at] + bytes(len(raw) - at))
