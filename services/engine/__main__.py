@@ -143,7 +143,7 @@ def stand_by(settings: Config, told: health.Health, log: Logger) -> Snapshot | N
     stopping.on_stop(asked.set)
     pulse = told.pulse("standby")
     standby = Standby(tape, snapshot_every=own.snapshot_every, version=version("tapewire"), log=log, turned=pulse.beat)
-    told.check(ready=standby.reasons)
+    told.check(ready=standby.reasons, detail=lambda: f"standing by seq={standby.seq}")
     state = standby.follow(asked.is_set, CONSUMER)
     told.check(ready=lambda: ["starting"])
     told.forget(pulse)

@@ -40,6 +40,7 @@ class Standby:
         self._tape, self._every, self._log, self._turned = tape, snapshot_every, log, turned
         self._version = version
         self._audit: Audit | None = None
+        self._behind: int | None = None
         self._restart: ConsumerPosition | None = None
         self._standing: Standing | None = None
         self._last_snapshot = 0
@@ -63,7 +64,10 @@ class Standby:
                     return self._state()
                 elif self._ours(frames):
                     return NOTHING
-                folded = self._fold(consumer) if frames is not None else 0
+                folded = 0
+                if frames is not None:
+                    folded = self._fold(consumer)
+                    self._behind = frames.positions.released_seq - self.seq
                 if not folded:
                     time.sleep(LOOK_EVERY_S)
         except TapewireError as error:
@@ -79,18 +83,26 @@ class Standby:
                 self._standing.close()
         return None
 
+    @property
+    def seq(self) -> int:
+        """The last record that was folded."""
+        return self._audit.seq if self._audit else 0
+
     def reasons(self) -> list[str]:
-        """Why this standby could not take over now; it is never ready to trade."""
-        return (
-            ["standby: the tape here is a mirror"] if self._audit else ["standby: there is no mirror of the tape yet"]
-        )
+        """Why this standby could not take over now. One that could is ready: that is its work, and who rolls a pair or
+        drains its nodes waits for it."""
+        if self._behind is None:
+            return ["standby: there is no mirror of the tape yet"]
+        if self._behind >= FOLD_AT_ONCE:
+            return [f"standby: {self._behind:,} records behind the end of its copy"]
+        return []
 
     def _say(self) -> None:
         """As soon as there is a folder of the tape: the very first writer is an engine that stood by on nothing."""
         if self._standing is None and self._tape.exists():
             self._standing = Standing(self._tape, self._version)
         if self._standing is not None:
-            self._standing.say(self._audit.seq if self._audit else 0)
+            self._standing.say(self.seq)
 
     def _open(self) -> TapeFrames | None:
         try:

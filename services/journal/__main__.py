@@ -55,10 +55,13 @@ async def publish(settings: Config, log: Logger, told: Health, stop: asyncio.Eve
     if reader is None:
         return
     checkpoint = Checkpoint(tape, log)
+    if reader.mirror:  # whoever waits for this host waits for one that could take over, which the engine's health says
+        told.check(ready=list, detail=lambda: "standing by")
     if not await until_ours(reader, checkpoint, settings.env, settings.publisher.snapshot_every, stop, log):
         checkpoint.close()
         reader.close()
         return
+    told.check(ready=lambda: ["starting"])
     settings.folders.prepare(settings.rings)
     stages = StageWriter(settings.folders.stages(tape.name, "publisher"))
     values = latest.page(settings, house.FEED)

@@ -60,7 +60,7 @@ class InwardRing:
         self._tape: TapeReader | None = None
         self._side: Incoming | None = None
         self._inode = 0
-        self._carried = False
+        self._carried = self._stands_by = False
         self._said = ""
         self._last = LastRing(settings.data / "relay" / name.file)
         self.counts = InCounts()
@@ -72,8 +72,10 @@ class InwardRing:
 
     @property
     def reason(self) -> str:
-        """What speaks against being ready; empty: nothing."""
-        return "" if self._side else f"{self.name.file}: {self._said or 'no engine has this ring open here'}"
+        """What speaks against being ready; empty: nothing. Beside an engine that stands by there is nothing to take."""
+        if self._side or self._stands_by:
+            return ""
+        return f"{self.name.file}: {self._said or 'no engine has this ring open here'}"
 
     def look(self) -> None:
         """Takes the ring once it is there with a live engine; lets it go when it is not."""
@@ -105,6 +107,7 @@ class InwardRing:
         page.set("damaged", counts.damaged)
         page.set("full", counts.full)
         page.set("attached", self.attached)
+        self._stands_by = not self.attached and _is_copy(self._folders.tape(self.name.tape))
 
     def close(self) -> None:
         self._let_go()
@@ -169,6 +172,14 @@ class InwardRing:
         if why != self._said:
             self._said = why
             self._log.error("ring not taken", reason=why)
+
+
+def _is_copy(tape: Path) -> bool:
+    try:
+        with TapeReader(tape, None) as reader:
+            return reader.mirror
+    except TapeError:
+        return False  # there is none yet, or it is just being made
 
 
 class Inward:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tapewire import snapshots
+from tapewire.health import Answer, ask_socket
 from tapewire.histogram import StatsPage
 from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
@@ -261,6 +262,10 @@ def test_a_claim_that_its_host_was_killed_behind_is_carried_out_after_the_restar
     assert verified(standby.tape)
 
 
+def engine_health(host: Host) -> Answer:
+    return ask_socket(host.engine.folders.health / "engine")
+
+
 def test_one_command_for_both_hosts_of_a_pair(tmp_path: Path, bus: NatsServer) -> None:
     """`engine --standby` and `mirror` on both: who is told first begins, and who wrote last goes on."""
     hosts = [Host(tmp_path / name, bus.url, replica=MIRROR) for name in "ab"]
@@ -270,11 +275,15 @@ def test_one_command_for_both_hosts_of_a_pair(tmp_path: Path, bus: NatsServer) -
             host.start_replica()
             host.start_standby()
         until(lambda: first.state() is not None, *hosts)
+        until(lambda: engine_health(other).reasons == ("standby: there is no mirror of the tape yet",), *hosts)
         assert promote(first)["epoch"] == 1
         with first.engine.client() as client:
             load = Load(client)
             load.send(100)
             until(load.all_answered, *hosts)
+            # Both are: the one trades, the other could at once. A cluster rolls a pair, and drains its nodes, by that.
+            until(lambda: engine_health(first).ok and engine_health(other).ok, *hosts)
+            assert engine_health(other).detail.startswith("standing by seq=")
             first.engine.kill()
             first.end_replica()
             first.start_standby()

@@ -14,12 +14,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tapewire import messages as m
 from tapewire.fix.auth import write_secret
+from tapewire.health import ask_socket
 from tapewire.tape import TapeReader
 from tests.api.client import HttpClient, hmac_sign
 from tests.engine_process import ACCOUNTS, INSTRUMENT, ROOT
@@ -158,6 +160,7 @@ def test_a_promotion_under_load_loses_no_order_of_another_host_and_takes_none_tw
         platform = Platform(hosts, "traders")
         platform.start_primary("a")
         platform.start_standby("b")
+        platform.start("journal", "b", settings={})
         platform.start_door("", "desk", "traders")
         sent: list[int] = []
         with hosts.client("desk") as client:
@@ -169,6 +172,9 @@ def test_a_promotion_under_load_loses_no_order_of_another_host_and_takes_none_tw
             with in_background(order):
                 until(lambda: len(sent) > 20, "orders are sent")
                 platform.caught_up("b", "a")
+                # What a cluster goes by: the pod of an engine that stands by is ready, all of its containers.
+                for service in ("engine", "replica", "relay", "journal"):
+                    until(partial(ready, hosts, "b", service), hosts.logs, PATIENCE_S)
                 platform.promote("b")
                 before = len(sent)
                 until(lambda: len(sent) > before + 20, "orders are sent")
@@ -177,11 +183,17 @@ def test_a_promotion_under_load_loses_no_order_of_another_host_and_takes_none_tw
         platform.verified("b")
 
 
+def ready(hosts: Hosts, host: str, service: str) -> bool:
+    return ask_socket(hosts.folders(host).health / service).ok
+
+
 @pytest.mark.timeout(180)
 def test_a_release_whose_engine_does_not_come_up_is_not_promoted_and_the_market_does_not_notice(tmp_path: Path) -> None:
     bad = copy_tree(tmp_path / "bad")
     program = bad / "services" / "engine" / "__main__.py"
-    program.write_text(program.read_text().replace("    told.check(ready=standby.reasons)\n", "    os.abort()\n"))
+    begins = "    told.check(ready=standby.reasons"
+    assert begins in program.read_text()
+    program.write_text(program.read_text().replace(begins, f"    os.abort()\n{begins}"))
     program.write_text(program.read_text().replace("import threading\n", "import os\nimport threading\n"))
     with Hosts(tmp_path / "hosts", engine='durability = "replicated"') as hosts:
         platform = Platform(hosts, "traders")
