@@ -53,18 +53,21 @@ async def test_topics_are_made_with_the_limits_of_the_settings(kafka_world: Worl
     assert (found["retention.ms"], found["retention.bytes"]) == (str(3 * 86_400_000), "50000000")
 
 
-async def test_requests_that_brought_a_trace_have_it_as_a_header(kafka_world: World[Broker]) -> None:
-    world, trace, span = kafka_world, "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-    high, low = int(trace[:16], 16), int(trace[16:], 16)
-    told = {"trace_high": high, "trace_low": low, "span_id": int(span, 16), "trace_flags": 1}
-    records = [bytes(m.ApiReceived(seq=1, ts=1)), bytes(m.ApiReceived(seq=2, ts=2, **told))]
+async def test_requests_of_the_api_have_the_span_that_their_answer_names_as_a_header(kafka_world: World[Broker]) -> None:
+    world, trace, brought = kafka_world, "4bf92f3577b34da6a3ce929d0e0e4736", 0x00F067AA0BA902B7
+    told = {"trace_high": int(trace[:16], 16), "trace_low": int(trace[16:], 16), "trace_flags": 1}
+    records = [
+        bytes(m.ApiReceived(seq=1, ts=1)),
+        bytes(m.ApiReceived(seq=2, ts=2, span_id=brought, **told)),
+        bytes(m.ApiReceived(seq=3, ts=3, **told)),
+    ]
     world.write(records, "api.0")
     async with world.sink(tapes=("api.*",)) as sink:
         await sink.until_seq(len(records), "api.0")
     rows = await world.database.rows(world.database.topic("api.0"))
     assert [row.value for row in rows] == records
     found = [dict(row.headers).get("traceparent") for row in rows]
-    assert found == [None, f"00-{trace}-{span}-01".encode()]
+    assert found == [None, f"00-{trace}-{2:016x}-01".encode(), f"00-{trace}-{3:016x}-01".encode()]
 
 
 async def test_schemas_are_published_once(kafka_world: World[Broker]) -> None:

@@ -3,7 +3,8 @@
 key       the instrument's number as text; empty where no instrument is meant
 value     the record's bytes as on the tape; null: records behind `seq` are taken back
 headers   seq, type (`orderAccepted`), schema (key in the topic of schemas), epoch (how often the topic was taken
-          back, from 1), traceparent (requests that brought one); all text
+          back, from 1); all text
+          traceparent: requests of the API have what their answer carries, those of FIX what their client sent
           position: on the last record of each batch, JSON of _Stored
 """
 
@@ -163,11 +164,10 @@ def _position(text: bytes, where: str) -> Position:
 
 
 def _of_api(record: m.Message) -> TraceContext | None:
+    """Of our own span, whose id is the record's ts, as the answer and the tracer say it."""
     assert isinstance(record, m.ApiReceived)
-    if not (record.trace_high or record.trace_low) or not record.span_id:
-        return None
     trace = record.trace_high << 64 | record.trace_low
-    return TraceContext(f"{trace:032x}", f"{record.span_id:016x}", record.trace_flags)
+    return TraceContext(f"{trace:032x}", f"{record.ts:016x}", record.trace_flags) if trace else None
 
 
 def _of_fix(record: m.Message) -> TraceContext | None:
