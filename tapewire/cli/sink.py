@@ -111,21 +111,22 @@ def status(name: str | None, path: Path | None, as_json: bool) -> None:
 @command.command()
 @click.argument("name")
 @config_option
-@click.option("--days", type=click.IntRange(min=1), required=True, help="Days of rows that stay.")
+@click.option("--days", type=click.IntRange(min=1), help="Days of rows that stay.")
+@click.option("--mb", type=click.IntRange(min=1), help="What may stay, 10^6 bytes; the oldest days go.")
 @click.option("--yes", is_flag=True, help="Do it. Without, only say what would go.")
 @json_option
-def retain(name: str, path: Path | None, days: int, yes: bool, as_json: bool) -> None:
+def retain(name: str, path: Path | None, days: int | None, mb: int | None, yes: bool, as_json: bool) -> None:
     """Let rows of old days go in the store NAME; say first what that would be.
 
     Positions that still stand are kept, however old.
 
     \b
-    tapewire sink retain postgres --days 90
+    tapewire sink retain postgres --days 90 --mb 500000
     tapewire sink retain postgres --days 90 --yes --json
     """
     from tapewire.config import load
 
-    report = _service("asking").retain(load(path), name, days, yes)
+    report = _service("asking").retain(load(path), name, days or 0, mb or 0, yes)
     if as_json:
         import orjson
 
@@ -135,7 +136,7 @@ def retain(name: str, path: Path | None, days: int, yes: bool, as_json: bool) ->
         fate = "dropped" if one["dropped"] else "stays" if yes else "would go"
         click.echo(f"{fate:<8}  {one['name']:<32} {one['bytes']:>14,} bytes")
     if not report["parts"]:
-        click.echo(f"nothing is older than {days} days")
+        click.echo("nothing is beyond that")
     elif not yes:
         click.echo("nothing was changed; --yes does it")
 

@@ -54,7 +54,8 @@ class Sink(Section, frozen=True, kw_only=True):
     retry_max: Annotated[float, Meta(ge=0.1, le=3600.0)] = 30.0
     """The longest pause between two attempts while the target is away; the first is 0.1, and each is longer."""
     timeout: Annotated[float, Meta(ge=0.1, le=3600.0)] = 30.0
-    """How long the target may take for one step before it counts as away."""
+    """How long the target may take for one step before it counts as away. What takes as long as there are rows (a
+    migration, taking rows back) has no bound."""
     keep: Annotated[float, Meta(ge=0.0, le=3.2e9)] = 7 * 86_400.0
     """Retention keeps what this sink has not taken, up to this age; 0: however old."""
 
@@ -70,6 +71,8 @@ class PostgresSink(Sink, frozen=True, kw_only=True):
     """The schema that holds its tables; the sink makes it."""
     retain_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     """Days of rows kept; the sink drops older partitions by itself once a day. 0: all."""
+    retain_mb: Annotated[int, Meta(ge=0, le=1 << 40)] = 0
+    """Partitions kept, 10^6 bytes with their indexes; beyond that the oldest days go, today's never. 0: all."""
     snapshot_every: Annotated[int, Meta(ge=10_000, le=1 << 32)] = 1_000_000
     """Records of a tape between two states kept in the target: what a restart folds again, at most about twice."""
 
@@ -88,6 +91,8 @@ class KafkaSink(Sink, frozen=True, kw_only=True):
     """Copies of each topic that the sink makes."""
     retain_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     """Retention of the topics that the sink makes. 0: they keep all."""
+    retain_mb: Annotated[int, Meta(ge=0, le=1 << 40)] = 0
+    """Likewise by size, 10^6 bytes of each topic. 0: they keep all."""
     user: Annotated[str, Meta(max_length=255)] = ""
     """For SASL. Left out: none."""
     password_file: Path = Path()

@@ -63,6 +63,7 @@ def test_a_killed_primary_is_taken_over_without_a_loss(pair: Pair) -> None:
         load = Load(client)
         load.send(1000)
         until(lambda: load.collect() > 100, primary, standby)
+        until(lambda: standby.released() > 0, primary, standby)  # answers need no mirror, a takeover does
         load.send(400)
         primary.engine.kill()
         primary.end_replica(signal.SIGKILL)

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from services.flusher.sinks.kafka.records import SCHEMA_ID, TYPES
 from services.flusher.sinks.sink import Rebuild
@@ -36,6 +37,20 @@ async def test_records_are_the_tapes_own_bytes_with_headers_that_tell_what_they_
         assert (headers["type"], headers["epoch"]) == (TYPES[message.TYPE], b"1")
         assert headers["schema"] == SCHEMA_ID.encode()
     assert TYPES[m.MessageType.order_accepted] == b"orderAccepted"
+
+
+async def test_topics_are_made_with_the_limits_of_the_settings(kafka_world: World[Broker]) -> None:
+    world = kafka_world
+    if not world.database.durable:
+        pytest.skip("the broker of the wheel tells no settings of topics")
+    world.write(market_records(56, 20))
+    async with world.sink(retain_days=3, retain_mb=50) as sink:
+        await sink.until_seq(len(world.records()))
+    topic = world.database.topic()
+    async with world.database.admin() as admin:
+        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    found = {name: value for name, value, *_ in answer.resources[0][4]}
+    assert (found["retention.ms"], found["retention.bytes"]) == (str(3 * 86_400_000), "50000000")
 
 
 async def test_requests_that_brought_a_trace_have_it_as_a_header(kafka_world: World[Broker]) -> None:

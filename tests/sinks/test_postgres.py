@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from services.flusher.sinks.follower import Follower, Lost, Waits
+from services.flusher.sinks.postgres.partitions import Partition, beyond
 from services.flusher.sinks.postgres.target import PostgresTarget
 from services.flusher.sinks.sink import Rebuild
 from services.flusher.sinks.target import Mark, Position, Resume
@@ -275,6 +276,37 @@ async def test_rows_of_old_days_go_by_the_day_that_is_given_once_nobody_reads_th
     assert not after.keys() & {"executions", "risk_decisions"}
     newest = {(row["account"], row["instrument"]): row["seq"] for row in before["positions"]}
     assert {(row["account"], row["instrument"]): row["seq"] for row in after["positions"]} == newest
+
+
+def test_beyond_a_size_the_oldest_days_go_and_todays_never() -> None:
+    today = date(2026, 11, 22)
+    there = [
+        Partition(table, today - timedelta(days=ago), 10) for table in ("orders", "trades") for ago in (9, 3, 2, 0, -1)
+    ]
+
+    def gone(days: int, most: int) -> set[int]:
+        found = beyond(there, today, days, most)
+        ago = {(today - one.day).days for one in found}
+        assert len(found) == 2 * len(ago), "a day goes with all its tables"
+        return ago
+
+    assert gone(0, 0) == gone(0, 100) == gone(9, 100) == set()
+    assert gone(8, 0) == gone(0, 99) == gone(0, 80) == {9}
+    assert gone(0, 79) == gone(2, 80) == {9, 3}
+    assert gone(0, 1) == {9, 3, 2}
+
+
+async def test_rows_beyond_a_size_go_once_a_day(world: World[Database]) -> None:
+    world.write(market_records(17, 200))
+    async with world.sink() as sink:
+        await sink.until_seq(len(world.records()))
+    day = date(2023, 11, 14)
+    for mb, later, stays in ((1000, 1, True), (1, 0, True), (1, 1, False)):
+        target = PostgresTarget(world.database.settings(retain_mb=mb), lambda at=day + timedelta(days=later): at)
+        await target.open()
+        await target.upkeep()
+        await target.close()
+        assert ("orders" in await world.database.rows()) is stays, (mb, later)
 
 
 async def test_partitions_are_by_day_and_made_when_rows_come(world: World[Database]) -> None:

@@ -117,6 +117,11 @@ async def test_retention_says_first_what_would_go_and_keeps_positions_that_stand
     world.write(records)
     async with world.sink() as sink:
         await sink.until_seq(len(records))
+    refused = await asyncio.to_thread(tapewire, "sink", "retain", "postgres", "--config", str(config))
+    assert (refused.returncode, "--days, --mb: expected one" in refused.stderr) == (1, True)
+    by_size = ("sink", "retain", "postgres", "--mb", "1", "--json", "--config", str(config))
+    small = json.loads((await asyncio.to_thread(tapewire, *by_size)).stdout)
+    assert "orders_20231114" in {part["name"] for part in small["parts"]}
     arguments = ("sink", "retain", "postgres", "--days", "30", "--json", "--config", str(config))
     plan = json.loads((await asyncio.to_thread(tapewire, *arguments)).stdout)
     assert {part["name"] for part in plan["parts"]} >= {"orders_20231114", "positions_20231114"}
@@ -179,3 +184,28 @@ def test_a_sink_that_is_none_is_said(tmp_path: Path, arguments: tuple[str, ...],
     path.write_text(f'data = "{tmp_path}/data"\nrings = "{tmp_path}/rings"\n')
     done = tapewire("sink", "run", *arguments, "--config", str(path))
     assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "package"),
+    [
+        ("postgres", "postgresql://127.0.0.1:9/x", "asyncpg"),
+        ("kafka", "127.0.0.1:9", "aiokafka"),
+        ("redis", "redis://127.0.0.1:9/0", "redis"),
+    ],
+)
+def test_a_sink_whose_package_is_not_installed_says_what_to_install(
+    tmp_path: Path, name: str, url: str, package: str
+) -> None:
+    """As on a machine that installed tapewire without the extra: the package is not to be found."""
+    path = tmp_path / "tapewire.toml"
+    path.write_text(f'data = "{tmp_path}/data"\nrings = "{tmp_path}/rings"\n[sinks.{name}]\nurl = "{url}"\n')
+    without = (
+        f"import sys, runpy; sys.modules[{package!r}] = None; sys.argv = ['sink', {name!r}, '--config', {str(path)!r}]"
+    )
+    run = f"{without}; runpy.run_module('services.flusher.sinks', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", run], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert f"pip install tapewire[{name}]" in done.stderr

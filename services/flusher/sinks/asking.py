@@ -31,7 +31,7 @@ class Part(Protocol):
 class Retaining(Target, Protocol):
     """A target that can let rows go by age."""
 
-    async def outdated(self, days: int) -> list[Any]: ...
+    async def outdated(self, days: int, mb: int) -> list[Any]: ...
     async def let_go(self, plan: list[Any]) -> list[Any]: ...
 
 
@@ -137,25 +137,30 @@ def _page(config: Config, name: str, tape: str) -> StatsPage | None:
         return None
 
 
-def retain(config: Config, name: str, days: int, carry_out: bool) -> Document:
-    """What is older than `days`, and, with `carry_out`, what of it was dropped. Raises ConfigError, TargetError."""
+def retain(config: Config, name: str, days: int, mb: int, carry_out: bool) -> Document:
+    """What is older than `days`, and the oldest beyond `mb` (10^6 bytes; 0: no limit); with `carry_out`, what of it was
+    dropped. Raises ConfigError, TargetError.
+    """
+    if not days and not mb:
+        raise ConfigError("--days, --mb: expected one of them, or both")
     target = stores.target_of(config, name)
     if not hasattr(target, "outdated"):
         raise ConfigError(f"sinks.{name}: this store lets nothing go by days; see docs/{name}.md")
-    return asyncio.run(_retain(target, days, carry_out))
+    return asyncio.run(_retain(target, days, mb, carry_out))
 
 
-async def _retain(target: Any, days: int, carry_out: bool) -> Document:
+async def _retain(target: Any, days: int, mb: int, carry_out: bool) -> Document:
     retaining: Retaining = target
     try:
         await retaining.open()
-        plan = await retaining.outdated(days)
+        plan = await retaining.outdated(days, mb)
         dropped = {one.name for one in (await retaining.let_go(plan) if carry_out else [])}
     finally:
         await retaining.close()
     parts: list[Part] = plan
     return {
         "days": days,
+        "mb": mb,
         "carried_out": carry_out,
         "parts": [{"name": one.name, "bytes": one.bytes, "dropped": one.name in dropped} for one in parts],
     }

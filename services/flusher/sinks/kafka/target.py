@@ -170,10 +170,13 @@ class KafkaTarget:
             if before := self._topics.pop(tape, None):
                 await before.stop()
             topic = self._topic(tape)
-            days = self._settings.retain_days
-            await self._make(
-                topic.name, {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS if days else -1)}
-            )
+            days, mb = self._settings.retain_days, self._settings.retain_mb
+            terms = {
+                "cleanup.policy": "delete",
+                "retention.ms": str(days * _DAY_MS if days else -1),
+                "retention.bytes": str(mb * 10**6 if mb else -1),
+            }
+            await self._make(topic.name, terms)
             self._topics[tape] = topic  # before it starts, so that `close` finds it
             await topic.start()
             return topic

@@ -59,9 +59,17 @@ async def make(connection: asyncpg.Connection, table: str, day: date) -> None:
     )
 
 
-async def older(connection: asyncpg.Connection, schema: str, today: date, days: int) -> list[Partition]:
-    """Those whose last moment is more than `days` days ago."""
-    return [one for one in await found(connection, schema) if one.day < today - timedelta(days=days)]
+def beyond(there: list[Partition], today: date, days: int, most: int) -> list[Partition]:
+    """Those whose last moment is more than `days` days ago, and the oldest days beyond `most` bytes; 0: no limit.
+
+    Today's stay, however large.
+    """
+    left, go = sum(one.bytes for one in there), []
+    for day in sorted({one.day for one in there if one.day < today}):
+        if (days and day < today - timedelta(days=days)) or 0 < most < left:
+            go += [one for one in there if one.day == day]
+            left -= sum(one.bytes for one in there if one.day == day)
+    return go
 
 
 async def drop(connection: asyncpg.Connection, partition: Partition) -> bool:

@@ -302,14 +302,16 @@ class PostgresTarget:
                     for table, day in missing:
                         await partitions.make(self.connection, table, day)
                 self._partitions.update(missing)
-            if self._settings.retain_days and self._cleaned != today:
-                await self.let_go(await self.outdated(self._settings.retain_days))
+            days, mb = self._settings.retain_days, self._settings.retain_mb
+            if (days or mb) and self._cleaned != today:
+                await self.let_go(await self.outdated(days, mb))
                 self._cleaned = today
 
-    async def outdated(self, days: int) -> list[partitions.Partition]:
-        """What retention by age would drop."""
+    async def outdated(self, days: int, mb: int) -> list[partitions.Partition]:
+        """What retention by age (days) and size (10^6 bytes, indexes and all) would drop; 0: no limit."""
         with told(self.where):
-            return await partitions.older(self.connection, self._settings.db_schema, self._today(), days)
+            there = await partitions.found(self.connection, self._settings.db_schema)
+        return partitions.beyond(there, self._today(), days, mb * 10**6)
 
     async def let_go(self, plan: list[partitions.Partition]) -> list[partitions.Partition]:
         """Drops what was planned; returns what was dropped. One that readers hold is left for the next time."""
