@@ -126,8 +126,9 @@ REPLICAS: Final = AlertGroup(
             "The stream does not hold what the tape does, or the mirror not what the stream does. With durability "
             "`replicated` answers wait; a standby that took over now would begin further back.",
             ("`tapewire replica status`: what it waits for", "the NATS servers: up, in agreement, room on their disks"),
-            "Bring the bus back, or make room: the replica goes on by itself and catches up. Nothing is lost. If the status "
-            "says that the stream went back, see docs/replication.md: somebody may have to say `tapewire replica renew`.",
+            "Bring the bus back, or make room: the replica goes on by itself and catches up. Nothing is lost. If the "
+            "status says that the stream went back, see docs/replication.md: somebody may have to say "
+            "`tapewire replica renew`.",
         ),
         Alert(
             "ReplicaGone",
@@ -137,9 +138,9 @@ REPLICAS: Final = AlertGroup(
             "{{ $labels.tape }}: no replica runs",
             "Nobody sends or mirrors this tape. With durability `replicated` no answer leaves.",
             ("the end of the replica's log", "`tapewire replica status`"),
-            "Start `tapewire replica`: it goes on where the stream ends. One that ended because the stream went back, or "
-            "holds another host's records, ends again: its message says how to choose, docs/replication.md why. If the tape "
-            "is replicated no more, remove `<tape>/replica/state.json`.",
+            "Start `tapewire replica`: it goes on where the stream ends. One that ended because the stream went back, "
+            "or holds another host's records, ends again: its message says how to choose, docs/replication.md why. If "
+            "the tape is replicated no more, remove `<tape>/replica/state.json`.",
         ),
         Alert(
             "ReplicaFenced",
