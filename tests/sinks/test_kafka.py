@@ -53,7 +53,7 @@ async def test_topics_are_made_with_the_limits_of_the_settings(kafka_world: Worl
     assert (found["retention.ms"], found["retention.bytes"]) == (str(3 * 86_400_000), "50000000")
 
 
-async def test_requests_of_the_api_have_the_span_that_their_answer_names_as_a_header(kafka_world: World[Broker]) -> None:
+async def test_requests_of_the_api_have_the_span_that_their_answer_names(kafka_world: World[Broker]) -> None:
     world, trace, brought = kafka_world, "4bf92f3577b34da6a3ce929d0e0e4736", 0x00F067AA0BA902B7
     told = {"trace_high": int(trace[:16], 16), "trace_low": int(trace[16:], 16), "trace_flags": 1}
     records = [
