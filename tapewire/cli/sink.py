@@ -134,7 +134,7 @@ def retain(name: str, path: Path | None, days: int | None, mb: int | None, yes: 
         return
     for one in report["parts"]:
         fate = "dropped" if one["dropped"] else "stays" if yes else "would go"
-        click.echo(f"{fate:<8}  {one['name']:<32} {one['bytes']:>14,} bytes")
+        click.echo(f"{fate:<8}  {one['name']:<32} {one['bytes']:>14,} bytes  {one['why']}")
     if not report["parts"]:
         click.echo("nothing is beyond that")
     elif not yes:

@@ -122,10 +122,12 @@ async def test_retention_says_first_what_would_go_and_keeps_positions_that_stand
     by_size = ("sink", "retain", "postgres", "--mb", "1", "--json", "--config", str(config))
     small = json.loads((await asyncio.to_thread(tapewire, *by_size)).stdout)
     assert "orders_20231114" in {part["name"] for part in small["parts"]}
+    assert all(part["why"].endswith("of which 1,000,000 may stay") for part in small["parts"])
     arguments = ("sink", "retain", "postgres", "--days", "30", "--json", "--config", str(config))
     plan = json.loads((await asyncio.to_thread(tapewire, *arguments)).stdout)
     assert {part["name"] for part in plan["parts"]} >= {"orders_20231114", "positions_20231114"}
     assert not any(part["dropped"] for part in plan["parts"])
+    assert {part["why"] for part in plan["parts"]} == {"older than 30 days"}
     before = await world.database.rows()
     assert before["orders"]
     done = json.loads((await asyncio.to_thread(tapewire, *arguments, "--yes")).stdout)

@@ -26,10 +26,12 @@ class Part(Protocol):
     def name(self) -> str: ...
     @property
     def bytes(self) -> int: ...
+    @property
+    def why(self) -> str: ...
 
 
 class Retaining(Target, Protocol):
-    """A target that can let rows go by age."""
+    """A target that can let rows go by age and size."""
 
     async def outdated(self, days: int, mb: int) -> list[Any]: ...
     async def let_go(self, plan: list[Any]) -> list[Any]: ...
@@ -162,5 +164,7 @@ async def _retain(target: Any, days: int, mb: int, carry_out: bool) -> Document:
         "days": days,
         "mb": mb,
         "carried_out": carry_out,
-        "parts": [{"name": one.name, "bytes": one.bytes, "dropped": one.name in dropped} for one in parts],
+        "parts": [
+            {"name": one.name, "bytes": one.bytes, "why": one.why, "dropped": one.name in dropped} for one in parts
+        ],
     }

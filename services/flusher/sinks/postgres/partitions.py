@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -17,12 +18,16 @@ FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oi
 JOIN pg_namespace n ON n.oid = p.relnamespace
 WHERE n.nspname = $1 AND p.relkind = 'p' ORDER BY p.relname, c.relname
 """
+_REPLACES: Final = "q.tape = p.tape AND q.account = p.account AND q.instrument = p.instrument AND q.seq > p.seq"
 
 
 class Partition(NamedTuple):
     table: str
     day: date
     bytes: int
+    """With its indexes."""
+    why: str = ""
+    """By which bound it is to go."""
 
     @property
     def name(self) -> str:
@@ -59,17 +64,41 @@ async def make(connection: asyncpg.Connection, table: str, day: date) -> None:
     )
 
 
-def beyond(there: list[Partition], today: date, days: int, most: int) -> list[Partition]:
+def beyond(there: list[Partition], today: date, days: int, most: int, stands: Collection[date] = ()) -> list[Partition]:
     """Those whose last moment is more than `days` days ago, and the oldest days beyond `most` bytes; 0: no limit.
 
-    Today's stay, however large.
+    Today's stay, however large. Positions of the days `stands` do not go as a whole, so nothing is gained by them:
+    counted as gone they would stand in for a day that is to go, at every run, and the bound never be reached.
     """
     left, go = sum(one.bytes for one in there), []
     for day in sorted({one.day for one in there if one.day < today}):
-        if (days and day < today - timedelta(days=days)) or 0 < most < left:
-            go += [one for one in there if one.day == day]
-            left -= sum(one.bytes for one in there if one.day == day)
+        if days and day < today - timedelta(days=days):
+            why = f"older than {days} days"
+        elif 0 < most < left:
+            why = f"{left:,} bytes, of which {most:,} may stay"
+        else:
+            break
+        of_day = [one for one in there if one.day == day]
+        go += [one._replace(why=why) for one in of_day]
+        left -= sum(one.bytes for one in of_day if not (one.table == "positions" and day in stands))
     return go
+
+
+async def to_go(
+    connection: asyncpg.Connection, there: list[Partition], today: date, days: int, most: int
+) -> list[Partition]:
+    """As `beyond`, by what stands in the positions of each day that is to go: of no other is it asked."""
+    stands, asked = set[date](), set[date]()
+    while True:
+        plan = beyond(there, today, days, most, stands)
+        new = [one for one in plan if one.table == "positions" and one.day not in asked] if most else []
+        if not new:
+            return plan
+        for one in new:
+            asked.add(one.day)
+            replacing = f"SELECT FROM positions q WHERE {_REPLACES}"
+            if await connection.fetchval(f'SELECT EXISTS (SELECT FROM "{one.name}" p WHERE NOT EXISTS ({replacing}))'):
+                stands.add(one.day)
 
 
 async def drop(connection: asyncpg.Connection, partition: Partition) -> bool:
@@ -81,8 +110,7 @@ async def drop(connection: asyncpg.Connection, partition: Partition) -> bool:
         await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
         if partition.table == "positions":
             await connection.execute(
-                f'DELETE FROM "{partition.name}" p WHERE EXISTS (SELECT 1 FROM positions q WHERE q.tape = p.tape AND '
-                f"q.account = p.account AND q.instrument = p.instrument AND q.seq > p.seq)"
+                f'DELETE FROM "{partition.name}" p WHERE EXISTS (SELECT FROM positions q WHERE {_REPLACES})'
             )
             left: Any = await connection.fetchval(f'SELECT 1 FROM "{partition.name}" LIMIT 1')
             if left:

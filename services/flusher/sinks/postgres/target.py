@@ -311,7 +311,7 @@ class PostgresTarget:
         """What retention by age (days) and size (10^6 bytes, indexes and all) would drop; 0: no limit."""
         with told(self.where):
             there = await partitions.found(self.connection, self._settings.db_schema)
-        return partitions.beyond(there, self._today(), days, mb * 10**6)
+            return await partitions.to_go(self.connection, there, self._today(), days, mb * 10**6)
 
     async def let_go(self, plan: list[partitions.Partition]) -> list[partitions.Partition]:
         """Drops what was planned; returns what was dropped. One that readers hold is left for the next time."""
