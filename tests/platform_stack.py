@@ -225,6 +225,9 @@ class Platform:
             self.config.chmod(0o600)
             self.settings: Config = load(self.config)
             for unit in plan(self.settings, self.config):
+                if unit.name.startswith("venue"):  # without it a session ends, for its supervisor to start it again
+                    router = self.settings.folders.router_tape(self.settings.router.number)
+                    until(router.exists, lambda: self.log("router"))
                 self.start(unit.name, *unit.arguments)
                 if unit.name == "engine":
                     self.ready("engine")

@@ -79,9 +79,9 @@ class MarketFeed:
                     self._lose(self._books[source])
 
     def wants_snapshot(self, feed: str, ticker: str) -> bool:
-        """Whether its book is not known, or no longer."""
+        """Whether its book is not known, or no longer, or by its best levels alone."""
         with self._lock:
-            return self._books[self._sources[feed, ticker]].levels.quality == m.BookQuality.stale
+            return not self._books[self._sources[feed, ticker]].levels.whole_known
 
     def drain(self, now: int, live: Collection[int]) -> list[m.Message]:
         """What goes on the tape now. `live`: instruments on which a parent lives, whose trades are wanted."""

@@ -63,6 +63,11 @@ class Levels:
         self._depth = False
         """Whether changes can be applied: a whole picture came, and none was missed since."""
 
+    @property
+    def whole_known(self) -> bool:
+        """Whether a whole picture came and none was missed since: a quote alone shows the best of each side."""
+        return self._depth and self.quality != _STALE
+
     def sides(self) -> tuple[Sequence[tuple[int, int]], Sequence[tuple[int, int]]]:
         return self._bids.best_first(), self._asks.best_first()
 

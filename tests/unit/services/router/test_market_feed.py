@@ -60,6 +60,17 @@ def test_a_missed_change_makes_it_stale_until_the_next_snapshot() -> None:
     assert told(one.drain(200 * MS, ())) == [(LIVE, [("buy", 98, 5)])]
 
 
+def test_a_quote_is_no_picture_of_the_book() -> None:
+    """Heard first, it shows the best of each side; the levels behind are still to be asked for."""
+    one = feed()
+    quote = m.Quote(ticker="ACMEUSD", book_seq=2, quality=LIVE, bid_price=99, bid_qty=5, ask_price=101, ask_qty=6)
+    assert hear(one, quote)
+    assert told(one.drain(100 * MS, ())) == [(LIVE, [("buy", 99, 5), ("sell", 101, 6)])]
+    assert one.wants_snapshot("binance", "ACMEUSD")
+    hear(one, book(m.BookSnapshot, 3, (BUY, 99, 5), (BUY, 98, 1), (SELL, 101, 6)))
+    assert not one.wants_snapshot("binance", "ACMEUSD")
+
+
 def test_a_lost_feed_is_told_at_once() -> None:
     one = feed()
     hear(one, book(m.BookSnapshot, 1, (BUY, 99, 5)))
