@@ -41,18 +41,9 @@ class RetentionAgent:
             self._log.error("retention", error=str(error), retry_seconds=RETRY_NS // 10**9)
             self._next = sight.up_ns + RETRY_NS
             return 0
-        if done.clock:
-            self._log.error("retention_clock", why=done.clock)
-        for one in done.planned:
-            for piece in one.held:
-                self._log.warning("retention_held_back", store=one.store, name=piece.name, by=piece.held_by)
-        for why in done.failed:
-            self._log.warning("retention_failed", why=why, retry_seconds=RETRY_NS // 10**9)
+        done.tell(self._log, RETRY_NS // 10**9)
         if done.failed:
             self._next = sight.up_ns + RETRY_NS
-        if done.gone:
-            removed = [f"{piece.store} {piece.name}" for piece in done.gone]
-            self._log.info("retention", removed=removed, bytes=sum(piece.bytes for piece in done.gone))
         return len(done.gone)
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from tapewire.retention.stores import STORES, Planned, carry_out, plan
 
 if TYPE_CHECKING:
     from tapewire.config import Config
+    from tapewire.logs import Logger
 
 _TRUST: Final = "Ages are measured without that. If the clock is right: `tapewire retain --apply --clock-is-right`"
 
@@ -39,6 +40,19 @@ class Outcome:
     def failed(self) -> list[str]:
         """What could not be looked at, or not be removed."""
         return [*(f"{one.store}: {one.failed}" for one in self.planned if one.failed), *self.stayed]
+
+    def tell(self, log: Logger, retry_s: float) -> None:
+        """What a run by itself says in its log; `retry_s`: when what failed is tried again."""
+        if self.clock:
+            log.error("retention_clock", why=self.clock)
+        for one in self.planned:
+            for piece in one.held:
+                log.warning("retention_held_back", store=one.store, name=piece.name, by=piece.held_by)
+        for why in self.failed:
+            log.warning("retention_failed", why=why, retry_seconds=retry_s)
+        if self.gone:
+            removed = [f"{piece.store} {piece.name}" for piece in self.gone]
+            log.info("retention", removed=removed, bytes=sum(piece.bytes for piece in self.gone))
 
 
 def look(config: Config, stores: Iterable[str] = STORES, sight: Sight | None = None, *, trust: bool = False) -> Outcome:

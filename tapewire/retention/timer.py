@@ -46,14 +46,9 @@ class Timer:
             self._log.error("retention", error=self._failed, retry_seconds=RETRY_S)
             return min(RETRY_S, self._every_s)
         self._failed = ""
-        if done.clock:
-            self._log.error("retention_clock", why=done.clock)
-        for why in done.failed:
-            self._log.warning("retention_held_back", why=why)
-        if done.gone:
-            removed = [f"{one.store} {one.name}" for one in done.gone]
-            self._log.info("retention", removed=removed, bytes=sum(one.bytes for one in done.gone))
-        return min(RETRY_S, self._every_s) if done.failed else self._every_s
+        pause = min(RETRY_S, self._every_s) if done.failed else self._every_s
+        done.tell(self._log, pause)
+        return pause
 
     def _reasons(self) -> Sequence[str]:
         return (f"retention: {self._failed}",) if self._failed else ()
