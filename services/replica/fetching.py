@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from services.replica.asked import Asked
 from services.replica.context import Context
 from tapewire import snapshots
 from tapewire.errors import TapeError, TapeGone, TransportError
@@ -48,21 +49,12 @@ class Request(msgspec.Struct, forbid_unknown_fields=True):
     """A question of the roll call, which is answered there."""
 
 
-class FetchServer:
+class FetchServer(Asked):
     """Answers while this host sends the tape."""
 
     def __init__(self, context: Context, machine: Callable[[], Sender]) -> None:
-        self._of, self._machine = context, machine
-        self._subscription: Any = None
-
-    async def start(self) -> None:
-        self._subscription = await self._of.transport.subscribe(
-            names.fetch(self._of.env, self._of.name), self._on_request
-        )
-
-    async def stop(self) -> None:
-        if self._subscription is not None and self._of.transport.connected:
-            await self._subscription.unsubscribe()
+        super().__init__(context)
+        self._machine = machine
 
     async def _on_request(self, message: Received) -> None:
         machine = self._machine()

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
+from services.replica.asked import Asked
 from services.replica.context import Context
 from tapewire.errors import TapeError
 from tapewire.interfaces import Received
@@ -24,21 +24,12 @@ class Request(msgspec.Struct):
     roll: str = ""
 
 
-class RollCall:
+class RollCall(Asked):
     """Answers as long as this host has to do with the tape, whatever it does with it."""
 
     def __init__(self, context: Context, sends: Callable[[], bool]) -> None:
-        self._of, self._sends = context, sends
-        self._subscription: Any = None
-
-    async def start(self) -> None:
-        self._subscription = await self._of.transport.subscribe(
-            names.fetch(self._of.env, self._of.name), self._on_request
-        )
-
-    async def stop(self) -> None:
-        if self._subscription is not None and self._of.transport.connected:
-            await self._subscription.unsubscribe()
+        super().__init__(context)
+        self._sends = sends
 
     def _on_request(self, message: Received) -> None:
         try:
