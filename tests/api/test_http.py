@@ -20,6 +20,7 @@ from tapewire.trace_context import parse
 from tests.api.client import HttpClient
 from tests.api.stack import PASSWORD, Stack, order
 from tests.engine_process import PATIENCE_S
+from tests.stopped import stopped
 
 
 @pytest.fixture(scope="module")
@@ -276,16 +277,17 @@ def test_sigterm_answers_what_was_asked(tmp_path: Path) -> None:
         desk, late = stack.client(), HttpClient(1)
         process = stack.engine.process
         assert process is not None
-        process.send_signal(signal.SIGSTOP)  # so that the request is still under way
-        answers: list[int] = []
-        asking = threading.Thread(target=lambda: answers.append(desk.call("POST", "/v1/orders", order("last")).status))
-        asking.start()
-        while not any(isinstance(one, m.ApiReceived) for one in stack.own_records()):
-            time.sleep(0.01)
-        assert stack.process is not None
-        stack.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
-        process.send_signal(signal.SIGCONT)
+        with stopped(process.pid):  # so that the request is still under way
+            answers: list[int] = []
+            asking = threading.Thread(
+                target=lambda: answers.append(desk.call("POST", "/v1/orders", order("last")).status)
+            )
+            asking.start()
+            while not any(isinstance(one, m.ApiReceived) for one in stack.own_records()):
+                time.sleep(0.01)
+            assert stack.process is not None
+            stack.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
         asking.join(PATIENCE_S)
         assert answers == [201]
         assert stack.process.wait(PATIENCE_S) == 0

@@ -14,6 +14,7 @@ import pytest
 from tapewire import messages as m
 from tests.api.client import HttpClient, hmac_sign
 from tests.api.stack import SECRETS, Stack, order
+from tests.stopped import stopped
 
 THREADS = 4
 
@@ -112,17 +113,16 @@ def test_many_kills(tmp_path: Path, durability: str) -> None:
 
 
 def test_an_order_that_was_answered_by_nobody_can_be_asked_for_by_its_cl_ord_id(tmp_path: Path) -> None:
-    with Stack(tmp_path, api="answer_timeout = 0.2") as stack:
+    with Stack(tmp_path, api="answer_timeout = 1.0") as stack:
         client = stack.client()
         assert client.call("POST", "/v1/orders", order("a-1")).status == 201
         process = stack.engine.process
         assert process is not None
-        process.send_signal(19)  # SIGSTOP: alive, but takes nothing
-        late = client.call("POST", "/v1/orders", order("a-2"))
-        assert late.status == 202
-        assert late.body["cl_ord_id"] == "a-2"
-        stack.kill()
-        process.send_signal(18)
+        with stopped(process.pid):
+            late = client.call("POST", "/v1/orders", order("a-2"))
+            assert late.status == 202
+            assert late.body["cl_ord_id"] == "a-2"
+            stack.kill()
         stack.start()
         again = stack.client()
         (found,) = again.get("/v1/orders?account=1&cl_ord_id=a-2")["orders"]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +14,7 @@ from nats.aio.client import Client
 from tapewire import messages as m
 from tapewire import order_bus, subjects
 from tests.client.stack import BusStack
+from tests.stopped import stopped
 
 
 class Sender:
@@ -52,27 +50,16 @@ def sent(stack: BusStack, text: str) -> int:
     return sum(isinstance(one, m.NewOrder) and one.client_text == text for one in stack.records())
 
 
-def stop(pid: int) -> None:
-    """Returns once it stands still."""
-    os.kill(pid, signal.SIGSTOP)
-    while any("State:\tT" not in one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/status")):
-        time.sleep(0.001)
-
-
 async def test_asking_for_the_history_sends_nothing(tmp_path: Path) -> None:
     """Not even when the ClOrdID of an order that was answered late has been forgotten since."""
     with BusStack(tmp_path, api="remember = 3", journal=False) as stack:
         async with sender(stack) as client:
             assert await client.order(2, "first") == "201"
             assert stack.engine.process is not None
-            pid = stack.engine.process.pid
-            stop(pid)
-            try:
+            with stopped(stack.engine.process.pid):
                 assert await client.order(1, "late") == "202"
                 history = msgspec.json.encode({"after": 0, "limit": 100})
                 assert (await client.ask(order_bus.HISTORY, 1, history))[order_bus.PENDING] == "late"
-            finally:
-                os.kill(pid, signal.SIGCONT)
             for number in range(4):
                 assert await client.order(1, f"more-{number}") == "201"
             assert order_bus.PENDING not in await client.ask(order_bus.HISTORY, 1, history)
@@ -86,14 +73,10 @@ async def test_a_mass_cancel_without_an_answer_is_asked_about_and_carried_out_on
             for number in range(3):
                 await (await tw.buy("ACME", 1, f"9{number}.00")).ack()
             assert stack.engine.process is not None
-            pid = stack.engine.process.pid
-            stop(pid)
-            try:
+            with stopped(stack.engine.process.pid):
                 asking = asyncio.create_task(tw.cancel_all())
                 await asyncio.sleep(1.0)  # twice the time in which an answer was wanted
                 assert not asking.done()
-            finally:
-                os.kill(pid, signal.SIGCONT)
             count, report = await asking
         assert (count, report.kind) == (3, "completed")
         assert sum(isinstance(one, m.MassCancel) for one in stack.records()) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import time
 import urllib.parse
@@ -23,6 +22,7 @@ from tapewire.folders import Folders, default_rings
 from tapewire.metrics.definitions import GROUPS, METRICS, series
 from tapewire.nats_server import NatsServer
 from tests.fix.processes import free_port
+from tests.stopped import go_on, stop
 
 pytestmark = [
     pytest.mark.slow,
@@ -166,14 +166,14 @@ def test_panels_have_data_and_what_is_broken_raises_its_alert(platform: Platform
 
     assert platform.firing("FeedStale") == platform.firing("ServiceDown") == platform.firing("ConsumerLag") == []
     platform.supervisor.kill("connector.kraken")
-    platform.supervisor.children["journal"].process.send_signal(signal.SIGSTOP)
+    stop(platform.supervisor.children["journal"].process.pid)
     (stale,) = until("FeedStale fires", lambda: platform.firing("FeedStale"))
     assert (stale["feed"], stale["severity"]) == ("kraken", "critical")
     (down,) = until("ServiceDown fires", lambda: platform.firing("ServiceDown"))
     assert down["service"] == "connector.kraken"
     (lag,) = until("ConsumerLag fires", lambda: platform.firing("ConsumerLag"))
     assert (lag["consumer"], lag["tape"]) == ("journal.publisher", "orders.0")
-    platform.supervisor.children["journal"].process.send_signal(signal.SIGCONT)
+    go_on(platform.supervisor.children["journal"].process.pid)
     until("ConsumerLag ends", lambda: not platform.firing("ConsumerLag"))
 
 

@@ -18,6 +18,7 @@ from tapewire.nats_server import NatsServer
 from tests.api.client import HttpClient
 from tests.api.router_stack import RouterStack
 from tests.api.stack import order
+from tests.stopped import stop
 from tests.stream.world import Peer
 
 PATIENCE_S = 20.0
@@ -143,7 +144,7 @@ def test_a_parent_is_entered_once_whatever_dies_in_between(stack: RouterStack) -
 
     # The router dies with a command in its ring, and the API before it was told of it.
     assert stack.router is not None
-    stack.router.send_signal(signal.SIGSTOP)
+    stop(stack.router.pid)
     unanswered = desk.call("POST", "/v1/parents", iceberg("k-4"))
     assert unanswered.status == 202, unanswered
     stack.stop_router(signal.SIGKILL)

@@ -17,6 +17,7 @@ from tapewire.client import OrderClient, RingFull
 from tapewire.ring import ring_state
 from tests.engine_process import PATIENCE_S, ROOT
 from tests.hosts import Hosts, until
+from tests.stopped import stopped
 
 TRADERS = 2
 IN, OUT = {"RELAY__IN": "traders"}, {"RELAY__OUT": "traders"}
@@ -141,12 +142,8 @@ def test_a_full_ring_over_there_fills_the_one_here_and_its_producer_is_told(host
     with hosts.client("desk") as client:
         sent = [order(client)]
         settled(hosts, sent)
-        hosts.processes["engine@engine"].send_signal(signal.SIGSTOP)
-        try:
-            with pytest.raises(RingFull):
-                fill(client, sent)
-        finally:
-            hosts.processes["engine@engine"].send_signal(signal.SIGCONT)
+        with stopped(hosts.processes["engine@engine"].pid), pytest.raises(RingFull):
+            fill(client, sent)
         settled(hosts, sent)
 
 

@@ -27,6 +27,7 @@ from tapewire.transports.nats import NatsTransport
 from tests.engine_process import ROOT
 from tests.otlp_receiver import OtlpReceiver
 from tests.platform_stack import Platform, until
+from tests.stopped import stopped
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 SERVICES = ("engine", "journal", "flusher", "connector-binance", "gateway", "gateway-front", "api", "monitor")
@@ -129,12 +130,9 @@ def test_a_venue_that_refuses_us_and_a_router_without_venues_say_so(platform: Pl
 
 
 def test_a_service_that_hangs_is_not_ready_for_whoever_watches_it(platform: Platform) -> None:
-    platform.processes["flusher"].send_signal(signal.SIGSTOP)
-    try:
+    with stopped(platform.processes["flusher"].pid):
         assert platform.ask("flusher").state == "unreachable"
         until(lambda: ready_by_metrics(platform, "flusher") == "0.0", lambda: "the monitor did not notice")
-    finally:
-        platform.processes["flusher"].send_signal(signal.SIGCONT)
     platform.ready("flusher")
 
 
@@ -145,11 +143,8 @@ def ready_by_metrics(platform: Platform, service: str) -> str:
 
 
 def test_without_its_venue_a_connector_is_not_ready(platform: Platform) -> None:
-    platform.processes["simulator"].send_signal(signal.SIGSTOP)
-    try:
+    with stopped(platform.processes["simulator"].pid):
         platform.becomes("connector-binance", "not live")  # silent, and still connected
-    finally:
-        platform.processes["simulator"].send_signal(signal.SIGCONT)
     platform.ready("connector-binance")
 
 

@@ -32,6 +32,7 @@ from tests.replica_hosts import (
     until,
     verified,
 )
+from tests.stopped import go_on, stop
 
 
 def test_a_mirror_has_every_byte_of_the_tape(pair: Pair) -> None:
@@ -97,13 +98,13 @@ def test_a_paused_primary_that_wakes_after_a_promotion_releases_nothing(pair: Pa
         assert primary.engine.process is not None
         assert primary.replica is not None
         for process in (primary.engine.process, primary.replica):
-            process.send_signal(signal.SIGSTOP)
+            stop(process.pid)
         promote(standby)
         released = primary.released()
         before = len(load.sent)
         load.send(50)
         for process in (primary.engine.process, primary.replica):
-            process.send_signal(signal.SIGCONT)
+            go_on(process.pid)
         assert primary.replica.wait(30) == 1
         assert primary.engine.process.wait(30) == 1
         load.collect()

@@ -14,6 +14,7 @@ import pytest
 from tapewire.nats_server import NatsServer
 from tests.engine_process import ROOT
 from tests.replica_hosts import MIRROR, TAPE, Host, Load, Pair, on_tape, promote, same_bytes, until, verified
+from tests.stopped import stopped
 
 
 class Backup:
@@ -222,13 +223,12 @@ def test_two_histories_are_told_by_the_host_that_finds_the_second(pair: Pair, ba
         trade(standby, Load(client), 100)
     released = standby.released()
     assert standby.replica is not None
-    standby.replica.send_signal(signal.SIGSTOP)
-    backup.put_back()
-    primary.engine.start()
-    primary.start_replica()
-    with primary.engine.client() as client:
-        trade(primary, Load(client), 10)
-    standby.replica.send_signal(signal.SIGCONT)
+    with stopped(standby.replica.pid):
+        backup.put_back()
+        primary.engine.start()
+        primary.start_replica()
+        with primary.engine.client() as client:
+            trade(primary, Load(client), 10)
     assert standby.replica.wait(60) == 1
     assert "there are two histories" in standby.log.read_text()
     assert standby.released() == released, "what was acknowledged here stays"

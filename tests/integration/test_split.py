@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,6 +16,7 @@ from tapewire.client import OrderClient, RingFull
 from tapewire.tape import TapeReader
 from tests.engine_process import PATIENCE_S, order
 from tests.split_stack import SplitStack
+from tests.stopped import stopped
 
 
 def records(stack: SplitStack) -> list[m.Message]:
@@ -78,13 +78,12 @@ def test_while_a_service_is_away_commands_wait_and_then_are_answered(tmp_path: P
         stack.engine.wait_for_line("service answers", 2)
         # A hung one is told once, and asked the same again until it goes on.
         before = len(stack.engine.lines("service away"))
-        stack.processes["matcher"].send_signal(signal.SIGSTOP)
-        waiting = order(client, m.Side.buy, 900)
-        stack.engine.wait_for_line("service away", before + 1)
-        time.sleep(2.0)
-        reasons = [line["reason"] for line in stack.engine.lines("service away")[before:]]
-        assert reasons == ["no answer within 0.3 s, asked 4 times", "nobody is there"]
-        stack.processes["matcher"].send_signal(signal.SIGCONT)
+        with stopped(stack.processes["matcher"].pid):
+            waiting = order(client, m.Side.buy, 900)
+            stack.engine.wait_for_line("service away", before + 1)
+            time.sleep(2.0)
+            reasons = [line["reason"] for line in stack.engine.lines("service away")[before:]]
+            assert reasons == ["no answer within 0.3 s, asked 4 times", "nobody is there"]
         assert_accepted(client, waiting)
         traded(client, 1000)
 

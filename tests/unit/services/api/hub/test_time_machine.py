@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from services.api.hub.errors import Busy, PastError, Superseded, TooOld
 from services.api.hub.frames import Settings
 from services.api.hub.time_machine import CLIENTS, TimeMachine
 from tapewire import logs
+from tests.stopped import stop
 from tests.unit.services.api.hub.test_past import played, written
 
 
@@ -46,14 +45,13 @@ async def test_a_process_that_does_not_answer_in_time_is_replaced(tmp_path: Path
     machine = machine_on(tmp_path, timeout_s=3.0)
     machine.start()
     assert (await machine.as_of(len(records), "slider", None)).seq == len(records)
-    stopped = machine.pid
-    assert stopped is not None
-    os.kill(stopped, signal.SIGSTOP)
+    silent = machine.pid
+    assert silent is not None
+    stop(silent)
     with pytest.raises(TimeoutError, match="record 7: not shown within 3 s"):
         await machine.as_of(7, "slider", None)
-    os.kill(stopped, signal.SIGCONT)
     assert (await machine.as_of(7, "slider", None)).seq == 7
-    assert machine.pid != stopped
+    assert machine.pid != silent
     with pytest.raises(TooOld):
         await machine.as_of(0, "slider", None)
     await machine.close()
