@@ -108,6 +108,14 @@ struct NewOrder {
   hidden @19 :Bool;
   slide @20 :Bool;
   # Of a post-only order that would cross: take the nearest price that does not, instead of being refused.
+  traceHigh @21 :UInt64;
+  traceLow @22 :UInt64;
+  # Trace id, filled in by the door it came by: of its client's W3C trace context, the one that the API began, a router's
+  # parent's. Only carried. Zeros: none of these; then it follows from the seq (docs/tracing.md).
+  traceFlags @23 :UInt8;
+  # Of that context. Bit 0: the trace is exported.
+  spanIsTsEvent @24 :Bool;
+  # The id of its root span is tsEvent, as the API gives it. Else it follows from trace id and seq.
 }
 
 struct CancelOrder {
@@ -117,6 +125,11 @@ struct CancelOrder {
   account @3 :UInt32;
   decision @4 :Common.RejectReason;
   clientText @5 :Text;
+  traceHigh @6 :UInt64;
+  traceLow @7 :UInt64;
+  traceFlags @8 :UInt8;
+  spanIsTsEvent @9 :Bool;
+  # As in NewOrder.
 }
 
 struct ReplaceOrder {
@@ -131,6 +144,11 @@ struct ReplaceOrder {
   clientText @7 :Text;
   stopPx @8 :Int64;
   # Of an order that waits for its stop price: the new one; 0 keeps it.
+  traceHigh @9 :UInt64;
+  traceLow @10 :UInt64;
+  traceFlags @11 :UInt8;
+  spanIsTsEvent @12 :Bool;
+  # As in NewOrder.
 }
 
 struct MassCancel {
@@ -147,6 +165,11 @@ struct MassCancel {
   # 0 means every session. As in NewOrder; the operator names it as it stands on the tape.
   clientText @7 :Text;
   # As in NewOrder. Empty of one that nobody named, such as a lost session's.
+  traceHigh @8 :UInt64;
+  traceLow @9 :UInt64;
+  traceFlags @10 :UInt8;
+  spanIsTsEvent @11 :Bool;
+  # As in NewOrder.
 }
 
 struct OrderAccepted {

@@ -123,6 +123,10 @@ struct NewParent {
   # Bit n: venue number n may be used. 0: all.
   session @22 :UInt32;
   clientText @23 :Text;
+  traceHigh @24 :UInt64;
+  traceLow @25 :UInt64;
+  traceFlags @26 :UInt8;
+  # As in NewOrder; its orders at the house market carry them on.
 }
 
 struct ReplaceParent {

@@ -21,6 +21,7 @@ from tapewire.folders import Folders
 from tapewire.latest import Latest, LatestValue
 from tapewire.ring import Doorbell, RingProducer
 from tapewire.tape import TapeReader
+from tapewire.trace_context import TraceContext, TraceNumbers, numbers_of
 
 __all__ = ["Latest", "LatestValue", "OrderClient", "OrderTerms", "RingFull"]
 
@@ -48,6 +49,8 @@ class OrderTerms(TypedDict, total=False):
     """What happens on meeting an order of the own group; left out: the account's choice."""
     client_text: str
     """What the client calls it, up to 39 bytes; only carried."""
+    trace: TraceContext | None
+    """Which trace it belongs to; left out: one of its own. The caller's span is not carried."""
 
 
 class RingFull(TapewireError):
@@ -69,14 +72,18 @@ class OrderClient:
         self._new_with_terms = m.NewOrder.encoder(
             *("cl_ord_id", "ts_event", "ts_recv", "instrument", "account", "side", "ord_type", "time_in_force"),
             *("price", "qty", "post_only", "stop_px", "display_qty", "min_qty", "expire_time", "session"),
-            *("hidden", "slide", "self_trade", "client_text"),
+            *("hidden", "slide", "self_trade", "client_text", *TraceNumbers._fields),
         )
-        self._cancel = m.CancelOrder.encoder("cl_ord_id", "ts_event", "ts_recv", "order_id", "account")
+        self._cancel = m.CancelOrder.encoder(
+            *("cl_ord_id", "ts_event", "ts_recv", "order_id", "account", *TraceNumbers._fields)
+        )
         self._replace = m.ReplaceOrder.encoder(
-            *("cl_ord_id", "ts_event", "ts_recv", "order_id", "account", "price", "qty", "stop_px")
+            *("cl_ord_id", "ts_event", "ts_recv", "order_id", "account", "price", "qty", "stop_px"),
+            *TraceNumbers._fields,
         )
         self._mass_cancel = m.MassCancel.encoder(
-            *("cl_ord_id", "ts_event", "ts_recv", "account", "instrument", "side", "session", "reason")
+            *("cl_ord_id", "ts_event", "ts_recv", "account", "instrument", "side", "session", "reason"),
+            *TraceNumbers._fields,
         )
 
     @classmethod
@@ -120,8 +127,8 @@ class OrderClient:
     ) -> int:
         """Sends an order; returns its ClOrdID. Price and qty are mantissas at the instrument's exponents.
 
-        `terms`: stop_px, display_qty, min_qty, expire_time, session, hidden, slide, self_trade, client_text; see
-        OrderTerms.
+        `terms`: stop_px, display_qty, min_qty, expire_time, session, hidden, slide, self_trade, client_text, trace;
+        see OrderTerms.
         """
         # The one call that is in every round trip is written out: each Python call less is a thirtieth of it, and terms
         # with a default each would cost every order.
@@ -150,23 +157,33 @@ class OrderClient:
         slide: bool = False,
         self_trade: m.SelfTrade = m.SelfTrade.unspecified,
         client_text: str = "",
+        trace: TraceContext | None = None,
     ) -> bytes:
         terms = (stop_px, display_qty, min_qty, expire_time, session, hidden, slide, self_trade, client_text)
-        return self._new_with_terms(*plain, *terms)
+        return self._new_with_terms(*plain, *terms, *numbers_of(trace))
 
-    def cancel(self, order_id: int, account: int) -> int:
+    def cancel(self, order_id: int, account: int, *, trace: TraceContext | None = None) -> int:
         """Asks for a live order to be cancelled; returns this request's ClOrdID."""
         cl_ord_id, now = self.next_cl_ord_id(), time_ns()
-        self._write(self._cancel(cl_ord_id, now, now, order_id, account))
+        self._write(self._cancel(cl_ord_id, now, now, order_id, account, *numbers_of(trace)))
         return cl_ord_id
 
-    def replace(self, order_id: int, account: int, price: int, qty: int, stop_px: int = 0) -> int:
+    def replace(
+        self,
+        order_id: int,
+        account: int,
+        price: int,
+        qty: int,
+        stop_px: int = 0,
+        *,
+        trace: TraceContext | None = None,
+    ) -> int:
         """Asks for a new price and total quantity (OrderQty); returns this request's ClOrdID.
 
         `stop_px`: of an order that waits for one, the new one; 0 keeps it. The price of a stop order is 0.
         """
         cl_ord_id, now = self.next_cl_ord_id(), time_ns()
-        self._write(self._replace(cl_ord_id, now, now, order_id, account, price, qty, stop_px))
+        self._write(self._replace(cl_ord_id, now, now, order_id, account, price, qty, stop_px, *numbers_of(trace)))
         return cl_ord_id
 
     def mass_cancel(
@@ -177,6 +194,7 @@ class OrderClient:
         side: m.Side = m.Side.unspecified,
         session: int = 0,
         reason: m.CancelReason = m.CancelReason.unspecified,
+        trace: TraceContext | None = None,
     ) -> int:
         """Cancels all of an account's orders (0: everybody's), or those of an instrument, side or session.
 
@@ -184,7 +202,8 @@ class OrderClient:
         `reason`: what they say; left out, massCancel.
         """
         cl_ord_id, now = self.next_cl_ord_id(), time_ns()
-        self._write(self._mass_cancel(cl_ord_id, now, now, account, instrument, side, session, reason))
+        terms = (account, instrument, side, session, reason)
+        self._write(self._mass_cancel(cl_ord_id, now, now, *terms, *numbers_of(trace)))
         return cl_ord_id
 
     def submit(self, command: m.Message) -> None:

@@ -881,7 +881,14 @@ class NewOrder(Message):
     hidden = BoolField(116, 1)
     slide = BoolField(116, 2)
     """Of a post-only order that would cross: take the nearest price that does not, instead of being refused."""
-    client_text = TextField(168, 176, 0)
+    trace_high = IntField(160, 8, False)
+    trace_low = IntField(168, 8, False)
+    """Trace id, filled in by the door it came by: of its client's W3C trace context, the one that the API began, a router's parent's. Only carried. Zeros: none of these; then it follows from the seq (docs/tracing.md)."""
+    trace_flags = IntField(117, 1, False)
+    """Of that context. Bit 0: the trace is exported."""
+    span_is_ts_event = BoolField(116, 3)
+    """The id of its root span is tsEvent, as the API gives it. Else it follows from trace id and seq."""
+    client_text = TextField(184, 192, 0)
     """What the client calls the order (FIX ClOrdID as text), up to 39 bytes; only carried."""
 
 
@@ -902,7 +909,12 @@ class CancelOrder(Message):
     cl_ord_id = IntField(80, 8, False)
     account = IntField(88, 4, False)
     decision = EnumField(92, RejectReason)
-    client_text = TextField(104, 112, 0)
+    trace_high = IntField(96, 8, False)
+    trace_low = IntField(104, 8, False)
+    trace_flags = IntField(94, 1, False)
+    span_is_ts_event = BoolField(95, 0)
+    """As in NewOrder."""
+    client_text = TextField(120, 128, 0)
 
 
 class ReplaceOrder(Message):
@@ -926,7 +938,12 @@ class ReplaceOrder(Message):
     decision = EnumField(108, RejectReason)
     stop_px = IntField(112, 8, True)
     """Of an order that waits for its stop price: the new one; 0 keeps it."""
-    client_text = TextField(128, 136, 0)
+    trace_high = IntField(120, 8, False)
+    trace_low = IntField(128, 8, False)
+    trace_flags = IntField(110, 1, False)
+    span_is_ts_event = BoolField(111, 0)
+    """As in NewOrder."""
+    client_text = TextField(144, 152, 0)
 
 
 class MassCancel(Message):
@@ -950,7 +967,12 @@ class MassCancel(Message):
     """Why: requested, disconnected, killSwitch."""
     session = IntField(92, 4, False)
     """0 means every session. As in NewOrder; the operator names it as it stands on the tape."""
-    client_text = TextField(104, 112, 0)
+    trace_high = IntField(96, 8, False)
+    trace_low = IntField(104, 8, False)
+    trace_flags = IntField(90, 1, False)
+    span_is_ts_event = BoolField(91, 0)
+    """As in NewOrder."""
+    client_text = TextField(120, 128, 0)
     """As in NewOrder. Empty of one that nobody named, such as a lost session's."""
 
 
@@ -1697,7 +1719,11 @@ class NewParent(Message):
     venues = IntField(192, 8, False)
     """Bit n: venue number n may be used. 0: all."""
     session = IntField(164, 4, False)
-    client_text = TextField(208, 216, 0)
+    trace_high = IntField(200, 8, False)
+    trace_low = IntField(208, 8, False)
+    trace_flags = IntField(216, 1, False)
+    """As in NewOrder; its orders at the house market carry them on."""
+    client_text = TextField(232, 240, 0)
 
 
 class ReplaceParent(Message):

@@ -34,6 +34,8 @@ QTYS = frozenset(
     }
 )
 TIMES = frozenset({"expire_time", "resume_time", "up_to", "start_time", "end_time", "due"})
+TRACE = frozenset({"trace_high", "trace_low", "trace_flags", "span_is_ts_event"})
+"""Fields that are told as one, see `trace_of`."""
 _SIDES = {m.Side.buy: "bid", m.Side.sell: "ask"}
 
 
@@ -63,11 +65,14 @@ class Renderer:
             value = getattr(message, name)
             if (
                 name in _NOT_SHOWN
+                or name in TRACE
                 or not value
                 or (isinstance(value, int) and getattr(value, "name", "") == "unspecified")
             ):
                 continue
             shown.append(_shown(name, value, price_exponent, qty_exponent))
+        if trace := trace_of(message):
+            shown.append(f"trace_id={trace}")
         return " ".join(shown)
 
     def _terms_of(self, message: m.Message, feed: str) -> tuple[str, int, int]:
@@ -80,6 +85,12 @@ class Renderer:
         if message.instrument and len(self._terms) < MAX_INSTRUMENTS:
             self._terms[feed, message.instrument] = found
         return found
+
+
+def trace_of(message: m.Message) -> str:
+    """The id of the trace that a command or request says it is of; empty: it says none."""
+    number: int = getattr(message, "trace_high", 0) << 64 | getattr(message, "trace_low", 0)
+    return f"{number:032x}" if number else ""
 
 
 def _shown(name: str, value: Any, price_exponent: int, qty_exponent: int) -> str:

@@ -47,6 +47,10 @@ class ParentTerms(TypedDict, total=False):
     """Bit n: venue number n may be used; 0: all."""
     session: int
     client_text: str
+    trace_high: int
+    trace_low: int
+    trace_flags: int
+    """Which trace it and its children belong to: `TraceContext.numbers()`. Left out: one of its own."""
 
 
 class RouterClient:

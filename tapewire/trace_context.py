@@ -20,6 +20,19 @@ FIX_TAG: Final = 8041
 """TraceParent, of the user-defined tags: the same text in a FIX message."""
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
+_LOW = (1 << 64) - 1
+
+
+class TraceNumbers(NamedTuple):
+    """A trace id and its flags by the names that messages have for them."""
+
+    trace_high: int
+    trace_low: int
+    trace_flags: int
+
+
+NO_TRACE: Final = TraceNumbers(0, 0, 0)
+"""Of a command that came without a context."""
 
 
 class TraceContext(NamedTuple):
@@ -29,6 +42,11 @@ class TraceContext(NamedTuple):
     span_id: str
     flags: int = SAMPLED
     state: str = ""
+
+    def numbers(self) -> TraceNumbers:
+        """The trace as a command carries it; its span is not part of that."""
+        trace = int(self.trace_id, 16)
+        return TraceNumbers(trace >> 64, trace & _LOW, self.flags & 0xFF)
 
     @property
     def sampled(self) -> bool:
@@ -45,6 +63,11 @@ class TraceContext(NamedTuple):
         if self.state:
             headers["tracestate"] = self.state
         return block(headers)
+
+
+def numbers_of(context: TraceContext | None) -> TraceNumbers:
+    """As a command carries it."""
+    return NO_TRACE if context is None else context.numbers()
 
 
 def tick_context(env: str, feed: str, seq: int) -> TraceContext:

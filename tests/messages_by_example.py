@@ -14,6 +14,7 @@ CLASSES: tuple[type[m.Message], ...] = tuple(
     )
 )
 
+_TRACE = ("trace_high", "trace_low", "trace_flags")
 # What a version of the golden bytes appended to messages that one before had.
 APPENDED: dict[int, dict[type[m.Message], tuple[str, ...]]] = {
     2: {
@@ -29,6 +30,10 @@ APPENDED: dict[int, dict[type[m.Message], tuple[str, ...]]] = {
         m.AccountLimits: ("self_trade_group", "self_trade"),
     },
     3: {m.MassCancel: ("client_text",)},
+    4: {
+        **dict.fromkeys((m.NewOrder, m.CancelOrder, m.ReplaceOrder, m.MassCancel), (*_TRACE, "span_is_ts_event")),
+        m.NewParent: _TRACE,
+    },
 }
 # The greatest values, when a version's golden bytes were written, of the enums that were appended to since.
 GREATEST: dict[int, dict[type[IntEnum], IntEnum]] = {

@@ -18,8 +18,8 @@ BUILT = "TAPEWIRE_TEST_NEXT_VERSION"
 CHANGES = {
     "schemas/orders.capnp": (
         (
-            "nearest price that does not, instead of being refused.\n",
-            "  traderId @21 :UInt64;\n  # Of the next version: who entered it; only carried.\n",
+            "as the API gives it. Else it follows from trace id and seq.\n",
+            "  traderId @25 :UInt64;\n  # Of the next version: who entered it; only carried.\n",
         ),
         (
             "or for the closing auction. OrderTriggered says when it is.\n",

@@ -210,7 +210,8 @@ class Entry:
         self.received += 1
         stamps = {"ts_event": number, "ts_recv": origin.ts_recv}
         if trading:
-            stamps["cl_ord_id"] = number
+            assert origin.trace is not None, "the tape began one"
+            stamps |= {"cl_ord_id": number, **origin.trace.numbers()._asdict(), "span_is_ts_event": True}
         if isinstance(command, m.NewOrder):
             stamps["session"] = author.number
         raw = bytes(command.replace(**stamps))  # the record comes first: its number stands in the command

@@ -171,7 +171,10 @@ class ParentDesk:
         asked = Asked(command, received)
         try:
             await self._entry.secured()
-            self._client.submit(command.replace(ts_event=number, ts_recv=origin.ts_recv, cl_ord_id=number))
+            stamps = {"ts_event": number, "ts_recv": origin.ts_recv, "cl_ord_id": number}
+            if isinstance(command, m.NewParent) and origin.trace is not None:
+                stamps |= origin.trace.numbers()._asdict()
+            self._client.submit(command.replace(**stamps))
         except RingFull as error:
             self._entry.noted(received, 503)
             raise Problem(503, str(error), reason="behind", received=received) from None

@@ -19,7 +19,6 @@ _RECEIVED = m.ApiReceived.encoder(
     *("door", "author", "address", "nonce", "operation", "body"),
 )
 _ANSWERED = m.ApiAnswered.encoder("seq", "ts", "received", "orders_seq", "status")
-_LOW = (1 << 64) - 1
 NO_SPAN: Final = "0" * 16
 
 
@@ -93,8 +92,7 @@ class ApiTape:
         if origin.trace is None:
             origin.trace = self._sampler.begin()
         origin.number, trace, seq = ts, origin.trace, self._writer.next_seq
-        number, span = int(trace.trace_id, 16), int(trace.span_id, 16)
-        high, low, flags = number >> 64, number & _LOW, trace.flags & 0xFF
+        (high, low, flags), span = trace.numbers(), int(trace.span_id, 16)
         self._writer.append(
             _RECEIVED(
                 *(seq, ts, origin.ts_recv, ts if has_command else 0, high, low, span, key, account, flags),

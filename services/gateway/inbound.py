@@ -27,8 +27,10 @@ from services.gateway.values import (
     transacted_at,
 )
 from tapewire import messages as m
+from tapewire import trace_context
 from tapewire.fix.message import Message
 from tapewire.fix.timestamps import to_ns
+from tapewire.trace_context import NO_TRACE, TraceNumbers
 
 _T, _R = m.OrdType, m.RejectReason
 MAX_ECHO: Final = 1024
@@ -39,18 +41,19 @@ STOPS: Final = frozenset({_T.stop, _T.stop_limit})
 _NEW = m.NewOrder.encoder(
     *("cl_ord_id", "ts_event", "ts_recv", "instrument", "account", "side", "ord_type", "time_in_force", "price", "qty"),
     *("post_only", "stop_px", "display_qty", "min_qty", "expire_time", "session", "hidden", "slide", "self_trade"),
-    "client_text",
+    *("client_text", "trace_high", "trace_low", "trace_flags"),
 )
 _CANCEL = m.CancelOrder.encoder(
-    *("cl_ord_id", "ts_event", "ts_recv", "instrument", "order_id", "account", "client_text")
+    *("cl_ord_id", "ts_event", "ts_recv", "instrument", "order_id", "account", "client_text"),
+    *("trace_high", "trace_low", "trace_flags"),
 )
 _REPLACE = m.ReplaceOrder.encoder(
     *("cl_ord_id", "ts_event", "ts_recv", "instrument", "order_id", "account", "price", "qty", "stop_px"),
-    "client_text",
+    *("client_text", "trace_high", "trace_low", "trace_flags"),
 )
 _MASS_CANCEL = m.MassCancel.encoder(
     *("cl_ord_id", "ts_event", "ts_recv", "instrument", "account", "side", "session", "reason"),
-    "client_text",
+    *("client_text", "trace_high", "trace_low", "trace_flags"),
 )
 
 
@@ -105,7 +108,7 @@ def _new_order(desk: Desk, session: Session, message: Message, cl_ord_id: int, n
         *(cl_ord_id, transacted_at(f), now, i.number, account, SIDES[f[54]], ord_type, time_in_force, price, qty),
         *("6" in f.get(18, "").split(), stop_px, shown or 0, qty_of(f, 110, i), expire_time),
         *(session.terms.number, shown == 0, f.get(8040) == "Y"),
-        *(SELF_TRADES.get(f.get(7928, ""), m.SelfTrade.unspecified), f[11]),
+        *(SELF_TRADES.get(f.get(7928, ""), m.SelfTrade.unspecified), f[11], *_trace(f)),
     )
 
 
@@ -119,6 +122,7 @@ def _cancel(desk: Desk, session: Session, message: Message, cl_ord_id: int, now:
         order.order_id,
         order.account,
         message[11],
+        *_trace(message.fields),
     )
 
 
@@ -133,7 +137,8 @@ def _replace(desk: Desk, session: Session, message: Message, cl_ord_id: int, now
     if stop_px == order.stop_px and not order.waiting:
         stop_px = 0  # repeated of a stop that was triggered: nothing that could be changed
     return _REPLACE(
-        *(cl_ord_id, transacted_at(f), now, i.number, order.order_id, order.account, price, qty, stop_px, f[11])
+        *(cl_ord_id, transacted_at(f), now, i.number, order.order_id, order.account, price, qty, stop_px, f[11]),
+        *_trace(f),
     )
 
 
@@ -173,14 +178,16 @@ def _mass_cancel(desk: Desk, session: Session, message: Message, cl_ord_id: int,
         raise Refusal("Symbol (55) belongs to 530=1")
     side = SIDES[f[54]] if 54 in f else m.Side.unspecified
     return _MASS_CANCEL(
-        *(cl_ord_id, transacted_at(f), now, instrument, account, side, 0, m.CancelReason.mass_cancel, f[11])
+        *(cl_ord_id, transacted_at(f), now, instrument, account, side, 0, m.CancelReason.mass_cancel, f[11]),
+        *_trace(f),
     )
 
 
 def cancel_session(session: Session, cl_ord_id: int, now: int) -> bytes:
     """The gateway's own command when a session was lost: cancels what came by it."""
     return _MASS_CANCEL(
-        cl_ord_id, now, now, 0, 0, m.Side.unspecified, session.terms.number, m.CancelReason.disconnected, ""
+        *(cl_ord_id, now, now, 0, 0, m.Side.unspecified, session.terms.number, m.CancelReason.disconnected, ""),
+        *NO_TRACE,
     )
 
 
@@ -190,6 +197,12 @@ _MAKERS: Final[dict[str, Callable[[Desk, Session, Message, int, int], bytes]]] =
     "G": _replace,
     "q": _mass_cancel,
 }
+
+
+def _trace(f: dict[int, str]) -> TraceNumbers:
+    """Of its TraceParent; what is no valid context is taken for none."""
+    text = f.get(trace_context.FIX_TAG)
+    return NO_TRACE if text is None else trace_context.numbers_of(trace_context.parse(text))
 
 
 def _account(session: Session, f: dict[int, str]) -> int:

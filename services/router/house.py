@@ -14,10 +14,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tapewire import messages as m
+from tapewire.traces import roots
+from tapewire.traces.roots import Carried
 
 K = m.VenueReportKind
 Request = m.NewChild | m.ReplaceChild | m.CancelChild
 COMMANDS = frozenset({m.MessageType.new_order, m.MessageType.replace_order, m.MessageType.cancel_order})
+DONE = frozenset({m.ParentState.filled, m.ParentState.cancelled, m.ParentState.expired})
 DONE_KEPT = 200_000
 """Children that are over and still known, so that a bust of theirs is understood; the oldest go first."""
 EXPIRED = frozenset(
@@ -41,14 +44,20 @@ class Standing:
     cum: int = 0
     leaves: int = 0
     live: bool = True
+    trace: Carried | None = None
+    """Of its parent; None: that was over already."""
 
 
 class House:
     """Folds the router's tape (what was asked, what was reported) and turns the orders tape into reports."""
 
-    def __init__(self, venue: int, source: int, instruments: Mapping[str, int]) -> None:
-        """`venue`: its number; `source`: our ring's at the engine; `instruments`: the engine's, by ticker."""
+    def __init__(self, venue: int, source: int, instruments: Mapping[str, int], env: str, tape: str) -> None:
+        """`venue`: its number; `source`: our ring's at the engine; `instruments`: the engine's, by ticker; `tape`: the
+        router's, by name."""
         self.venue, self._source, self._instruments = venue, source, instruments
+        self._env, self._tape, self._epoch = env, tape, 0
+        self._traces: dict[int, Carried] = {}
+        """Of parents that may still send children."""
         self._by_child: dict[int, Standing] = {}
         self._by_order: dict[int, Standing] = {}
         self._requests: dict[int, Request] = {}
@@ -66,9 +75,19 @@ class House:
                 self._requests[record.seq] = record
                 self.waiting.append(record)
                 if isinstance(record, m.NewChild):
-                    self._by_child[record.child_id] = Standing(record, 0, record.price, record.qty, 0, record.qty)
+                    trace = self._traces.get(record.parent_id)
+                    self._by_child[record.child_id] = Standing(
+                        record, price=record.price, qty=record.qty, leaves=record.qty, trace=trace
+                    )
         elif isinstance(record, m.VenueReported) and record.source == self.venue and record.origin_seq:
             self._reported(record)
+        elif isinstance(record, m.EpochStarted):
+            self._epoch = record.epoch
+        elif isinstance(record, m.NewParent):
+            if not record.decision:
+                self._traces[record.parent_id] = roots.of_parent(self._env, self._tape, self._epoch, record)
+        elif isinstance(record, m.ParentChanged) and record.state in DONE:
+            self._traces.pop(record.parent_id, None)
 
     def _reported(self, r: m.VenueReported) -> None:
         """Where an order stands follows from what was reported of it: so it is the same after a restart."""
@@ -101,6 +120,8 @@ class House:
         one = self._by_child[request.child_id]
         child = one.child
         common = {"cl_ord_id": request.seq, "ts_event": now, "ts_recv": now, "account": child.account}
+        if one.trace is not None:
+            common |= one.trace.context().numbers()._asdict()
         if isinstance(request, m.NewChild):
             return bytes(
                 m.NewOrder(

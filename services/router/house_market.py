@@ -69,5 +69,7 @@ def find_house(settings: Config) -> HousePlace | None:
         )
     path, source = found
     listed = definitions.by_ticker(definitions.read(settings.folders.orders_tape(shard)))
-    house = House(houses[0].number, source, {ticker: one.instrument for ticker, one in listed.items()})
+    numbers = {ticker: one.instrument for ticker, one in listed.items()}
+    own_tape = settings.folders.router_tape(settings.router.number).name
+    house = House(houses[0].number, source, numbers, settings.env, own_tape)
     return HousePlace(houses[0], house, source, str(path), listed)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tapewire import consumers
 from tapewire import messages as m
-from tapewire.errors import TapeDamaged, TapeError
+from tapewire.errors import TapeDamaged, TapeError, TapeGone
 from tapewire.tape._tape import Positions, TapeReader
 
 _FRAME_HEAD = 16
@@ -88,11 +88,35 @@ def segments(tape: Path) -> tuple[Segment, ...]:
 
 def base_position(segment: Path) -> int:
     """The tape's position of the segment's first byte, as its header says."""
+    return _header(segment).base_position
+
+
+def epoch_before(tape: Path, seq: int) -> int:
+    """The epoch that last began before record `seq`, as EpochStarted and the headers of segments say; 0: none has.
+
+    It is the same whatever retention removed before. Raises TapeError; TapeGone if that record was removed.
+    """
+    found = segments(tape)
+    held = [one for one in found if one.first_seq <= seq]
+    if not held:
+        if found:
+            raise TapeGone(f"{tape}: record {seq} was removed by retention; the first is {found[0].first_seq}")
+        return 0
+    epoch = _header(held[-1].path).epoch
+    with TapeReader(tape, from_seq=held[-1].first_seq, limit="written") as reader:
+        while records := reader.poll_type(m.MessageType.epoch_started, 64):
+            for raw in records:
+                started = m.EpochStarted.decode(raw)
+                if started.seq >= seq:
+                    return epoch
+                epoch = started.epoch
+    return epoch
+
+
+def _header(segment: Path) -> m.SegmentHeader:
     with segment.open("rb") as file:
         head = file.read(_FRAME_HEAD)
-        header = m.decode(file.read(int.from_bytes(head[:4], "little")))
-    assert isinstance(header, m.SegmentHeader), segment
-    return header.base_position
+        return m.SegmentHeader.decode(file.read(int.from_bytes(head[:4], "little")))
 
 
 def inspect(tape: Path) -> TapeInfo:

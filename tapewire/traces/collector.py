@@ -15,18 +15,12 @@ from collections.abc import Callable, Mapping
 
 from tapewire import messages as m
 from tapewire.stages import Batch
-from tapewire.traces import ids
+from tapewire.traces import ids, roots
 from tapewire.traces.edges import Edges
 from tapewire.traces.work import Edge, Identity, Work
 
 PATIENCE_NS = 2_000_000_000
 MAX_BATCHES = 65_536
-KINDS = {
-    m.MessageType.new_order: "order",
-    m.MessageType.cancel_order: "cancel",
-    m.MessageType.replace_order: "replace",
-    m.MessageType.mass_cancel: "mass cancel",
-}
 _ENDS = (m.OrderRejected, m.CancelRejected)
 FindChild = Callable[[str, int], Edge | None]
 """The router's tape and the number of a command: the child order that it is of."""
@@ -68,13 +62,13 @@ class Collector:
         self.seq, self.ts = record.seq, record.ts
         if record.cause:
             self._on_event(record)
-        elif (kind := KINDS.get(record.TYPE)) is not None:  # type: ignore[call-overload]
-            self._on_command(kind, record)
         elif isinstance(record, m.EpochStarted):
             self.epoch = record.epoch
-        elif isinstance(record, m.InputRefused):
-            work = self._work("refused input", record, None)
-            work.rejection = record
+        elif (kind := roots.KINDS.get(int(record.TYPE))) is not None:
+            if isinstance(record, m.InputRefused):
+                self._work(kind, record, None).rejection = record
+            else:
+                self._on_command(kind, record)
 
     def sent(self, tape: str, session: int, orders_seq: int, ts: int, kind: str) -> None:
         """An edge has handed a report of this record to a client's session."""
@@ -166,14 +160,22 @@ class Collector:
         return self._edges.by_number(tape, number) or self._edges.by_time(record.ts_event)
 
     def _work(self, kind: str, record: m.Message, edge: Edge | None) -> Work:
+        identity = self._identity(kind, record, edge)
+        work = Work(kind, self.tape, self.epoch, record.seq, record.ts, record.ts_recv, identity, edge=edge)
+        if edge is not None and edge.trace_id == identity.trace_id:
+            work.parent_id = edge.parent_id
+        work.last_seq = record.seq
+        self._by_seq[work.seq] = work
+        return self._hold(work)
+
+    def _identity(self, kind: str, record: m.Message, edge: Edge | None) -> Identity:
+        if (own := roots.carried(record)) is not None:
+            return Identity(own.trace_id, kind, record.seq, own.sampled, edge, given=own.span_id)
+        # The commands of older versions carried nothing: there its edge alone may know.
         trace = edge.trace_id if edge is not None else 0
         trace = trace or ids.trace_id(self.env, self.tape, self.epoch, record.seq)
         sampled = edge.sampled if edge is not None and edge.sampled is not None else self._is_sampled(trace)
-        identity = Identity(trace, kind, record.seq, sampled, edge, given=edge.span_id if edge is not None else 0)
-        work = Work(kind, self.tape, self.epoch, record.seq, record.ts, record.ts_recv, identity, edge=edge)
-        work.parent_id, work.last_seq = edge.parent_id if edge is not None else 0, record.seq
-        self._by_seq[work.seq] = work
-        return self._hold(work)
+        return Identity(trace, kind, record.seq, sampled, edge, given=edge.span_id if edge is not None else 0)
 
     def _hold(self, work: Work) -> Work:
         self._open.append(work)

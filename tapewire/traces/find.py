@@ -11,7 +11,8 @@ from tapewire import messages as m
 from tapewire.config import Config
 from tapewire.errors import TapeError
 from tapewire.tape import TapeReader
-from tapewire.traces import ids
+from tapewire.tape.inspect import epoch_before
+from tapewire.traces import roots
 from tapewire.traces.edges import Edges
 from tapewire.traces.reading import EDGES, Found, Reading
 from tapewire.traces.spans import Span, spans_of
@@ -25,12 +26,6 @@ BEHIND_NS = 5_000_000_000
 """What comes so long after an order's end has nothing to do with it."""
 _ORDER_ID = re.compile(r"(?:[0-9]{1,5}-)?([0-9]{1,18})")
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
-_COMMANDS = (
-    m.MessageType.new_order,
-    m.MessageType.cancel_order,
-    m.MessageType.replace_order,
-    m.MessageType.mass_cancel,
-)
 _DONE = (m.OrderCancelled, m.OrderRejected)
 
 
@@ -54,11 +49,9 @@ def find(settings: Config, text: str, *, seq: int = 0, parent: int = 0, now: int
     tape = settings.folders.orders_tape(settings.engine.shard)
     first = seq and _command_of(tape, seq)
     if not first and _TRACE_ID.fullmatch(text):
-        found = _by_trace(settings, tape, int(text, 16))
-        if found is None:
-            return _read(settings, 1, int(text, 16), now)
-        first = found
-    elif not first and (order := _ORDER_ID.fullmatch(text)):
+        trace = int(text, 16)
+        return _read(settings, _by_trace(settings, tape, trace) or 1, trace, now)
+    if not first and (order := _ORDER_ID.fullmatch(text)):
         first = _by_order(tape, int(order[1]), "")
     first = first or _by_order(tape, 0, text)
     if not first:
@@ -91,18 +84,23 @@ def _by_order(tape: Path, order_id: int, text: str) -> int:
 
 
 def _by_trace(settings: Config, tape: Path, trace: int) -> int | None:
-    """The command of a trace whose id follows from where it stands; None: of no such, so of an edge or a parent."""
+    """The first command of a trace; None: of no such, so what an edge refused, or a parent without orders here."""
     epochs = [
         (one.seq, one.epoch) for one in _of_type(tape, m.MessageType.epoch_started) if isinstance(one, m.EpochStarted)
     ]
-    for kind in _COMMANDS:
-        epoch, left = 0, list(reversed(epochs))
-        for command in _of_type(tape, kind):
+    with TapeReader(tape, None) as reader:
+        before = epoch_before(tape, reader.first_seq)
+    found = list[int]()
+    for kind in roots.KINDS:
+        epoch, left = before, list(reversed(epochs))
+        for command in _of_type(tape, m.MessageType(kind)):
             while left and left[-1][0] < command.seq:
                 epoch = left.pop()[1]
-            if ids.trace_id(settings.env, tape.name, epoch, command.seq) == trace:
-                return command.seq
-    return _at_the_edges(settings, tape, trace)
+            own = roots.carried(command) or roots.computed(settings.env, tape.name, epoch, command.seq, 1.0)
+            if own.trace_id == trace:
+                found.append(command.seq)
+                break
+    return min(found) if found else _at_the_edges(settings, tape, trace)
 
 
 def _at_the_edges(settings: Config, tape: Path, trace: int) -> int | None:
@@ -129,7 +127,8 @@ def _find_parent(settings: Config, parent_id: int, now: int) -> Trace:
         if isinstance(record, m.NewParent) and record.parent_id == parent_id:
             with TapeReader(settings.folders.orders_tape(settings.engine.shard), None) as orders:
                 orders.seek_time(record.ts)
-                return _read(settings, orders.next_seq, ids.trace_id(settings.env, path.name, epoch, record.seq), now)
+                trace = roots.of_parent(settings.env, path.name, epoch, record).trace_id
+                return _read(settings, orders.next_seq, trace, now)
     raise TapeError(f"{path}: no parent order {parent_id}")
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from tapewire import messages as m
 from tapewire.fixed import to_text
-from tapewire.traces import ids
+from tapewire.traces import ids, roots
 from tapewire.traces.spans import Attributes, Event, Span
 from tapewire.traces.work import Edge
 
@@ -112,8 +112,12 @@ class Parents:
 
     def _on_parent(self, record: m.NewParent) -> None:
         edge = self._by_time(record.ts_event)
-        trace = (edge.trace_id if edge is not None else 0) or ids.trace_id(self.env, self.tape, self.epoch, record.seq)
-        kept = edge.sampled if edge is not None and edge.sampled is not None else True
+        if (brought := roots.carried(record)) is not None:
+            trace, kept = brought.trace_id, brought.sampled
+        else:  # older versions brought none along: its edge alone may know
+            trace = edge.trace_id if edge is not None else 0
+            trace = trace or roots.of_parent(self.env, self.tape, self.epoch, record).trace_id
+            kept = edge.sampled if edge is not None and edge.sampled is not None else True
         terms = self._terms.get(record.instrument, (str(record.instrument), 0, 0))
         at: Attributes = {"tapewire.tape": self.tape, "tapewire.seq": record.seq, "tapewire.ticker": terms[0]}
         at |= {"tapewire.parent_id": record.parent_id, "tapewire.account": record.account}

@@ -19,6 +19,7 @@ from tapewire.config import Config
 from tapewire.errors import StageLogError, TapeError
 from tapewire.stages import Batch, StageReader
 from tapewire.tape import TapeReader
+from tapewire.tape.inspect import epoch_before
 from tapewire.traces.collector import Collector
 from tapewire.traces.edges import Edges
 from tapewire.traces.follow import Follower
@@ -96,7 +97,7 @@ class Reading:
             for number, one in enumerate(settings.engine.producers, start=1)
         }
         self.collector = Collector(self._env, self.name, producers, self.edges, is_sampled, bound, self._child)
-        self.collector.epoch = _epoch_before(path, self.orders)
+        self.collector.epoch = epoch_before(path, self.orders.next_seq)
         self.readers: dict[str, TapeReader] = {}
         self.seen: dict[str, int] = {}
         """Of each tape the last record that was taken."""
@@ -185,18 +186,3 @@ def _time_of_next(reader: TapeReader) -> int:
     record = next(iter(reader.poll(1)), None)
     reader.seek_seq(seq)
     return m.decode(record).ts if record is not None else 0
-
-
-def _epoch_before(path: Path, reader: TapeReader) -> int:
-    """The tape's epoch at the record that `reader` stands before: as the last EpochStarted before it says."""
-    epoch, following = 0, 0
-    with TapeReader(path, None) as beginning:
-        while records := beginning.poll_type(m.MessageType.epoch_started, 64):
-            for raw in records:
-                started = m.decode(raw)
-                assert isinstance(started, m.EpochStarted), "its type was asked for"
-                if started.seq < reader.next_seq:
-                    epoch = started.epoch
-                elif not following:
-                    following = started.epoch
-    return epoch or max(following - 1, 0) or reader.epoch

@@ -787,7 +787,7 @@ struct NewOrder {
     TimeInForce time_in_force;
     RejectReason decision;
     uint8_t bits_44;
-    uint8_t gap_45[1];
+    uint8_t trace_flags;
     SelfTrade self_trade;
     int64_t stop_px;
     int64_t display_qty;
@@ -795,16 +795,20 @@ struct NewOrder {
     int64_t expire_time;
     uint32_t session;
     uint32_t self_trade_group;
+    uint64_t trace_high;
+    uint64_t trace_low;
     bool post_only() const { return bits_44 >> 0 & 1; }
     void set_post_only(bool on) { bits_44 = uint8_t((bits_44 & ~1) | (on ? 1 : 0)); }
     bool hidden() const { return bits_44 >> 1 & 1; }
     void set_hidden(bool on) { bits_44 = uint8_t((bits_44 & ~2) | (on ? 2 : 0)); }
     bool slide() const { return bits_44 >> 2 & 1; }
     void set_slide(bool on) { bits_44 = uint8_t((bits_44 & ~4) | (on ? 4 : 0)); }
+    bool span_is_ts_event() const { return bits_44 >> 3 & 1; }
+    void set_span_is_ts_event(bool on) { bits_44 = uint8_t((bits_44 & ~8) | (on ? 8 : 0)); }
     uint64_t header_pointer;
     uint64_t client_text_pointer;
 };
-static_assert(sizeof(NewOrder) == 176);
+static_assert(sizeof(NewOrder) == 192);
 static_assert(offsetof(NewOrder, order_id) == 72);
 static_assert(offsetof(NewOrder, cl_ord_id) == 80);
 static_assert(offsetof(NewOrder, price) == 88);
@@ -821,12 +825,15 @@ static_assert(offsetof(NewOrder, expire_time) == 144);
 static_assert(offsetof(NewOrder, session) == 152);
 static_assert(offsetof(NewOrder, self_trade_group) == 156);
 static_assert(offsetof(NewOrder, self_trade) == 118);
+static_assert(offsetof(NewOrder, trace_high) == 160);
+static_assert(offsetof(NewOrder, trace_low) == 168);
+static_assert(offsetof(NewOrder, trace_flags) == 117);
 inline constexpr NewOrder BLANK_NEW_ORDER = [] {
     NewOrder m{};
-    m.framing = 21ull << 32;
-    m.root = 0x2000b0000001cull;
+    m.framing = 23ull << 32;
+    m.root = 0x2000d0000001cull;
     m.header.type = MessageType::new_order;
-    m.header_pointer = 0x7ffffffb4ull;
+    m.header_pointer = 0x7ffffffacull;
     return m;
 }();
 
@@ -839,21 +846,29 @@ struct CancelOrder {
     uint64_t cl_ord_id;
     uint32_t account;
     RejectReason decision;
-    uint8_t gap_22[2];
+    uint8_t trace_flags;
+    uint8_t bits_23;
+    uint64_t trace_high;
+    uint64_t trace_low;
+    bool span_is_ts_event() const { return bits_23 >> 0 & 1; }
+    void set_span_is_ts_event(bool on) { bits_23 = uint8_t((bits_23 & ~1) | (on ? 1 : 0)); }
     uint64_t header_pointer;
     uint64_t client_text_pointer;
 };
-static_assert(sizeof(CancelOrder) == 112);
+static_assert(sizeof(CancelOrder) == 128);
 static_assert(offsetof(CancelOrder, order_id) == 72);
 static_assert(offsetof(CancelOrder, cl_ord_id) == 80);
 static_assert(offsetof(CancelOrder, account) == 88);
 static_assert(offsetof(CancelOrder, decision) == 92);
+static_assert(offsetof(CancelOrder, trace_high) == 96);
+static_assert(offsetof(CancelOrder, trace_low) == 104);
+static_assert(offsetof(CancelOrder, trace_flags) == 94);
 inline constexpr CancelOrder BLANK_CANCEL_ORDER = [] {
     CancelOrder m{};
-    m.framing = 13ull << 32;
-    m.root = 0x200030000001cull;
+    m.framing = 15ull << 32;
+    m.root = 0x200050000001cull;
     m.header.type = MessageType::cancel_order;
-    m.header_pointer = 0x7ffffffd4ull;
+    m.header_pointer = 0x7ffffffccull;
     return m;
 }();
 
@@ -868,12 +883,17 @@ struct ReplaceOrder {
     int64_t qty;
     uint32_t account;
     RejectReason decision;
-    uint8_t gap_38[2];
+    uint8_t trace_flags;
+    uint8_t bits_39;
     int64_t stop_px;
+    uint64_t trace_high;
+    uint64_t trace_low;
+    bool span_is_ts_event() const { return bits_39 >> 0 & 1; }
+    void set_span_is_ts_event(bool on) { bits_39 = uint8_t((bits_39 & ~1) | (on ? 1 : 0)); }
     uint64_t header_pointer;
     uint64_t client_text_pointer;
 };
-static_assert(sizeof(ReplaceOrder) == 136);
+static_assert(sizeof(ReplaceOrder) == 152);
 static_assert(offsetof(ReplaceOrder, order_id) == 72);
 static_assert(offsetof(ReplaceOrder, cl_ord_id) == 80);
 static_assert(offsetof(ReplaceOrder, price) == 88);
@@ -881,12 +901,15 @@ static_assert(offsetof(ReplaceOrder, qty) == 96);
 static_assert(offsetof(ReplaceOrder, account) == 104);
 static_assert(offsetof(ReplaceOrder, decision) == 108);
 static_assert(offsetof(ReplaceOrder, stop_px) == 112);
+static_assert(offsetof(ReplaceOrder, trace_high) == 120);
+static_assert(offsetof(ReplaceOrder, trace_low) == 128);
+static_assert(offsetof(ReplaceOrder, trace_flags) == 110);
 inline constexpr ReplaceOrder BLANK_REPLACE_ORDER = [] {
     ReplaceOrder m{};
-    m.framing = 16ull << 32;
-    m.root = 0x200060000001cull;
+    m.framing = 18ull << 32;
+    m.root = 0x200080000001cull;
     m.header.type = MessageType::replace_order;
-    m.header_pointer = 0x7ffffffc8ull;
+    m.header_pointer = 0x7ffffffc0ull;
     return m;
 }();
 
@@ -900,24 +923,32 @@ struct MassCancel {
     Side side;
     RejectReason decision;
     CancelReason reason;
-    uint8_t gap_18[2];
+    uint8_t trace_flags;
+    uint8_t bits_19;
     uint32_t session;
+    uint64_t trace_high;
+    uint64_t trace_low;
+    bool span_is_ts_event() const { return bits_19 >> 0 & 1; }
+    void set_span_is_ts_event(bool on) { bits_19 = uint8_t((bits_19 & ~1) | (on ? 1 : 0)); }
     uint64_t header_pointer;
     uint64_t client_text_pointer;
 };
-static_assert(sizeof(MassCancel) == 112);
+static_assert(sizeof(MassCancel) == 128);
 static_assert(offsetof(MassCancel, cl_ord_id) == 72);
 static_assert(offsetof(MassCancel, account) == 80);
 static_assert(offsetof(MassCancel, side) == 84);
 static_assert(offsetof(MassCancel, decision) == 86);
 static_assert(offsetof(MassCancel, reason) == 88);
 static_assert(offsetof(MassCancel, session) == 92);
+static_assert(offsetof(MassCancel, trace_high) == 96);
+static_assert(offsetof(MassCancel, trace_low) == 104);
+static_assert(offsetof(MassCancel, trace_flags) == 90);
 inline constexpr MassCancel BLANK_MASS_CANCEL = [] {
     MassCancel m{};
-    m.framing = 13ull << 32;
-    m.root = 0x200030000001cull;
+    m.framing = 15ull << 32;
+    m.root = 0x200050000001cull;
     m.header.type = MessageType::mass_cancel;
-    m.header_pointer = 0x7ffffffd4ull;
+    m.header_pointer = 0x7ffffffccull;
     return m;
 }();
 
@@ -1901,10 +1932,14 @@ struct NewParent {
     int64_t value;
     int64_t limit;
     uint64_t venues;
+    uint64_t trace_high;
+    uint64_t trace_low;
+    uint8_t trace_flags;
+    uint8_t gap_145[7];
     uint64_t header_pointer;
     uint64_t client_text_pointer;
 };
-static_assert(sizeof(NewParent) == 216);
+static_assert(sizeof(NewParent) == 240);
 static_assert(offsetof(NewParent, parent_id) == 72);
 static_assert(offsetof(NewParent, cl_ord_id) == 80);
 static_assert(offsetof(NewParent, account) == 88);
@@ -1927,12 +1962,15 @@ static_assert(offsetof(NewParent, value) == 176);
 static_assert(offsetof(NewParent, limit) == 184);
 static_assert(offsetof(NewParent, venues) == 192);
 static_assert(offsetof(NewParent, session) == 164);
+static_assert(offsetof(NewParent, trace_high) == 200);
+static_assert(offsetof(NewParent, trace_low) == 208);
+static_assert(offsetof(NewParent, trace_flags) == 216);
 inline constexpr NewParent BLANK_NEW_PARENT = [] {
     NewParent m{};
-    m.framing = 26ull << 32;
-    m.root = 0x200100000001cull;
+    m.framing = 29ull << 32;
+    m.root = 0x200130000001cull;
     m.header.type = MessageType::new_parent;
-    m.header_pointer = 0x7ffffffa0ull;
+    m.header_pointer = 0x7ffffff94ull;
     return m;
 }();
 
@@ -2549,10 +2587,10 @@ inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {144, 72, 2, 88, 3, 0, 2, 0x300020000001cull, 0x7ffffffd8ull, {{1, 1, 112, 32, 0}, {3, 2, 144, 0, 3}}},  // book_snapshot
     {200, 72, 10, 152, 2, 0, 1, 0x2000a0000001cull, 0x7ffffffb8ull, {{1, 1, 168, 32, 0}}},  // instrument_definition
     {160, 72, 4, 104, 3, 0, 2, 0x300040000001cull, 0x7ffffffd0ull, {{1, 1, 128, 32, 0}, {2, 2, 160, 0, 0}}},  // feed_status
-    {176, 72, 11, 160, 2, 0, 1, 0x2000b0000001cull, 0x7ffffffb4ull, {{2, 1, 176, 0, 0}}},  // new_order
-    {112, 72, 3, 96, 2, 0, 1, 0x200030000001cull, 0x7ffffffd4ull, {{2, 1, 112, 0, 0}}},  // cancel_order
-    {136, 72, 6, 120, 2, 0, 1, 0x200060000001cull, 0x7ffffffc8ull, {{2, 1, 136, 0, 0}}},  // replace_order
-    {112, 72, 3, 96, 2, 0, 1, 0x200030000001cull, 0x7ffffffd4ull, {{2, 1, 112, 0, 0}}},  // mass_cancel
+    {192, 72, 13, 176, 2, 0, 1, 0x2000d0000001cull, 0x7ffffffacull, {{2, 1, 192, 0, 0}}},  // new_order
+    {128, 72, 5, 112, 2, 0, 1, 0x200050000001cull, 0x7ffffffccull, {{2, 1, 128, 0, 0}}},  // cancel_order
+    {152, 72, 8, 136, 2, 0, 1, 0x200080000001cull, 0x7ffffffc0ull, {{2, 1, 152, 0, 0}}},  // replace_order
+    {128, 72, 5, 112, 2, 0, 1, 0x200050000001cull, 0x7ffffffccull, {{2, 1, 128, 0, 0}}},  // mass_cancel
     {152, 72, 9, 144, 1, 0, 0, 0x100090000001cull, 0x7ffffffbcull, {}},  // order_accepted
     {120, 72, 5, 112, 1, 0, 0, 0x100050000001cull, 0x7ffffffccull, {}},  // order_rejected
     {128, 72, 6, 120, 1, 0, 0, 0x100060000001cull, 0x7ffffffc8ull, {}},  // order_cancelled
@@ -2584,7 +2622,7 @@ inline constexpr MessageLayout LAYOUTS[TYPE_COUNT] = {
     {368, 72, 11, 160, 6, 0, 5, 0x6000b0000001cull, 0x7ffffffb4ull, {{1, 1, 208, 16, 0}, {1, 2, 224, 48, 0}, {1, 3, 272, 48, 0}, {1, 4, 320, 48, 0}, {2, 5, 368, 0, 0}}},  // venue_reported
     {128, 72, 2, 88, 3, 0, 2, 0x300020000001cull, 0x7ffffffd8ull, {{1, 1, 112, 16, 0}, {2, 2, 128, 0, 0}}},  // venue_changed
     {200, 72, 6, 120, 4, 0, 3, 0x400060000001cull, 0x7ffffffc8ull, {{1, 1, 152, 16, 0}, {1, 2, 168, 32, 0}, {2, 3, 200, 0, 0}}},  // market_definition
-    {216, 72, 16, 200, 2, 0, 1, 0x200100000001cull, 0x7ffffffa0ull, {{2, 1, 216, 0, 0}}},  // new_parent
+    {240, 72, 19, 224, 2, 0, 1, 0x200130000001cull, 0x7ffffff94ull, {{2, 1, 240, 0, 0}}},  // new_parent
     {160, 72, 9, 144, 2, 0, 1, 0x200090000001cull, 0x7ffffffbcull, {{2, 1, 160, 0, 0}}},  // replace_parent
     {112, 72, 3, 96, 2, 0, 1, 0x200030000001cull, 0x7ffffffd4ull, {{2, 1, 112, 0, 0}}},  // cancel_parent
     {184, 72, 8, 136, 2, 0, 1, 0x200080000001cull, 0x7ffffffc0ull, {{1, 1, 152, 32, 0}}},  // new_child

@@ -77,7 +77,7 @@ class World:
     def open(self) -> None:
         """As the service does it."""
         self.writer = TapeWriter(self.folder / "router.0", "router.0", 1 << 16, "memory", helper=False)
-        core, positions, house = Core(PARTS), Positions(), House(VENUE, ROUTER, {"ACME": 1})
+        core, positions, house = Core(PARTS), Positions(), House(VENUE, ROUTER, {"ACME": 1}, "test", "router.0")
         tape = RouterTape(self.writer, core, LIMITS, self.clock)
         tape.recover([positions.fold, house.fold])
         self.ring = RingProducer(self.folder / "ring.router")

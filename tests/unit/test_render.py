@@ -100,3 +100,9 @@ def test_json_holds_every_field_as_on_the_wire() -> None:
         "subject": "demo.kraken.trade.BTC=2FUSD",
         **trade.to_dict(),
     }
+
+
+def test_the_trace_of_a_command_is_one_word_and_only_where_it_says_one() -> None:
+    cancel = m.CancelOrder(order_id=3, trace_low=0x1F, trace_flags=1, span_is_ts_event=True)
+    assert Renderer().fields(cancel) == f"cancel_order order_id=3 trace_id={'0' * 30}1f"
+    assert Renderer().fields(m.CancelOrder(order_id=3)) == "cancel_order order_id=3"

@@ -8,7 +8,7 @@ from pathlib import Path
 from services.api import platform
 from services.api.hub.render import terms
 from tapewire import messages as m
-from tapewire.render import PRICES, QTYS
+from tapewire.render import PRICES, QTYS, TRACE, trace_of
 from tapewire.tape import TapeReader
 from tapewire.views import Views
 
@@ -29,7 +29,7 @@ def record(views: Views, raw: bytes) -> platform.TapeRecord:
         fields["source"] = r.source
     for name in type(r).FIELDS:
         value = getattr(r, name)
-        if name in _HEAD or not value:
+        if name in _HEAD or name in TRACE or not value:
             continue
         if name in PRICES:
             fields[name] = of.price(value)
@@ -41,6 +41,8 @@ def record(views: Views, raw: bytes) -> platform.TapeRecord:
             fields[name] = str(value)
         else:
             fields[name] = value
+    if trace := trace_of(r):
+        fields["trace_id"] = trace
     return platform.TapeRecord(r.seq, str(r.ts), m.MessageType(r.TYPE).name, r.cause, fields)
 
 

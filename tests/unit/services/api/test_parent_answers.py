@@ -11,9 +11,9 @@ SOURCE, KEY = 3, 7
 R = m.RejectReason
 WRITTEN_BY_OTHERS = {
     *("seq", "cause", "ts", "ts_event", "ts_recv", "origin_seq", "source", "flags", "seed", "decision", "value"),
-    *("limit", "cl_ord_id", "account", "session", "client_text"),
+    *("limit", "cl_ord_id", "account", "session", "client_text", "trace_high", "trace_low", "trace_flags"),
 }
-"""Fields that may differ in what is the same request: stamps, what the router writes, what is the name's."""
+"""Fields that may differ in what is the same request: stamps, what the router writes, what is the name's, its trace."""
 
 
 def new(number: int, text: str, **fields: int) -> m.NewParent:
