@@ -83,7 +83,7 @@ async def _once(folders: Folders, server: Server, records: int, name: str, numbe
 def _of(server: Server, folders: Folders, number: int) -> tuple[Settings, Target]:
     if isinstance(server, Kafka):
         of_kafka = KafkaSink(url=server.url, prefix=f"run{number}.", transactions=server.durable, keep=0.0)
-        return of_kafka, KafkaTarget(of_kafka)
+        return of_kafka, KafkaTarget(of_kafka, "bench", 0.01)
     secret, _, address = server.url.removeprefix("redis://:").partition("@")
     file = folders.data / "password"
     file.touch(mode=0o600)

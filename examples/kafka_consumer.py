@@ -15,7 +15,8 @@ async def main(topic: str, broker: str = "127.0.0.1:9092", count: str = "0") -> 
         async for record in consumer:
             headers = {name: value.decode() for name, value in record.headers}
             size = len(record.value) if record.value is not None else 0  # null: records behind seq are taken back
-            print(headers["seq"], headers["type"], record.key.decode() or "-", f"{size} bytes", flush=True)
+            trace = headers.get("traceparent", "-").removeprefix("00-")[:32]
+            print(headers["seq"], headers["type"], record.key.decode() or "-", f"{size} bytes", trace, flush=True)
             left -= 1
             if left == 0:
                 break

@@ -10,16 +10,29 @@ from __future__ import annotations
 from hashlib import sha256
 
 _LOW = (1 << 56) - 1
+_NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 
 
 def trace_id(env: str, tape: str, epoch: int, seq: int) -> int:
     """128 bits, never 0."""
-    return int.from_bytes(sha256(f"{env}/{tape}/{epoch}/{seq}".encode()).digest()[:16], "big") or 1
+    return int(trace_text(env, tape, epoch, seq), 16)
+
+
+def trace_text(env: str, tape: str, epoch: int, seq: int) -> str:
+    """The same as 32 hex digits: for who writes many."""
+    text = sha256(f"{env}/{tape}/{epoch}/{seq}".encode()).hexdigest()[:32]
+    return text if text != _NO_TRACE else f"{1:032x}"
 
 
 def span_id(trace: int, name: str, seq: int) -> int:
     """64 bits, never 0."""
-    return int.from_bytes(sha256(f"{trace:032x}/{name}/{seq}".encode()).digest()[:8], "big") or 1
+    return int(span_text(f"{trace:032x}", name, seq), 16)
+
+
+def span_text(trace: str, name: str, seq: int) -> str:
+    """The same as 16 hex digits, of a trace id as 32."""
+    text = sha256(f"{trace}/{name}/{seq}".encode()).hexdigest()[:16]
+    return text if text != _NO_SPAN else f"{1:016x}"
 
 
 def is_sampled(trace: int, share: float) -> bool:

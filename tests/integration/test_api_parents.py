@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
+from tapewire import config
 from tapewire import messages as m
 from tapewire.nats_server import NatsServer
 from tests.api.client import HttpClient
 from tests.api.router_stack import RouterStack
 from tests.api.stack import order
+from tests.exported_traces import compare
 from tests.stopped import stop
 from tests.stream.world import Peer
 
@@ -73,6 +75,9 @@ def test_a_twap_is_entered_worked_and_measured_over_http(stack: RouterStack) -> 
     assert "slippage_arrival" in done
     fills = desk.get("/v1/fills?account=1")["fills"]
     assert sum(round(float(one["qty"]) * 100_000) for one in fills) == 3_000
+    doors = compare(config.load(stack.engine.config))
+    assert doors["router carried"] >= 3
+    assert doors["router computed"] == 0
     again = desk.call("POST", "/v1/parents", body)
     assert (again.status, again.body) == (200, desk.get("/v1/parents/1"))
     assert entered(stack) == ["p-1"]

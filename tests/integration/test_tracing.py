@@ -17,12 +17,15 @@ from typing import Protocol
 import pytest
 from click.testing import CliRunner
 
+from tapewire import config
 from tapewire import messages as m
 from tapewire.cli import cli
 from tapewire.client import OrderClient
 from tapewire.nats_server import NatsServer
+from tapewire.trace_context import TraceContext
 from tapewire.traces import ids
 from tests.engine_process import ROOT, EngineProcess
+from tests.exported_traces import compare
 from tests.fix.processes import skip_reason
 from tests.fix.stack import Stack
 from tests.otlp_receiver import Got, OtlpReceiver
@@ -114,6 +117,8 @@ def test_an_order_with_a_context_is_one_trace_from_the_socket_to_the_answer(stac
                 and "cancel" in by_name(all, "d" * 32)
             )
         )
+        doors = compare(config.load(stack.engine.config))
+    assert doors == {"fix carried": 4}
     found = by_name(spans, TRACE)
     root = found["order"]
     assert (root.parent_id, root.service, root.kind, root.error) == (SPAN, "tapewire gateway", 2, "")
@@ -206,6 +211,27 @@ def test_refused_orders_are_always_kept_with_the_numbers_compared(stack: Stack) 
     seq = refused.attributes["tapewire.seq"]
     env = f"t{os.getpid()}"
     assert refused.trace_id == f"{ids.trace_id(env, 'orders.0', refused.attributes['tapewire.epoch'], seq):032x}"
+
+
+def test_orders_of_a_ring_have_the_trace_they_name_or_one_of_their_own(
+    stack: Stack,
+) -> None:
+    mine = TraceContext(TRACE, SPAN)
+    with OrderClient.open(stack.engine.folders.data, producer="traders") as trader:
+        trader.new_order(instrument=1, side=m.Side.buy, price=9000, qty=1000, account=2)
+        number = trader.new_order(instrument=1, side=m.Side.buy, price=9000, qty=1000, account=2, trace=mine)
+        accepted = next(e for e in trader.answers(number) if isinstance(e, m.OrderAccepted) and e.cl_ord_id == number)
+        trader.replace(accepted.order_id, 2, 9010, 2000, trace=mine)
+        trader.cancel(accepted.order_id, 2, trace=mine)
+        list(trader.answers(trader.mass_cancel(2, trace=mine)))
+    client = stack.client("ORDERS-44")
+    client.send("D", order("plain", 1, "100.00", 3))
+    client.expect("8", where=[(150, "0")])
+    settings = config.load(stack.engine.config)
+    assert compare(settings) == {"ring computed": 1, "ring carried": 4, "fix computed": 1}
+    shown = CliRunner().invoke(cli, ["trace", TRACE, "--config", str(stack.engine.config), "--json"])
+    assert shown.exit_code == 0, shown.output
+    assert {one["name"] for one in json.loads(shown.output)} >= {"order", "replace", "cancel", "mass cancel"}
 
 
 def test_a_restart_and_a_kill_skip_nothing_and_repeat_nothing_that_was_stored(stack: Stack) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from services.flusher.sinks.kafka.contexts import Contexts
 from services.flusher.sinks.kafka.records import rows
 from services.flusher.sinks.target import Position
+from tapewire import config
 from tapewire import messages as m
 from tests.api.stack import Stack
+from tests.exported_traces import compare
 from tests.integration.test_tracing import SPAN, TRACE, by_name, monitor
 from tests.otlp_receiver import OtlpReceiver
 
@@ -57,9 +60,11 @@ def test_kafka_names_the_trace_and_root_span_of_a_request_as_its_answer_and_the_
         spans = collector.wait(lambda got: all("order" in by_name(got, trace) for trace in traces))
         requests = [one for one in stack.own_records() if isinstance(one, m.ApiReceived)]
         commands = [one for one in stack.orders_records() if isinstance(one, m.NewOrder) and one.cl_ord_id]
-    made = rows([bytes(one) for one in requests], 1, Position())
+        doors = compare(config.load(stack.engine.config))
+    assert doors["http carried"] == 2
+    made = rows([bytes(one) for one in requests], 1, Position(), Contexts(Path("api.0"), "-", 0))
     assert [dict(row.headers)["traceparent"].decode() for row in made] == answers
     roots = [by_name(spans, trace)["order"].span_id for trace in traces]
     assert [text.split("-")[2] for text in answers] == roots
-    # How the document says that a consumer gets from a command to its root span.
+    assert [one.span_is_ts_event for one in commands[-2:]] == [True, True]
     assert roots == [f"{one.ts_event:016x}" for one in commands[-2:]]

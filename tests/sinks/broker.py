@@ -15,6 +15,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from services.flusher.sinks.kafka.target import KafkaTarget
 from tapewire.config import KafkaSink
 
+ENV, SHARE = "test", 0.5
 _numbers = itertools.count(1)
 
 
@@ -32,7 +33,7 @@ class Broker:
         return KafkaSink(url=self.url, prefix=self.prefix, **terms | more)
 
     def target(self, settings: KafkaSink) -> KafkaTarget:
-        return KafkaTarget(settings)
+        return KafkaTarget(settings, ENV, SHARE)
 
     def toml(self, **more: object) -> str:
         terms = {"batch_wait": 0.01, "retry_max": 0.3, "transactions": str(self.durable).lower(), **more}

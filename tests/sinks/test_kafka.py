@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka import ConsumerRecord
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from services.flusher.sinks.kafka.records import SCHEMA_ID, TYPES
 from services.flusher.sinks.sink import Rebuild
 from tapewire import messages as m
 from tapewire.bus import schemas
+from tapewire.trace_context import TraceContext, parse
+from tests.exported_traces import headers as contexts_of
 from tests.services import Running
-from tests.sinks.broker import Broker
-from tests.sinks.stack import World, market_records
+from tests.sinks.broker import ENV, SHARE, Broker
+from tests.sinks.stack import PATIENCE_S, World, market_records
 
 
 @pytest.fixture
@@ -68,6 +75,48 @@ async def test_requests_of_the_api_have_the_span_that_their_answer_names(kafka_w
     assert [row.value for row in rows] == records
     found = [dict(row.headers).get("traceparent") for row in rows]
     assert found == [None, f"00-{trace}-{2:016x}-01".encode(), f"00-{trace}-{3:016x}-01".encode()]
+
+
+async def test_a_trace_is_the_same_wherever_a_sink_ended_and_when_the_topic_is_built_anew(
+    kafka_world: World[Broker],
+) -> None:
+    world, carried = kafka_world, 0
+    records = list[bytes]()
+    for raw in market_records(57, 150):
+        record = m.decode(raw)
+        if isinstance(record, m.NewOrder) and record.seq % 2:
+            raw = bytes(record.replace(trace_high=record.seq, trace_low=7, trace_flags=1))
+            carried += 1
+        records.append(raw)
+    within = [seq for seq, raw in enumerate(records) if m.decode(raw).cause]  # where the next record is an event
+    for end in (within[0], within[3], within[-1], len(records)):
+        world.write(records[len(world.records()) if world.tape().exists() else 0 : end])
+        async with world.sink(batch_records=7) as sink:
+            await sink.until_seq(end)
+    right = contexts_of(world.tape(), ENV, SHARE, records)
+    assert carried > 20
+    assert sum(one is not None for one in right) > 3 * carried
+    rows = await world.database.rows()
+    assert [row.value for row in rows] == records
+    assert [_context(row.headers) for row in rows] == right
+    async with world.sink(Rebuild(seq=1, tape="orders.0")) as sink:
+        await sink.until_taken(len(records))
+    rows = await _once_shown(world.database, 2 * len(records) + 1)
+    assert [_context(row.headers) for row in rows[-len(records) :]] == right
+
+
+async def _once_shown(broker: Broker, count: int) -> list[ConsumerRecord[Any, Any]]:
+    """Readers see a commit a moment after it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while len(rows := await broker.rows()) < count:
+        assert time.monotonic() < deadline, f"{len(rows)} of {count} rows"
+        await asyncio.sleep(0.02)
+    return rows
+
+
+def _context(headers: Sequence[tuple[str, bytes]]) -> TraceContext | None:
+    text = dict(headers).get("traceparent")
+    return None if text is None else parse(text.decode())
 
 
 async def test_schemas_are_published_once(kafka_world: World[Broker]) -> None:
@@ -124,5 +173,6 @@ async def test_from_builds_a_topic_anew(kafka_world: World[Broker]) -> None:
         await sink.until_seq(len(records))
     async with world.sink(Rebuild(seq=50, tape="orders.0")) as sink:
         await sink.until_taken(len(records) - 49)
+    await _once_shown(world.database, 2 * len(records) - 49 + 1)
     assert await world.database.records() == records
     assert len(await world.database.rows()) == 2 * len(records) - 49 + 1

@@ -4,7 +4,7 @@ key       the instrument's number as text; empty where no instrument is meant
 value     the record's bytes as on the tape; null: records behind `seq` are taken back
 headers   seq, type (`orderAccepted`), schema (key in the topic of schemas), epoch (how often the topic was taken
           back, from 1); all text
-          traceparent: requests of the API have what their answer carries, those of FIX what their client sent
+          traceparent: to which trace it belongs (contexts.py)
           position: on the last record of each batch, JSON of _Stored
 """
 
@@ -17,13 +17,12 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
+from services.flusher.sinks.kafka.contexts import Contexts
 from services.flusher.sinks.target import Mark, Position
 from tapewire import messages as m
 from tapewire.bus import schemas
 from tapewire.errors import TargetError
 from tapewire.tape import crc32c
-from tapewire.trace_context import FIX_TAG, TraceContext, parse
-from tapewire.traces.edges import field_of
 
 FORMAT: Final = 1
 TAKEN_BACK: Final = b"takenBack"
@@ -75,17 +74,17 @@ SCHEMA_ID: Final = sha256(schemas.files()[schemas.LAYOUT]).hexdigest()[:16]
 """Of the layout of all messages: equal ids decode alike."""
 
 
-def rows(records: Iterable[bytes], epoch: int, position: Position) -> list[Row]:
-    """A batch as the topic takes it; `position` is the one after it."""
+def rows(records: Iterable[bytes], epoch: int, position: Position, contexts: Contexts) -> list[Row]:
+    """A batch as the topic takes it; `position` is the one after it, `contexts` are of its tape."""
     schema, era = ("schema", SCHEMA_ID.encode()), ("epoch", b"%d" % epoch)
-    made: list[Row] = []
+    made, context_of = list[Row](), contexts.of
     for raw in records:
-        seq, _, ts = _SEQ_CAUSE_TS.unpack_from(raw, _HEAD_AT)
+        seq, cause, ts = _SEQ_CAUSE_TS.unpack_from(raw, _HEAD_AT)
         kind, _, instrument = _TYPE_INSTRUMENT.unpack_from(raw, _TYPE_AT)
         # A type that this build does not know yet goes by its number: the bytes are right all the same.
         headers: Headers = [("seq", b"%d" % seq), ("type", TYPES.get(kind) or b"%d" % kind), schema, era]
-        if kind in _TRACED and (context := _TRACED[kind](m.decode(raw))):
-            headers.append(("traceparent", context.traceparent().encode()))
+        if (context := context_of(raw, seq, cause, kind)) is not None:
+            headers.append(context)
         made.append(Row(max(0, ts // _NS_PER_MS), b"%d" % instrument if instrument else b"", raw, headers))
     made[-1].headers.append(("position", stored(position)))
     return made
@@ -161,18 +160,3 @@ def _position(text: bytes, where: str) -> Position:
             f"{FORMAT}. Run the newer one, or give this one a prefix of its own"
         )
     return Position(found.seq, tuple(Mark(*mark) for mark in found.marks), found.begin)
-
-
-def _of_api(record: m.Message) -> TraceContext | None:
-    """Of our own span, whose id is the record's ts, as the answer and the tracer say it."""
-    assert isinstance(record, m.ApiReceived)
-    trace = record.trace_high << 64 | record.trace_low
-    return TraceContext(f"{trace:032x}", f"{record.ts:016x}", record.trace_flags) if trace else None
-
-
-def _of_fix(record: m.Message) -> TraceContext | None:
-    assert isinstance(record, m.FixReceived)
-    return parse(field_of(record.raw, FIX_TAG))
-
-
-_TRACED: Final = {int(m.MessageType.api_received): _of_api, int(m.MessageType.fix_received): _of_fix}

@@ -25,6 +25,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.flusher.sinks.kafka import clients, records
+from services.flusher.sinks.kafka.contexts import Contexts
 from services.flusher.sinks.kafka.faults import told
 from services.flusher.sinks.kafka.topic import Topic
 from services.flusher.sinks.target import Batch, Committed, Position, Resume
@@ -42,11 +43,13 @@ _DAY_MS: Final = 86_400_000
 
 
 class KafkaTarget:
-    def __init__(self, settings: KafkaSink) -> None:
-        self._settings = settings
+    def __init__(self, settings: KafkaSink, env: str, share: float) -> None:
+        """`env`, and the share of traces that are exported: both settle what the header `traceparent` says."""
+        self._settings, self._env, self._share = settings, env, share
         self.where = f"kafka {settings.url} prefix {settings.prefix}"
         self._terms: dict[str, Any] = {}
         self._topics: dict[str, Topic] = {}
+        self._contexts: dict[str, Contexts] = {}
 
     def _client_terms(self) -> dict[str, Any]:
         """How every client reaches the broker. Raises TargetError: a secret or certificate cannot be read."""
@@ -163,7 +166,8 @@ class KafkaTarget:
 
     async def resume(self, tape: str, folder: Path) -> Resume:
         position = (await self._started(tape)).tail.position
-        return Resume(position, position.seq, position.seq)
+        self._contexts[tape] = contexts = Contexts(folder, self._env, self._share)
+        return Resume(position, position.seq, contexts.held_at(position.seq))
 
     async def _started(self, tape: str) -> Topic:
         with told(self.where):
@@ -194,8 +198,8 @@ class KafkaTarget:
         """Nothing: the target has no state of its own, and says so in `resume`."""
 
     async def prepare(self, batch: Batch) -> list[BatchBuilder]:
-        topic = self._topics[batch.tape]
-        return topic.build(records.rows(batch.records, topic.tail.epoch, batch.position))
+        topic, contexts = self._topics[batch.tape], self._contexts[batch.tape]
+        return topic.build(records.rows(batch.records, topic.tail.epoch, batch.position, contexts))
 
     async def commit(self, batch: Batch, prepared: list[BatchBuilder]) -> Committed:
         topic = self._topics[batch.tape]
@@ -207,7 +211,8 @@ class KafkaTarget:
                 )
             await topic.put(prepared)
         topic.tail = topic.tail._replace(position=batch.position)
-        return Committed(len(batch.records), batch.position.seq)
+        hold = self._contexts[batch.tape].held(batch.records[-1], batch.whole)
+        return Committed(len(batch.records), hold)
 
     async def upkeep(self) -> None:
         """Nothing: the broker lets old records go by the topic's own retention."""
@@ -215,4 +220,4 @@ class KafkaTarget:
 
 def target(config: Config) -> KafkaTarget:
     """As the settings say."""
-    return KafkaTarget(config.sinks.kafka)
+    return KafkaTarget(config.sinks.kafka, config.env, config.monitor.sample)
