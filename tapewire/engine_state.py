@@ -146,9 +146,7 @@ def decode(snapshot: Snapshot) -> EngineState:
         next_match_id, rules, orders = _matcher(_Words(matcher, MATCHER))
     except (struct.error, ValueError) as error:
         raise WireError(f"snapshot of record {snapshot.seq}: not the state of an engine: {error}") from error
-    return EngineState(
-        snapshot.seq, ts, definitions, rules, orders, positions, killed, cl_ord_ids, next_match_id
-    )
+    return EngineState(snapshot.seq, ts, definitions, rules, orders, positions, killed, cl_ord_ids, next_match_id)
 
 
 def _sections(state: bytes) -> list[bytes]:

@@ -1,8 +1,8 @@
 """Orders as they follow from an engine's state, where the records before are gone: pure.
 
     stands as it is    live orders, instruments and their statuses, whose orders they are, the last command of our own
-    not known          an order's ClOrdID, parties, MinQty, the stop price it was triggered at, at which prices it has
-                       filled; orders that were done; trades of before
+    not known          an order's ClOrdID, parties, MinQty, a MaxFloor that hides nothing, the stop price that it was
+                       triggered at, at which prices it has filled; orders that were done; trades of before
 
 `Orders.known_from` says which record that is. What cannot be known is left out of reports and not made up. Of a trade
 that was busted or corrected before, an order's `cum` counts what it was.

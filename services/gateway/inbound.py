@@ -158,6 +158,8 @@ def _check_unchanged(f: dict[int, str], order: Order, i: Instrument) -> None:
 def _shows(f: dict[int, str], order: Order, i: Instrument) -> bool:
     """Whether the order shows as much at a time as is said."""
     shown = shown_of(f, i)
+    if order.known_from and shown and not order.command.hidden and not order.command.display_qty:
+        return True  # it may have been given as much as the whole order, which an engine's snapshot does not keep
     return order.command.hidden if shown == 0 else shown == order.command.display_qty
 
 

@@ -66,7 +66,7 @@ class Orders:
         """Whose status changed with the last record, if it is one that says so."""
         self._definition: m.InstrumentDefinition | None = None
         self._asked = 0
-        self.trades = array("q")  # by match number from the first: seq, maker's and taker's order, price, qty as they stand
+        self.trades = array("q")  # by match from the first: seq, maker's and taker's order, price, qty as they stand
         self._command: m.Message | None = None
         self._request: Request | None = None
         self._repeated = False
@@ -164,7 +164,8 @@ class Orders:
         return [happened]
 
     def _on_executed(self, e: m.OrderExecuted) -> list[Happened]:
-        assert len(self.trades) == TRADE * (e.match_id - self.first_match), f"record {e.seq}: match {e.match_id} is not the next"
+        at = TRADE * (e.match_id - self.first_match)
+        assert len(self.trades) == at, f"record {e.seq}: match {e.match_id} is not the next"
         self.trades.extend((e.seq, e.maker_order_id, e.taker_order_id, e.price, e.qty))
         happened: list[Happened] = []
         sides = (("m", e.maker_order_id, e.maker_leaves_qty), ("t", e.taker_order_id, e.taker_leaves_qty))

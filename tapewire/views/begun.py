@@ -23,6 +23,7 @@ from tapewire.views.orders import Order, Status
 if TYPE_CHECKING:
     from tapewire.views.views import Views
 
+
 def begin(views: Views, engine: EngineState) -> None:
     """Fills new views, whose house market stands there already."""
     views.known_from, views.ts = engine.seq, engine.ts
