@@ -37,8 +37,8 @@ class Writer:
 
     Opening creates the tape or recovers it (a torn tail is cut, `recovery` says so) and starts the next epoch.
     `segment_bytes`: of segments begun from now on, a multiple of 4096 up to 1 GiB; 0 = like the last one, 64 MiB at
-    first. `hold`: what no reader was shown before stays so until the first commit with a record in it: for who completes
-    first what a crash cut off. The epoch is later than `epoch_above`. Raises TapeFenced (another writer), TapeDamaged,
+    first. `hold`: what no reader was shown stays so until the first commit with a record in it, for who completes first
+    what a crash cut off. The epoch is later than `epoch_above`. Raises TapeFenced (another writer), TapeDamaged,
     TapeFull, TapeMissing (with create=False), TapeError.
     """
 
