@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.gateway.fold import Fold
+from services.gateway.fold import Fold, begin, restore
 from services.gateway.happened import Exec, Order
 from services.gateway.reports import Reports
+from services.gateway.snapshot import advance
 from services.gateway.state import Place
-from tapewire import engine_state
+from services.gateway.tape import GatewayTape
+from tapewire import engine_state, snapshots
 from tapewire import messages as m
+from tapewire.errors import TapeGone
 from tapewire.fix.message import fields_of
+from tapewire.logs import Logger, configure
+from tapewire.tape import TapeWriter, inspect
 from tests.engine_states import snapshot_of
 from tests.oracle.naive_market import NaiveMarket
 from tests.property.test_fix_gateway_state import TERMS
@@ -75,9 +81,9 @@ def test_what_stands_and_what_is_reported_since_is_the_same(seed: int, steps: in
     }
     live = set(other.orders.live)
     assert other.orders.first_match == len(whole.orders.trades) // 5 + 1
-    for number, one in whole.orders.instruments.by_number.items():
+    for number, instrument in whole.orders.instruments.by_number.items():
         mine = other.orders.instruments.by_number[number]
-        assert (mine.ticker, mine.status, mine.reason) == (one.ticker, one.status, one.reason)
+        assert (mine.ticker, mine.status, mine.reason) == (instrument.ticker, instrument.status, instrument.reason)
     amended = {order_id for r in map(m.decode, market.records) if isinstance(r, AMENDED)
                for order_id in (r.maker_order_id, r.taker_order_id)}  # fmt: skip
     expected = [(number, one) for number, one in reported(whole, rest) if number not in amended]
@@ -115,3 +121,54 @@ def test_a_bust_of_a_trade_from_before_takes_what_is_known_to_have_filled(seed: 
             assert fold.orders.fold(bust) == [], "more than has filled"
             met += 1
     assert met
+
+
+@pytest.fixture
+def log() -> Logger:
+    return configure("test")
+
+
+def pruned(tape: Path, market: NaiveMarket) -> tuple[int, int]:
+    """A tape whose beginning is gone; two commands' ends: the one that it begins right behind, and a later one."""
+    with TapeWriter(tape, tape.name, durability="memory", segment_bytes=1 << 16, helper=False) as writer:
+        for raw in market.records:
+            writer.append(raw)
+        writer.commit()
+    files = [(one.first_seq - 1, one.path) for one in inspect.segments(tape)]
+    at = next(place for place, (last, _) in enumerate(files) if last in market.ends)
+    for _, path in files[:at]:
+        path.unlink()
+    last = files[at][0]
+    return last, next(end for end in market.ends if end > last + 50)
+
+
+@pytest.mark.parametrize("right_behind", [True, False])
+def test_a_first_start_keeps_its_own_snapshot_and_only_the_first_does(
+    tmp_path: Path, log: Logger, right_behind: bool
+) -> None:
+    """Also where the tape begins right behind the engine's, so that its record is gone."""
+    market, own, orders = played(5, 2000), tmp_path / "fix.gateway", tmp_path / "orders.0"
+    places = pruned(orders, market)
+    TapeWriter(own, own.name, durability="memory", helper=False).close()
+    with pytest.raises(TapeGone, match=r"begins with record \d+, and no snapshot of the engine .*there is none"):
+        begin(own, orders, TERMS, 0, 0, log)
+    at = places[0] if right_behind else places[1]
+    snapshots.save(orders, snapshot_of(market.records[:at]))
+    begin(own, orders, TERMS, 0, 0, log)
+    first = restore(own, orders, TERMS, 0, 0, log)
+    assert (first.at.seq, first.orders.known_from, first.own.seq) == (at, at, 0)
+    # A later one of the engine's is not looked at any more: what lies between was not reported yet.
+    later = next(end for end in market.ends if end > at + 100)
+    snapshots.save(orders, snapshot_of(market.records[:later]))
+    begin(own, orders, TERMS, 0, 0, log)
+    assert restore(own, orders, TERMS, 0, 0, log).at == first.at
+    taken = advance(own, orders, TERMS, 0, 0, log, later)
+    assert taken.at.seq == later
+    assert taken.orders.known_from == at
+    # A gateway with records of its own never begins there: it has told somebody something.
+    for path in snapshots.folder(own).glob("*"):
+        path.unlink()
+    with TapeWriter(own, own.name, durability="memory", helper=False) as writer:
+        GatewayTape(writer, lambda: 1).changed(1, m.FixSessionState.known, 1, 1)
+    begin(own, orders, TERMS, 0, 0, log)
+    assert restore(own, orders, TERMS, 0, 0, log).at.seq == 0
