@@ -201,10 +201,17 @@ class NatsTransport:
         except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
             self.closed = True
             await self._client.close()
+            why = self._last_error or str(error) or type(error).__name__
+            if "authorization" in why.lower():
+                raise TransportError(
+                    f"the NATS server at {without_secret(self.settings.url)} does not let us in: {why}. Expected a "
+                    "key that it knows in the folder `nats.keys` (`tapewire bus keys` makes them), for the user "
+                    "`nats.user`; or its name and password in `nats.url`: nats://name:password@host:port"
+                ) from None
             raise TransportError(
-                f"cannot reach a NATS server at {without_secret(self.settings.url)} within {limit:g} s: "
-                f"{self._last_error or error or type(error).__name__}. Is one running there? "
-                f"`tapewire demo` starts its own and prints its address; nats.url (TAPEWIRE_NATS__URL) sets it"
+                f"cannot reach a NATS server at {without_secret(self.settings.url)} within {limit:g} s: {why}. Is "
+                "one running there? `tapewire demo` starts its own and prints its address; nats.url "
+                "(TAPEWIRE_NATS__URL) sets it"
             ) from None
 
     # -- outgoing
