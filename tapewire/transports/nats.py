@@ -29,6 +29,7 @@ from tapewire.interfaces import Handler, OnFailure, Received, TransportStats
 from tapewire.subjects import check_subject
 from tapewire.transports import MAX_PAYLOAD_BYTES, nats_access
 from tapewire.transports import headers as header_blocks
+from tapewire.transports.bounded import within
 
 WRITE_AT_BYTES = 64 << 10
 MAX_PREFIXES = 65_536
@@ -181,7 +182,7 @@ class NatsTransport:
         limit = self.settings.connect_timeout
         access = nats_access.options(self.settings, self._name)
         try:
-            await asyncio.wait_for(
+            await within(
                 self._client.connect(
                     self.settings.url,
                     name=self._name,
