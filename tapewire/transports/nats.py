@@ -200,7 +200,7 @@ class NatsTransport:
             )
         except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
             self.closed = True
-            await self._client.close()
+            await self._close_client()
             raise TransportError(
                 f"cannot reach a NATS server at {without_secret(self.settings.url)} within {limit:g} s: "
                 f"{self._last_error or error or type(error).__name__}. Is one running there? "
@@ -359,13 +359,25 @@ class NatsTransport:
         except (TransportError, nats.errors.Error, OSError) as error:
             self._end()
             self.log.warning("drain_incomplete", error=str(error), unsent=len(self._out))
-            await self._client.close()
+            await self._close_client()
 
     async def close(self) -> None:
         if not self.closed:
             self._write()
         self._end()
-        await self._client.close()
+        await self._close_client()
+
+    async def _close_client(self) -> None:
+        """nats-py that is closed as it begins to reconnect cancels its own task, and with it what that waits for, the
+        socket's end, and then waits for the same itself: who closes would be told that it was cancelled, as nobody
+        asked."""
+        try:
+            await self._client.close()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self.log.debug("closed_while_reconnecting", url=without_secret(self.settings.url))
 
     def _end(self) -> None:
         """From here on `publish` raises: who waits for room must get to it."""
