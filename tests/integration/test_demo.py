@@ -125,9 +125,9 @@ def test_examples_print_trades_and_enter_an_order_while_it_runs(data: Path) -> N
         try:
             url = (data / "nats" / "url").read_text()
             run = [sys.executable, str(examples / "subscribe.py"), "demo.*.trade.*", url, "3"]
-            trades = subprocess.run(run, capture_output=True, text=True, timeout=30, check=True).stdout
+            trades = subprocess.run(run, capture_output=True, text=True, timeout=STARTS_WITHIN_S, check=True).stdout
             run = [sys.executable, str(examples / "enter_order.py"), str(data), "BRK.B"]
-            order = subprocess.run(run, capture_output=True, text=True, timeout=30, check=True).stdout
+            order = subprocess.run(run, capture_output=True, text=True, timeout=STARTS_WITHIN_S, check=True).stdout
             by_fix = fix_order(examples, data)
         finally:
             process.send_signal(signal.SIGINT)
@@ -151,7 +151,7 @@ def fix_order(examples: Path, data: Path) -> str | None:
         assert time.monotonic() < deadline, "the front door for FIX does not open"
         time.sleep(0.05)
     run = [sys.executable, str(examples / "fix_order.py"), str(data), "BRK.B"]
-    return subprocess.run(run, capture_output=True, text=True, timeout=30, check=True).stdout
+    return subprocess.run(run, capture_output=True, text=True, timeout=STARTS_WITHIN_S, check=True).stdout
 
 
 @needs_recordings

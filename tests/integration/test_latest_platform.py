@@ -22,7 +22,7 @@ from tests.integration.test_connector_shell import Answers, Venue, flows, rest  
 from tests.integration.test_journal_process import journal, trade
 from tests.integration.test_transport_contract import until
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 OWN = {"updates", "gaps", "seq", "ts", "ts_event", "ts_recv"}
 """What each side has of its own: how it came to the value, and of which message. What came anew comes as a snapshot."""
 SNAPSHOT = {"quote_seq", "quote_ts", "top_seq", "top_ts"}

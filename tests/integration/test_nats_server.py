@@ -13,6 +13,7 @@ import pytest
 from tapewire import nats_server
 from tapewire.errors import TransportError
 from tapewire.nats_server import NatsServer, find_binary, read_info
+from tests.engine_process import PATIENCE_S
 
 
 def test_it_starts_with_jetstream_stops_at_once_and_starts_again_on_its_store(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_it_dies_with_its_parent_even_when_that_is_killed(tmp_path: Path) -> Non
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_S
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not alive(pid)
