@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.engine import Audit
 from services.replica.stream import Stream
@@ -122,16 +122,52 @@ class Host:
                 process.wait()
 
 
-Pair = tuple[Host, Host]
+class Pair(NamedTuple):
+    """Who writes the tape, and who mirrors it."""
+
+    primary: Host
+    standby: Host
+
+    def start(self, *, mirror: bool = True, standing_by: bool = False) -> None:
+        """The engine that writes and its sender; its mirror, and an engine that stands by over there."""
+        self.primary.engine.start()
+        self.primary.start_replica()
+        if mirror:
+            self.standby.start_replica()
+        if standing_by:
+            self.standby.start_standby()
+
+    def trade(self, load: Load, orders: int) -> None:
+        """Returns once all are answered."""
+        load.send(orders)
+        until(load.all_answered, *self)
+
+    @contextmanager
+    def trading(self, orders: int, *, mirror: bool = True, standing_by: bool = False) -> Iterator[Load]:
+        """Starts them, and a client of the writer whose first orders are answered; its load is yielded."""
+        self.start(mirror=mirror, standing_by=standing_by)
+        with self.primary.engine.client() as client:
+            load = Load(client)
+            self.trade(load, orders)
+            yield load
+
+    def until_both_have_it(self) -> None:
+        """All that one of them released, the other has."""
+        until(lambda: self.standby.released() == self.primary.released(), *self)
+
+    def have_the_same(self) -> None:
+        """Once both have it: every byte."""
+        self.until_both_have_it()
+        same_bytes(self.primary.tape, self.standby.tape)
 
 
 @contextmanager
 def a_pair(folder: Path, url: str, *, more: str = "", mirror: str = "", **options: Any) -> Iterator[Pair]:
-    """Who writes the tape, and who mirrors it. `more`: settings of both replicas, `mirror`: of the second one's."""
+    """Two hosts of which nothing runs yet. `more`: settings of both replicas, `mirror`: of the second one's."""
     primary = Host(folder / "a", url, replica=f"{SEND}\n{more}", **options)
     standby = Host(folder / "b", url, replica=f"{MIRROR}\n{more}\n{mirror}", **options)
     try:
-        yield primary, standby
+        yield Pair(primary, standby)
     finally:
         primary.close()
         standby.close()
@@ -203,7 +239,19 @@ def same_bytes(one: Path, other: Path) -> None:
         assert mine[name].read_bytes() == theirs[name].read_bytes(), name
 
 
-def promote(host: Host, within_s: float = 20.0) -> dict[str, Any]:
+def tell_replica(host: Host, *words: str) -> None:
+    """`tapewire replica renew` or `afresh` of the tape, on that host."""
+    command = [sys.executable, "-m", "tapewire.cli", "replica", *words, TAPE, "--yes"]
+    subprocess.run([*command, "--data", str(host.engine.folders.data)], cwd=ROOT, check=True, capture_output=True)
+
+
+def ended(process: subprocess.Popen[bytes] | None) -> int:
+    """The exit status of one that ends by itself."""
+    assert process is not None
+    return process.wait(PATIENCE_S)
+
+
+def promote(host: Host, within_s: float = PATIENCE_S) -> dict[str, Any]:
     """`tapewire promote` on that host; what it says."""
     command = [sys.executable, "-m", "tapewire.cli", "promote", TAPE, "--data", str(host.engine.folders.data)]
     done = subprocess.run(
@@ -251,7 +299,7 @@ def claim_for(host: Host) -> None:
         )
         stored = asyncio.get_running_loop().create_future()
         stream.publish(part, b"", last.sequence, lambda sequence, why: stored.set_result(sequence))
-        assert await asyncio.wait_for(stored, 10) == last.sequence + 1
+        assert await asyncio.wait_for(stored, PATIENCE_S) == last.sequence + 1
         await transport.close()
 
     asyncio.run(claim())
@@ -264,7 +312,7 @@ def delete_stream(host: Host) -> None:
         settings = configuration.load(host.engine.config)
         transport = NatsTransport(settings.nats)
         await transport.connect()
-        await transport.request(f"$JS.API.STREAM.DELETE.{names.stream(settings.env, TAPE)}", b"", timeout=5)
+        await transport.request(f"$JS.API.STREAM.DELETE.{names.stream(settings.env, TAPE)}", b"", timeout=PATIENCE_S)
         await transport.close()
 
     asyncio.run(delete())
