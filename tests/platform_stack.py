@@ -325,7 +325,7 @@ class _Venue:
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        self._thread.join(5.0)
+        self._thread.join(PATIENCE_S)
 
 
 def until(done: Callable[[], object], otherwise: Callable[[], str]) -> None:

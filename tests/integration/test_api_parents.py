@@ -21,7 +21,7 @@ from tests.api.stack import order
 from tests.stopped import stop
 from tests.stream.world import Peer
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 NS = 10**9
 
 

@@ -116,7 +116,7 @@ def test_without_a_snapshot_to_begin_with_a_pruned_tape_is_refused_by_name(tmp_p
         assert engine.end() == 0
         retain(engine.folders.data, "--yes")
         shutil.rmtree(engine.tape / "snapshots")
-        assert engine.begin().wait(20) == 1
+        assert engine.begin().wait(START_S) == 1
         first = inspect.inspect(engine.tape).first_seq
         assert first > 1
         said = engine.log.read_text().splitlines()[-1]
