@@ -103,8 +103,8 @@ def test_a_book_is_told_whole_then_each_change_with_its_ids(
     assert first > last_told + 1
     venue.fault("repeat", client="DATA")
     trader.rest(price="48001.00")
-    told, again = (data.expect("X", where=[(262, "b1")], timeout=PATIENCE_S) for _ in range(2))
-    assert ids(told) == ids(again)
+    once, again = (data.expect("X", where=[(262, "b1")], timeout=PATIENCE_S) for _ in range(2))
+    assert ids(once) == ids(again)
     data.send("V", [(262, "b1"), (263, 2), (264, 1)])
     data.send("x", [(320, "i3"), (559, 0), (55, "BTCUSDT")])
     data.expect("y", timeout=PATIENCE_S)  # so it has read what came before
