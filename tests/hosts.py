@@ -99,6 +99,7 @@ class Hosts:
         shutil.rmtree(self.rings(host))
 
     def client(self, host: str, producer: str = "traders") -> OrderClient:
+        """Of that host's ring and tape, once what there is to trade stands there."""
         found: list[OrderClient] = []
 
         def opened() -> bool:
@@ -109,6 +110,8 @@ class Hosts:
             return True
 
         until(opened, self.logs)
+        # Rings are there before what the settings define is on the tape; the instrument comes last.
+        until(found[0].instruments, self.logs)
         return found[0]
 
     def logs(self) -> str:
