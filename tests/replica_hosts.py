@@ -21,7 +21,7 @@ from tapewire import config as configuration
 from tapewire import messages as m
 from tapewire.client import OrderClient, RingFull
 from tapewire.nats_server import NatsServer
-from tapewire.replication import names
+from tapewire.replication import names, standing
 from tapewire.replication import state as states
 from tapewire.replication.host import host_of
 from tapewire.replication.part import Part
@@ -29,6 +29,7 @@ from tapewire.replication.state import State
 from tapewire.tape import TapeReader
 from tapewire.transports.nats import NatsTransport
 from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT, EngineProcess, order
+from tools.services.ports import free_port
 
 TAPE = "orders.0"
 SEND, MIRROR = f'send = ["{TAPE}"]', f'mirror = ["{TAPE}"]'
@@ -43,11 +44,11 @@ jetstream {{
 
 
 def server(folder: Path) -> NatsServer:
-    """Whose acknowledgement means: on the disk."""
+    """Whose acknowledgement means: on the disk. It may be restarted: the system gives its port to nobody meanwhile."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "nats.conf"
     config.write_text(SYNCED.format(store=folder))
-    return NatsServer(folder, port=0, config=config)
+    return NatsServer(folder, port=free_port(), config=config)
 
 
 class Host:
@@ -251,15 +252,22 @@ def ended(process: subprocess.Popen[bytes] | None) -> int:
     return process.wait(PATIENCE_S)
 
 
+def stands_by(tape: Path) -> bool:
+    """Whether an engine on its host could go on with it now."""
+    state, now = states.read(tape), time.time_ns()
+    return state is not None and not state.stale(now) and not standing.why_not(tape, state.seq, now)
+
+
 def promote(host: Host, within_s: float = PATIENCE_S) -> dict[str, Any]:
-    """`tapewire promote` on that host; what it says."""
+    """`tapewire promote` on that host, once an engine stands by there that could go on; what it says."""
+    until(lambda: stands_by(host.tape), host)
     command = [sys.executable, "-m", "tapewire.cli", "promote", TAPE, "--data", str(host.engine.folders.data)]
     done = subprocess.run(
         [*command, "--json", "--within", str(within_s)],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=2 * PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr + host.logs()

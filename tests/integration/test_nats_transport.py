@@ -17,11 +17,12 @@ from tapewire.nats_server import NatsServer
 from tapewire.transports.nats import NatsTransport
 from tests.engine_process import PATIENCE_S
 from tests.integration.test_transport_contract import Lines, patient, until
+from tools.services.ports import free_port
 
 
 @pytest.fixture
 def mortal(tmp_path: Path) -> Iterator[NatsServer]:
-    with NatsServer(tmp_path / "nats", port=0) as server:
+    with NatsServer(tmp_path / "nats", port=free_port()) as server:
         yield server
 
 

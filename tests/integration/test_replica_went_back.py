@@ -71,9 +71,9 @@ def test_a_running_sender_sends_again_what_the_stream_has_lost(pair: Pair, backu
         assert set(load.answers.values()) == {1}
     until(lambda: standby.released() == primary.released() > released, *pair)
     until(lambda: not gone_back(standby), *pair)
-    assert "sending_again" in primary.log.read_text()
+    until(lambda: "sending_again" in primary.log.read_text(), *pair)
     assert "stream_went_back" in standby.log.read_text()
-    assert "stream_came_again" in standby.log.read_text()
+    until(lambda: "stream_came_again" in standby.log.read_text(), *pair)
     assert not list(standby.tape.glob("cut-*")), "what the mirror has is nobody's own"
     same_bytes(primary.tape, standby.tape)
 

@@ -30,6 +30,7 @@ from tests.fix.processes import SESSIONS, Client, skip_reason
 from tests.hosts import Hosts, until
 from tests.market_day import PRODUCERS, SECRET, api_order, enter, fix_order
 from tests.next_version import copy_tree, make_next_version
+from tests.replica_hosts import stands_by
 from tools.services.ports import free_port
 
 TAPE = "orders.0"
@@ -104,6 +105,7 @@ class Platform:
 
     def promote(self, host: str) -> float:
         """Returns how long it took until the engine there takes orders, seconds."""
+        until(lambda: stands_by(self.hosts.folders(host).tape(TAPE)), self.hosts.logs, PATIENCE_S)
         began, before = time.monotonic(), self.hosts.said(f"engine@{host}", '"recovered"')
         done = self.ask_promotion(host)
         assert done.returncode == 0, done.stderr + self.hosts.logs()
