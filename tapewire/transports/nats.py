@@ -37,6 +37,8 @@ RECONNECT_WAIT_S = 0.1
 RECONNECT_FOR_S = 3600.0
 PING_INTERVAL_S = 20
 SOCKET_BROKEN_WAIT_S = 0.01
+CLOSE_TRIES = 50
+CLOSE_AGAIN_S = 0.03  # no multiple of RECONNECT_WAIT_S: the next cancellation meets another turn of the attempts
 SAID = "nats: "  # how nats-py begins what the server said
 
 
@@ -368,6 +370,19 @@ class NatsTransport:
         await self._close_client()
 
     async def _close_client(self) -> None:
+        """nats-py cancels its reconnecting once. An attempt that is refused in that turn of the loop loses the
+        cancellation (asyncio.wait_for before Python 3.12), and tries for ever: so it is cancelled until it ends, and
+        what it connected meanwhile is closed."""
+        for _ in range(CLOSE_TRIES):
+            await self._close_once()
+            trying = self._client._reconnection_task
+            if trying is None or trying is asyncio.current_task() or (trying.done() and self._client.is_closed):
+                return
+            trying.cancel()
+            await asyncio.wait((trying,), timeout=CLOSE_AGAIN_S)
+        self.log.error("reconnecting_goes_on", url=without_secret(self.settings.url), tries=CLOSE_TRIES)
+
+    async def _close_once(self) -> None:
         """nats-py that is closed as it begins to reconnect cancels its own task, and with it what that waits for, the
         socket's end, and then waits for the same itself: who closes would be told that it was cancelled, as nobody
         asked."""

@@ -116,9 +116,13 @@ async def test_drain_without_a_server_closes_and_says_what_was_not_sent(mortal: 
     assert [fields["unsent"] for event, fields in log.lines if event == "drain_incomplete"] == [1]
 
 
+@pytest.mark.parametrize("when", ["noticed", "refused"])
 @pytest.mark.parametrize("end", ["drain", "close"])
-async def test_it_ends_at_whichever_moment_of_a_lost_connection_it_is_told_to(mortal: NatsServer, end: str) -> None:
-    """Also in those few turns of the loop in which nats-py has noticed, and waits for the old socket's end."""
+async def test_it_ends_at_whichever_moment_of_a_lost_connection_it_is_told_to(
+    mortal: NatsServer, end: str, when: str
+) -> None:
+    """In the turns of the loop in which nats-py has noticed, and waits for the old socket's end; and in those in which
+    its next attempt is refused. Nobody is told that he was cancelled, and nothing goes on trying."""
     for turns in range(6):
         log = Lines()
         transport = NatsTransport(patient(mortal.url), log=log)  # type: ignore[arg-type]
@@ -127,11 +131,18 @@ async def test_it_ends_at_whichever_moment_of_a_lost_connection_it_is_told_to(mo
         async with asyncio.timeout(PATIENCE_S):
             while transport.connected:
                 await asyncio.sleep(0)
+            (server,) = transport._client._server_pool
+            before = server.last_attempt
+            while when == "refused" and server.last_attempt == before:
+                await asyncio.sleep(0)
         for _ in range(turns):
             await asyncio.sleep(0)
         transport.publish("demo.house.trade.A", b"y")
         await asyncio.wait_for(getattr(transport, end)(), PATIENCE_S)
         assert transport.closed
+        trying = transport._client._reconnection_task
+        assert trying is not None
+        assert trying.done(), turns
         mortal.restart()
 
 
