@@ -383,9 +383,8 @@ class NatsTransport:
         self.log.error("reconnecting_goes_on", url=without_secret(self.settings.url), tries=CLOSE_TRIES)
 
     async def _close_once(self) -> None:
-        """nats-py that is closed as it begins to reconnect cancels its own task, and with it what that waits for, the
-        socket's end, and then waits for the same itself: who closes would be told that it was cancelled, as nobody
-        asked."""
+        """nats-py that is closed as it begins to reconnect cancels its own task, with it the socket's end that this
+        waits for, and then waits for that itself: who closes would be told of a cancellation that nobody asked for."""
         try:
             await self._client.close()
         except asyncio.CancelledError:
