@@ -31,7 +31,7 @@ from tests.fix.certificates import self_signed
 from tests.integration.test_transport_contract import until
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nats" / "nats-server.conf"
-REFUSED_S = 2.0  # one that is refused tries again for so long
+REFUSED_S = 4.0  # one that is refused tries again for so long
 TRADE = bytes(m.Trade(seq=1, ticker="ACME", price=100, qty=1))
 
 
