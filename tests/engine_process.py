@@ -71,8 +71,9 @@ class EngineProcess:
         return self.process.wait(PATIENCE_S)
 
     def lines(self, event: str) -> list[dict[str, Any]]:
-        raw = self.log.read_bytes().splitlines() if self.log.exists() else []
-        found = [json.loads(line) for line in raw if line.startswith(b"{")]
+        text = self.log.read_bytes() if self.log.exists() else b""
+        whole = text[: text.rfind(b"\n") + 1].splitlines()  # the last one may still be under way
+        found = [json.loads(line) for line in whole if line.startswith(b"{")]
         return [line for line in found if line["event"] == event]
 
     def wait_for_line(self, event: str, count: int = 1) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tapewire.fix.auth import hash_password, write_secret
 from tapewire.tape import TapeReader
 from tests.api.client import HttpClient, hmac_sign
 from tests.engine_process import PATIENCE_S, ROOT, EngineProcess
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 SECRETS = {"desk": bytes(range(32)), "other": bytes(range(1, 33)), "watcher": bytes(range(2, 34)), "boss": bytes(32)}
 PASSWORD = "correct horse battery staple"

@@ -16,7 +16,7 @@ from tapewire.connection import Connection
 from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
 from tests.engine_process import PATIENCE_S, ROOT, EngineProcess
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 PRODUCERS = (
     'producers = [{ name = "operator", role = "operator" }, { name = "traders" }, { name = "api" }, '
