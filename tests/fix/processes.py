@@ -41,12 +41,21 @@ accounts = [2]
 Fields = dict[int, str]
 
 
+_chance = random.SystemRandom()
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """Below the ports that the system gives to outgoing connections: one of those may be taken before it is used."""
+    """Below the ports that the system gives to outgoing connections: one of those may be taken before it is used. None
+    is given twice, and the next one is free, too: where the API streams."""
     while True:
-        with socket.socket() as one, suppress(OSError):
-            one.bind(("", port := random.randrange(15_000, 30_000)))
-            return port
+        port = _chance.randrange(15_000, 30_000, 2)
+        with socket.socket() as one, socket.socket() as other, suppress(OSError):
+            one.bind(("", port))
+            other.bind(("", port + 1))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 class Exchange:

@@ -117,7 +117,7 @@ class Stack:
 
     def client(self, comp_id: str, *, reset: bool = False) -> FixClient:
         """A client that is logged on; `reset`: with numbers from 1 on, whatever was before."""
-        client = FixClient("127.0.0.1", self.port, self.login(comp_id))
+        client = FixClient("127.0.0.1", self.port, self.login(comp_id), timeout=PATIENCE_S)
         self._clients.append(client)
         answer = client.logon(reset=reset, timeout=PATIENCE_S)
         assert answer.type == "A", answer.get(58)
