@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+PATIENCE_S = 30.0
+
+
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
     """Holds for the block; it goes on afterwards, where it still is.
@@ -27,8 +30,17 @@ def stopped(pid: int) -> Iterator[None]:
 def stop(pid: int) -> None:
     """Returns once every thread of it stands still."""
     os.kill(pid, signal.SIGSTOP)
-    while any("State:\tT" not in one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/status")):
+    deadline = time.monotonic() + PATIENCE_S
+    while any(map(_runs, Path(f"/proc/{pid}/task").glob("*/status"))):
+        assert time.monotonic() < deadline, f"process {pid} does not stop"
         time.sleep(0.001)
+
+
+def _runs(status: Path) -> bool:
+    try:
+        return "State:\tT" not in status.read_text()
+    except (FileNotFoundError, ProcessLookupError):  # a thread that ended first
+        return False
 
 
 def go_on(pid: int) -> None:

@@ -51,6 +51,8 @@ KEYS = {
     "watcher": (3, ["read"], [1]),
     "boss": (4, ["read", "trade", "risk", "admin"], [1, 2]),
 }
+ANSWERED_S = 20.0
+"""A test that wants to see 202 says its own `answer_timeout`."""
 
 
 class Stack:
@@ -62,7 +64,7 @@ class Stack:
         *,
         api: str = "",
         durability: str = "memory",
-        rate: int = 100_000,
+        rate: float = 100_000,
         burst: int = 100_000,
         more: str = "",
         producers: str = PRODUCERS,
@@ -71,6 +73,8 @@ class Stack:
     ) -> None:
         """`api`, `engine`: more settings of these sections; `more`: more tables."""
         self.folder, self.port = folder, free_port()
+        if "answer_timeout" not in api:
+            api += f"\nanswer_timeout = {ANSWERED_S}"
         tables = f"[api]\nport = {self.port}\nbus = false\nreceive_window = 10.0\n{api}\n"
         for name, (number, scopes, accounts) in KEYS.items():
             write_secret(folder / f"{name}.secret", SECRETS[name])
