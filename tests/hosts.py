@@ -22,7 +22,7 @@ from tapewire.folders import Folders
 from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
 from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 
 def until(done: Callable[[], object], what: str | Callable[[], str], patience: float = PATIENCE_S) -> None:

@@ -6,9 +6,8 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
 
 PATIENCE_S = 30.0
 
@@ -31,17 +30,18 @@ def stop(pid: int) -> None:
     """Returns once every thread of it stands still."""
     os.kill(pid, signal.SIGSTOP)
     deadline = time.monotonic() + PATIENCE_S
-    while any(map(_runs, Path(f"/proc/{pid}/task").glob("*/status"))):
-        assert time.monotonic() < deadline, f"process {pid} does not stop"
+    while not all(map(_stands, Path(f"/proc/{pid}/task").iterdir())):
+        assert time.monotonic() < deadline, f"process {pid} was stopped, and does not stand still"
         time.sleep(0.001)
 
 
-def _runs(status: Path) -> bool:
+def _stands(thread: Path) -> bool:
     try:
-        return "State:\tT" not in status.read_text()
-    except (FileNotFoundError, ProcessLookupError):  # a thread that ended first
-        return False
+        return "State:\tT" in (thread / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # it ended since it was listed, and does nothing more
 
 
 def go_on(pid: int) -> None:
-    os.kill(pid, signal.SIGCONT)
+    with suppress(ProcessLookupError):  # it was killed meanwhile
+        os.kill(pid, signal.SIGCONT)

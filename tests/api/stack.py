@@ -13,7 +13,7 @@ from tapewire.fix.auth import hash_password, write_secret
 from tapewire.tape import TapeReader
 from tests.api.client import HttpClient, hmac_sign
 from tests.engine_process import PATIENCE_S, ROOT, EngineProcess
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 SECRETS = {"desk": bytes(range(32)), "other": bytes(range(1, 33)), "watcher": bytes(range(2, 34)), "boss": bytes(32)}
 PASSWORD = "correct horse battery staple"
@@ -75,6 +75,8 @@ class Stack:
         self.folder, self.port = folder, free_port()
         if "answer_timeout" not in api:
             api += f"\nanswer_timeout = {ANSWERED_S}"
+        if "stream_port" not in api:  # else the next one, which may be somebody else's
+            api += f"\nstream_port = {free_port()}"
         tables = f"[api]\nport = {self.port}\nbus = false\nreceive_window = 10.0\n{api}\n"
         for name, (number, scopes, accounts) in KEYS.items():
             write_secret(folder / f"{name}.secret", SECRETS[name])

@@ -18,7 +18,7 @@ from services.api.http.server import HttpServer
 from tapewire.config import Api
 from tapewire.logs import configure
 from tests.fix.certificates import self_signed
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 LARGE = bytes(16 << 20)
 """More than the kernel takes for a client that does not read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import signal
 import socket
 import ssl
@@ -242,7 +243,8 @@ def test_the_dashboard_is_served_under_a_strict_policy(stack: Stack) -> None:
     assert page.status == 200
     policy = page.headers["content-security-policy"]
     assert "script-src 'self';" in policy
-    assert f"ws://127.0.0.1:{stack.port + 1}" in policy
+    (stream_port,) = re.findall(r"stream_port = (\d+)", stack.engine.config.read_text())
+    assert f" ws://127.0.0.1:{stream_port}" in policy
     assert "unsafe" not in policy
     assert browser.send("GET", "/dashboard/", b"", {"If-None-Match": page.headers["etag"]}).status == 304
     assert browser.send("GET", "/dashboard/", b"", {"Host": "x;script-src *"}).headers["content-security-policy"] == (

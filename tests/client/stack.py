@@ -17,7 +17,7 @@ from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
 from tests.api.stack import ANSWERED_S
 from tests.engine_process import PATIENCE_S, ROOT, EngineProcess
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 PRODUCERS = (
     'producers = [{ name = "operator", role = "operator" }, { name = "traders" }, { name = "api" }, '
@@ -61,6 +61,8 @@ class BusStack:
         own = nats.format(port=self.nats_port) or f'url = "{self.nats.url}"'
         if "answer_timeout" not in api:
             api += f"\nanswer_timeout = {ANSWERED_S}"
+        if "stream_port" not in api:
+            api += f"\nstream_port = {free_port()}"
         tables = f"[nats]\n{own}\n[api]\nport = {free_port()}\nbus_door = true\n{api}\n"
         self.engine = EngineProcess(
             folder, engine=f'{PRODUCERS}\ndurability = "memory"\n{engine}', more=tables + INSTRUMENTS + ACCOUNTS + more

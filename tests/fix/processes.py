@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import queue
-import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from tapewire import messages as m
 from tapewire.fix.message import fields_of
 from tapewire.tape import TapeReader
 from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT, EngineProcess
+from tools.services.ports import free_port
 
 PRODUCERS = 'producers = [{ name = "operator", role = "operator" }, { name = "traders" }, { name = "gateway" }]'
 SESSIONS = """
@@ -39,23 +37,6 @@ public_key = "MCowBQYDK2VwAyEAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 accounts = [2]
 """
 Fields = dict[int, str]
-
-
-_chance = random.SystemRandom()
-_given: set[int] = set()
-
-
-def free_port() -> int:
-    """Below the ports that the system gives to outgoing connections: one of those may be taken before it is used. None
-    is given twice, and the next one is free, too: where the API streams."""
-    while True:
-        port = _chance.randrange(15_000, 30_000, 2)
-        with socket.socket() as one, socket.socket() as other, suppress(OSError):
-            one.bind(("", port))
-            other.bind(("", port + 1))
-            if port not in _given:
-                _given.add(port)
-                return port
 
 
 class Exchange:

@@ -11,7 +11,8 @@ from pathlib import Path
 from tapewire.fix.auth import write_secret
 from tapewire.fix.client import FixClient, Login
 from tests.engine_process import PATIENCE_S, ROOT, EngineProcess
-from tests.fix.processes import PRODUCERS, free_port
+from tests.fix.processes import PRODUCERS
+from tools.services.ports import free_port
 
 SECRET = bytes(range(32))
 INSTRUMENTS = """

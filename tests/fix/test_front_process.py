@@ -20,7 +20,7 @@ from tapewire.fix.client import FixClient, Login
 from tapewire.fix.message import build, fields_of
 from tapewire.histogram import StatsPage
 from tests.engine_process import PATIENCE_S
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 SECRET = bytes(range(32))
 SETTINGS = """

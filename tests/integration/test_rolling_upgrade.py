@@ -25,10 +25,11 @@ from tapewire.health import ask_socket
 from tapewire.tape import TapeReader
 from tests.api.client import HttpClient, hmac_sign
 from tests.engine_process import ACCOUNTS, INSTRUMENT, ROOT
-from tests.fix.processes import SESSIONS, Client, free_port, skip_reason
+from tests.fix.processes import SESSIONS, Client, skip_reason
 from tests.hosts import Hosts, until
 from tests.market_day import PRODUCERS, SECRET, api_order, enter, fix_order
 from tests.next_version import copy_tree, make_next_version
+from tools.services.ports import free_port
 
 TAPE = "orders.0"
 SEND, MIRROR = {"REPLICA__SEND": TAPE}, {"REPLICA__MIRROR": TAPE}

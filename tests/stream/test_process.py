@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 
 from tests.api.client import HttpClient
 from tests.api.stack import PASSWORD, SECRETS, Stack
-from tests.fix.processes import free_port
 from tests.stream.world import Peer, signed
+from tools.services.ports import free_port
 
 ENDED = (1008, "the login that it was opened with has ended")
 

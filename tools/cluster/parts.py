@@ -8,7 +8,8 @@ from typing import ClassVar, Final
 
 from tools.authority import Authority
 from tools.cluster.client import Client
-from tools.services.server import HOST, Server, Unavailable, ask, free_port, said_by
+from tools.services.ports import free_port
+from tools.services.server import HOST, Server, Unavailable, ask, said_by
 
 BINARY: Final = Path(__file__).resolve().parents[2] / "build" / "cluster"
 STAGES: Final = Path(__file__).with_name("stages.yaml")
