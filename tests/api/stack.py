@@ -118,19 +118,19 @@ class Stack:
             command = [sys.executable, "-m", "services.api", "--config", str(self.engine.config)]
             self.process = subprocess.Popen(command, cwd=ROOT, stderr=log)
         if early:
-            self._await('"starting"')
+            self._await("starting")
             return
-        self._await('"listening"')
+        self._await("listening")
         if ready:
-            self._await('"open"')
+            self._await("open")
 
     def until_open(self) -> None:
         """After an early start."""
-        self._await('"open"')
+        self._await("open")
 
-    def _await(self, line: str) -> None:
+    def _await(self, event: str) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        while self.log.read_text().count(line) < self._starts:
+        while self.log.read_text().count(f'"event":"{event}"') < self._starts:
             assert self.process is not None
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()

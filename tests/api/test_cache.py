@@ -104,7 +104,7 @@ async def filled(cache: sinks.Cache, stack: Stack) -> int:
     return seq
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_long_tape_is_read_behind_answers_of_the_cache(tmp_path: Path, kept: sinks.Cache) -> None:
     stack = Stack(tmp_path, api=settings_of(kept))
     try:
