@@ -68,7 +68,7 @@ class FrontInAThread:
             name="acme", number=1, comp_id="ACME", username="key-1", auth="hmac", secret_file=secret, accounts=(7,)
         )
         self._settings = msgspec.structs.replace(
-            Gateway(sessions=sessions or (one,), refusal_delay=0.3, drain_timeout=1.0), **settings
+            Gateway(sessions=sessions or (one,), refusal_delay=0.3, drain_timeout=1.0, logon_timeout=60.0), **settings
         )
         self._folder = folder
         self._backend = backend

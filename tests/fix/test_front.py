@@ -296,7 +296,7 @@ def test_without_a_session_layer_the_client_is_told_to_try_again(tmp_path: Path,
 
 
 def test_at_the_end_sessions_may_log_out_and_the_rest_is_closed(tmp_path: Path, client_of: ClientOf) -> None:
-    with FrontInAThread(tmp_path) as front:
+    with FrontInAThread(tmp_path, drain_timeout=PATIENCE_S / 2) as front:
         client = client_of(front, front.login())
         client.logon()
         idle = front.socket()
