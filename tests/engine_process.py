@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tapewire.folders import Folders
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 60.0
 INSTRUMENT = '[[instrument]]\nticker = "ACME"\ntick_size = "0.01"\nlot_size = "1"\n'
+ACCOUNT = re.compile(r"^\[\[account\]\]\s+account = (\d+)$", re.MULTILINE)
 ACCOUNTS = "[[account]]\naccount = 1\n[[account]]\naccount = 2\n"
 
 
@@ -117,6 +119,10 @@ class EngineProcess:
         while not set(accounts) <= definitions.read(self.tape).accounts.keys():
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.01)
+
+    def wait_until_configured(self) -> None:
+        """Until all that its configuration defines stands on the tape: it is sent once the engine has recovered."""
+        self.wait_for_accounts(*map(int, ACCOUNT.findall(self.config.read_text())))
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:

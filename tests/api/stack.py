@@ -101,6 +101,7 @@ class Stack:
     def __enter__(self) -> Stack:
         try:
             self.engine.start()
+            self.engine.wait_until_configured()
             self.start()
         except BaseException:
             self.close()

@@ -76,6 +76,7 @@ class BusStack:
         try:
             self.nats.start()
             self.engine.start()
+            self.engine.wait_until_configured()
             if self._journal:
                 self.start("journal", '"publishing"')
             self.start("api", '"open"')

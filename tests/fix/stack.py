@@ -90,6 +90,7 @@ class Stack:
     def __enter__(self) -> Stack:
         try:
             self.engine.start()
+            self.engine.wait_until_configured()
             self.gateway = self._process("services.gateway", '"listening"', 1)
             self.front = self._process("services.gateway.front", '"listening"', 2)
         except BaseException:
