@@ -69,7 +69,7 @@ class Exchange:
 
     def start(self) -> None:
         self.engine.start()
-        self.engine.wait_for_line("recovered")
+        self.engine.wait_until_configured()
         self.start_gateway()
 
     def start_gateway(self) -> None:

@@ -31,6 +31,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is late here is not the gateway's fault."""
+    monkeypatch.setattr("tapewire.fix.selftest.TIMEOUT_S", 30.0)
+
+
 def certify(stack: Stack, version: str, port: int = 0, *, slow: bool = False) -> Report:
     target = Target(
         "127.0.0.1", port or stack.port, stack.login(f"ORDERS-{version}"), "BTCUSDT", "100.00", "2", "1", slow=slow,

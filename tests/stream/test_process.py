@@ -50,7 +50,7 @@ async def test_logging_out_ends_the_streams_of_that_login_and_no_others(tmp_path
 
 
 async def test_a_stream_ends_when_its_login_expires(tmp_path: Path) -> None:
-    with Stack(tmp_path, api=f"stream_port = {free_port()}\nsession_timeout = 1.0") as stack:
+    with Stack(tmp_path, api=f"stream_port = {free_port()}\nsession_timeout = 6.0") as stack:
         user = stack.client("")
         assert (await asyncio.to_thread(user.log_in, "ann", PASSWORD)).status == 200
         async with logged_in(user) as peer:
