@@ -71,8 +71,9 @@ class EngineProcess:
         return self.process.wait(PATIENCE_S)
 
     def lines(self, event: str) -> list[dict[str, Any]]:
-        raw = self.log.read_bytes().splitlines() if self.log.exists() else []
-        found = [json.loads(line) for line in raw if line.startswith(b"{")]
+        raw = self.log.read_bytes().splitlines(keepends=True) if self.log.exists() else []
+        # The last one may be half written yet.
+        found = [json.loads(line) for line in raw if line.startswith(b"{") and line.endswith(b"\n")]
         return [line for line in found if line["event"] == event]
 
     def wait_for_line(self, event: str, count: int = 1) -> dict[str, Any]:

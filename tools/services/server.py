@@ -21,6 +21,7 @@ PORTS = range(15_000, 30_000)  # below those that the kernel gives to outgoing c
 READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 20.0
 LINES_SHOWN = 12
+_given: set[int] = set()
 
 
 class Unavailable(Exception):
@@ -32,11 +33,13 @@ class NotStarted(Exception):
 
 
 def free_port() -> int:
-    """One that nobody listens on now."""
+    """One that nobody listens on now, and that nobody was given by this process before."""
     while True:
         with socket.socket() as one, suppress(OSError):
             one.bind((HOST, port := random.choice(PORTS)))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 def of_distribution(name: str, ending: str) -> Path | None:
