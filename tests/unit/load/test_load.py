@@ -129,6 +129,9 @@ def test_what_is_never_answered_is_told_and_ends_the_run() -> None:
         def poll(self) -> Iterable[ring.Answer]:
             return ()
 
+        def wait(self, seconds: float) -> None:
+            self.now += max(1, int(seconds * 1e9))
+
     server = Silent(1, -1, -1, 1000)
     (measured,) = ring.run(server, [Step(100, 0.1)], clock=server.clock, patience_s=0.5).steps
     assert (measured.sent, measured.unanswered, measured.corrected.count) == (10, 10, 0)
