@@ -128,7 +128,7 @@ class Context:
 
     def say(self, role: Role, *, at_once: bool = False, **more: Any) -> None:
         """Keeps the state that others read; some times a second, and at once when the role changes."""
-        now = self.clock()
+        now = self.now()
         if not at_once and role == self._last.get("role") and now - self._said < SAY_EVERY_NS:
             return
         if role != self._last.get("role"):
@@ -136,7 +136,7 @@ class Context:
         self._said, self._last = now, {"role": role, **more}
         states.write(
             self.tape,
-            State(tape=self.name, host=self.host, role=role, at=now, reconnects=self.reconnects, **more),
+            State(tape=self.name, host=self.host, role=role, at=self.clock(), reconnects=self.reconnects, **more),
         )
 
     def say_again(self) -> None:

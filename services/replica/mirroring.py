@@ -346,7 +346,7 @@ class Mirroring:
     def _no_engine(self) -> str:
         """Why a takeover by itself would leave the tape without a writer. Said in the log as it changes."""
         context = self._of
-        why = standing.why_not(context.tape, self._live().tape.positions.released_seq, context.clock())
+        why = standing.why_not(context.tape, self._live().tape.positions.released_seq, context.now())
         if bool(why) != bool(self._unmanned):
             context.log.warning("takeover_after", tape=context.name, why=why or "an engine stands by")
         return f"would not be taken over by itself: {why}" if why else ""
