@@ -11,6 +11,7 @@ from typing import Any
 
 from services.replica.stream import Stream
 from tapewire.config import Replica
+from tapewire.errors import TapeError, TapeFull
 from tapewire.logs import Logger
 from tapewire.replication import host as hosts
 from tapewire.replication import known as knowing
@@ -52,9 +53,12 @@ class Context:
     _newest: tuple[str, int, Part, bytes, int] | None = None
     """The newest message that is known to be stored, as it came; its digest is made when it is asked for."""
     _known: Known | None = None
-    _kept: Known | None = None
+    kept: Known | None = None
+    """What of it is durable."""
     _kept_at: int = 0
     _loaded: bool = False
+    _silent: bool = False
+    """What is said finds no room."""
 
     @property
     def name(self) -> str:
@@ -67,7 +71,7 @@ class Context:
         """Raises TapeError where what was kept does not hold."""
         if not self._loaded:
             if not hosts.renewal_asked(self.tape):
-                self._known = self._kept = hosts.known_of(self.tape)
+                self._known = self.kept = hosts.known_of(self.tape)
             self._loaded = True
         if self._newest is not None:
             self._known, self._newest = knowing.known(*self._newest), None
@@ -83,20 +87,31 @@ class Context:
         self._loaded = True
         self._newest = (created, sequence, part, frames, held)
 
-    async def keep_known(self, *, at_once: bool = False) -> None:
-        """Durably: now and then, and before anything is done that rests on it. Raises TapeError."""
-        if not self._loaded or not (at_once or self.now() - self._kept_at >= KEEP_EVERY_NS):
+    async def keep_known(self) -> None:
+        """Durably, before anything is done that rests on it. Raises TapeFull, TapeError."""
+        if not self._loaded:
             return
         self._kept_at = self.now()
         known = self.known
-        if known is not None and known != self._kept:
+        if known is not None and known != self.kept:
             await asyncio.to_thread(hosts.keep_known, self.tape, known)
-            self._kept = known
+            self.kept = known
+
+    async def refresh_known(self, every_ns: int = KEEP_EVERY_NS) -> None:
+        """The same now and then, for what nothing rests on yet: it may be older than what the stream holds, and so a
+        disk without room ends nothing. Raises TapeError.
+        """
+        if self.now() - self._kept_at < every_ns:
+            return
+        try:
+            await self.keep_known()
+        except TapeFull as error:
+            self.log.warning("known_not_kept", tape=self.name, reason=str(error))
 
     def forget_known(self) -> None:
         """Somebody has looked: the stream is taken as it is."""
         hosts.forget_known(self.tape)
-        self._known = self._kept = self._newest = None
+        self._known = self.kept = self._newest = None
 
     async def went_back(self) -> str:
         """Why the stream is not the one that this host knows, empty: it is. Raises TransportError."""
@@ -134,10 +149,16 @@ class Context:
         if role != self._last.get("role"):
             self.log.info("role", tape=self.name, role=role, **({"why": more["why"]} if more.get("why") else {}))
         self._said, self._last = now, {"role": role, **more}
-        states.write(
-            self.tape,
-            State(tape=self.name, host=self.host, role=role, at=self.clock(), reconnects=self.reconnects, **more),
-        )
+        state = State(tape=self.name, host=self.host, role=role, at=self.clock(), reconnects=self.reconnects, **more)
+        try:
+            states.write(self.tape, state)
+        except TapeError as error:
+            # The tape goes on; who reads the old state sees that it is old.
+            if not self._silent:
+                self.log.warning("state_not_written", tape=self.name, reason=str(error))
+            self._silent = True
+        else:
+            self._silent = False
 
     def say_again(self) -> None:
         """The same, with the time of now."""

@@ -89,7 +89,7 @@ class Mirroring:
                 await self._tail.stop()
             if self._copy is not None:
                 self._copy.close()
-            await context.keep_known(at_once=True)
+            await context.refresh_known(every_ns=0)
         return bool(self._epoch)
 
     async def _step(self) -> None:
@@ -225,12 +225,16 @@ class Mirroring:
     async def _take(self) -> None:
         mirror = self._known()
         done, outcome = await asyncio.to_thread(self._feed, self._pending)
-        if done and mirror.mark != hosts.mark_of(self._of.tape):
-            hosts.keep_mark(self._of.tape, mirror.mark)
         if mirror.holder != self._of.host:
             self._silence.heard(self._of.now())
         if done:
-            await self._note(self._pending[done - 1], at_once=isinstance(outcome, HandOver))
+            try:
+                if mirror.mark != hosts.mark_of(self._of.tape):
+                    hosts.keep_mark(self._of.tape, mirror.mark)
+                await self._note(self._pending[done - 1], at_once=isinstance(outcome, HandOver))
+            except TapeFull:
+                self._mirror = None  # what follows rests on it: the place is found anew, and the outcome with it
+                raise
         self._pending = self._pending[done:]
         await self._follow_up(outcome)
 
@@ -242,9 +246,10 @@ class Mirroring:
                 return
             context.log.warning("stream_came_again", tape=context.name, position=newest.part.end)
             self._back, self._back_since = "", None
-        taken = before is None or (before.holder, before.epoch) != (newest.part.holder, newest.part.epoch)
+        kept = context.kept
+        taken = kept is None or (kept.holder, kept.epoch) != (newest.part.holder, newest.part.epoch)
         context.stored(self._created, newest.sequence, newest.part, newest.frames)
-        await context.keep_known(at_once=at_once or taken)
+        await (context.keep_known() if at_once or taken else context.refresh_known())
 
     def _feed(self, messages: list[Stored]) -> tuple[int, Outcome | None]:
         """As many as go without a question; then one sync for all. Returns how many, and the question."""

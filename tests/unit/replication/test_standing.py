@@ -32,7 +32,9 @@ def test_what_ended_it_is_told_to_who_asks_until_another_stands_by(tmp_path: Pat
     engine.ended("record 8 does not replay\nexpected x")
     assert why_not(tmp_path, 7, time.monotonic_ns()) == "", "it lives"
     engine.close()
-    assert why_not(tmp_path, 7, time.monotonic_ns()).endswith("(version 1.0) ended: record 8 does not replay expected x")
+    assert why_not(tmp_path, 7, time.monotonic_ns()).endswith(
+        "(version 1.0) ended: record 8 does not replay expected x"
+    )
     Standing(tmp_path, "1.1").close()
     assert "no engine stands by" in why_not(tmp_path, 0, time.monotonic_ns())
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import cast
 
-from services.replica.context import SAY_EVERY_NS, Context
+import pytest
+
+from services.replica.context import KEEP_EVERY_NS, SAY_EVERY_NS, Context
 from services.replica.stream import Stream
 from tapewire import logs
 from tapewire.config import Replica
+from tapewire.errors import TapeFull
+from tapewire.replication import host
 from tapewire.replication import state as states
+from tapewire.replication.part import Part
 from tapewire.transports.nats import NatsTransport
+from tests.full_disk import fill, small_disk
 
 HOUR_NS = 3_600 * 10**9
 
@@ -58,3 +65,27 @@ def test_the_same_role_is_said_only_now_and_then(tmp_path: Path) -> None:
         found = states.read(of.tape)
         said.append(found and found.seq)
     assert said == [0, 0, 2, 2]
+
+
+def test_without_room_only_what_something_rests_on_is_refused(tmp_path: Path) -> None:
+    clocks, part = Clocks(), Part(kind="frames", mark="m", holder="a/1", epoch=1, position=0, end=100)
+    with small_disk(tmp_path / "disk", 1) as disk:
+        of = context(disk, clocks)
+        of.stored("then", 1, part, b"")
+        asyncio.run(of.keep_known())
+        before = host.known_of(of.tape)
+        filler = fill(disk)
+        of.stored("then", 2, part, b"")
+        with pytest.raises(TapeFull, match="cannot be written: No space left"):
+            asyncio.run(of.keep_known())
+        clocks.pass_by(KEEP_EVERY_NS)
+        asyncio.run(of.refresh_known())
+        of.say("sender")
+        assert (host.known_of(of.tape), states.read(of.tape)) == (before, None)
+        filler.unlink()
+        clocks.pass_by(KEEP_EVERY_NS)
+        asyncio.run(of.refresh_known())
+        of.say("mirror")
+        assert (host.known_of(of.tape), states.read(of.tape) is not None) == (of.known, True)
+        assert of.known is not None
+        assert of.known.sequence == 2
