@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from services.replica.stream import Stream
 from tapewire.config import Replica
-from tapewire.errors import TapeError, TapeFull
+from tapewire.errors import TapeError, TapeFull, TransportError
 from tapewire.logs import Logger
 from tapewire.replication import host as hosts
 from tapewire.replication import known as knowing
@@ -124,6 +124,15 @@ class Context:
         held = await self.stream.get(known.sequence) if info.first <= known.sequence <= info.last else None
         digest = knowing.digest(held.part, held.frames) if held is not None else None
         return knowing.went_back(known, info.created, info.first, info.last, digest)
+
+    async def once_there(self, stop: asyncio.Event, begin: Callable[[], Awaitable[None]]) -> None:
+        """Begins to listen as soon as the bus is there, or leaves it at `stop`."""
+        while not stop.is_set():
+            try:
+                return await begin()
+            except TransportError as error:
+                self.say("waiting", why=str(error))
+                await asyncio.sleep(RETRY_S)
 
     def part(self, frames: TapeFrames, stretch: Stretch, mark: str) -> Part:
         """What a message says of the stretch it carries, read from `frames` of the tape with that mark."""

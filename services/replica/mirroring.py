@@ -18,7 +18,7 @@ from services.replica.context import BACK_FOR_S, RETRY_S, Context
 from services.replica.mirror_copy import MirrorCopy
 from services.replica.stream import Stored, Tail
 from tapewire.errors import TapeError, TapeFull, TransportError, WireError
-from tapewire.interfaces import Received
+from tapewire.interfaces import Received, Subscription
 from tapewire.replication import host as hosts
 from tapewire.replication import names, standing
 from tapewire.replication import state as states
@@ -42,6 +42,7 @@ class Mirroring:
         self._copy: MirrorCopy | None = None
         self._mirror: Mirror | None = None
         self._tail = Tail(context.stream, context.transport)
+        self._listening: Subscription | None = None
         self._silence = Silence(round(context.settings.takeover_after * 1e9))
         self._pending: list[Stored] = []
         self._created = ""
@@ -65,7 +66,7 @@ class Mirroring:
     async def run(self, stop: asyncio.Event) -> bool:
         """Until `stop`, or until this host has taken the tape over: True. Raises TapeError when it must not go on."""
         context = self._of
-        listening = await context.transport.subscribe(names.alive(context.env, context.name), self._on_alive)
+        await context.once_there(stop, self._listen)
         try:
             self._copy = await asyncio.to_thread(MirrorCopy, str(context.tape), context.name)
             while not stop.is_set() and not self._epoch:
@@ -85,12 +86,17 @@ class Mirroring:
                     raise TapeError(f"{context.tape}: {error}") from error
         finally:
             if context.transport.connected:
-                await listening.unsubscribe()
+                if self._listening is not None:
+                    await self._listening.unsubscribe()
                 await self._tail.stop()
             if self._copy is not None:
                 self._copy.close()
             await context.refresh_known(every_ns=0)
         return bool(self._epoch)
+
+    async def _listen(self) -> None:
+        subject = names.alive(self._of.env, self._of.name)
+        self._listening = await self._of.transport.subscribe(subject, self._on_alive)
 
     async def _step(self) -> None:
         if self._mirror is None:

@@ -74,8 +74,8 @@ class Sending:
         position = ConsumerPosition(context.tape, CONSUMER)
         self._page = StatsPage.create(context.stats / f"replica.{context.name}", (STORED,))
         server = FetchServer(context, lambda: self._machine)
-        await server.start()
         try:
+            await context.once_there(stop, server.start)
             while not stop.is_set():
                 machine = self._machine
                 if machine.state is State.stopped:
@@ -109,7 +109,8 @@ class Sending:
                 frames.close()
             except TapeMissing:
                 pass  # its writer has not started yet
-            self._of.say("waiting", why="there is no tape yet") if self._of.tape.exists() else None
+            if self._of.tape.exists():  # what is said is kept there
+                self._of.say("waiting", why="there is no tape yet")
             await asyncio.sleep(WAIT_S)
         return None
 
