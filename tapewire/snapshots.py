@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapewire.durable import sync_folder
+from tapewire.durable import make_folder, sync_folder
 
 MAGIC = b"TWSNAP01"
 HEAD = struct.Struct("<8sQQ32s")
@@ -50,7 +50,7 @@ def folder(tape: Path) -> Path:
 def save(tape: Path, snapshot: Snapshot, keep: int = KEEP) -> Path:
     """Writes it durably, then deletes all but the newest `keep`. Raises OSError (disk full), nothing half-written."""
     target = folder(tape)
-    target.mkdir(exist_ok=True)
+    make_folder(target)
     path = target / f"{snapshot.seq:020d}.snap"
     for left_behind in target.glob("*.tmp"):  # by a process that was killed here
         left_behind.unlink()
@@ -75,7 +75,7 @@ def save(tape: Path, snapshot: Snapshot, keep: int = KEEP) -> Path:
 def put(tape: Path, name: str, raw: bytes) -> Path:
     """A snapshot's file as another host has it, durably. Raises ValueError if it does not hold, OSError."""
     target = folder(tape)
-    target.mkdir(exist_ok=True)
+    make_folder(target)
     aside = target / f"fetched-{name}"
     final = target / name
     if final.parent != target or seq_of(final) < 0:

@@ -23,6 +23,7 @@ import msgspec
 from services.replica.asked import Asked
 from services.replica.context import Context
 from tapewire import snapshots
+from tapewire.durable import make_folder
 from tapewire.errors import TapeError, TapeGone, TransportError
 from tapewire.interfaces import Received
 from tapewire.replication import names
@@ -153,7 +154,7 @@ async def _fetch(context: Context, which: Request) -> int:
             fold, _, file = name.rpartition("/")
             if fold not in ("", *FOLDS):
                 raise TransportError(f"{context.name}: {name!r} is no snapshot that was asked for")
-            (context.tape / fold).mkdir(exist_ok=True)
+            await asyncio.to_thread(make_folder, context.tape / fold)
             await asyncio.to_thread(snapshots.put, context.tape / fold, file, bytes(raw))
             total += size
     return total

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from tapewire.durable import sync_folder
+from tapewire.durable import make_folder, sync_folder
 from tapewire.errors import TapeError, TapeFull
 from tapewire.replication.known import Known
 
@@ -93,7 +93,7 @@ def _keep(path: Path, text: str) -> str:
     """Durably, whole or not at all. Raises TapeFull where there is no room, TapeError."""
     aside = path.with_name(f"{path.name}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with aside.open("w") as file:
             file.write(text + "\n")
             file.flush()

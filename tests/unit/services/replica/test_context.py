@@ -36,6 +36,7 @@ class Clocks:
 def context(folder: Path, clocks: Clocks) -> Context:
     """Of a tape that is only spoken of: its bus is never asked."""
     tape, stream, bus = folder / "orders.0", cast(Stream, None), cast(NatsTransport, None)
+    tape.mkdir()
     return Context(
         *("test", tape, folder / "stats", "a/1", Replica(), bus, stream, logs.get("replica")),
         now=lambda: clocks.steady,
