@@ -98,9 +98,8 @@ class Mirroring:
             await self._take()
         elif self._tail.quiet:
             self._mirror = None
-            return
-        if not self._epoch:
-            if not self._pending and await self._claiming.if_due(self._known(), self._live(), back=bool(self._back)):
+        if self._mirror is not None and not self._epoch:
+            if not self._pending and await self._claiming.if_due(self._mirror, self._live(), back=bool(self._back)):
                 self._say("claiming")
             await self._look()
             self._say("waiting" if self._back else "mirror")
