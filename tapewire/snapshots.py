@@ -20,8 +20,12 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
+
+import msgspec
 
 from tapewire.durable import make_folder, sync_folder
+from tapewire.errors import WireError
 
 MAGIC = b"TWSNAP01"
 HEAD = struct.Struct("<8sQQ32s")
@@ -36,6 +40,27 @@ class Snapshot:
     @property
     def digest(self) -> str:
         return digest(self.state)
+
+
+class Versioned(Protocol):
+    """What a fold keeps as msgpack says which form of it this is."""
+
+    @property
+    def version(self) -> int: ...
+
+
+V = TypeVar("V", bound=Versioned)
+
+
+def decode(state: bytes, kind: type[V], version: int, whose: str) -> V:
+    """A state that is kept as msgpack. Raises WireError for bytes that are none of this version."""
+    try:
+        kept = msgspec.msgpack.decode(state, type=kind)
+    except msgspec.DecodeError as error:
+        raise WireError(f"not the state of {whose}: {error}") from error
+    if kept.version != version:
+        raise WireError(f"state of {whose}: version {kept.version}, expected {version}")
+    return kept
 
 
 def digest(state: bytes) -> str:
