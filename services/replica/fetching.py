@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -40,12 +40,15 @@ GONE = "Tapewire-Gone"
 """Beside a refusal: the first record of the sender's tape. Asking again is of no use."""
 
 
+Position = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+
+
 class Request(msgspec.Struct, forbid_unknown_fields=True):
-    position: int | None = None
+    position: Position | None = None
     snapshots: bool = False
     folds: bool = False
     snapshot: str = ""
-    offset: int = 0
+    offset: Position = 0
     roll: str = ""
     """A question of the roll call, which is answered there."""
 
