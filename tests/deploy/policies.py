@@ -137,7 +137,7 @@ def secrets(documents: list[Document]) -> list[str]:
 
 
 def nothing_optional(documents: list[Document]) -> list[str]:
-    """No pod starts without a Secret or ConfigMap that it names, or a key of one: the kubelet says which is not there."""
+    """No pod starts without a Secret, a ConfigMap or a key of one that it names: the kubelet says which is missing."""
     wrong = []
     for workload in workloads(documents):
         for volume in pod_of(workload)["spec"].get("volumes", ()):
