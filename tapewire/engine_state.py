@@ -26,6 +26,8 @@ RISK: Final = b"TWRISK02"
 MATCHER: Final = b"TWMATCH2"
 _POST_ONLY, _SLIDE, _HIDDEN, _HAS_EXTRA, _TO_SELL = 1, 2, 4, 8, 16
 _LOW: Final = (1 << 32) - 1
+SESSION_BITS: Final = 16
+"""Above them a session's number has its producer, services/engine/authority.hpp."""
 _MAX_BPS: Final = 10_000
 
 
@@ -55,6 +57,29 @@ class LiveOrder(NamedTuple):
     slide: bool
     hidden: bool
     waiting: bool
+
+    def as_command(self) -> m.NewOrder:
+        """What its NewOrder asked for, as far as it is known."""
+        return m.NewOrder(
+            source=self.session >> SESSION_BITS,
+            instrument=self.instrument,
+            account=self.account,
+            session=self.session,
+            order_id=self.order_id,
+            side=self.side,
+            ord_type=self.ord_type,
+            time_in_force=self.time_in_force,
+            price=self.price,
+            stop_px=self.stop_px,
+            qty=self.qty,
+            display_qty=self.display_qty,
+            expire_time=self.expire_time,
+            post_only=self.post_only,
+            slide=self.slide,
+            hidden=self.hidden,
+            self_trade=self.self_trade,
+            self_trade_group=self.self_trade_group,
+        )
 
 
 class BookRules(NamedTuple):
@@ -87,6 +112,9 @@ class EngineState:
     """Net, by account and instrument, where something stands or is open."""
     killed: list[int]
     """Accounts whose kill switch is engaged; 0: all."""
+    cl_ord_ids: dict[tuple[int, int], int]
+    """The last of each producer (its source) and account."""
+    next_match_id: int
 
 
 def begins(tape: Path, first_seq: int, up_to: int) -> Iterator[EngineState | ValueError]:
@@ -114,11 +142,11 @@ def decode(snapshot: Snapshot) -> EngineState:
         if next_seq != snapshot.seq + 1:
             raise ValueError(f"it is the state behind record {next_seq - 1}")
         definitions = Definitions.of_state(snapshot.state)
-        killed, positions = _risk(_Words(risk, RISK))
-        rules, orders = _matcher(_Words(matcher, MATCHER))
+        killed, positions, cl_ord_ids = _risk(_Words(risk, RISK))
+        next_match_id, rules, orders = _matcher(_Words(matcher, MATCHER))
     except (struct.error, ValueError) as error:
         raise WireError(f"snapshot of record {snapshot.seq}: not the state of an engine: {error}") from error
-    return EngineState(snapshot.seq, ts, definitions, rules, orders, positions, killed)
+    return EngineState(snapshot.seq, ts, definitions, rules, orders, positions, killed, cl_ord_ids, next_match_id)
 
 
 def _sections(state: bytes) -> list[bytes]:
@@ -158,8 +186,8 @@ class _Words:
 _ONE, _TWO, _THREE, _FOUR, _FIVE, _SIX, _SEVEN, _EIGHT = (struct.Struct(f"<{words}q") for words in range(1, 9))
 
 
-def _risk(words: _Words) -> tuple[list[int], dict[tuple[int, int], int]]:
-    """Kill switches and positions."""
+def _risk(words: _Words) -> tuple[list[int], dict[tuple[int, int], int], dict[tuple[int, int], int]]:
+    """Kill switches, positions and the last ClOrdIDs."""
     killed = [0] if words.one() else []
     for _ in range(words.one()):
         words.take(_EIGHT)  # instruments
@@ -171,17 +199,20 @@ def _risk(words: _Words) -> tuple[list[int], dict[tuple[int, int], int]]:
     for _ in range(words.one()):
         key, position, _, _ = words.take(_FOUR)
         positions[key >> 32, key & _LOW] = position
+    cl_ord_ids = {}
     for _ in range(words.one()):
-        words.take(_TWO)  # ClOrdIDs
+        key, last = words.take(_TWO)
+        cl_ord_ids[(key >> 32) - 1, key & _LOW] = last
     for _ in range(words.one()):
         words.take(_SIX)  # live orders, which the matcher has too
     if not words.ended():
         raise ValueError("bytes behind risk's section")
-    return killed, positions
+    return killed, positions, cl_ord_ids
 
 
-def _matcher(words: _Words) -> tuple[dict[int, BookRules], list[LiveOrder]]:
-    words.take(_THREE)  # the next match and order, how far the clock has come
+def _matcher(words: _Words) -> tuple[int, dict[int, BookRules], list[LiveOrder]]:
+    """The next match, books and what is in them."""
+    next_match_id, _, _ = words.take(_THREE)  # the last order, how far the clock has come
     for _ in range(words.one()):
         words.take(_THREE)  # trades busted or corrected
     rules, orders = dict[int, BookRules](), list[LiveOrder]()
@@ -190,7 +221,7 @@ def _matcher(words: _Words) -> tuple[dict[int, BookRules], list[LiveOrder]]:
     if not words.ended():
         raise ValueError("bytes behind the matcher's section")
     orders.sort()
-    return rules, orders
+    return next_match_id, rules, orders
 
 
 def _book(words: _Words, rules: dict[int, BookRules], orders: list[LiveOrder]) -> None:

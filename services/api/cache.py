@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from services.api import types
 from tapewire.config import Config
@@ -61,9 +61,11 @@ class _Position(msgspec.Struct):
     seq: _Whole
     ts: _Whole
     net: _Decimal
-    bought: _Decimal
-    sold: _Decimal
-    fills: int
+    bought: _Decimal | UnsetType = UNSET
+    sold: _Decimal | UnsetType = UNSET
+    fills: int | UnsetType = UNSET
+    known_from: _Whole | UnsetType = UNSET
+    """Then the three before it are left out: the sink was first started on a pruned tape."""
 
 
 Kind = TypeVar("Kind", bound=msgspec.Struct)
@@ -117,7 +119,7 @@ class Cache:
         for (account, ticker), fields in sorted(found.fields.items()):
             if (one := self._checked(fields, _Position, ticker)) is None:
                 return None
-            if one.fills or Decimal(one.net):
+            if one.fills or one.known_from or Decimal(one.net):
                 made.append(
                     types.Position(
                         account=account,
@@ -128,6 +130,7 @@ class Cache:
                         bought=one.bought,
                         sold=one.sold,
                         fills=one.fills,
+                        known_from=one.known_from,
                     )
                 )
         return types.Positions(made, found.seq, source=SOURCE, as_of_seq=found.seq)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from services.gateway.agent import GatewayAgent
-from services.gateway.fold import BATCH, Fold, restore
+from services.gateway.fold import BATCH, Fold, begin, restore
 from services.gateway.gateway import Gateway
 from services.gateway.snapshot import register
 from services.gateway.snapshotter import Snapshotter
@@ -142,6 +142,7 @@ def main(path: Path | None, name: str) -> None:
     tape = folders.tape(f"fix.{name}")
     orders_tape = folders.orders_tape(shard)
     writer = open_tape(tape, orders_tape)
+    begin(tape, orders_tape, own.sessions, shard, source, log)
     fold = recovered(tape, orders_tape, own.sessions, shard, source, log)
     snapshotting = [sys.executable, "-m", "services.gateway.snapshot", "--name", name]
     snapshotting += ["--config", str(path)] if path is not None else []

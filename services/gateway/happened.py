@@ -58,11 +58,12 @@ class Order:
             "echo",
             "head",
             "instrument",
+            "known_from",
             "leaves",
             "names",
             "order_id",
         ),
-        *("price", "qty", "session", "side", "status", "stop_px", "waiting"),
+        *("price", "qty", "session", "side", "status", "stop_px", "unpriced", "waiting"),
     )
 
     def __init__(
@@ -90,6 +91,10 @@ class Order:
             self.order_id, self.price, self.qty = accepted.order_id, accepted.price, accepted.qty
             self.leaves, self.waiting = accepted.qty, accepted.waiting
         self.cum = self.cost = 0
+        self.known_from = 0
+        """It was live as of this record, where the tape was pruned, and of what was before only that is known."""
+        self.unpriced = 0
+        """How much of `cum` filled at prices that are not known."""
         self.status = "0"
         self.describe()
 

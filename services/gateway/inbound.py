@@ -130,8 +130,8 @@ def _replace(desk: Desk, session: Session, message: Message, cl_ord_id: int, now
     price = price_of(f, 44, i, c.ord_type in PRICED, "a limit order needs a price")
     stop_px = price_of(f, 99, i, False, "")
     qty = qty_of(f, 38, i)
-    if stop_px == order.stop_px and not order.waiting:
-        stop_px = 0  # repeated of a stop that was triggered: nothing that could be changed
+    if not order.waiting and (stop_px == order.stop_px or (order.known_from and c.ord_type in STOPS)):
+        stop_px = 0  # repeated of a stop that was triggered: nothing that could be changed, known here or not
     return _REPLACE(
         *(cl_ord_id, transacted_at(f), now, i.number, order.order_id, order.account, price, qty, stop_px, f[11])
     )
@@ -145,7 +145,7 @@ def _check_unchanged(f: dict[int, str], order: Order, i: Instrument) -> None:
         (59, "TimeInForce", lambda: TIMES_IN_FORCE[f[59]] == c.time_in_force),
         (126, "ExpireTime", lambda: to_ns(f[126], 126) == c.expire_time),
         (18, "ExecInst", lambda: c.post_only),
-        (110, "MinQty", lambda: qty_of(f, 110, i) == c.min_qty),
+        (110, "MinQty", lambda: bool(order.known_from) or qty_of(f, 110, i) == c.min_qty),
         (111, "MaxFloor", lambda: _shows(f, order, i)),
         (1138, "DisplayQty", lambda: _shows(f, order, i)),
         (7928, "SelfTradePrevention", lambda: SELF_TRADES[f[7928]] == c.self_trade),
@@ -158,6 +158,8 @@ def _check_unchanged(f: dict[int, str], order: Order, i: Instrument) -> None:
 def _shows(f: dict[int, str], order: Order, i: Instrument) -> bool:
     """Whether the order shows as much at a time as is said."""
     shown = shown_of(f, i)
+    if order.known_from and shown and not order.command.hidden and not order.command.display_qty:
+        return True  # it may have been given as much as the whole order, which an engine's snapshot does not keep
     return order.command.hidden if shown == 0 else shown == order.command.display_qty
 
 
@@ -244,7 +246,7 @@ def add_order(desk: Desk, session: Session, message: Message, refusal: Refusal) 
 def _order(desk: Desk, session: Session, message: Message) -> Order:
     order = find_order(desk, session, message)
     if order is None:
-        raise Refusal("no such order", _R.unknown_order)
+        raise Refusal(desk.orders.why_unknown(), _R.unknown_order)
     i, f = order.instrument, message.fields
     if order.order_id not in desk.orders.live:
         raise Refusal("the order is done", _R.unknown_order, late=True)

@@ -54,6 +54,10 @@ class Orders:
         self.requests: dict[int, Request] = {}
         """By command number: those that the orders tape does not show yet."""
         self.seq = 0
+        self.known_from = 0
+        """The tape was pruned: what stood as of this record is known, and what was before is not (see begun.py)."""
+        self.first_match = 1
+        """The first that is known."""
         self.last_cl_ord_id = 0
         """Of the gateway's own commands, the highest on the orders tape."""
         self.answered: list[int] = []
@@ -62,7 +66,7 @@ class Orders:
         """Whose status changed with the last record, if it is one that says so."""
         self._definition: m.InstrumentDefinition | None = None
         self._asked = 0
-        self.trades = array("q")  # by match number from 1: seq, maker's and taker's order, price, qty as they stand
+        self.trades = array("q")  # by match from the first: seq, maker's and taker's order, price, qty as they stand
         self._command: m.Message | None = None
         self._request: Request | None = None
         self._repeated = False
@@ -101,6 +105,20 @@ class Orders:
         """Live, or done and still kept."""
         return self.live.get(order_id) or self.done.get(order_id)
 
+    def add(self, order: Order) -> None:
+        """One that is live."""
+        self.live[order.order_id] = order
+        self.live_by_session[order.session] = self.live_by_session.get(order.session, 0) + 1
+
+    def why_unknown(self) -> str:
+        """What is said of an order that is not found."""
+        if not self.known_from:
+            return "no such order"
+        return (
+            f"no such order is known here; of those entered before record {self.known_from} only what was live there, "
+            f"by OrderID (37)"
+        )
+
     def _on_instrument(self, record: m.Message) -> list[Happened]:
         if isinstance(record, m.InstrumentDefinition):
             self._definition = record  # the matcher may still refuse it
@@ -125,8 +143,7 @@ class Orders:
         instrument = self.instruments.by_number[e.instrument]
         echo = self._request.echo if self._request is not None else ""
         order = Order(c, e, instrument, echo, c.source == self.source)
-        self.live[e.order_id] = order
-        self.live_by_session[order.session] = self.live_by_session.get(order.session, 0) + 1
+        self.add(order)
         if order.session:
             self.by_text[order.session, order.cl_ord_id] = order
         return [Exec(order, "0", f"{self.prefix}{e.seq}", e.ts, order.cl_ord_id)]
@@ -147,7 +164,8 @@ class Orders:
         return [happened]
 
     def _on_executed(self, e: m.OrderExecuted) -> list[Happened]:
-        assert len(self.trades) == TRADE * (e.match_id - 1), f"record {e.seq}: match {e.match_id} is not the next"
+        at = TRADE * (e.match_id - self.first_match)
+        assert len(self.trades) == at, f"record {e.seq}: match {e.match_id} is not the next"
         self.trades.extend((e.seq, e.maker_order_id, e.taker_order_id, e.price, e.qty))
         happened: list[Happened] = []
         sides = (("m", e.maker_order_id, e.maker_leaves_qty), ("t", e.taker_order_id, e.taker_leaves_qty))
@@ -215,18 +233,21 @@ class Orders:
     def _on_amended(self, e: m.TradeBusted | m.TradeCorrected) -> list[Happened]:
         """A bust or a correction: quantities of the market stay, what was filled changes."""
         happened: list[Happened] = []
-        # Whose trade it was, and how it stood, says its record, not what the operator named: no core checks that.
-        at = TRADE * (e.match_id - 1)
-        seq, maker, taker, old_price, old_qty = self.trades[at : at + TRADE]
         bust = isinstance(e, m.TradeBusted)
         price, qty = (0, 0) if bust else (e.price, e.qty)
-        self.trades[at + 3], self.trades[at + 4] = price, qty
-        for side, order_id in (("m", maker), ("t", taker)):
+        seq, sides, old_price, old_qty = self._amended(e, price, qty)
+        for side, order_id in sides:
             order = self.order(order_id)
             if order is None:
                 continue  # done so long ago that it was let go
+            if seq:
+                order.cost -= old_price * old_qty
+            elif order.account == (e.maker_account if side == "m" else e.taker_account) and old_qty <= order.unpriced:
+                order.unpriced -= old_qty
+            else:
+                continue  # not what is known to have filled before
             order.cum += qty - old_qty
-            order.cost += price * qty - old_price * old_qty
+            order.cost += price * qty
             report = Exec(order, "H" if bust else "G", f"{self.prefix}{e.seq}-{side}", e.ts, order.cl_ord_id)
             if order.leaves:
                 order.status = "1" if order.cum else "0"
@@ -234,9 +255,22 @@ class Orders:
                 order.status = "2" if order.cum >= order.qty else "4"
             report.last_px, report.last_qty = (old_price, old_qty) if bust else (price, qty)
             report.match_id = e.match_id
-            report.ref = f"{self.prefix}{seq}-{side}"
+            report.ref = f"{self.prefix}{seq}-{side}" if seq else ""
             happened.append(report)
         return happened
+
+    def _amended(
+        self, e: m.TradeBusted | m.TradeCorrected, price: int, qty: int
+    ) -> tuple[int, tuple[tuple[str, int], tuple[str, int]], int, int]:
+        """The trade's record, its orders, its price and quantity until now; it stands with these from now on."""
+        if e.match_id < self.first_match:  # its record is gone: what the operator named is all there is
+            was = (e.price, e.qty) if isinstance(e, m.TradeBusted) else (e.old_price, e.old_qty)
+            return 0, (("m", e.maker_order_id), ("t", e.taker_order_id)), *was
+        # Whose trade it was, and how it stood, says its record, not what the operator named: no core checks that.
+        at = TRADE * (e.match_id - self.first_match)
+        seq, maker, taker, old_price, old_qty = self.trades[at : at + TRADE]
+        self.trades[at + 3], self.trades[at + 4] = price, qty
+        return seq, (("m", maker), ("t", taker)), old_price, old_qty
 
     def _on_cancel_rejected(self, e: m.CancelRejected) -> list[Happened]:
         c = self._command

@@ -93,7 +93,8 @@ class Queries:
         more = f"790={f[790]}\x01" if 790 in f else ""
         order = find_order(self._desk, session, message)
         if order is None:
-            return [reports.unknown(f.get(11, ""), f.get(37, ""), f[55], f.get(54, "1"), now, more)]
+            why = self._desk.orders.why_unknown()
+            return [reports.unknown(why, f.get(11, ""), f.get(37, ""), f[55], f.get(54, "1"), now, more)]
         return [reports.status(order, now, more)]
 
     def _mass_status(self, session: Session, message: Message, now: int) -> list[str]:
@@ -111,7 +112,8 @@ class Queries:
         found = [order for order in self._desk.orders.live.values() if meant(order)]
         head = f"584={f[584]}\x01911={len(found)}\x01"
         if not found:
-            return [reports.unknown("", "", f.get(55, "[N/A]"), f.get(54, "1"), now, f"{head}912=Y\x01")]
+            symbol, side = f.get(55, "[N/A]"), f.get(54, "1")
+            return [reports.unknown("no such order", "", "", symbol, side, now, f"{head}912=Y\x01")]
         last = len(found) - 1
         return [
             reports.status(order, now, f"{head}912={'Y' if at == last else 'N'}\x01") for at, order in enumerate(found)

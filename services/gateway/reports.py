@@ -60,9 +60,12 @@ class Reports:
             more += f"20={_TRANSACTION_42.get(kind, 0)}\x01"
             kind = status if kind in "FHGI" else "D" if kind == "L" else kind
         order_id = f"{self._prefix}{order.order_id}" if order.order_id else "NONE"
+        # Of an order from before the tape's first record, see `Orders.known_from`, these may not be known.
+        name = f"11={cl_ord_id}\x01" if cl_ord_id else ""
+        paid = f"6={average}\x01" if not order.unpriced else ""
         return (
-            f"35=8\x0137={order_id}\x0111={cl_ord_id}\x0117={exec_id}\x01150={kind}\x0139={status}\x01{order.head}"
-            f"38={qty}\x01151={leaves}\x0114={cum}\x016={average}\x0160={self.stamp(ts)}\x01{more}"
+            f"35=8\x0137={order_id}\x01{name}17={exec_id}\x01150={kind}\x0139={status}\x01{order.head}"
+            f"38={qty}\x01151={leaves}\x0114={cum}\x01{paid}60={self.stamp(ts)}\x01{more}"
         )
 
     def _fill(self, happened: Exec) -> str:
@@ -92,13 +95,13 @@ class Reports:
         """Where an order stands (150=I). `more`: fields such as 790, 584, 911."""
         return self._execution(order, "I", STATUS_EXEC_ID, order.cl_ord_id, ts, more)
 
-    def unknown(self, cl_ord_id: str, order_id: str, symbol: str, side: str, ts: int, more: str = "") -> str:
-        """The answer about an order that there is not: 39=8, 103=5."""
+    def unknown(self, why: str, cl_ord_id: str, order_id: str, symbol: str, side: str, ts: int, more: str) -> str:
+        """The answer about an order that there is not: 39=8, 103=5. `why`: in words."""
         kind = "20=3\x01150=8" if self._old else "150=I"
         name = f"11={cl_ord_id}\x01" if cl_ord_id else ""
         return (
             f"35=8\x0137={order_id or 'NONE'}\x01{name}17={STATUS_EXEC_ID}\x01{kind}\x0139=8\x0155={symbol}\x01"
-            f"54={side}\x01151=0\x0114=0\x016=0\x0160={self.stamp(ts)}\x01103=5\x0158=no such order\x01{more}"
+            f"54={side}\x01151=0\x0114=0\x016=0\x0160={self.stamp(ts)}\x01103=5\x0158={why}\x01{more}"
         )
 
     def refuse(self, request: Message, refusal: Refusal, name: str, ts: int) -> str:
@@ -111,7 +114,7 @@ class Reports:
             return self._refused_mass_cancel(f, name, ts, refusal.reason, text)
         order = refusal.order
         order_id = f"{self._prefix}{order.order_id}" if order is not None else "NONE"
-        orig = f.get(41) or (order.cl_ord_id if order is not None else "NONE")
+        orig = f.get(41) or (order.cl_ord_id if order is not None else "") or "NONE"
         status = order.status if order is not None else "8"
         account = f"1={order.account}\x01" if order is not None else ""
         more = f"{account}102={refusal.cxl_rej}\x01{text}"
@@ -131,7 +134,7 @@ class Reports:
     def refused_cancel(self, happened: Refused) -> str:
         """An OrderCancelReject (9)."""
         c, e, order = happened.command, happened.refusal, happened.order
-        status, orig = (order.status, order.cl_ord_id) if order is not None else ("8", "NONE")
+        status, orig = (order.status, order.cl_ord_id or "NONE") if order is not None else ("8", "NONE")
         instrument = order.instrument if order is not None else None
         order_id = f"{self._prefix}{c.order_id}" if order is not None else "NONE"
         text = self._refusal(instrument, e.reason, e.value, e.limit, 102)

@@ -90,6 +90,8 @@ class _Order(_Struct):
     status: str
     head: str
     echo: str
+    known_from: int = 0
+    unpriced: int = 0
 
 
 class _State(_Struct):
@@ -107,6 +109,8 @@ class _State(_Struct):
     done: list[_Order]
     trades: bytes
     house: bytes
+    known_from: int = 0
+    first_match: int = 1
 
 
 def places(state: bytes) -> tuple[Place, Place]:
@@ -141,6 +145,8 @@ def encode(sessions: Sessions, orders: Orders, house: bytes, own: Place, at: Pla
         done,
         orders.trades.tobytes(),
         house,
+        orders.known_from,
+        orders.first_match,
     )
     return HEAD.pack(MAGIC, *own, *at) + msgspec.msgpack.encode(state)
 
@@ -188,6 +194,7 @@ def _restore_sessions(kept: _State, sessions: Sessions) -> None:
 
 def _restore_orders(kept: _State, orders: Orders) -> None:
     orders.last_cl_ord_id = kept.orders_last
+    orders.known_from, orders.first_match = kept.known_from, kept.first_match
     instruments = []
     for given in kept.instruments:
         i = Instrument(m.InstrumentDefinition.decode(given.definition))
@@ -216,6 +223,7 @@ def _order_of(given: _Order, instruments: list[Instrument]) -> Order:
     order.cl_ord_id, order.names, order.head = given.cl_ord_id, given.names, given.head
     order.order_id, order.price, order.qty, order.stop_px, order.leaves, order.cum, high, low = given.numbers
     order.cost, order.waiting, order.status = (high << 62) + low, given.waiting, given.status
+    order.known_from, order.unpriced = given.known_from, given.unpriced
     return order
 
 
@@ -234,6 +242,8 @@ def _order(order: Order, key: int, orders: Orders, table: dict[int, int], instru
         order.status,
         order.head,
         order.echo,
+        order.known_from,
+        order.unpriced,
     )
 
 

@@ -44,7 +44,8 @@ CONSUMER = "router"
 def recover(settings: Config, core: Core, positions: Positions, place: HousePlace | None, log: Logger) -> RouterTape:
     """The router's tape, folded and mended."""
     own, path = settings.router, settings.folders.router_tape(settings.router.number)
-    writer = TapeWriter(str(path), path.name, own.segment_bytes, own.durability)
+    # Nobody reads an input without all its events: recovery completes first what was cut off.
+    writer = TapeWriter(str(path), path.name, own.segment_bytes, own.durability, hold=True)
     ConsumerPosition(path, CONSUMER).close()  # recovery folds it from its first record: retention must leave all of it
     tape = RouterTape(writer, core, configured.limits(settings), time.time_ns)
     began = time.perf_counter()

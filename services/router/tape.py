@@ -103,7 +103,10 @@ class RouterTape:
         """The events since the last commit."""
 
     def recover(self, folds: Iterable[Fold] = ()) -> tuple[Replay, int]:
-        """Folds what is there and mends a cut tail; returns what was found and how many events were appended."""
+        """Folds what is there and mends a cut tail; returns what was found and how many events were appended.
+
+        Of a writer that holds (`hold`), readers see all of it from then on.
+        """
         self._folds = tuple(folds)
         found = replay(self._writer.path, self._core, self._folds)
         missing = found.missing()
@@ -112,6 +115,9 @@ class RouterTape:
         if missing:
             self._writer.commit()
         self._last_ts = found.last_ts
+        if self._writer.positions.released_seq < self._writer.next_seq - 1:
+            self.take(m.AdvanceClock())  # what was whole and not shown yet is shown with it
+            self.commit()
         return found, len(missing)
 
     @property

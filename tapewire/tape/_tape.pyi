@@ -37,8 +37,9 @@ class Writer:
 
     Opening creates the tape or recovers it (a torn tail is cut, `recovery` says so) and starts the next epoch.
     `segment_bytes`: of segments begun from now on, a multiple of 4096 up to 1 GiB; 0 = like the last one, 64 MiB at
-    first. The epoch is later than `epoch_above`. Raises TapeFenced (another writer), TapeDamaged, TapeFull,
-    TapeMissing (with create=False), TapeError.
+    first. `hold`: what no reader was shown stays so until the first commit with a record in it, for who completes first
+    what a crash cut off. The epoch is later than `epoch_above`. Raises TapeFenced (another writer), TapeDamaged,
+    TapeFull, TapeMissing (with create=False), TapeError.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class Writer:
         durability: str = "disk",
         *,
         create: bool = True,
+        hold: bool = False,
         epoch_above: int = 0,
     ) -> None: ...
     def append(self, raw: bytes, /) -> int:

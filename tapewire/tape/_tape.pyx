@@ -55,6 +55,7 @@ cdef extern from "tapewire/tape/tape.hpp" namespace "tapewire::tape" nogil:
         uint64_t segment_bytes
         string name
         cbool create
+        cbool hold
         uint64_t epoch_above
     cdef cppclass CWriter "tapewire::tape::Writer":
         Status open(const char*, const Options&)

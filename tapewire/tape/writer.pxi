@@ -6,7 +6,7 @@ cdef class Writer:
     cdef readonly object path
 
     def __init__(self, path, name="", segment_bytes=0, durability="disk", *, create=True,
-                 uint64_t epoch_above=0):
+                 cbool hold=False, uint64_t epoch_above=0):
         cdef Options options
         cdef Status status
         cdef bytes folder = os.fsencode(path)
@@ -16,6 +16,7 @@ cdef class Writer:
         options.segment_bytes = segment_bytes
         options.name = name.encode()
         options.create = create
+        options.hold = hold
         options.epoch_above = epoch_above
         self.path = Path(path)
         cdef const char* where = PyBytes_AS_STRING(folder)

@@ -30,9 +30,10 @@ class TapeWriter(Writer):
         durability: str = "disk",
         *,
         create: bool = True,
+        hold: bool = False,
         helper: bool = True,
     ) -> None:
-        super().__init__(path, name, segment_bytes, durability, create=create)
+        super().__init__(path, name, segment_bytes, durability, create=create, hold=hold)
         self._stop = threading.Event()
         self._helper: threading.Thread | None = None
         if helper:

@@ -23,8 +23,6 @@ from tapewire.views.orders import Order, Status
 if TYPE_CHECKING:
     from tapewire.views.views import Views
 
-SESSION_BITS = 16  # above them stands the producer, services/engine/authority.hpp
-
 
 def begin(views: Views, engine: EngineState) -> None:
     """Fills new views, whose house market stands there already."""
@@ -48,30 +46,5 @@ def _order(views: Views, one: LiveOrder, known_from: int) -> Order:
     order.cum = order.unpriced = one.qty - one.leaves
     order.status = Status.partially_filled if order.cum else Status.new
     # Pages go by `created`: the number of an order is no greater than that of its record, and rises with it.
-    order.created, order.known_from, order.terms = one.order_id, known_from, _terms(one)
+    order.created, order.known_from, order.terms = one.order_id, known_from, bytes(one.as_command())
     return order
-
-
-def _terms(one: LiveOrder) -> bytes:
-    """What its NewOrder asked for, as far as it is known."""
-    made = m.NewOrder(
-        source=one.session >> SESSION_BITS,
-        instrument=one.instrument,
-        account=one.account,
-        session=one.session,
-        order_id=one.order_id,
-        side=one.side,
-        ord_type=one.ord_type,
-        time_in_force=one.time_in_force,
-        price=one.price,
-        stop_px=one.stop_px,
-        qty=one.qty,
-        display_qty=one.display_qty,
-        expire_time=one.expire_time,
-        post_only=one.post_only,
-        slide=one.slide,
-        hidden=one.hidden,
-        self_trade=one.self_trade,
-        self_trade_group=one.self_trade_group,
-    )
-    return bytes(made)

@@ -60,11 +60,13 @@ class Exchange:
         more: str = INSTRUMENT + ACCOUNTS,
         gateway: str = "",
         durability: str = "memory",
+        segment_bytes: int = 1 << 20,
     ) -> None:
         """`gateway`: more lines for the section of that name."""
         self.folder, self.port = folder, free_port()
         gateway = f"[gateway]\nbackend_port = {self.port}\ndrain_timeout = 1.0\n{gateway}\n{sessions}\n"
-        self.engine = EngineProcess(folder, engine=f'{PRODUCERS}\ndurability = "{durability}"', more=more + gateway)
+        engine = f'{PRODUCERS}\ndurability = "{durability}"'
+        self.engine = EngineProcess(folder, engine=engine, more=more + gateway, segment_bytes=segment_bytes)
         self.log = folder / "gateway.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._clients: list[Client] = []

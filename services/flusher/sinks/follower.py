@@ -47,6 +47,8 @@ class Follower:
         self._consumer_name = consumer
         self._consumer = ConsumerPosition(folder, consumer)
         self.position = Position()
+        self.known_from = 0
+        """As in Resume."""
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._at_end = True
@@ -133,7 +135,7 @@ class Follower:
 
         Raises SinkError if retention removed it.
         """
-        self.position = resume.position
+        self.position, self.known_from = resume.position, resume.known_from
         self._pending, self._pending_bytes = [], 0
         seq = resume.position.seq
         needed = min(resume.fold_after, seq) + 1

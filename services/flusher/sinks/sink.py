@@ -221,7 +221,8 @@ class Sink:
             if await self._caught_up(follower, stop):
                 self._followers[name] = follower
                 self._rates.setdefault(name, _Rate(time.monotonic()))
-                self._teller.tape(name, State.running, "", self._now())
+                since = f"what stands is known from record {follower.known_from} on" if follower.known_from else ""
+                self._teller.tape(name, State.running, since, self._now())
                 self._tell_lag(name, follower)
         except TargetError:
             raise

@@ -79,6 +79,8 @@ class Resume(NamedTuple):
     target without state says `position.seq`."""
     hold: int
     """Retention keeps everything behind this record: `fold_after`, or less if older states are kept as well."""
+    known_from: int = 0
+    """The tape was pruned: what the target says of what stands, it knows from this record on; 0: from the first."""
 
 
 class Committed(NamedTuple):

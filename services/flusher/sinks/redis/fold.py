@@ -2,6 +2,10 @@
 
 Of an orders tape: the house market's public messages and the positions of accounts. Of a market's tape: its trades and
 quotes as they are.
+
+Where an orders tape was pruned before anything of it was taken, it begins at an engine's snapshot (`begin`): tops and
+net positions as they stand there; what was bought and sold, in how many fills, is not known from then on, nor are last
+trades until there is one. Records up to it make nothing known.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tapewire import messages as m
+from tapewire.engine_state import EngineState
 from tapewire.errors import EngineStopped, SinkError, WireError
 from tapewire.fixed import to_text
 from tapewire.house import HouseMarket, Publication
@@ -38,6 +43,10 @@ class Position(msgspec.Struct, array_like=True):
     fills: int = 0
     seq: int = 0
     ts: int = 0
+    known_from: int = 0
+    """It begins at that record, and what is here besides is since then; 0: with the tape."""
+    before: int = 0
+    """Net, there."""
 
     def add(self, buys: bool, price: int, qty: int, seq: int, ts: int) -> None:
         """A negative `qty` takes an earlier one back."""
@@ -57,6 +66,7 @@ class _State(msgspec.Struct, frozen=True, array_like=True):
     house: bytes
     positions: list[tuple[int, int, Position]]
     latest: dict[str, bytes]
+    known_from: int = 0
 
 
 class Entry(NamedTuple):
@@ -86,7 +96,10 @@ class Fold:
     def __init__(self, env: str, feed: str, orders: bool, stream_length: int = 0) -> None:
         """`stream_length`: trades that a stream holds; 0: there are none."""
         self._env, self._feed, self._orders, self._length = env, feed, orders, stream_length
-        self.seq = 0
+        self.seq = self.met = 0
+        """The record it stands at, and the last that it was given, which may lie before that one."""
+        self.known_from = 0
+        """It began at the engine's state as of this record; 0: with the tape."""
         self._take_house(HouseMarket(env))
         self._positions: dict[tuple[int, int], Position] = {}
         self._latest: dict[str, bytes] = {}
@@ -97,6 +110,27 @@ class Fold:
     def _take_house(self, house: HouseMarket) -> None:
         # Reports to accounts are not put on channels, which anybody who may read the cache could follow.
         self._house, house.reports = house, False
+
+    def begin(self, engine: EngineState) -> None:
+        """Stands where an engine did, of new. Raises WireError."""
+        self.seq = self.known_from = engine.seq
+        self._take_house(HouseMarket.of_engine(self._env, engine))
+        for (account, instrument), net in engine.positions.items():
+            if net:
+                place = {"seq": engine.seq, "ts": engine.ts, "known_from": engine.seq}
+                self._positions[account, instrument] = Position(**place, before=net)
+        for ticker in self._house.tickers:
+            book = self._house.book(ticker)
+            if book is None or not any(book.top):
+                continue
+            bid, bid_qty, ask, ask_qty = book.top
+            made = m.Quote(
+                seq=engine.seq, ts=engine.ts, ts_event=engine.ts, instrument=book.definition.instrument, ticker=ticker,
+                bid_price=bid, bid_qty=bid_qty, ask_price=ask, ask_qty=ask_qty, book_seq=book.book_seq,
+                price_exponent=book.definition.price_exponent, qty_exponent=book.definition.qty_exponent,
+                quality=book.quality,
+            )  # fmt: skip
+            self._latest[f"top:house:{ticker}"] = bytes(made)
 
     def take(self, records: Iterable[bytes], whole: bool) -> list[Publication]:
         """Takes the next records; returns the public messages they make. `whole`: the last ends its command.
@@ -123,7 +157,9 @@ class Fold:
         self._moved.update(self._positions)
 
     def changes(self, messages: list[Publication]) -> Changes:
-        """Since the last time."""
+        """Since the last time; nothing before the record that it begins at."""
+        if self.met < self.known_from:
+            return Changes({}, {}, [], [])
         hashes = {key: _fields(m.decode(self._latest[key])) for key in sorted(self._dirty)}
         holders: dict[int, list[str]] = {}
         for account, instrument in sorted(self._moved):
@@ -152,13 +188,13 @@ class Fold:
 
     @property
     def can_be_kept(self) -> bool:
-        return not self._orders or self._house.between_commands
+        return self.met >= self.known_from and (not self._orders or self._house.between_commands)
 
     def state(self) -> bytes:
         """What `restore` goes on from."""
         house = self._house.state() if self._orders else b""
         positions = [(*key, position) for key, position in sorted(self._positions.items())]
-        return msgspec.msgpack.encode(_State(VERSION, self.seq, house, positions, self._latest))
+        return msgspec.msgpack.encode(_State(VERSION, self.seq, house, positions, self._latest, self.known_from))
 
     def restore(self, state: bytes) -> None:
         """Raises WireError for other bytes."""
@@ -170,7 +206,8 @@ class Fold:
             raise WireError(f"state of a cache: version {kept.version}, expected {VERSION}")
         if self._orders:
             self._take_house(HouseMarket.restored(self._env, kept.house))
-        self.seq, self._latest = kept.seq, kept.latest
+        self.seq, self._latest, self.known_from = kept.seq, kept.latest, kept.known_from
+        self.met = kept.seq
         self._positions = {(account, instrument): position for account, instrument, position in kept.positions}
 
     # -- records
@@ -179,6 +216,9 @@ class Fold:
         out, decode, fold = list[Publication](), m.decode, self._house.fold_record
         for raw in records:
             record = decode(raw)
+            self.met = record.seq
+            if record.seq <= self.seq:
+                continue  # what it stands at says it
             try:
                 if made := fold(record):
                     out += made
@@ -212,7 +252,7 @@ class Fold:
         taker_buys = e.taker_side == m.Side.buy
         for account, buys in ((e.maker_account, not taker_buys), (e.taker_account, taker_buys)):
             key = (account, e.instrument)
-            position = self._positions.setdefault(key, Position())
+            position = self._positions.setdefault(key, Position(known_from=self.known_from))
             for price, qty in steps:
                 position.add(buys, price, qty, e.seq, e.ts)
             self._moved.add(key)
@@ -250,10 +290,13 @@ def _fields(message: m.Message) -> Fields:
 
 def _position_fields(position: Position, terms: m.InstrumentDefinition) -> Fields:
     qty, notional = terms.qty_exponent, terms.price_exponent + terms.qty_exponent
+    net = to_text(position.before + position.bought - position.sold, qty)
+    if position.known_from:
+        return {"seq": position.seq, "ts": position.ts, "net": net, "known_from": position.known_from}
     return {
         "seq": position.seq,
         "ts": position.ts,
-        "net": to_text(position.bought - position.sold, qty),
+        "net": net,
         "bought": to_text(position.bought, qty),
         "sold": to_text(position.sold, qty),
         "bought_notional": to_text(position.bought_notional, notional),

@@ -29,9 +29,12 @@ from services.flusher.sinks.redis import script
 from services.flusher.sinks.redis.faults import told
 from services.flusher.sinks.redis.fold import Changes, Fold
 from services.flusher.sinks.target import Batch, Committed, Mark, Position, Resume
+from tapewire import engine_state
 from tapewire.config import Config, RedisSink
-from tapewire.errors import ConfigError, TapewireError, TargetError, WireError
+from tapewire.engine_state import EngineState
+from tapewire.errors import ConfigError, SinkError, TapewireError, TargetError, WireError
 from tapewire.fix.auth import read_private
+from tapewire.tape import TapeReader
 
 FORMAT: Final = 2
 """1: without the sets that name positions. They are put with the first batch after a start."""
@@ -151,14 +154,16 @@ class RedisTarget:
                 fold = self._blank(tape)
         if fold.seq > position.seq:
             fold = self._blank(tape)
+        if not fold.seq and position.begin > 1 and tape.startswith("orders."):
+            fold.begin(_begun(folder, position))
         fold.all_changed()
         self._folds[tape] = fold
         self._states[tape] = fold.seq
         self._published.discard(tape)
         if stored is not None and stored.whole:
             self._published.add(tape)
-        fold_after = fold.seq or position.begin - 1
-        return Resume(position, fold_after, fold_after)
+        fold_after = min(fold.seq, position.seq) if fold.known_from else fold.seq or position.begin - 1
+        return Resume(position, fold_after, fold_after, fold.known_from)
 
     def _blank(self, tape: str) -> Fold:
         kind, _, rest = tape.partition(".")
@@ -251,6 +256,28 @@ class RedisTarget:
 def _add(pipe: Any, key: str, members: Sequence[str | int]) -> None:
     for at in range(0, len(members), MEMBERS):
         pipe.sadd(key, *members[at : at + MEMBERS])
+
+
+def _begun(folder: Path, position: Position) -> EngineState:
+    """The engine's state to begin at, where the tape's beginning is gone: the newest that lies within what was taken,
+    else the one that leaves least unpublished. Raises SinkError if there is none, TapeError."""
+    with TapeReader(folder, from_seq=None) as reader:
+        released = reader.positions.released_seq
+    found, refused = None, list[str]()
+    for state in engine_state.begins(folder, position.begin, released):
+        if isinstance(state, ValueError):
+            refused.append(str(state))
+            continue
+        found = state
+        if state.seq <= position.seq:
+            break
+    if found is None:
+        raise SinkError(
+            f"tape {folder}: begins with record {position.begin}, and no snapshot of the engine stands there or behind "
+            f"it ({'; '.join(refused) or 'there is none'}): what stood is not known. Let the engine take one (its end "
+            f"does), or restore the older segments"
+        )
+    return found
 
 
 def _position(stored: _Stored) -> Position:

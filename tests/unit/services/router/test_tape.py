@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from services.router.__main__ import recover
 from services.router.clients import ClientRing
 from services.router.core import Core
 from services.router.positions import Positions
 from services.router.tape import RouterTape
 from services.router.venue_tapes import VenueTape
 from tapewire import messages as m
+from tapewire.config import Config
 from tapewire.errors import EngineStopped
+from tapewire.logs import configure
 from tapewire.ring import RingProducer, create_ring
 from tapewire.tape import TapeReader, TapeWriter, cut
 from tests.router_parts import PARTS
@@ -129,3 +132,39 @@ def test_of_a_venues_tape_its_reports_are_copied_each_once(tmp_path: Path) -> No
         again = VenueTape(4, path, 3, "router.0")
         assert again.work(found.append) == 0  # its file says more than a router's tape that was cut
         again.close()
+
+
+class Looking(Positions):
+    """What others can read while the tape is being folded."""
+
+    def __init__(self, tape: Path) -> None:
+        super().__init__()
+        self._tape, self.released = tape, list[int]()
+
+    def fold(self, record: m.Message) -> None:
+        super().fold(record)
+        with TapeReader(self._tape) as reader:
+            self.released.append(reader.positions.released_seq)
+
+
+@pytest.mark.parametrize("written", range(9, 17))
+def test_nobody_reads_an_input_without_all_its_events_whatever_was_cut_off(tmp_path: Path, written: int) -> None:
+    """A router was killed between writing and showing: what is whole is shown, the rest once it is."""
+    raws = recorded(tmp_path / "whole")
+    settings = Config(data=tmp_path / "data")
+    path = settings.folders.router_tape(settings.router.number)
+    writer = TapeWriter(path, path.name, durability="memory", helper=False)
+    writer.append_many(raws[:8])
+    writer.commit()
+    writer.append_many(raws[8:written])
+    writer.write()
+    writer.abandon()
+    looking = Looking(path)
+    tape = recover(settings, Core(PARTS), looking, None, configure("test"))
+    assert set(looking.released[:written]) <= {8}, "before what was cut off was completed"
+    tape.close()
+    found = read(path)
+    inputs = [m.decode(raw).cause == 0 for raw in raws] + [True]
+    end = next(at for at in range(written, len(raws) + 1) if inputs[at])
+    assert found[:end] == raws[:end]
+    assert [type(m.decode(raw)) for raw in found[end:]] == ([] if end > written else [m.AdvanceClock])
