@@ -29,6 +29,7 @@ from tapewire.interfaces import Handler, OnFailure, Received, TransportStats
 from tapewire.subjects import check_subject
 from tapewire.transports import MAX_PAYLOAD_BYTES, nats_access
 from tapewire.transports import headers as header_blocks
+from tapewire.transports.bounded import within
 
 WRITE_AT_BYTES = 64 << 10
 MAX_PREFIXES = 65_536
@@ -181,7 +182,7 @@ class NatsTransport:
         limit = self.settings.connect_timeout
         access = nats_access.options(self.settings, self._name)
         try:
-            await asyncio.wait_for(
+            await within(
                 self._client.connect(
                     self.settings.url,
                     name=self._name,
@@ -201,10 +202,17 @@ class NatsTransport:
         except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
             self.closed = True
             await self._client.close()
+            why = self._last_error or str(error) or type(error).__name__
+            if "authorization" in why.lower():
+                raise TransportError(
+                    f"the NATS server at {without_secret(self.settings.url)} does not let us in: {why}. Expected a "
+                    "key that it knows in the folder `nats.keys` (`tapewire bus keys` makes them), for the user "
+                    "`nats.user`; or its name and password in `nats.url`: nats://name:password@host:port"
+                ) from None
             raise TransportError(
-                f"cannot reach a NATS server at {without_secret(self.settings.url)} within {limit:g} s: "
-                f"{self._last_error or error or type(error).__name__}. Is one running there? "
-                f"`tapewire demo` starts its own and prints its address; nats.url (TAPEWIRE_NATS__URL) sets it"
+                f"cannot reach a NATS server at {without_secret(self.settings.url)} within {limit:g} s: {why}. Is "
+                "one running there? `tapewire demo` starts its own and prints its address; nats.url "
+                "(TAPEWIRE_NATS__URL) sets it"
             ) from None
 
     # -- outgoing
