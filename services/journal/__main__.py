@@ -29,6 +29,7 @@ from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
 from tapewire.stages import StageWriter
 from tapewire.tape import TapeReader
+from tapewire.transports import nats_access
 from tapewire.transports.nats import NatsTransport
 
 TAPE_WITHIN_S = 60.0
@@ -42,6 +43,7 @@ async def serve(settings: Config, log: Logger) -> None:
         failures.append(error)
         stop.set()
 
+    nats_access.check(settings.nats, SERVICE)  # now, and not when this host takes the market over
     with health.serve(settings, SERVICE) as told:
         told.watch_loop(stop)
         await publish(settings, log, told, stop, fail)

@@ -45,6 +45,7 @@ def main(name: str, path: Path | None, begin: int | None, since: int | None, tap
     log = logs.configure("sink")
     config.folders.prepare(config.rings)
     target = stores.target_of(config, name)
+    stores.check_password(config, name)
     teller = Teller(config.folders, name, target.where, log)
     rebuild = rebuild_of(begin, since, tape)
 

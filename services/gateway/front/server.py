@@ -16,12 +16,13 @@ from services.gateway.front.pipe import Backend, Client
 from services.gateway.front.tls import Certificate
 from tapewire.clock import Clock
 from tapewire.config import Gateway, GatewaySession
-from tapewire.errors import CredentialError, TransportError
+from tapewire.errors import ConfigError, CredentialError, TransportError
 from tapewire.fix.auth import for_the_backend, front_token
 from tapewire.fix.message import Message, build, printable
 from tapewire.fix.timestamps import Stamp
 from tapewire.lifecycle import Background
 from tapewire.logs import Logger
+from tapewire.pem import unreadable
 
 LOGS_A_SECOND: Final = 10  # refusals that get a line; the others are counted only
 MOST_CHECKING: Final = 16  # passwords that wait to be hashed, at 50 ms of CPU each
@@ -67,8 +68,12 @@ class Front:
         return int(self._listener.getsockname()[1])
 
     async def start(self) -> None:
-        """Listens. Raises TransportError if the address cannot be bound, or the certificate cannot be read."""
-        if self.gateway.tls:
+        """Listens. Raises TransportError if the address cannot be bound, or the certificate is none;
+        ConfigError if a file of it cannot be read."""
+        own = self.gateway
+        if why := unreadable({"gateway.certificate": own.certificate, "gateway.private_key": own.private_key}):
+            raise ConfigError(why)
+        if own.tls:
             try:
                 self._certificate = Certificate(self.gateway, self._log)
             except OSError as error:  # of which ssl.SSLError is one
