@@ -24,7 +24,7 @@ from tapewire.bus.permissions import Permissions
 from tapewire.nats_server import find_binary
 from tests.deploy.rendering import ROOT, Document, files_of, rendered
 from tools.authority import Authority
-from tools.services.server import free_port
+from tools.services.ports import free_port
 
 SERVERS = 3
 EVERYTHING = Permissions((">",), (">",))

@@ -18,7 +18,7 @@ from tapewire.config import Config, load
 from tapewire.errors import ConfigError
 from tapewire.health import listener
 from tapewire.health.served import REMEMBERED_S, Health
-from tools.services.server import free_port
+from tools.services.ports import free_port
 
 
 def settings_in(folder: Path, **more: str) -> Config:
