@@ -30,8 +30,8 @@ from bench.probes import Probes
 from tapewire import messages as m
 from tapewire.ring import Doorbell, RingProducer
 from tests.api.stack import SECRETS, Stack
-from tests.fix.processes import free_port
 from tests.stream.world import signed
+from tools.services.ports import free_port
 
 CLIENTS = 1000
 SECONDS, QUICK_SECONDS, ROUNDS = 3.0, 0.5, 5

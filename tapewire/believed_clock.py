@@ -91,16 +91,20 @@ def _length(ns: int) -> str:
 
 
 class Believed:
-    """The day that ages of a process's own store are counted from, as `judge` believes its clock while it runs."""
+    """The time that ages are counted from in a process that runs on, as `judge` believes its clock meanwhile."""
 
     def __init__(self, path: Path, look: Callable[[], Sight] = look) -> None:
         """`path`: what runs of retention keep of this host's clock; read once, for where to begin."""
         self._kept, self._look = read(path), look
 
+    def now_ns(self) -> int:
+        """UTC ns."""
+        found, _, self._kept = judge(self._kept, self._look())
+        return found
+
     def today(self) -> date:
         """UTC."""
-        now_ns, _, self._kept = judge(self._kept, self._look())
-        return datetime.fromtimestamp(now_ns // 10**9, UTC).date()
+        return datetime.fromtimestamp(self.now_ns() // 10**9, UTC).date()
 
 
 def read(path: Path) -> Kept | None:

@@ -17,9 +17,9 @@ from typing import Final
 import msgspec
 
 from tapewire import messages as m
+from tapewire import snapshots
 from tapewire.definitions import by_ticker
 from tapewire.engine_state import BookRules, EngineState, LiveOrder
-from tapewire.errors import WireError
 from tapewire.house_notices import Notices
 from tapewire.house_orders import SHOWS_ALL, Kept
 
@@ -47,13 +47,7 @@ class State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
 def decode(state: bytes) -> State:
     """Raises WireError for bytes that are no state of this version."""
-    try:
-        kept = msgspec.msgpack.decode(state, type=State)
-    except msgspec.DecodeError as error:
-        raise WireError(f"not the state of a house market: {error}") from error
-    if kept.version != STATE_VERSION:
-        raise WireError(f"state of a house market: version {kept.version}, expected {STATE_VERSION}")
-    return kept
+    return snapshots.decode(state, State, STATE_VERSION, "a house market")
 
 
 def of_engine(env: str, engine: EngineState) -> State:

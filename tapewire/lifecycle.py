@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from tapewire import stopping
+from tapewire.advice import advised
 from tapewire.errors import TapewireError
 from tapewire.interfaces import Transport
 
@@ -103,12 +104,12 @@ def main(command: click.Command, name: str) -> NoReturn:
     except TapewireError as error:
         if os.environ.get("TAPEWIRE_DEBUG"):
             raise
-        sys.exit(f"{name}: {error}")
+        sys.exit(f"{name}: {advised(error)}")
     except ExceptionGroup as group:  # what tasks side by side raised
         ours, others = group.split(TapewireError)
         if ours is None or others is not None or os.environ.get("TAPEWIRE_DEBUG"):
             raise
-        sys.exit(f"{name}: {'; '.join(map(str, leaves(ours)))}")
+        sys.exit(f"{name}: {'; '.join(map(advised, leaves(ours)))}")
     sys.exit(0)
 
 

@@ -20,8 +20,12 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from tapewire.durable import sync_folder
+import msgspec
+
+from tapewire.durable import make_folder, sync_folder
+from tapewire.errors import WireError
 
 MAGIC = b"TWSNAP01"
 HEAD = struct.Struct("<8sQQ32s")
@@ -38,6 +42,27 @@ class Snapshot:
         return digest(self.state)
 
 
+class Versioned(Protocol):
+    """What a fold keeps as msgpack says which form of it this is."""
+
+    @property
+    def version(self) -> int: ...
+
+
+V = TypeVar("V", bound=Versioned)
+
+
+def decode(state: bytes, kind: type[V], version: int, whose: str) -> V:
+    """A state that is kept as msgpack. Raises WireError for bytes that are none of this version."""
+    try:
+        kept = msgspec.msgpack.decode(state, type=kind)
+    except msgspec.DecodeError as error:
+        raise WireError(f"not the state of {whose}: {error}") from error
+    if kept.version != version:
+        raise WireError(f"state of {whose}: version {kept.version}, expected {version}")
+    return kept
+
+
 def digest(state: bytes) -> str:
     """What two states are compared by: the SHA-256 of their canonical bytes, in hex."""
     return hashlib.sha256(state).hexdigest()
@@ -50,7 +75,7 @@ def folder(tape: Path) -> Path:
 def save(tape: Path, snapshot: Snapshot, keep: int = KEEP) -> Path:
     """Writes it durably, then deletes all but the newest `keep`. Raises OSError (disk full), nothing half-written."""
     target = folder(tape)
-    target.mkdir(exist_ok=True)
+    make_folder(target)
     path = target / f"{snapshot.seq:020d}.snap"
     for left_behind in target.glob("*.tmp"):  # by a process that was killed here
         left_behind.unlink()
@@ -75,7 +100,7 @@ def save(tape: Path, snapshot: Snapshot, keep: int = KEEP) -> Path:
 def put(tape: Path, name: str, raw: bytes) -> Path:
     """A snapshot's file as another host has it, durably. Raises ValueError if it does not hold, OSError."""
     target = folder(tape)
-    target.mkdir(exist_ok=True)
+    make_folder(target)
     aside = target / f"fetched-{name}"
     final = target / name
     if final.parent != target or seq_of(final) < 0:

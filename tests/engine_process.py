@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,9 +19,16 @@ from tapewire.errors import RingBusy
 from tapewire.folders import Folders
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 INSTRUMENT = '[[instrument]]\nticker = "ACME"\ntick_size = "0.01"\nlot_size = "1"\n'
+ACCOUNT = re.compile(r"^\[\[account\]\]\s+account = (\d+)$", re.MULTILINE)
 ACCOUNTS = "[[account]]\naccount = 1\n[[account]]\naccount = 2\n"
+
+
+def whole_lines(log: Path) -> list[bytes]:
+    """Of a log that may be written to just now: the last line may not be there to its end."""
+    raw = log.read_bytes() if log.exists() else b""
+    return raw[: raw.rfind(b"\n") + 1].splitlines()
 
 
 class EngineProcess:
@@ -71,8 +79,7 @@ class EngineProcess:
         return self.process.wait(PATIENCE_S)
 
     def lines(self, event: str) -> list[dict[str, Any]]:
-        raw = self.log.read_bytes().splitlines() if self.log.exists() else []
-        found = [json.loads(line) for line in raw if line.startswith(b"{")]
+        found = [json.loads(line) for line in whole_lines(self.log) if line.startswith(b"{")]
         return [line for line in found if line["event"] == event]
 
     def wait_for_line(self, event: str, count: int = 1) -> dict[str, Any]:
@@ -112,6 +119,10 @@ class EngineProcess:
         while not set(accounts) <= definitions.read(self.tape).accounts.keys():
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.01)
+
+    def wait_until_configured(self) -> None:
+        """Until all that its configuration defines stands on the tape: it is sent once the engine has recovered."""
+        self.wait_for_accounts(*map(int, ACCOUNT.findall(self.config.read_text())))
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:

@@ -14,6 +14,7 @@ from typing import Self
 
 from tapewire.fix.client import FixClient, Login
 from tapewire.fix.message import SOH, Message
+from tests.engine_process import PATIENCE_S
 
 BINANCE_KEY = base64.b64decode("MC4CAQAwBQYDK2VwBCIEIIJEYWtGBrhACmb9Dvy+qa8WEf0lQOl1s4CLIAB9m89u")[-32:]
 """The private key of the example in Binance's documentation."""
@@ -67,7 +68,7 @@ class Trader:
     def __init__(self, port: int, dialect: str, tls: ssl.SSLContext | None = None) -> None:
         self.dialect, self.symbol = dialect, SYMBOLS[dialect]
         self.price, self.qty = PRICES.get(dialect, "63000.00"), QUANTITIES.get(dialect, "0.01000")
-        self.fix = FixClient("localhost" if tls else "127.0.0.1", port, LOGINS[dialect], tls)
+        self.fix = FixClient("localhost" if tls else "127.0.0.1", port, LOGINS[dialect], tls, timeout=PATIENCE_S)
         self._ids = itertools.count(time.time_ns() // 1000)
 
     def __enter__(self) -> Self:
@@ -115,7 +116,7 @@ class Trader:
         self.fix.send("H", [(11, name), (55, self.symbol), (54, 1)])
         return self.told("8", "j")
 
-    def told(self, *kinds: str, timeout: float = 5.0, **where: object) -> Message:
+    def told(self, *kinds: str, timeout: float | None = None, **where: object) -> Message:
         """The next report, or another message of these types; `t150="F"` asks for a value."""
         wanted = [(int(tag[1:]), value) for tag, value in where.items()]
         return self.fix.expect(*(kinds or ("8",)), timeout=timeout, where=wanted)

@@ -22,7 +22,7 @@ from tapewire.folders import Folders
 from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
 from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 
 def until(done: Callable[[], object], what: str | Callable[[], str], patience: float = PATIENCE_S) -> None:
@@ -99,6 +99,7 @@ class Hosts:
         shutil.rmtree(self.rings(host))
 
     def client(self, host: str, producer: str = "traders") -> OrderClient:
+        """Of that host's ring and tape, once what there is to trade stands there."""
         found: list[OrderClient] = []
 
         def opened() -> bool:
@@ -109,6 +110,8 @@ class Hosts:
             return True
 
         until(opened, self.logs)
+        # Rings are there before what the settings define is on the tape; the instrument comes last.
+        until(found[0].instruments, self.logs)
         return found[0]
 
     def logs(self) -> str:

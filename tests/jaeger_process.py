@@ -28,7 +28,7 @@ class Jaeger(services.Jaeger):
         if parameters:
             url += "?" + urllib.parse.urlencode(parameters)
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             error.close()

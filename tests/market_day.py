@@ -20,8 +20,9 @@ from tapewire.folders import Folders
 from tapewire.tape import TapeReader
 from tests.api.client import Answer, HttpClient, hmac_sign
 from tests.engine_process import ACCOUNTS, INSTRUMENT, ROOT
-from tests.fix.processes import SESSIONS, Client, free_port
+from tests.fix.processes import SESSIONS, Client
 from tests.fix.processes import order as fix_order
+from tools.services.ports import free_port
 
 PATIENCE_S = 60.0
 SECRET = bytes(range(32))

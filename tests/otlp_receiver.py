@@ -12,6 +12,8 @@ from typing import Any, Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.engine_process import PATIENCE_S
+
 
 @dataclass(frozen=True)
 class Got:
@@ -70,7 +72,7 @@ class OtlpReceiver:
         if self.status == 200:
             self.spans += spans_in(gzip.decompress(body) if encoding == "gzip" else body)
 
-    def wait(self, holds: Callable[[list[Got]], bool], timeout_s: float = 20.0) -> list[Got]:
+    def wait(self, holds: Callable[[list[Got]], bool], timeout_s: float = PATIENCE_S) -> list[Got]:
         """The spans, once they are as expected; fails after the time."""
         deadline = time.monotonic() + timeout_s
         while not holds(list(self.spans)):

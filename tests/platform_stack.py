@@ -33,7 +33,7 @@ from tapewire.up.plan import plan
 from tests.api.client import HttpClient, hmac_sign
 from tests.engine_process import ROOT
 from tests.fix.certificates import self_signed
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 PATIENCE_S = 60.0
 SETTINGS = """
@@ -325,7 +325,7 @@ class _Venue:
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        self._thread.join(5.0)
+        self._thread.join(PATIENCE_S)
 
 
 def until(done: Callable[[], object], otherwise: Callable[[], str]) -> None:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.engine import Audit
 from services.replica.stream import Stream
@@ -21,7 +21,7 @@ from tapewire import config as configuration
 from tapewire import messages as m
 from tapewire.client import OrderClient, RingFull
 from tapewire.nats_server import NatsServer
-from tapewire.replication import names
+from tapewire.replication import names, standing
 from tapewire.replication import state as states
 from tapewire.replication.host import host_of
 from tapewire.replication.part import Part
@@ -29,6 +29,7 @@ from tapewire.replication.state import State
 from tapewire.tape import TapeReader
 from tapewire.transports.nats import NatsTransport
 from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT, EngineProcess, order
+from tools.services.ports import free_port
 
 TAPE = "orders.0"
 SEND, MIRROR = f'send = ["{TAPE}"]', f'mirror = ["{TAPE}"]'
@@ -43,11 +44,11 @@ jetstream {{
 
 
 def server(folder: Path) -> NatsServer:
-    """Whose acknowledgement means: on the disk."""
+    """Whose acknowledgement means: on the disk. It may be restarted: the system gives its port to nobody meanwhile."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "nats.conf"
     config.write_text(SYNCED.format(store=folder))
-    return NatsServer(folder, port=0, config=config)
+    return NatsServer(folder, port=free_port(), config=config)
 
 
 class Host:
@@ -122,16 +123,52 @@ class Host:
                 process.wait()
 
 
-Pair = tuple[Host, Host]
+class Pair(NamedTuple):
+    """Who writes the tape, and who mirrors it."""
+
+    primary: Host
+    standby: Host
+
+    def start(self, *, mirror: bool = True, standing_by: bool = False) -> None:
+        """The engine that writes and its sender; its mirror, and an engine that stands by over there."""
+        self.primary.engine.start()
+        self.primary.start_replica()
+        if mirror:
+            self.standby.start_replica()
+        if standing_by:
+            self.standby.start_standby()
+
+    def trade(self, load: Load, orders: int) -> None:
+        """Returns once all are answered."""
+        load.send(orders)
+        until(load.all_answered, *self)
+
+    @contextmanager
+    def trading(self, orders: int, *, mirror: bool = True, standing_by: bool = False) -> Iterator[Load]:
+        """Starts them, and a client of the writer whose first orders are answered; its load is yielded."""
+        self.start(mirror=mirror, standing_by=standing_by)
+        with self.primary.engine.client() as client:
+            load = Load(client)
+            self.trade(load, orders)
+            yield load
+
+    def until_both_have_it(self) -> None:
+        """All that one of them released, the other has."""
+        until(lambda: self.standby.released() == self.primary.released(), *self)
+
+    def have_the_same(self) -> None:
+        """Once both have it: every byte."""
+        self.until_both_have_it()
+        same_bytes(self.primary.tape, self.standby.tape)
 
 
 @contextmanager
 def a_pair(folder: Path, url: str, *, more: str = "", mirror: str = "", **options: Any) -> Iterator[Pair]:
-    """Who writes the tape, and who mirrors it. `more`: settings of both replicas, `mirror`: of the second one's."""
+    """Two hosts of which nothing runs yet. `more`: settings of both replicas, `mirror`: of the second one's."""
     primary = Host(folder / "a", url, replica=f"{SEND}\n{more}", **options)
     standby = Host(folder / "b", url, replica=f"{MIRROR}\n{more}\n{mirror}", **options)
     try:
-        yield primary, standby
+        yield Pair(primary, standby)
     finally:
         primary.close()
         standby.close()
@@ -203,15 +240,34 @@ def same_bytes(one: Path, other: Path) -> None:
         assert mine[name].read_bytes() == theirs[name].read_bytes(), name
 
 
-def promote(host: Host, within_s: float = 20.0) -> dict[str, Any]:
-    """`tapewire promote` on that host; what it says."""
+def tell_replica(host: Host, *words: str) -> None:
+    """`tapewire replica renew` or `afresh` of the tape, on that host."""
+    command = [sys.executable, "-m", "tapewire.cli", "replica", *words, TAPE, "--yes"]
+    subprocess.run([*command, "--data", str(host.engine.folders.data)], cwd=ROOT, check=True, capture_output=True)
+
+
+def ended(process: subprocess.Popen[bytes] | None) -> int:
+    """The exit status of one that ends by itself."""
+    assert process is not None
+    return process.wait(PATIENCE_S)
+
+
+def stands_by(tape: Path) -> bool:
+    """Whether an engine on its host could go on with it now."""
+    state, now = states.read(tape), time.time_ns()
+    return state is not None and not state.stale(now) and not standing.why_not(tape, state.seq, now)
+
+
+def promote(host: Host, within_s: float = PATIENCE_S) -> dict[str, Any]:
+    """`tapewire promote` on that host, once an engine stands by there that could go on; what it says."""
+    until(lambda: stands_by(host.tape), host)
     command = [sys.executable, "-m", "tapewire.cli", "promote", TAPE, "--data", str(host.engine.folders.data)]
     done = subprocess.run(
         [*command, "--json", "--within", str(within_s)],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=2 * PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr + host.logs()
@@ -251,7 +307,7 @@ def claim_for(host: Host) -> None:
         )
         stored = asyncio.get_running_loop().create_future()
         stream.publish(part, b"", last.sequence, lambda sequence, why: stored.set_result(sequence))
-        assert await asyncio.wait_for(stored, 10) == last.sequence + 1
+        assert await asyncio.wait_for(stored, PATIENCE_S) == last.sequence + 1
         await transport.close()
 
     asyncio.run(claim())
@@ -264,7 +320,7 @@ def delete_stream(host: Host) -> None:
         settings = configuration.load(host.engine.config)
         transport = NatsTransport(settings.nats)
         await transport.connect()
-        await transport.request(f"$JS.API.STREAM.DELETE.{names.stream(settings.env, TAPE)}", b"", timeout=5)
+        await transport.request(f"$JS.API.STREAM.DELETE.{names.stream(settings.env, TAPE)}", b"", timeout=PATIENCE_S)
         await transport.close()
 
     asyncio.run(delete())

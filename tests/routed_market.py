@@ -19,8 +19,9 @@ from tapewire.errors import TapeError
 from tapewire.folders import Folders
 from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
-from tests.fix.processes import free_port, order
+from tests.fix.processes import order
 from tests.market_day import PRODUCERS, Market
+from tools.services.ports import free_port
 
 WITH_ROUTER = PRODUCERS.replace('operator" }]', 'operator" }, { name = "router" }]')
 ENDED = ("filled", "cancelled", "expired", "failed", "rejected")

@@ -7,7 +7,11 @@ by database, key, topic. A test that kills its server, or sets it up otherwise, 
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,12 +34,24 @@ class Running:
     server: Server | None
 
 
+@functools.cache
+def _empty_postgres() -> Path:
+    """The folder of one that was started and stopped, to begin with: to make it takes longer than most tests."""
+    folder = Path(tempfile.mkdtemp(prefix="tapewire-postgres-empty-"))
+    atexit.register(shutil.rmtree, folder)
+    with Postgres(folder):
+        pass
+    return folder
+
+
 @contextmanager
 def own(kind: type[Kind], folder: Path | None = None) -> Iterator[Kind]:
     """A started server of the test's own, which may kill, restart or stop it; skips where there can be none."""
     with tempfile.TemporaryDirectory(prefix=f"tapewire-{kind.name}-") as temporary:
         try:
             server = kind(folder or Path(temporary))
+            if isinstance(server, Postgres) and folder is None:
+                subprocess.run(["cp", "--archive", f"{_empty_postgres()}/.", temporary], check=True)
             with server:
                 yield server
         except Unavailable as reason:

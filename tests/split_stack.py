@@ -11,7 +11,7 @@ from typing import Self
 
 from tapewire.nats_server import NatsServer
 from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT, EngineProcess
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 SERVICES = ("risk", "matcher")
 

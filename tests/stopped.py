@@ -6,8 +6,10 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+PATIENCE_S = 30.0
 
 
 @contextmanager
@@ -27,9 +29,19 @@ def stopped(pid: int) -> Iterator[None]:
 def stop(pid: int) -> None:
     """Returns once every thread of it stands still."""
     os.kill(pid, signal.SIGSTOP)
-    while any("State:\tT" not in one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/status")):
+    deadline = time.monotonic() + PATIENCE_S
+    while not all(map(_stands, Path(f"/proc/{pid}/task").iterdir())):
+        assert time.monotonic() < deadline, f"process {pid} was stopped, and does not stand still"
         time.sleep(0.001)
 
 
+def _stands(thread: Path) -> bool:
+    try:
+        return "State:\tT" in (thread / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # it ended since it was listed, and does nothing more
+
+
 def go_on(pid: int) -> None:
-    os.kill(pid, signal.SIGCONT)
+    with suppress(ProcessLookupError):  # it was killed meanwhile
+        os.kill(pid, signal.SIGCONT)

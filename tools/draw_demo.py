@@ -48,10 +48,10 @@ async def look(folder: Path, seconds: float) -> str:
         demo = Demo(replace(Options(), data=SHOWN_AS), Console(file=io.StringIO()))
         view = View(configured.nats.url, str(SHOWN_AS), demo.hints())
         console = Console(record=True, width=WIDTH, height=HEIGHT, file=io.StringIO(), force_terminal=True)
-        began, shown = time.monotonic(), view.render(observer.sample(), market, 0.0)
+        began, shown = time.monotonic(), view.render(observer.sample(), market, 0.0, WIDTH)
         while (elapsed := time.monotonic() - began) < seconds:
             await asyncio.sleep(0.25)  # as often as the demo looks: rates are since the look before
-            shown = view.render(observer.sample(), market, elapsed)
+            shown = view.render(observer.sample(), market, elapsed, WIDTH)
     finally:
         await transport.drain()
     console.print(shown)

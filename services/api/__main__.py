@@ -24,7 +24,7 @@ from services.api.bus_door import BusDoor
 from services.api.desk import Desk
 from services.api.entry import Entry
 from services.api.history import History
-from services.api.http.server import HttpServer
+from services.api.http.server import HttpServer, tls_context
 from services.api.hub import Hub
 from services.api.hub.frames import Requests
 from services.api.hub.waiter import Waiter
@@ -49,6 +49,7 @@ from tapewire.logs import Logger, configure
 from tapewire.metrics import exposition
 from tapewire.ring import Doorbell, RingProducer
 from tapewire.tape import TapeReader
+from tapewire.transports import nats_access
 
 COLLECT_AFTER = (100_000, 50, 1000)
 """Objects, and collections of the younger ones, between two collections: of the oldest in effect never."""
@@ -105,7 +106,12 @@ def recall(past: recovery.Recovery, kept: KeptAnswers, since: int, up_to: int, l
 
 async def serve(settings: Config, log: Logger) -> None:
     own, shard, folders, clock = settings.api, settings.engine.shard, settings.folders, time.time_ns
-    stop = lifecycle.stop_on_signals()
+    stop, interval_ns = lifecycle.stop_on_signals(), int(own.failures_interval * 1e9)
+    # What the settings name and nobody put there is said before anything is waited for.
+    keys = Keys(own, Failures(own.failures, interval_ns))
+    tls_context(own)
+    if own.bus:
+        nats_access.check(settings.nats, health.SERVICE)
     async with AsyncExitStack() as stack:
         told = stack.enter_context(serve_health(settings, health.SERVICE))
         told.watch_loop(stop)
@@ -130,8 +136,7 @@ async def serve(settings: Config, log: Logger) -> None:
             *(int(own.remember_for * NS), since),
         )
         hub = Hub(settings, transport, log, clock, requests)
-        interval_ns = int(own.failures_interval * 1e9)
-        keys, remembered = Keys(own, Failures(own.failures, interval_ns)), Remembered(own.remember)
+        remembered = Remembered(own.remember)
         # Before the hub starts: what was kept of records that this tape lost is removed before anybody looks for it.
         writer = recovery.open_tape(own_path, settings.engine.segment_bytes)
         stack.callback(writer.close)

@@ -143,13 +143,6 @@ class Killed(Struct):
     flat_after_ns: int
 
 
-class Me(Struct):
-    name: str
-    scopes: list[Scope]
-    accounts: list[int]
-    csrf: Text = UNSET
-
-
 class Ticket(Struct):
     """Good for one connection, within ten seconds."""
 

@@ -30,6 +30,7 @@ from tapewire.logs import Logger, configure
 from tapewire.process import pin
 from tapewire.ring import Doorbell
 from tapewire.snapshots import Snapshot
+from tapewire.transports import nats_access
 
 SERVICE = "engine"
 CONSUMER = "engine"  # a restart needs the records behind its position
@@ -62,6 +63,8 @@ def main(path: Path | None, standby: bool) -> None:
     pin(own.core)
     tape = folders.orders_tape(own.shard)
     state: Snapshot | None = None
+    if own.topology == "split":
+        nats_access.check(settings.nats, "engine")  # now, and not when this host takes the market over
     if standby:
         state = stand_by(settings, told, log)
         if state is None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from services.engine._engine import Audit
@@ -72,7 +73,8 @@ class Standby:
                     time.sleep(LOOK_EVERY_S)
         except TapewireError as error:
             if self._standing is not None:
-                self._standing.ended(str(error))
+                with suppress(OSError):  # what ended it matters more than that it cannot be told there
+                    self._standing.ended(str(error))
             raise
         finally:
             if frames is not None:

@@ -29,6 +29,7 @@ from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
 from tapewire.stages import StageWriter
 from tapewire.tape import TapeReader
+from tapewire.transports import nats_access
 from tapewire.transports.nats import NatsTransport
 
 TAPE_WITHIN_S = 60.0
@@ -42,6 +43,7 @@ async def serve(settings: Config, log: Logger) -> None:
         failures.append(error)
         stop.set()
 
+    nats_access.check(settings.nats, SERVICE)  # now, and not when this host takes the market over
     with health.serve(settings, SERVICE) as told:
         told.watch_loop(stop)
         await publish(settings, log, told, stop, fail)
@@ -51,7 +53,7 @@ async def serve(settings: Config, log: Logger) -> None:
 
 async def publish(settings: Config, log: Logger, told: Health, stop: asyncio.Event, fail: OnFailure) -> None:
     tape = settings.folders.orders_tape(settings.engine.shard)
-    reader = await open_tape(tape, stop)
+    reader = await open_tape(tape, stop, log)
     if reader is None:
         return
     checkpoint = Checkpoint(tape, log)
@@ -108,18 +110,21 @@ async def keep_schemas(transport: NatsTransport, env: str, log: Logger) -> None:
     log.info("schemas_kept", bucket=bucket(env), changed=put)
 
 
-async def open_tape(tape: Path, stop: asyncio.Event) -> TapeReader | None:
+async def open_tape(tape: Path, stop: asyncio.Event, log: Logger) -> TapeReader | None:
     """The reader, once the engine has made the tape; None if we are stopped before. Raises TapeError after a minute."""
-    deadline = time.monotonic() + TAPE_WITHIN_S
+    deadline, said = time.monotonic() + TAPE_WITHIN_S, False
     while not stop.is_set():
         try:
             return TapeReader(tape, from_seq=1, limit="released")
         except TapeDamaged:
             raise
-        except TapeError:
+        except TapeError as error:
             # Not there yet, or just being made.
             if time.monotonic() > deadline:
                 raise
+            if not said:
+                log.info("waiting_for_tape", reason=str(error), seconds=TAPE_WITHIN_S)
+                said = True
         await asyncio.sleep(LOOK_EVERY_S)
     return None
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tapewire import consumers, engine_state, snapshots
 from tapewire.consumers import ConsumerPosition
+from tapewire.durable import make_folder
 from tapewire.errors import TapeError, WireError
 from tapewire.house import HouseMarket
 from tapewire.logs import Logger
@@ -54,7 +55,7 @@ class Checkpoint:
         self.published = ConsumerPosition(tape, CONSUMER)
         self._restart = ConsumerPosition(tape, RESTART)
         try:
-            self._folder.mkdir(exist_ok=True)
+            make_folder(self._folder)
         except OSError as error:
             raise TapeError(f"{self._folder}: cannot be created: {error.strerror}") from error
 

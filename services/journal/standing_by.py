@@ -32,7 +32,13 @@ def epoch_begun(record: bytes) -> int:
 
 
 async def until_ours(
-    tape: TapeReader, checkpoint: Checkpoint, env: str, snapshot_every: int, stop: asyncio.Event, log: Logger
+    tape: TapeReader,
+    checkpoint: Checkpoint,
+    env: str,
+    snapshot_every: int,
+    stop: asyncio.Event,
+    log: Logger,
+    look_every_s: float = LOOK_EVERY_S,
 ) -> bool:
     """Waits while the tape is copied from another host; what was published follows behind. False if `stop` came first.
 
@@ -49,7 +55,7 @@ async def until_ours(
         ends.append(tape.positions.released_seq)
         if len(ends) == BEHIND:
             await beside.fold(ends[0], stop)
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(look_every_s)
     if beside is not None:
         beside.keep()
         log.warning("taking_over", published=checkpoint.published.seq)

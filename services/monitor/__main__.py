@@ -26,13 +26,16 @@ from tapewire.logs import Logger, configure
 from tapewire.metrics.exemplars import Exemplars
 from tapewire.metrics.samples import Reading
 from tapewire.process import stand_back
+from tapewire.transports import nats_access
 from tapewire.transports.nats import NatsTransport
 
 SERVICE = "monitor"
 
 
 def parts_of(settings: Config, log: Logger) -> list[Part]:
-    """What is to run by the configuration."""
+    """What is to run by the configuration. Raises TransportError: the key for the bus cannot be read."""
+    if settings.monitor.bus:
+        nats_access.check(settings.nats, SERVICE)
     exemplars = Exemplars()
     services = Services(settings, partial(bus_of, settings, log) if settings.monitor.bus else None, log)
     parts: list[Part] = [services]

@@ -25,6 +25,7 @@ from tapewire.interfaces import OnFailure
 from tapewire.lifecycle import run, stop_on_signals
 from tapewire.logs import Logger, configure
 from tapewire.relay import RingName, names
+from tapewire.transports import nats_access
 from tapewire.transports.nats import NatsTransport
 
 NAME = "relay"
@@ -52,6 +53,7 @@ async def carry(settings: Config, log: Logger, told: Health, stop: asyncio.Event
     listed = sorted(names(settings, settings.relay.out), key=_tape)
     outward = [Outward(list(group), settings, log) for _, group in groupby(listed, key=_tape)]
     sides = [side.reasons for side in outward]
+    nats_access.check(settings.nats, *(name.user for name in listed), *([NAME] if settings.relay.inward else ()))
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         for side in outward:
             tasks.create_task(side.run(stop, fail))

@@ -107,7 +107,7 @@ class Doubt:
             raise TransportError(f"{context.stream.name}: the claim was not stored: {refused}")
         info = await context.stream.info()
         context.stored(info.created if info else "", last.sequence + 1, claim, b"")
-        await context.keep_known(at_once=True)
+        await context.keep_known()
         context.log.warning("claimed_again", tape=context.name, epoch=claim.epoch, position=claim.position)
 
 

@@ -16,13 +16,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from services.replica.asked import Asked
 from services.replica.context import Context
 from tapewire import snapshots
+from tapewire.durable import make_folder
 from tapewire.errors import TapeError, TapeGone, TransportError
 from tapewire.interfaces import Received
 from tapewire.replication import names
@@ -39,12 +40,15 @@ GONE = "Tapewire-Gone"
 """Beside a refusal: the first record of the sender's tape. Asking again is of no use."""
 
 
+Position = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+
+
 class Request(msgspec.Struct, forbid_unknown_fields=True):
-    position: int | None = None
+    position: Position | None = None
     snapshots: bool = False
     folds: bool = False
     snapshot: str = ""
-    offset: int = 0
+    offset: Position = 0
     roll: str = ""
     """A question of the roll call, which is answered there."""
 
@@ -153,7 +157,7 @@ async def _fetch(context: Context, which: Request) -> int:
             fold, _, file = name.rpartition("/")
             if fold not in ("", *FOLDS):
                 raise TransportError(f"{context.name}: {name!r} is no snapshot that was asked for")
-            (context.tape / fold).mkdir(exist_ok=True)
+            await asyncio.to_thread(make_folder, context.tape / fold)
             await asyncio.to_thread(snapshots.put, context.tape / fold, file, bytes(raw))
             total += size
     return total

@@ -1,4 +1,4 @@
-"""The mirror's shell: the stream's messages into the copy of a tape, and the claim by which this host takes it over.
+"""The mirror's shell: the stream's messages into the copy of a tape, until this host takes it over (claiming.py).
 
 stream ──Tail──▶ Mirror (pure) ──frames──▶ TapeMirror: durable, then seen by readers
                     │ Fetch ──asked──▶ the host that sends
@@ -8,28 +8,21 @@ stream ──Tail──▶ Mirror (pure) ──frames──▶ TapeMirror: durab
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
-
-import msgspec
 
 from services.replica import fetching
+from services.replica.claiming import Claiming
 from services.replica.context import BACK_FOR_S, RETRY_S, Context
 from services.replica.mirror_copy import MirrorCopy
+from services.replica.place import cut_own_tail, first_reaching
 from services.replica.stream import Stored, Tail
 from tapewire.errors import TapeError, TapeFull, TransportError, WireError
-from tapewire.interfaces import Received
 from tapewire.replication import host as hosts
-from tapewire.replication import names, standing
 from tapewire.replication import state as states
 from tapewire.replication.copying import Again, Differs, Fetch, HandOver, Mirror, Outcome
-from tapewire.replication.part import Part
-from tapewire.replication.takeover import FOLLOWING, Silence, claim_of, own_tail
 
 MOST = 64
 """Messages taken in one go: written one after the other, then synced once."""
 WAIT_S = 0.05
-CLAIM_AGAIN_NS = 3_000_000_000
 LOOK_EVERY_NS = 5_000_000_000
 """How often a mirror looks whether the stream is what it was: one that went back says nothing by itself."""
 
@@ -42,30 +35,26 @@ class Mirroring:
         self._copy: MirrorCopy | None = None
         self._mirror: Mirror | None = None
         self._tail = Tail(context.stream, context.transport)
-        self._silence = Silence(round(context.settings.takeover_after * 1e9))
+        self._claiming = Claiming(context)
         self._pending: list[Stored] = []
         self._created = ""
-        self._claimed_at = 0
         self._fetched = 0
         self._fetch_from: int | None = None
         """Where the next stretch that is asked for begins; None: nothing has been since the place was found."""
-        self._last = 0
         self._looked_at = 0
         self._back = ""
         """Why the stream is not what it was; empty: it is, or has come again to where it was."""
         self._back_since: float | None = None
-        self._unmanned = ""
-        """Why this host would not take the tape over after a silence, where it is to."""
         self._epoch = 0
         """Of our claim, once the copy has been handed over."""
 
     def away(self) -> None:
-        self._silence.away()
+        self._claiming.away()
 
     async def run(self, stop: asyncio.Event) -> bool:
         """Until `stop`, or until this host has taken the tape over: True. Raises TapeError when it must not go on."""
         context = self._of
-        listening = await context.transport.subscribe(names.alive(context.env, context.name), self._on_alive)
+        await context.once_there(stop, self._claiming.start)
         try:
             self._copy = await asyncio.to_thread(MirrorCopy, str(context.tape), context.name)
             while not stop.is_set() and not self._epoch:
@@ -85,11 +74,11 @@ class Mirroring:
                     raise TapeError(f"{context.tape}: {error}") from error
         finally:
             if context.transport.connected:
-                await listening.unsubscribe()
+                await self._claiming.stop()
                 await self._tail.stop()
             if self._copy is not None:
                 self._copy.close()
-            await context.keep_known(at_once=True)
+            await context.refresh_known(every_ns=0)
         return bool(self._epoch)
 
     async def _step(self) -> None:
@@ -101,7 +90,7 @@ class Mirroring:
                     await asyncio.sleep(RETRY_S)
                     return
                 self._say("waiting", why="nobody sends this tape yet")
-                await self._claim_first()
+                await self._claiming.first(self._live())
                 return
         if not self._pending:
             self._pending = await self._tail.next(MOST, WAIT_S)
@@ -109,9 +98,9 @@ class Mirroring:
             await self._take()
         elif self._tail.quiet:
             self._mirror = None
-            return
-        if not self._epoch:
-            await self._claim_if_due()
+        if self._mirror is not None and not self._epoch:
+            if not self._pending and await self._claiming.if_due(self._mirror, self._live(), back=bool(self._back)):
+                self._say("claiming")
             await self._look()
             self._say("waiting" if self._back else "mirror")
 
@@ -136,10 +125,11 @@ class Mirroring:
         info = await stream.info()
         if info is None or not info.messages:
             return
-        await self._cut_own_tail(info.first)
+        if await cut_own_tail(context, self._live(), info.first):
+            self._copy = await asyncio.to_thread(MirrorCopy, str(context.tape), context.name)
         copy = self._live()
-        sequence = await self._find(info.first, info.last)
-        self._created, self._last, self._pending = info.created, info.last, []
+        sequence = await first_reaching(stream, copy.end, info.first, info.last)
+        self._created, self._pending = info.created, []
         self._fetch_from = None
         mirror = Mirror(copy, context.host, hosts.mark_of(context.tape), sequence)
         await self._tail.start(sequence)
@@ -166,71 +156,20 @@ class Mirroring:
             context.log.warning("stream_went_back", tape=context.name, why=why)
         return now - self._back_since < BACK_FOR_S
 
-    async def _find(self, first: int, last: int) -> int:
-        """The first message that reaches to our end or beyond; `last` if none does."""
-        end, low, high = self._live().end, first, last
-        while low < high:
-            middle = (low + high) // 2
-            message = await self._of.stream.get(middle)
-            if message is not None and message.part.end >= end:
-                high = middle
-            else:
-                low = middle + 1
-        return low
-
-    async def _cut_own_tail(self, first: int) -> None:
-        """A former writer's records that no other host took are kept aside, never deleted."""
-        copy = self._live()
-        if copy.empty:
-            return
-        claims: list[tuple[Part, list[Part]]] = []
-        differ: list[Part] = []
-        at = first
-        while (claim := await self._of.stream.next_claim(at)) is not None:
-            at = claim.sequence + 1
-            claims.append((claim.part, []))
-            behind = at
-            while len(claims[-1][1]) < FOLLOWING and (part := await self._of.stream.next_frames(behind)) is not None:
-                claims[-1][1].append(part.part)
-                behind = part.sequence + 1
-                if part.part.position >= copy.end:
-                    break
-                if not await asyncio.to_thread(self._agrees, part):
-                    differ.append(part.part)
-                    break  # from here on not even the frames begin at the same places
-        known = self._of.known
-        kept = known.held if known else 0
-        found = own_tail(claims, self._of.host, copy.end, lambda part: part not in differ, stored=kept)
-        if found is None:
-            return
-        backup = await asyncio.to_thread(copy.cut_behind, found.last, time.time_ns())
-        self._of.log.warning(
-            "cut_own_records",
-            tape=self._of.name,
-            from_seq=found.last + 1,
-            kept=str(backup),
-            why=f"epoch {found.epoch} was taken by {found.holder} at position {found.position}",
-        )
-        self._copy = await asyncio.to_thread(MirrorCopy, str(self._of.tape), self._of.name)
-
-    def _agrees(self, stored: Stored) -> bool:
-        copy = self._live()
-        if stored.part.position >= copy.end:
-            return True
-        ours = copy.read(stored.part.position, len(stored.frames))
-        return ours[: len(stored.frames)] == stored.frames[: len(ours)]
-
     # -- messages
 
     async def _take(self) -> None:
         mirror = self._known()
         done, outcome = await asyncio.to_thread(self._feed, self._pending)
-        if done and mirror.mark != hosts.mark_of(self._of.tape):
-            hosts.keep_mark(self._of.tape, mirror.mark)
-        if mirror.holder != self._of.host:
-            self._silence.heard(self._of.now())
+        self._claiming.heard(mirror.holder)
         if done:
-            await self._note(self._pending[done - 1], at_once=isinstance(outcome, HandOver))
+            try:
+                if mirror.mark != hosts.mark_of(self._of.tape):
+                    hosts.keep_mark(self._of.tape, mirror.mark)
+                await self._note(self._pending[done - 1], at_once=isinstance(outcome, HandOver))
+            except TapeFull:
+                self._mirror = None  # what follows rests on it: the place is found anew, and the outcome with it
+                raise
         self._pending = self._pending[done:]
         await self._follow_up(outcome)
 
@@ -242,9 +181,10 @@ class Mirroring:
                 return
             context.log.warning("stream_came_again", tape=context.name, position=newest.part.end)
             self._back, self._back_since = "", None
-        taken = before is None or (before.holder, before.epoch) != (newest.part.holder, newest.part.epoch)
+        kept = context.kept
+        taken = kept is None or (kept.holder, kept.epoch) != (newest.part.holder, newest.part.epoch)
         context.stored(self._created, newest.sequence, newest.part, newest.frames)
-        await context.keep_known(at_once=at_once or taken)
+        await (context.keep_known() if at_once or taken else context.refresh_known())
 
     def _feed(self, messages: list[Stored]) -> tuple[int, Outcome | None]:
         """As many as go without a question; then one sync for all. Returns how many, and the question."""
@@ -264,7 +204,6 @@ class Mirroring:
             if not copy.empty:
                 # A claim is of the epoch to come, which the writer itself begins.
                 copy.tape.commit(*mirror.whole, 0 if isinstance(outcome, HandOver) else mirror.writer_epoch)
-        self._last = max(self._last, mirror.sequence - 1)
         return done, outcome
 
     async def _follow_up(self, outcome: Outcome | None) -> None:
@@ -275,7 +214,7 @@ class Mirroring:
             context.log.warning("messages_missing", tape=context.name, sequence=outcome.sequence)
             self._mirror = None  # also finds out whether the stream still has them
         elif isinstance(outcome, Fetch):
-            await self._fetch(outcome)
+            await self._fetch()
         elif isinstance(outcome, HandOver):
             info = await context.stream.info()
             if info is None or mirror.sequence <= info.last:
@@ -285,7 +224,7 @@ class Mirroring:
             self._epoch = outcome.epoch
             context.log.warning("taken_over", tape=context.name, epoch=outcome.epoch, position=mirror.whole[0])
 
-    async def _fetch(self, wanted: Fetch) -> None:
+    async def _fetch(self) -> None:
         """Asks for what the stream has no more, until the copy reaches it.
 
         The stream shows nothing of what is here then, nor the claim behind which the last records may be this host's
@@ -309,71 +248,6 @@ class Mirroring:
         self._fetched += len(frames)
         self._say("mirror")
 
-    # -- taking over
-
-    async def _claim_if_due(self) -> None:
-        context, mirror = self._of, self._known()
-        now = context.now()
-        asked = states.promotion_asked(context.tape)
-        silent = self._silence.too_long(now, context.transport.connected) and mirror.durability == "replicated"
-        self._unmanned = self._no_engine() if silent or context.settings.takeover_after else ""
-        if silent and not asked and self._unmanned:
-            return
-        if not (asked or silent) or not mirror.holder or self._pending:
-            return
-        if self._back:
-            # What was acknowledged is missing from the stream, and perhaps from here, too: only a person may say so.
-            states.promotion_done(context.tape)
-            return
-        if self._claimed_at and now - self._claimed_at < CLAIM_AGAIN_NS:
-            return
-        info = await context.stream.info()
-        if info is None or info.last != mirror.sequence - 1:
-            return  # not all of it is here yet
-        claim = claim_of(context.host, mirror, self._live())
-        self._claimed_at = now
-        context.log.warning("claiming", tape=context.name, epoch=claim.epoch, why="asked" if asked else "silence")
-        self._say("claiming")
-
-        def answered(sequence: int | None, why: str) -> None:
-            # Stored, it comes by the stream, as to everybody. Refused: somebody was before it, and that comes, too.
-            if sequence is None:
-                context.log.warning("claim_refused", tape=context.name, reason=why)
-                self._claimed_at = 0
-
-        context.stream.publish(claim, b"", info.last, answered)
-
-    def _no_engine(self) -> str:
-        """Why a takeover by itself would leave the tape without a writer. Said in the log as it changes."""
-        context = self._of
-        why = standing.why_not(context.tape, self._live().tape.positions.released_seq, context.clock())
-        if bool(why) != bool(self._unmanned):
-            context.log.warning("takeover_after", tape=context.name, why=why or "an engine stands by")
-        return f"would not be taken over by itself: {why}" if why else ""
-
-    async def _claim_first(self) -> None:
-        """A tape that nobody has written yet: whoever is told to, is the first."""
-        context, copy = self._of, self._live()
-        if not states.promotion_asked(context.tape) or not copy.empty:
-            await asyncio.sleep(RETRY_S)
-            return
-        info = await context.stream.make(*context.settings.stream_of(context.name))
-        if info.last:
-            return
-        claim = Part(kind="claim", mark=hosts.new_mark(), holder=context.host, epoch=copy.epoch + 1, position=0, end=0)
-        stored = asyncio.Event()
-        context.stream.publish(claim, b"", 0, lambda sequence, why: stored.set())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stored.wait(), RETRY_S)
-
-    def _on_alive(self, message: Received) -> None:
-        try:
-            holder = msgspec.json.decode(message.data).get("holder")
-        except (msgspec.DecodeError, AttributeError):
-            return  # not ours to judge: anybody may publish there whom the server lets
-        if holder != self._of.host:
-            self._silence.heard(self._of.now())
-
     # -- what is said
 
     def _say(self, role: states.Role, why: str = "") -> None:
@@ -389,7 +263,7 @@ class Mirroring:
             epoch=mirror.epoch if mirror else 0,
             holder=mirror.holder if mirror else "",
             fetched=self._fetched,
-            why=why or self._back or self._unmanned,
+            why=why or self._back or self._claiming.unmanned,
             back=bool(self._back),
         )
 

@@ -14,9 +14,9 @@ from services.replica.context import RETRY_S, Context
 from services.replica.doubt import Doubt
 from services.replica.fetching import FetchServer
 from services.replica.late import LateAnswer
-from services.replica.stream import Stored
+from services.replica.stream import Info, Stored
 from tapewire.consumers import ConsumerPosition
-from tapewire.errors import TapeDamaged, TapeError, TapeFenced, TapeGone, TapeMissing, TransportError, WireError
+from tapewire.errors import TapeError, TapeFenced, TapeFull, TapeMissing, TransportError, WireError
 from tapewire.histogram import StatsPage
 from tapewire.replication import host as hosts
 from tapewire.replication import names
@@ -74,8 +74,8 @@ class Sending:
         position = ConsumerPosition(context.tape, CONSUMER)
         self._page = StatsPage.create(context.stats / f"replica.{context.name}", (STORED,))
         server = FetchServer(context, lambda: self._machine)
-        await server.start()
         try:
+            await context.once_there(stop, server.start)
             while not stop.is_set():
                 machine = self._machine
                 if machine.state is State.stopped:
@@ -89,11 +89,11 @@ class Sending:
                 self._keep_alive()
                 position.store(machine.released[1])
                 self._say()
-                await context.keep_known()
+                await context.refresh_known()
                 await self._look()
         finally:
             await self._late.close()
-            await context.keep_known(at_once=True)
+            await context.refresh_known(every_ns=0)
             await server.stop()
             position.close()
             frames.close()
@@ -109,44 +109,57 @@ class Sending:
                 frames.close()
             except TapeMissing:
                 pass  # its writer has not started yet
-            self._of.say("waiting", why="there is no tape yet") if self._of.tape.exists() else None
+            if self._of.tape.exists():  # what is said is kept there
+                self._of.say("waiting", why="there is no tape yet")
             await asyncio.sleep(WAIT_S)
         return None
 
     # -- what the stream holds
 
     async def _sync(self) -> None:
-        frames, machine, context, stream = self._live(), self._machine, self._of, self._of.stream
+        """Takes up what the stream holds; where the bus or the disk is in the way, it is tried again."""
+        machine, context = self._machine, self._of
         if self._refusal:
             await asyncio.sleep(WAIT_S)
-        if frames.fence:
-            machine.state, machine.stop = State.stopped, _fenced(frames.fence)
+        if fence := self._live().fence:
+            machine.state, machine.stop = State.stopped, _fenced(fence)
             return
         try:
-            why = await context.went_back()
-            info = await stream.info()
-            if info is None and not why:
-                info = await stream.make(*context.settings.stream_of(context.name))
-            last = await stream.get(info.last) if info is not None and info.messages else None
-            # A claim has no bytes: what shows whether this tape is what was claimed stands before it.
-            proof = await stream.last_frames() if last is not None and last.part.kind == "claim" else last
-            shown = [one for one in (last, proof) if one is not None]
-            agrees = bool(shown) and all([await asyncio.to_thread(self._agrees, one) for one in shown])
-            if not await self._may_go_on(why, last, agrees=agrees) or info is None:
-                return
-        except (TransportError, WireError) as error:
-            if isinstance(error, WireError):
-                raise TapeError(f"{context.tape}: {error}") from error
+            if (found := await self._held()) is not None:
+                await self._take_up(*found)
+        except WireError as error:
+            raise TapeError(f"{context.tape}: {error}") from error
+        except (TransportError, TapeFull) as error:
+            machine.in_doubt()
             context.say("waiting", why=str(error), position=machine.stored)
             await asyncio.sleep(RETRY_S)
-            return
+
+    async def _held(self) -> tuple[Info, Stored | None, bool] | None:
+        """The stream, its last message, and whether this tape has its bytes; None: it is not to be gone on with yet."""
+        context, stream = self._of, self._of.stream
+        why = await context.went_back()
+        info = await stream.info()
+        if info is None and not why:
+            info = await stream.make(*context.settings.stream_of(context.name))
+        last = await stream.get(info.last) if info is not None and info.messages else None
+        # A claim has no bytes: what shows whether this tape is what was claimed stands before it.
+        proof = await stream.last_frames() if last is not None and last.part.kind == "claim" else last
+        shown = [one for one in (last, proof) if one is not None]
+        agrees = bool(shown) and all([await asyncio.to_thread(self._agrees, one) for one in shown])
+        if not await self._may_go_on(why, last, agrees=agrees) or info is None:
+            return None
+        return info, last, agrees
+
+    async def _take_up(self, info: Info, last: Stored | None, agrees: bool) -> None:
+        """Goes on behind the stream's last message, or stops there. Raises TapeFull: what it held cannot be kept."""
+        frames, machine, context = self._live(), self._machine, self._of
         frames.seek(0)
         found = Last(info.last, last.part if last else None, agrees)
         machine.synced(found, frames.positions.durable, frames.position)
         if last is not None:
             ours = machine.state is State.send
             context.stored(info.created, last.sequence, last.part, last.frames, ours=ours)
-            await context.keep_known(at_once=True)
+            await context.keep_known()
         if machine.state is not State.send:
             return
         self._created, self._through, self._late.leader = info.created, True, info.leader
@@ -157,7 +170,9 @@ class Sending:
             hosts.keep_mark(context.tape, machine.mark)
         frames.seek(machine.next)
         self._release()
-        context.log.info("sending", tape=context.name, stream=stream.name, position=machine.next, sequence=info.last)
+        context.log.info(
+            "sending", tape=context.name, stream=context.stream.name, position=machine.next, sequence=info.last
+        )
 
     async def _may_go_on(self, why: str, last: Stored | None, *, agrees: bool) -> bool:
         """Whether the stream is to be judged as it is; a stream that went back is settled first, or ends this."""
@@ -205,10 +220,8 @@ class Sending:
             if part.kind == "claim":
                 return True
             ours = frames.read(WHOLE_PART, (part.end, part.last))
-        except (TapeDamaged, TapeGone):
-            return False
         except TapeError:
-            return False
+            return False  # damaged, or retention removed it: nothing here shows that it does
         return ours is not None and ours.frames == last.frames
 
     # -- sending

@@ -292,7 +292,8 @@ class Tail:
                 if to := message.reply or said.get("Nats-Consumer-Stalled", ""):
                     self._transport.publish(to, b"")
                 continue
-            out.append(Stored(int(said[EXPECTED]) + 1, _part(said), message.data))
+            part = _part(said)
+            out.append(Stored(int(said[EXPECTED]) + 1, part, message.data))
         return out
 
 
@@ -301,6 +302,7 @@ def part_of(block: bytes) -> Part:
 
 
 def _part(said: Any) -> Part:
-    if HEADER not in said:
-        raise WireError(f"a message of a tape's stream without the header {HEADER}: somebody else published there")
+    for header in (HEADER, EXPECTED):
+        if header not in said:
+            raise WireError(f"a message of a tape's stream without the header {header}: somebody else published there")
     return decode(said[HEADER])

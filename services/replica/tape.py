@@ -27,9 +27,10 @@ class TapeReplica:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Raises TapeFenced when another host has taken the tape, TapeError when it must not go on."""
-        await self._of.stream.open()
         roll = RollCall(self._of, lambda: isinstance(self._at_work, Sending) and self._at_work.sends)
-        await roll.start()
+        # The bus may go away just as one of these begins to listen: this tape alone would be given up for that.
+        await self._of.once_there(stop, self._of.stream.open)
+        await self._of.once_there(stop, roll.start)
         try:
             while not stop.is_set():
                 if self._mirror and not await self._ours(stop):

@@ -35,6 +35,7 @@ from tapewire.errors import ConfigError
 from tapewire.logs import Logger, configure
 from tapewire.ring import Doorbell
 from tapewire.tape import TapeWriter
+from tapewire.transports import nats_access
 from tapewire.transports.nats import NatsTransport
 
 CONSUMER = "router"
@@ -121,6 +122,8 @@ def main(path: Path | None) -> None:
     stop = threading.Event()
     if not settings.venues:
         raise ConfigError('venues: none is configured; expected at least one [[venues]], such as one of kind "house"')
+    if own.feeds:
+        nats_access.check(settings.nats, "router")
     with health.serve(settings, SERVICE) as told, Doorbell(str(folders.router_bell(own.number))) as bell:
         stopping.on_stop(told.draining(stop.set))
         place = wait_for_house(settings, stop, lambda why: told.check(ready=lambda: [why]), log)

@@ -50,18 +50,26 @@ def open_orders(data: Path, shard: int, producer: str, within_s: float, stopped:
 
 
 def trade(
-    orders: Orders, seed: int, accounts: Sequence[int], rate: float, stopped: Callable[[], bool], full: type[Exception]
+    orders: Orders,
+    seed: int,
+    accounts: Sequence[int],
+    rate: float,
+    stopped: Callable[[], bool],
+    full: type[Exception],
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
 ) -> TraderModel:
     """Trades until `stopped`, `rate` commands a second; returns the model, whose counters say what happened.
 
-    `full` is what submit raises when nothing was sent because the engine is behind: the command then waits.
+    `full` is what submit raises when nothing was sent because the engine is behind: the command then waits. `clock`
+    and `pause` are in seconds.
     """
     model = TraderModel(seed, orders.instruments, accounts, time.time_ns())
     waiting: list[m.Message] = list(model.opening())
-    began = reported = time.monotonic()
+    began = reported = clock()
     due = 0
     while not stopped():
-        now = time.monotonic()
+        now = clock()
         due = max(due, int((now - began) * rate) - MAX_BURST)
         while waiting or due < (now - began) * rate:
             command = waiting.pop(0) if waiting else model.decide(time.time_ns())
@@ -82,5 +90,5 @@ def trade(
         if now - reported >= REPORT_S:
             reported = now
             log.info("trading", sent=dict(model.sent), seen=dict(model.seen), refused=dict(model.refused))
-        time.sleep(TICK_S)
+        pause(TICK_S)
     return model

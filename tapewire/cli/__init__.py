@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from tapewire.advice import advised
 from tapewire.errors import TapewireError
 
 if TYPE_CHECKING:
@@ -86,11 +87,24 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            raise _where_it_stands(error) from None
         except TapewireError as error:
             if ctx.params["debug"]:
                 raise
-            click.echo(f"tapewire: {error}", err=True)
+            click.echo(f"tapewire: {advised(error)}", err=True)
             ctx.exit(1)
+
+
+def _where_it_stands(error: click.NoSuchOption) -> click.NoSuchOption:
+    """`operator halt --data X`: the option is there, one word earlier."""
+    context = error.ctx.parent if error.ctx else None
+    while context is not None:
+        if any(error.option_name in option.opts for option in context.command.params):
+            told = f"{error.message} It is one of `{context.command_path}` and stands right behind that."
+            return click.NoSuchOption(error.option_name, told, ctx=error.ctx)
+        context = context.parent
+    return error
 
 
 def _first_line(name: str) -> str:

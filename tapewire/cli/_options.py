@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from tapewire.config import Config
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+FILE = "tapewire.config"
+"""Where a context's meta holds the file of --config."""
 
 
 class Instant(click.ParamType[int]):
@@ -48,16 +57,51 @@ def complete_tapes(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [name for name in names if name.startswith(incomplete)]
 
 
-def _of_the_settings(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
+def settings(ctx: click.Context | None = None) -> Config:
+    """Those of the file that the command, or a group it is in, was given by --config, else as always."""
     from tapewire.config import load
 
-    return value or load().data
+    return load((ctx or click.get_current_context()).meta.get(FILE))
 
 
-data_option = click.option(
-    "--data",
+def _remember(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None:
+        ctx.meta[FILE] = value
+    return value
+
+
+def _of_the_settings(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
+    return value or settings(ctx).data
+
+
+config_option = click.option(
+    "--config",
+    "path",
     type=click.Path(path_type=Path),
-    callback=_of_the_settings,
-    help="The data folder. Default: that of the settings.",
+    is_eager=True,
+    callback=_remember,
+    help="The TOML file; else TAPEWIRE_CONFIG.",
 )
+file_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    is_eager=True,
+    callback=_remember,
+    help="The TOML file; else TAPEWIRE_CONFIG.",
+)
+"""The same, for a command that asks `settings()`."""
+
+
+def data_option(command: Decorated) -> Decorated:
+    """--data, and --config for whoever names the file of settings instead."""
+    which = click.option(
+        "--data",
+        type=click.Path(path_type=Path),
+        callback=_of_the_settings,
+        help="The data folder. Default: that of the settings.",
+    )
+    return which(file_option(command))
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs: JSON.")

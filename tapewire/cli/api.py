@@ -11,12 +11,12 @@ from typing import Any
 
 import click
 
-from tapewire.cli._options import data_option, json_option
+from tapewire.cli._options import config_option, data_option, json_option
 from tapewire.errors import TapewireError
 
 
 @click.group(invoke_without_command=True)
-@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
+@config_option
 @click.pass_context
 def command(context: click.Context, path: Path | None) -> None:
     """Run the API (without a subcommand), or make credentials for it.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tapewire.cli._options import data_option, json_option
+from tapewire.cli._options import data_option, json_option, settings
 from tapewire.cli._progress import progress
 
 
@@ -30,7 +30,6 @@ def command(folder: Path, only_verify: bool, prune: bool, hold: bool, data: Path
     import orjson
 
     from tapewire import backup
-    from tapewire.config import load
     from tapewire.folders import Folders
 
     if only_verify:
@@ -43,7 +42,7 @@ def command(folder: Path, only_verify: bool, prune: bool, hold: bool, data: Path
         }
     else:
         with progress("segments") as tell:
-            taken = backup.take(Folders(data), load().env, folder, prune=prune, hold=hold, progress=tell)
+            taken = backup.take(Folders(data), settings().env, folder, prune=prune, hold=hold, progress=tell)
         manifest, told = taken.manifest, taken.to_dict()
         if not as_json:
             click.echo(f"{taken.copied_bytes / 1e6:,.1f} MB copied in {taken.seconds:.1f} s; {folder} holds")

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 import click
 import msgspec
 
+from tapewire.cli._options import config_option
 from tapewire.config import Config, Loaded, load_with_origins
 from tapewire.config.reader import without_secrets
 from tapewire.config.section import Section
@@ -28,7 +29,7 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file to read.")
+@config_option
 @click.option("--json", "as_json", is_flag=True, help='One object: {"engine.max_batch": {"value": …, "origin": …}, …}.')
 def show(path: Path | None, as_json: bool) -> None:
     """Print every key with its value and where it came from: default, the file, or the environment.

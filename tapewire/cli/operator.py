@@ -16,7 +16,7 @@ from typing import Any, cast
 import click
 
 from tapewire import messages as m
-from tapewire.cli._options import json_option
+from tapewire.cli._options import config_option, json_option
 from tapewire.config import load
 from tapewire.errors import ConfigError
 from tapewire.fixed import exponent_of, to_mantissa, to_text
@@ -28,7 +28,7 @@ STATUSES = [status.name for status in m.InstrumentStatus if status not in (0, m.
 
 
 @click.group()
-@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file to read.")
+@config_option
 @click.option("--data", type=click.Path(path_type=Path), help="The data folder. Default: that of the settings.")
 @click.pass_context
 def command(context: click.Context, path: Path | None, data: Path | None) -> None:

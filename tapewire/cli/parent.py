@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tapewire.cli._options import Moment, json_option
+from tapewire.cli._options import Moment, config_option, json_option
 
 if TYPE_CHECKING:
     from tapewire import messages as m
@@ -40,7 +40,7 @@ class Share(click.ParamType[int]):
 
 
 @click.group()
-@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file to read.")
+@config_option
 @click.option("--client", default="traders", show_default=True, help="Whose ring, of [router] clients.")
 @click.pass_context
 def command(context: click.Context, path: Path | None, client: str) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from tapewire.cli._options import data_option
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -29,8 +31,7 @@ SQL_PLACES: Final = 18
 @click.option("--table", "form", flag_value="table", default=True, help="For people (the default).")
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated values with a head line.")
 @click.option("--json", "form", flag_value="json", help="One JSON object per line; decimals as text.")
-@click.option("--data", type=click.Path(path_type=Path), help="The data folder. Default: that of the settings.")
-@click.option("--config", "config_path", type=click.Path(path_type=Path), help="The TOML file to read.")
+@data_option
 def command(
     what: str,
     ticker: str,
@@ -40,8 +41,7 @@ def command(
     limit: int | None,
     last: int | None,
     form: str,
-    data: Path | None,
-    config_path: Path | None,
+    data: Path,
 ) -> None:
     """Ask for rows. WHAT is trades, quotes, levels, executions, instruments, statuses, or sql.
 
@@ -53,26 +53,24 @@ def command(
 
     Times: ISO (UTC unless it says otherwise), 09:30 (today), now, today, yesterday, -5m, or s, ms, µs, ns since 1970.
     """
-    from tapewire.config import load
     from tapewire.times import parse
 
     if limit and last:
         raise click.UsageError("--limit and --last cannot be used together")
-    folder = data or load(config_path).data
     if what == "sql":
         from tapewire.store.sql import sql
 
         _refuse_with_sql(start, end, feed)
-        table, cut = _cut_to(sql(folder, ticker), limit, last, form)
+        table, cut = _cut_to(sql(data, ticker), limit, last, form)
     else:
         from tapewire.store.query import query
 
         now = time.time_ns()
         wanted = -last if last else limit or (TABLE_ROWS + 1 if form == "table" else None)
         first, until = (parse(text, now) if text else None for text in (start, end))
-        table = query(folder, what, ticker, feed, first, until, wanted)
+        table = query(data, what, ticker, feed, first, until, wanted)
         if table.num_rows == 0:
-            _say_what_there_is(folder, what, ticker, feed)
+            _say_what_there_is(data, what, ticker, feed)
         table, cut = _cut_to(_for_people(table), limit, last, form)
     try:
         for text in _lines(table, form):

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import click
 
-from tapewire.cli._options import data_option, json_option
+from tapewire.cli._options import config_option, data_option, json_option
 
 
 @click.group(invoke_without_command=True)
-@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
+@config_option
 @click.pass_context
 def command(context: click.Context, path: Path | None) -> None:
     """Run the relay of this host; or see how it is with its rings.

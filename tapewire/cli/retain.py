@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tapewire.cli._options import json_option
+from tapewire.cli._options import config_option, json_option
 
 if TYPE_CHECKING:
     from tapewire.config import Config
@@ -25,7 +25,7 @@ NAMES = ("tapes", "imported", "archive", "cuts", "inputs", "rings")
 @click.option(
     "--every", type=click.FloatRange(min=1.0), help="With --apply: again after so many seconds, until SIGTERM."
 )
-@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
+@config_option
 @json_option
 def command(
     stores: tuple[str, ...], carry_out: bool, trust: bool, every: float | None, path: Path | None, as_json: bool

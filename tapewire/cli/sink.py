@@ -11,12 +11,8 @@ from typing import Any
 
 import click
 
-from tapewire.cli._options import json_option
+from tapewire.cli._options import config_option, json_option
 from tapewire.errors import TapewireError
-
-config_option = click.option(
-    "--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG."
-)
 
 
 @click.group()

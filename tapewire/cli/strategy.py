@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tapewire.cli._options import Instant, json_option
+from tapewire.cli._options import Instant, file_option, json_option
+from tapewire.cli._options import settings as configured
 from tapewire.errors import StrategyError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def command() -> None:
 )
 @click.option("--url", default=None, help="Of the bus; default: that of the settings.")
 @click.option("--env", "environment", default=None, help="Default: that of the settings.")
+@file_option
 @json_option
 def run(
     strategy: str,
@@ -165,10 +167,9 @@ async def _live(
 ) -> RunReport:
     import tapewire
     from tapewire import lifecycle
-    from tapewire.config import load
     from tapewire.strategy.live import LiveRun
 
-    settings = load()
+    settings = configured()
     async with tapewire.connect(url or settings.nats.url, env=environment or settings.env, account=account) as tw:
         running = LiveRun(strategy, tw, name=name, seed=seed, inputs=_folder(settings.data, inputs))
         stop = lifecycle.stop_on_signals()
@@ -206,10 +207,9 @@ def _by_ring(
 ) -> RunReport:
     import signal
 
-    from tapewire.config import load
     from tapewire.strategy.local import LocalRun
 
-    settings = load()
+    settings = configured()
     running = LocalRun(
         strategy,
         settings.data,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from tapewire.cli._options import config_option
 from tapewire.config import Config, load_with_origins
 from tapewire.config.sections import Nats
 
@@ -20,7 +21,7 @@ from tapewire.config.sections import Nats
 )
 @click.option("--count", type=click.IntRange(min=1), help="Stop after this many messages.")
 @click.option("--url", help="The NATS server. Default: the one the demo runs, else nats.url of the settings.")
-@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file to read.")
+@config_option
 def command(pattern: str, as_json: bool, count: int | None, url: str | None, path: Path | None) -> None:
     """Watch the bus. PATTERN is <env>.<feed>.<kind>.<key>, each part a name or *, or > for all that follows.
 

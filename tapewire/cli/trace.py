@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from tapewire.cli._options import json_option
+from tapewire.cli._options import data_option, json_option, settings
 
 
 @click.command()
@@ -19,11 +19,9 @@ from tapewire.cli._options import json_option
 )
 @click.option("--parent", type=click.IntRange(min=1), default=None, help="A parent order of the router.")
 @click.option("--width", type=click.IntRange(min=40), default=None, help="Columns. Default: as wide as the terminal.")
-@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
+@data_option
 @json_option
-def command(
-    what: str, seq: int | None, parent: int | None, width: int | None, path: Path | None, as_json: bool
-) -> None:
+def command(what: str, seq: int | None, parent: int | None, width: int | None, data: Path, as_json: bool) -> None:
     """Draw the way of WHAT: an OrderID (17, or 0-17 as in FIX), a ClOrdID, or a trace id.
 
     \b
@@ -34,15 +32,16 @@ def command(
     It needs no collector, and the order need not have been sampled: the tapes say what happened when, and the stage log
     of the last 65,536 batches what the engine did between. Cancels and replaces of the order follow below.
     """
+    import msgspec
     import orjson
 
-    from tapewire.config import load
     from tapewire.traces.find import find
     from tapewire.traces.waterfall import waterfall
 
     if not what and seq is None and parent is None:
         raise click.UsageError("expected WHAT, --seq or --parent")
-    trace = find(load(path), what, seq=seq or 0, parent=parent or 0, now=time.time_ns())
+    of = msgspec.structs.replace(settings(), data=data)
+    trace = find(of, what, seq=seq or 0, parent=parent or 0, now=time.time_ns())
     if as_json:
         spans = [*trace.spans, *(span for other in trace.linked for span in other)]
         click.echo(orjson.dumps([_plain(dataclasses.asdict(span)) for span in spans]))

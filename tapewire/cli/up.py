@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tapewire.cli._options import json_option
+from tapewire.cli._options import config_option, json_option
 from tapewire.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ LOOK_S = 0.1
 
 
 @click.command(help=__doc__)
-@click.option("--config", "path", type=click.Path(path_type=Path), help="The TOML file; else TAPEWIRE_CONFIG.")
+@config_option
 @click.option(
     "--topology",
     type=click.Choice(["fused", "split"]),

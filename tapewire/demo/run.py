@@ -211,7 +211,7 @@ class Demo:
                     kill_at = None
                     self.killed = await asyncio.to_thread(kill.kill_and_recover, supervisor, self.folders, self.config)
                 if live:
-                    live.update(view.render(sample, self.market, elapsed), refresh=True)
+                    live.update(view.render(sample, self.market, elapsed, self.console.width), refresh=True)
                 if self.options.seconds and elapsed >= self.options.seconds:
                     break
                 await asyncio.sleep(LOOK_EVERY_S)
@@ -222,9 +222,10 @@ class Demo:
     def _take(self, message: Received) -> None:
         self.market.take(message.subject.split(".")[1], m.decode(message.data))
 
-    def hints(self) -> list[str]:
+    def hints(self) -> dict[str, str]:
+        """Commands to try beside the demo, and what each does."""
         data = "" if self.options.data == Options.data else f" --data {self.options.data}"
-        told = {
+        return {
             "tapewire sub 'demo.house.*.BTCUSDT'": "decoded messages, one per line (--json for machines)",
             f"tapewire tape tail orders.0{data}": "the house tape, decoded, live",
             f"tapewire operator{data} halt BTCUSDT": "stops it; then: auction BTCUSDT --resume-in 5",
@@ -232,8 +233,6 @@ class Demo:
             **self._web_hint(),
             f"tapewire verify{data}": "replays every tape, compares events and digests",
         }
-        width = max(map(len, told)) + 3
-        return [command.ljust(width) + what for command, what in told.items()]
 
     def _fix_hint(self) -> dict[str, str]:
         if self.fix is None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from rich import box
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.layout import Layout
-from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from tapewire import messages as m
+from tapewire.demo.fitting import Block, Column, Fitted, Row, Widths
+from tapewire.demo.hints import Head, Hints
 from tapewire.demo.observe import Latency, Sample
 from tapewire.fixed import to_text
 
@@ -26,6 +25,58 @@ STAGE_NAMES = {
     "commit": "write, sync",
     "answer": "order answered",
 }
+
+# What leaves a terminal that is too narrow, and when: of one row of panels the highest number first.
+BOOKS = (
+    Column("feed"),
+    Column("ticker"),
+    Column("bid", right=True),
+    Column("bid qty", leaves=5, right=True),
+    Column("ask", right=True),
+    Column("ask qty", leaves=4, right=True),
+    Column("book", leaves=1),
+)
+TRADES = (
+    Column("time", leaves=6),
+    Column("feed", leaves=3),
+    Column("ticker"),
+    Column("price", right=True),
+    Column("qty", leaves=2, right=True),
+)
+FEEDS = (
+    Column("feed"),
+    Column("in/s", leaves=2, right=True),
+    Column("out/s", right=True),
+    Column("gaps", leaves=3, right=True),
+    Column("resync", leaves=4, right=True),
+    Column("drop", leaves=1, right=True),
+)
+HOUSE = (
+    Column("house"),
+    Column("orders/s", right=True),
+    Column("trades/s", leaves=2, right=True),
+    Column("rejects/s", leaves=3, right=True),
+)
+STATUSES = (
+    Column("ticker"),
+    Column("status"),
+    Column("auction", leaves=5, right=True),
+    Column("auction qty", leaves=8, right=True),
+    Column("left over", leaves=9, right=True),
+)
+LATENCY = (
+    Column("stage"),
+    Column("p50", right=True),
+    Column("p99", leaves=1, right=True),
+    Column("p99.9", leaves=6, right=True),
+)
+TAPES = (
+    Column("tape"),
+    Column("records", right=True),
+    Column("written", leaves=7, right=True),
+    Column("unsynced", leaves=10, right=True),
+)
+LAG = (Column("consumer"), Column("behind", right=True))
 QUALITY_STYLE = {"live": "green", "resync": "yellow", "stale": "red", "crossed": "red"}
 STATUS_NAMES = {
     m.InstrumentStatus.opening_auction: "opening",
@@ -82,50 +133,42 @@ class Rates:
 
 
 class View:
-    def __init__(self, nats: str, data: str, hints: list[str]) -> None:
+    """`hints`: commands to try beside it, and what each does."""
+
+    def __init__(self, nats: str, data: str, hints: dict[str, str]) -> None:
         self.nats, self.data, self.hints = nats, data, hints
         self._rates = Rates()
+        self._widths = Widths()
 
-    def render(self, sample: Sample, market: Market, elapsed: float) -> RenderableType:
-        head = Text.assemble(
-            ("tapewire demo", "bold"),
-            f"  {elapsed:5.0f} s   bus {self.nats}   data {self.data}   ",
-            ("Ctrl-C ends", "dim"),
+    def render(self, sample: Sample, market: Market, elapsed: float, width: int) -> RenderableType:
+        """For a terminal of `width` places."""
+        hints = Hints(self.hints, width)
+        head = Head("tapewire demo", [f"{elapsed:5.0f} s", f"bus {self.nats}", f"data {self.data}"], "Ctrl-C ends")
+        top = self._row(Block("top of book", [self._books(market)]), Block("last trades", [self._trades(market)]))
+        bottom = self._row(
+            Block("rates, house", [self._feeds(sample), self._house(sample), self._statuses(market)]),
+            Block("latency", [self._latency(sample)]),
+            Block("tapes and lag", [self._tapes(sample), self._lag(sample)]),
         )
         layout = Layout()
         layout.split_column(
             Layout(head, size=1),
-            Layout(name="top", ratio=5),
-            Layout(name="bottom", ratio=4),
-            Layout(self._hints(), size=len(self.hints) + 2),
-        )
-        layout["top"].split_row(
-            Layout(Panel(self._books(market), title="top of book", box=box.ROUNDED), ratio=11),
-            Layout(Panel(self._trades(market), title="last trades", box=box.ROUNDED), ratio=9),
-        )
-        layout["bottom"].split_row(
-            Layout(
-                Panel(
-                    Group(self._feeds(sample), self._house(sample), self._statuses(market)),
-                    title="rates, house",
-                    box=box.ROUNDED,
-                ),
-                ratio=4,
-            ),
-            Layout(Panel(self._latency(sample), title="latency", box=box.ROUNDED), ratio=3),
-            Layout(
-                Panel(Group(self._tapes(sample), self._lag(sample)), title="tapes and lag", box=box.ROUNDED), ratio=3
-            ),
+            Layout(top, ratio=top.lines),
+            Layout(bottom, ratio=bottom.lines),
+            Layout(hints, size=hints.lines),
         )
         return layout
 
-    def _books(self, market: Market) -> Table:
-        table = _table("feed", "ticker", ">bid", ">qty", ">ask", ">qty", "book")
+    def _row(self, *blocks: Block) -> Row:
+        return Row(blocks, self._widths)
+
+    def _books(self, market: Market) -> Fitted:
+        table = Fitted("books", BOOKS)
         for (feed, ticker), q in sorted(market.quotes.items()):
             quality = m.BookQuality(q.quality).name
             # Our own is crossed in a call, as it should be; a venue's never should.
             style = "yellow" if (feed, quality) == ("house", "crossed") else QUALITY_STYLE.get(quality, "")
-            table.add_row(
+            table.add(
                 feed,
                 ticker,
                 Text(_price(q.bid_price, q.price_exponent), style="green"),
@@ -136,29 +179,29 @@ class View:
             )
         return table
 
-    def _trades(self, market: Market) -> Table:
-        table = _table("time", "feed", "ticker", ">price", ">qty")
+    def _trades(self, market: Market) -> Fitted:
+        table = Fitted("trades", TRADES)
         for feed, t in market.trades:
             at = time.strftime("%H:%M:%S", time.gmtime(t.ts / 1e9)) + f".{t.ts // 1_000_000 % 1000:03d}"
             price = Text(to_text(t.price, t.price_exponent), style=SIDE_STYLE.get(t.aggressor, ""))
-            table.add_row(Text(at, style="dim"), feed, t.ticker, price, _qty(t.qty, t.qty_exponent))
+            table.add(Text(at, style="dim"), feed, t.ticker, price, _qty(t.qty, t.qty_exponent))
         return table
 
-    def _feeds(self, sample: Sample) -> Table:
-        table = _table("feed", ">in/s", ">out/s", ">gaps", ">resync", ">drop")
+    def _feeds(self, sample: Sample) -> Fitted:
+        table = Fitted("feeds", FEEDS)
         for feed, c in sample.feeds.items():
             rates = (self._rates.per_second(f"{feed}.{name}", c[name]) for name in ("messages", "published"))
-            table.add_row(feed, *map(_rate, rates), str(c["gaps"]), str(c["resyncs"]), str(c["dropped"]))
+            table.add(feed, *map(_rate, rates), str(c["gaps"]), str(c["resyncs"]), str(c["dropped"]))
         return table
 
-    def _house(self, sample: Sample) -> Table:
-        table = _table("house", ">orders/s", ">trades/s", ">rejects/s")
-        table.add_row("", *(_rate(self._rates.per_second(f"house.{name}", sample.house[name])) for name in HOUSE_RATES))
+    def _house(self, sample: Sample) -> Fitted:
+        table = Fitted("house", HOUSE)
+        table.add("", *(_rate(self._rates.per_second(f"house.{name}", sample.house[name])) for name in HOUSE_RATES))
         return table
 
-    def _statuses(self, market: Market) -> Table:
+    def _statuses(self, market: Market) -> Fitted:
         """Each house instrument's status: in a call what it would trade, else what its last auction traded."""
-        table = _table("ticker", "status", ">auction", ">qty", ">left over")
+        table = Fitted("statuses", STATUSES)
         for ticker, changed in sorted(market.statuses.items()):
             indicated, limit = market.indications.get(ticker), market.limits.get(ticker)
             price, qty, style = changed.auction_price, changed.auction_qty, "dim"
@@ -167,7 +210,7 @@ class View:
                 price, qty, style = indicated.price, indicated.qty, "yellow"
                 left = _qty(indicated.imbalance_qty, changed.qty_exponent)
                 left_over = f"{SIDE_NAMES.get(indicated.imbalance_side, '')} {left}" if indicated.imbalance_qty else "-"
-            table.add_row(
+            table.add(
                 ticker,
                 _status(changed, limit),
                 Text(_price(price, changed.price_exponent) if qty else "", style=style),
@@ -176,40 +219,27 @@ class View:
             )
         return table
 
-    def _latency(self, sample: Sample) -> Table:
-        table = _table("stage", ">p50", ">p99", ">p99.9")
+    def _latency(self, sample: Sample) -> Fitted:
+        table = Fitted("latency", LATENCY)
         for stage, one in sample.latency.items():
             if one.count:
-                table.add_row(
-                    STAGE_NAMES.get(stage, stage.replace(".exchange_to_edge", " wire").replace(".", " ")),
-                    *_percentiles(one),
-                )
+                name = STAGE_NAMES.get(stage, stage.replace(".exchange_to_edge", " wire").replace(".", " "))
+                table.add(name, *_percentiles(one))
         return table
 
-    def _tapes(self, sample: Sample) -> Table:
-        table = _table("tape", ">records", ">written", ">unsynced")
+    def _tapes(self, sample: Sample) -> Fitted:
+        table = Fitted("tapes", TAPES)
         for name, t in sample.tapes.items():
-            table.add_row(name, f"{t.records:,}", _bytes(t.written), _bytes(t.written - t.durable))
+            table.add(name, f"{t.records:,}", _bytes(t.written), _bytes(t.written - t.durable))
         return table
 
-    def _lag(self, sample: Sample) -> Table:
-        table = _table("consumer", ">behind")
+    def _lag(self, sample: Sample) -> Fitted:
+        table = Fitted("lag", LAG)
         for name, lag in sample.lag.items():
-            table.add_row(name, _bytes(lag))
+            table.add(name, _bytes(lag))
         for name, records in sample.lag_records.items():
-            table.add_row(name, f"{max(records, 0):,} records")
+            table.add(name, f"{max(records, 0):,} records")
         return table
-
-    def _hints(self) -> Panel:
-        return Panel(Text("\n".join(self.hints)), title="in another terminal", box=box.ROUNDED)
-
-
-def _table(*columns: str) -> Table:
-    """A plain table; a column that begins with > is set right."""
-    table = Table(box=None, padding=(0, 1), expand=True, header_style="dim")
-    for column in columns:
-        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
-    return table
 
 
 def _rate(per_second: float) -> str:
@@ -221,9 +251,10 @@ def _price(mantissa: int, exponent: int) -> str:
 
 
 def _qty(mantissa: int, exponent: int) -> str:
-    """Cut to the room of a column: to look at, not to reckon with."""
+    """To look at, not to reckon with: decimals beyond QTY_WIDTH places are left out, unless nothing else was there."""
     text = to_text(mantissa, exponent)
-    return text[:QTY_WIDTH].rstrip("0").rstrip(".") if "." in text[:QTY_WIDTH] else text
+    short = text[:QTY_WIDTH].rstrip("0").rstrip(".") if "." in text[:QTY_WIDTH] else text
+    return text if mantissa and not short.strip("-0.") else short
 
 
 def _status(changed: m.InstrumentStatusChanged, limit: m.LimitStateChanged | None) -> Text:

@@ -176,7 +176,8 @@ def read_private(path: Path, most: int = MAX_SECRET_FILE) -> str:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
-        raise CredentialError(f"{path}: the secret cannot be read: {error.strerror}") from None
+        why = f"{path}: the secret cannot be read: {error.strerror}; expected a file of mode 0600 there"
+        raise CredentialError(why) from None
     with open(fd, "rb") as file:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:

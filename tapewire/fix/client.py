@@ -82,10 +82,12 @@ class FixClient:
         tls: ssl.SSLContext | None = None,
         source: str = "",
         heartbeat: int = 30,
+        timeout: float = 5.0,
     ) -> None:
-        """`source`: the local address to come from. `heartbeat`: seconds, HeartBtInt."""
+        """`source`: the local address to come from. `heartbeat`: seconds, HeartBtInt. `timeout`: seconds that each
+        answer is waited for where a call does not say otherwise."""
         self.host, self.port, self.login, self.tls, self.source = host, port, login, tls, source
-        self.heartbeat = heartbeat
+        self.heartbeat, self.timeout = heartbeat, timeout
         self.next_out = 1
         self.next_in = 1
         self.transcript: list[Sent] = []
@@ -106,11 +108,11 @@ class FixClient:
         """Whether there is a connection that nobody has closed as far as we know."""
         return self._socket is not None
 
-    def connect(self, timeout: float = 5.0) -> None:
+    def connect(self, timeout: float | None = None) -> None:
         """Raises OSError."""
         self.close()
         origin = (self.source, 0) if self.source else None
-        plain = socket.create_connection((self.host, self.port), timeout, origin)
+        plain = socket.create_connection((self.host, self.port), timeout or self.timeout, origin)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = self.tls.wrap_socket(plain, server_hostname=self.host) if self.tls else plain
         self._framer = Framer(MAX_MESSAGE)
@@ -124,7 +126,7 @@ class FixClient:
             self._socket.close()
             self._socket = None
 
-    def logon(self, extra: Fields = (), *, reset: bool = False, timeout: float = 5.0) -> Message:
+    def logon(self, extra: Fields = (), *, reset: bool = False, timeout: float | None = None) -> Message:
         """Connects if needed and logs on; the answer, Logon or Logout. Raises Disconnected, TimeoutError."""
         if self._socket is None:
             self.connect(timeout)
@@ -138,7 +140,7 @@ class FixClient:
             self.next_out, self.next_in = 2, 2
         return answer
 
-    def logout(self, text: str = "", timeout: float = 5.0) -> Message:
+    def logout(self, text: str = "", timeout: float | None = None) -> Message:
         """Says goodbye and waits for the answer."""
         self.send("5", [(58, text)] if text else [])
         answer = self.expect("5", timeout=timeout)
@@ -177,13 +179,13 @@ class FixClient:
 
     # -- receiving
 
-    def expect(self, *kinds: str, timeout: float = 5.0, where: Fields = ()) -> Message:
+    def expect(self, *kinds: str, timeout: float | None = None, where: Fields = ()) -> Message:
         """The next message of one of these types with these values; others are passed over, but stay in the transcript.
 
         Raises TimeoutError saying what came instead, Disconnected, or FixError if the numbers break.
         """
         wanted = [(tag, str(value)) for tag, value in where]
-        passed = []
+        passed, timeout = [], timeout or self.timeout
         for message in self.messages(timeout):
             if message.type in kinds and all(message.get(tag) == value for tag, value in wanted):
                 return message

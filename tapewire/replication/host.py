@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import socket
@@ -15,11 +16,12 @@ from pathlib import Path
 
 import msgspec
 
-from tapewire.durable import sync_folder
-from tapewire.errors import TapeError
+from tapewire.durable import make_folder, sync_folder
+from tapewire.errors import TapeError, TapeFull
 from tapewire.replication.known import Known
 
 FOLDER = "replica"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def host_of(data: Path) -> str:
@@ -88,10 +90,10 @@ def _read(path: Path) -> str:
 
 
 def _keep(path: Path, text: str) -> str:
-    """Durably, whole or not at all."""
+    """Durably, whole or not at all. Raises TapeFull where there is no room, TapeError."""
     aside = path.with_name(f"{path.name}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with aside.open("w") as file:
             file.write(text + "\n")
             file.flush()
@@ -99,5 +101,6 @@ def _keep(path: Path, text: str) -> str:
         aside.rename(path)
         sync_folder(path.parent)
     except OSError as error:
-        raise TapeError(f"{path}: cannot be written: {error.strerror}") from error
+        kind = TapeFull if error.errno in NO_ROOM else TapeError
+        raise kind(f"{path}: cannot be written: {error.strerror}") from error
     return text

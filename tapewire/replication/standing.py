@@ -1,7 +1,10 @@
 """Whether an engine stands by on this host, and how far it has folded a mirrored tape: a tape is not taken for nobody.
 
-<tape>/replica/standby     u64 seq, i64 when (UTC ns), little endian, then as text its version, and what ended it, a
-                           line each; locked while its engine lives
+<tape>/replica/standby     u64 seq, i64 when (ns of the host's steady clock), little endian, then as text its version,
+                           and what ended it, a line each; locked while its engine lives
+
+When it spoke last is told by the clock that nobody sets: one that was put back must not silence a living engine, nor
+make a hung one look alive. Who asks is on the same host, and in no other boot while the lock is held.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import fcntl
 import os
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tapewire.errors import TapeError
@@ -26,17 +30,17 @@ _STANDING = struct.Struct("<Qq")
 class Standing:
     """The engine's side. Raises TapeError where the file cannot be written."""
 
-    def __init__(self, tape: Path, version: str) -> None:
-        self.path = tape / FOLDER / "standby"
+    def __init__(self, tape: Path, version: str, now: Callable[[], int] = time.monotonic_ns) -> None:
+        self.path, self._now = tape / FOLDER / "standby", now
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             self._lock()
             os.ftruncate(self._file, 0)
-            os.pwrite(self._file, _STANDING.pack(0, time.time_ns()) + f"{version}\n".encode(), 0)
+            os.pwrite(self._file, _STANDING.pack(0, now()) + f"{version}\n".encode(), 0)
         except OSError as error:
             raise TapeError(f"{self.path}: cannot be written: {error.strerror}") from error
-        self._said, self._ends = 0, _STANDING.size + len(version.encode()) + 1
+        self._said, self._ends = now() - SAY_EVERY_NS, _STANDING.size + len(version.encode()) + 1
 
     def _lock(self) -> None:
         for _ in range(TRIES):
@@ -49,7 +53,7 @@ class Standing:
         raise TapeError(f"{self.path}: another engine stands by on this tape already: stop one of them")
 
     def say(self, seq: int) -> None:
-        now = time.time_ns()
+        now = self._now()
         if now - self._said < SAY_EVERY_NS:
             return
         self._said = now
@@ -69,13 +73,16 @@ class Standing:
 def wait_for(tape: Path, seq: int, within_s: float) -> str:
     """As `why_not`, with that much time to come up and to fold."""
     deadline = time.monotonic() + within_s
-    while (why := why_not(tape, seq, time.time_ns())) and time.monotonic() < deadline:
+    while (why := why_not(tape, seq, time.monotonic_ns())) and time.monotonic() < deadline:
         time.sleep(SAY_EVERY_NS / 1e9)
     return why
 
 
 def why_not(tape: Path, seq: int, now: int) -> str:
-    """Why no engine of this host could go on behind record `seq`; empty: one can. `now`: UTC ns. Raises TapeError."""
+    """Why no engine of this host could go on behind record `seq`; empty: one can. `now`: ns of the steady clock.
+
+    Raises TapeError.
+    """
     path = tape / FOLDER / "standby"
     try:
         with path.open("rb") as file:

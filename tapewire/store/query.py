@@ -26,6 +26,7 @@ from tapewire.store.decimals import with_decimals
 from tapewire.store.read import Footers, read_rows
 from tapewire.store.schema import KINDS, Kind
 from tapewire.store.tail import Tail
+from tapewire.times import show
 
 ROWS_MAX: Final = 50_000_000  # of one answer; about 6 GB as decimals
 TAILS_MAX: Final = 64  # how many (tape, kind, ticker) a Store keeps the columns of today for
@@ -81,7 +82,9 @@ class Store:
         """
         shape = known_kind(kind)
         if start is not None and end is not None and start > end:
-            raise StoreError(f"from {start} is after to {end}: expected from <= to (from is included, to is not)")
+            raise StoreError(
+                f"from {show(start)} is after to {show(end)}: expected from <= to (from is included, to is not)"
+            )
         found: list[tuple[str, pa.Table]] = []
         exists = False
         for tape in self.tapes(feed):

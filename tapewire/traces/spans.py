@@ -107,7 +107,8 @@ def _children(work: Work, root: Span) -> list[Span]:
         found.append(_child(root, work.seq, "ring", "engine", begun, work.ts, "consumer"))
     released = 0
     if batch is not None:
-        released = batch.released
+        # Readers see a batch a moment before its writer has noted so: what was answered was released by then.
+        released = min(batch.released, work.acked) if work.acked else batch.released
         matched = batch.matched or released
         found.append(_child(root, work.seq, "risk, sequence, match", "engine", work.ts, matched))
         found[-1].attributes["tapewire.batch.records"] = batch.last - batch.first + 1
@@ -119,8 +120,7 @@ def _children(work: Work, root: Span) -> list[Span]:
         span = _child(root, work.seq, "publish", "journal", work.published.began, work.published.released, "producer")
         found.append(span)
     if edge is not None and work.acked:
-        # Readers see a batch a moment before its writer has noted so.
-        free = (batch.durable or min(released, work.acked)) if batch is not None else work.ts
+        free = (batch.durable or released) if batch is not None else work.ts
         found.append(_child(root, work.seq, "ack", edge.service, min(free, work.acked), work.acked, "producer"))
         found[-1].attributes["tapewire.answer"] = work.ack
     return found

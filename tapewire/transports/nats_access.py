@@ -11,6 +11,7 @@ from nats.aio.client import RawCredentials
 from tapewire.config.sections import Nats
 from tapewire.errors import CredentialError, TransportError
 from tapewire.fix.auth import read_private
+from tapewire.pem import unreadable
 
 MAX_KEY_FILE = 65_536
 
@@ -32,6 +33,15 @@ def options(settings: Nats, name: str) -> dict[str, Any]:
     return found
 
 
+def check(settings: Nats, *users: str) -> None:
+    """For the start of a service that speaks as these users, or as `nats.user`, before it waits for anything.
+
+    Raises TransportError: a key or certificate cannot be read, which would later be taken for a bus that is away.
+    """
+    for user in users:
+        options(settings, user)
+
+
 def _key(folder: Path, user: str) -> dict[str, Any]:
     token, seed = folder / f"{user}.creds", folder / f"{user}.nk"
     path = token if token.exists() else seed
@@ -48,6 +58,9 @@ def _key(folder: Path, user: str) -> dict[str, Any]:
 def _tls(settings: Nats) -> ssl.SSLContext | None:
     if settings.ca == Path() and settings.certificate == Path() and not settings.url.startswith("tls://"):
         return None
+    files = {"nats.ca": settings.ca, "nats.certificate": settings.certificate, "nats.private_key": settings.private_key}
+    if why := unreadable(files):
+        raise TransportError(why)
     try:
         context = ssl.create_default_context(cafile=settings.ca if settings.ca != Path() else None)
         if settings.certificate != Path():

@@ -41,6 +41,8 @@ class NatsLine:
     """One connection. Every method raises TransportError when the bus is away; `connect` anew then."""
 
     def __init__(self, settings: Nats, name: str) -> None:
+        """Raises TransportError for a key or certificate that cannot be read: no bus that is away and comes back."""
+        nats_access.check(settings, name)
         self._settings, self._name = settings, name
         self.inbox = nats_access.inbox(settings.user or name)
         self._socket: socket.socket | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tapewire import messages as m
+from tapewire import snapshots
 from tapewire.errors import WireError
 from tapewire.views.bars import Bars
 from tapewire.views.changes import Fill, Kill
@@ -67,13 +68,7 @@ def encode(views: Views) -> bytes:
 
 def decode(state: bytes) -> State:
     """Raises WireError for bytes that are no state of this version."""
-    try:
-        known = msgspec.msgpack.decode(state, type=State)
-    except msgspec.DecodeError as error:
-        raise WireError(f"not the state of views: {error}") from error
-    if known.version != STATE_VERSION:
-        raise WireError(f"state of views: version {known.version}, expected {STATE_VERSION}")
-    return known
+    return snapshots.decode(state, State, STATE_VERSION, "views")
 
 
 def restore(views: Views, known: State, lean: bool) -> None:

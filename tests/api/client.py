@@ -11,6 +11,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 Sign = Callable[[str], str]
@@ -40,7 +41,7 @@ class HttpClient:
         key: str = "",
         sign: Sign | None = None,
         *,
-        timeout: float = 30.0,
+        timeout: float = 60.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.port, self.key, self._sign = port, key, sign
@@ -66,7 +67,8 @@ class HttpClient:
 
     def send(self, method: str, target: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
         """As it is given."""
-        self._connection.request(method, target, body or None, headers or {})
+        with suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was sent: the answer is there
+            self._connection.request(method, target, body or None, headers or {})
         response = self._connection.getresponse()
         raw = response.read()
         kind = response.headers.get("content-type", "")

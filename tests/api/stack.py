@@ -13,7 +13,7 @@ from tapewire.fix.auth import hash_password, write_secret
 from tapewire.tape import TapeReader
 from tests.api.client import HttpClient, hmac_sign
 from tests.engine_process import PATIENCE_S, ROOT, EngineProcess
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 SECRETS = {"desk": bytes(range(32)), "other": bytes(range(1, 33)), "watcher": bytes(range(2, 34)), "boss": bytes(32)}
 PASSWORD = "correct horse battery staple"
@@ -51,6 +51,8 @@ KEYS = {
     "watcher": (3, ["read"], [1]),
     "boss": (4, ["read", "trade", "risk", "admin"], [1, 2]),
 }
+ANSWERED_S = 20.0
+"""A test that wants to see 202 says its own `answer_timeout`."""
 
 
 class Stack:
@@ -62,7 +64,7 @@ class Stack:
         *,
         api: str = "",
         durability: str = "memory",
-        rate: int = 100_000,
+        rate: float = 100_000,
         burst: int = 100_000,
         more: str = "",
         producers: str = PRODUCERS,
@@ -71,6 +73,10 @@ class Stack:
     ) -> None:
         """`api`, `engine`: more settings of these sections; `more`: more tables."""
         self.folder, self.port = folder, free_port()
+        if "answer_timeout" not in api:
+            api += f"\nanswer_timeout = {ANSWERED_S}"
+        if "stream_port" not in api:  # else the next one, which may be somebody else's
+            api += f"\nstream_port = {free_port()}"
         tables = f"[api]\nport = {self.port}\nbus = false\nreceive_window = 10.0\n{api}\n"
         for name, (number, scopes, accounts) in KEYS.items():
             write_secret(folder / f"{name}.secret", SECRETS[name])
@@ -95,6 +101,7 @@ class Stack:
     def __enter__(self) -> Stack:
         try:
             self.engine.start()
+            self.engine.wait_until_configured()
             self.start()
         except BaseException:
             self.close()
@@ -112,19 +119,19 @@ class Stack:
             command = [sys.executable, "-m", "services.api", "--config", str(self.engine.config)]
             self.process = subprocess.Popen(command, cwd=ROOT, stderr=log)
         if early:
-            self._await('"starting"')
+            self._await("starting")
             return
-        self._await('"listening"')
+        self._await("listening")
         if ready:
-            self._await('"open"')
+            self._await("open")
 
     def until_open(self) -> None:
         """After an early start."""
-        self._await('"open"')
+        self._await("open")
 
-    def _await(self, line: str) -> None:
+    def _await(self, event: str) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        while self.log.read_text().count(line) < self._starts:
+        while self.log.read_text().count(f'"event":"{event}"') < self._starts:
             assert self.process is not None
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()

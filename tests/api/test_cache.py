@@ -21,7 +21,9 @@ from tapewire.config import load
 from tapewire.errors import ConfigError
 from tapewire.last_known import LastKnown
 from tapewire.tape import TapeReader
+from tests.api.client import HttpClient
 from tests.api.stack import Stack, order
+from tests.engine_process import PATIENCE_S
 from tests.services import Running
 from tests.sinks import cache as sinks
 from tests.sinks.cache import expected_positions
@@ -30,6 +32,7 @@ from tests.sinks.stack import World, market_records
 TRIES = 5
 PAIRS = 15_000
 LISTED = 6_400_000
+NEVER_S = 120.0
 P_AND_L = ("avg_price", "realised", "unrealised", "mark")
 
 
@@ -55,13 +58,14 @@ async def kept(tmp_path: Path, redis: Running) -> AsyncIterator[sinks.Cache]:
 
 
 def opened(cache: sinks.Cache, clock: Clock | None = None, **terms: Any) -> Cache:
-    known = LastKnown(cache.url, prefix=cache.prefix, **{"timeout": TIMEOUT_S, **terms})
+    known = LastKnown(cache.url, prefix=cache.prefix, **{"timeout": PATIENCE_S, **terms})
     return Cache(known, "here", "orders.0", logs.get("test"), clock or Clock())
 
 
 def traded(engine_data: Path, pairs: int) -> None:
     """So many trades between accounts 1 and 2, and an order of each that stays."""
     with OrderClient.open(engine_data) as client:
+        taken = 0
         for number in range(2 * pairs + 2):
             side = m.Side.buy if number % 2 else m.Side.sell
             price = LISTED if number < 2 * pairs else LISTED - 100 if side == m.Side.buy else LISTED + 100
@@ -70,9 +74,19 @@ def traded(engine_data: Path, pairs: int) -> None:
                     client.new_order(instrument=1, side=side, qty=7, price=price, account=1 + number % 2)
                     break
                 except RingFull:
-                    client.poll()
+                    taken += accepted(client)
                     time.sleep(0.001)
-            client.poll()
+            taken += accepted(client)
+        deadline = time.monotonic() + PATIENCE_S
+        while taken < 2 * pairs + 2:
+            assert time.monotonic() < deadline, f"the engine has taken {taken} orders"
+            client.wait(0.1)
+            taken += accepted(client)
+
+
+def accepted(client: OrderClient) -> int:
+    """How many orders were accepted since the last look."""
+    return sum(isinstance(event, m.OrderAccepted) for event in client.poll())
 
 
 async def filled(cache: sinks.Cache, stack: Stack) -> int:
@@ -90,14 +104,13 @@ async def filled(cache: sinks.Cache, stack: Stack) -> int:
     return seq
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_long_tape_is_read_behind_answers_of_the_cache(tmp_path: Path, kept: sinks.Cache) -> None:
     stack = Stack(tmp_path, api=settings_of(kept))
     try:
         stack.engine.start()
         stack.engine.wait_for_accounts(1, 2)
         await asyncio.to_thread(traded, stack.engine.folders.data, PAIRS)
-        await asyncio.sleep(0.3)
         released = await filled(kept, stack)
         early = await asyncio.to_thread(asked_while_starting, stack)
         desk = stack.client()
@@ -129,12 +142,13 @@ PATHS = ("/v1/trades/BTCUSDT", "/v1/books/BTCUSDT", "/v1/positions")
 
 
 def asked_while_starting(stack: Stack) -> list[Any]:
-    """What is answered before the fold is there; a start that was through with it sooner is begun again."""
+    """What is answered before the fold is there; a start that was through with it sooner is begun again, or one whose
+    cache was too slow for it."""
     for _ in range(TRIES):
         stack.start(early=True)
         early = asked(stack)
         stack.until_open()
-        if early[-1].status == 503:
+        if early[-1].status == 503 and all(found.status == 200 for found in early[: len(PATHS)]):
             return early
         stack.kill()
         shutil.rmtree(stack.engine.tape / "views", ignore_errors=True)
@@ -162,20 +176,29 @@ async def test_a_feed_that_nobody_folds_here_is_answered_by_the_cache(tmp_path: 
         await sink.until_seq(2, "md.far")
     with Stack(tmp_path, api=settings_of(kept)) as stack:
         desk = stack.client()
-        book = await asyncio.to_thread(desk.get, "/v1/books/ETH?feed=far")
+        book = await asyncio.to_thread(got, desk, "/v1/books/ETH?feed=far")
         assert (book["bids"], book["asks"], book["source"], book["as_of_seq"]) == (
             [["1.00", "0.005", 0]],
             [],
             "cache",
             2,
         )
-        trades = await asyncio.to_thread(desk.get, "/v1/trades/ETH?feed=far")
+        trades = await asyncio.to_thread(got, desk, "/v1/trades/ETH?feed=far")
         assert [one["price"] for one in trades["trades"]] == ["1.01"]
         assert (trades["source"], trades["as_of_seq"], trades["seq"]) == ("cache", 2, 2)
         for path in ("/v1/books/XRP?feed=far", "/v1/books/ETH", "/v1/trades/ETH?feed=far&after=1"):
             assert desk.call("GET", path).status == 404
         told = await asyncio.to_thread(detail, stack)
         assert " cache=ok cached=2" in told
+
+
+def got(client: HttpClient, target: str) -> Any:
+    """The body, once the cache is quick enough to tell it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (answer := client.call("GET", target)).status != 200:
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.1)
+    return answer.body
 
 
 def detail(stack: Stack) -> str:
@@ -228,11 +251,11 @@ async def test_a_cache_that_does_not_answer_is_given_up_in_time_and_left_alone(t
 
     server = await asyncio.start_server(never, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    known = LastKnown(f"redis://127.0.0.1:{port}/0", timeout=60.0)
+    known = LastKnown(f"redis://127.0.0.1:{port}/0", timeout=NEVER_S)
     cache = Cache(known, "here", "orders.0", logs.get("test"), clock)
     began = time.monotonic()
     assert await cache.book("house", "X") is None
-    assert TIMEOUT_S <= time.monotonic() - began < 4 * TIMEOUT_S
+    assert TIMEOUT_S <= time.monotonic() - began < NEVER_S / 2
     before = len(met)
     for _ in range(5):
         assert await cache.trades("house", "X") is None
@@ -244,7 +267,10 @@ async def test_a_cache_that_does_not_answer_is_given_up_in_time_and_left_alone(t
     server.close()
 
 
-async def test_what_is_not_of_the_sink_is_no_answer(tmp_path: Path, kept: sinks.Cache) -> None:
+async def test_what_is_not_of_the_sink_is_no_answer(
+    tmp_path: Path, kept: sinks.Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.api.cache.TIMEOUT_S", PATIENCE_S)  # whether it is in time is not the question here
     world, records, clock = World(tmp_path, kept), market_records(92, 300), Clock()
     world.write(records)
     async with world.sink() as sink:
@@ -282,8 +308,9 @@ async def test_what_is_not_of_the_sink_is_no_answer(tmp_path: Path, kept: sinks.
     await cache.close()
 
 
-async def test_a_wrong_password_is_no_answer(kept: sinks.Cache) -> None:
-    known = LastKnown(kept.sink_url, password="wrong", prefix=kept.prefix, timeout=TIMEOUT_S)
+async def test_a_wrong_password_is_no_answer(kept: sinks.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.api.cache.TIMEOUT_S", PATIENCE_S)
+    known = LastKnown(kept.sink_url, password="wrong", prefix=kept.prefix, timeout=PATIENCE_S)
     cache = Cache(known, "here", "orders.0", logs.get("test"))
     assert await cache.book("house", "X") is None
     assert cache.state == "away"

@@ -14,6 +14,7 @@ import pytest
 from tapewire import messages as m
 from tests.api.client import HttpClient, hmac_sign
 from tests.api.stack import SECRETS, Stack, order
+from tests.engine_process import PATIENCE_S
 from tests.stopped import stopped
 
 THREADS = 4
@@ -62,7 +63,7 @@ class Trader(threading.Thread):
         client.close()
 
     def _client(self) -> HttpClient:
-        return HttpClient(self.port, "desk", hmac_sign(SECRETS["desk"]), timeout=5.0)
+        return HttpClient(self.port, "desk", hmac_sign(SECRETS["desk"]), timeout=PATIENCE_S)
 
 
 def run(folder: Path, kills: int, durability: str, seed: int) -> None:
@@ -79,7 +80,7 @@ def run(folder: Path, kills: int, durability: str, seed: int) -> None:
         for one in traders:
             one.stopping.set()
         for one in traders:
-            one.join(30.0)
+            one.join(2 * PATIENCE_S)
             assert not one.is_alive()
             assert one.failure == ""
         client = stack.client()
@@ -113,7 +114,7 @@ def test_many_kills(tmp_path: Path, durability: str) -> None:
 
 
 def test_an_order_that_was_answered_by_nobody_can_be_asked_for_by_its_cl_ord_id(tmp_path: Path) -> None:
-    with Stack(tmp_path, api="answer_timeout = 1.0") as stack:
+    with Stack(tmp_path, api="answer_timeout = 3.0") as stack:
         client = stack.client()
         assert client.call("POST", "/v1/orders", order("a-1")).status == 201
         process = stack.engine.process
@@ -125,8 +126,11 @@ def test_an_order_that_was_answered_by_nobody_can_be_asked_for_by_its_cl_ord_id(
             stack.kill()
         stack.start()
         again = stack.client()
-        (found,) = again.get("/v1/orders?account=1&cl_ord_id=a-2")["orders"]
-        assert found["status"] == "new"
+        deadline = time.monotonic() + PATIENCE_S
+        while not (found := again.get("/v1/orders?account=1&cl_ord_id=a-2")["orders"]):
+            assert time.monotonic() < deadline, "the engine has not taken it"
+            time.sleep(0.02)
+        assert [one["status"] for one in found] == ["new"]
         assert again.call("POST", "/v1/orders", order("a-2")).status == 200
         assert again.call("POST", "/v1/orders", order("a-2", qty="1.00000")).status == 409
         assert len([one for one in stack.orders_records() if isinstance(one, m.NewOrder)]) == 2

@@ -12,13 +12,14 @@ from tapewire import consumers, snapshots
 from tapewire.tape import inspect, retention
 from tests.api.client import HttpClient
 from tests.api.stack import Stack, order
+from tests.engine_process import whole_lines
 
 SEGMENT = 1 << 16
 ORDERS = 450
 
 
 def lines(stack: Stack, event: str) -> list[dict[str, object]]:
-    found = [json.loads(line) for line in stack.log.read_text().splitlines() if line.startswith("{")]
+    found = [json.loads(line) for line in whole_lines(stack.log) if line.startswith(b"{")]
     return [line for line in found if line["event"] == event]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from services.api.dashboard import files
 from tests.api.stack import Stack
-from tests.browser.desk import ARGUMENTS, Desk, chromium
+from tests.browser.desk import ARGUMENTS, PATIENCE_MS, Desk, chromium
 
 SCRIPT = "<img/src=x/onerror=window.ran=1>"[:31]
 INSTRUMENT = f"""
@@ -27,6 +27,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("there is no Chromium on PATH")
     if problem := files.missing():
         pytest.skip(problem)
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.api.stack import PASSWORD
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-PATIENCE_MS = 10_000
+PATIENCE_MS = 30_000
 LAPTOP = {"width": 1366, "height": 768}
 WATCH_POLICY = """
 window.violations = [];
@@ -50,8 +51,8 @@ class Desk:
         self.page.fill('input[name="user"]', user)
         self.page.fill('input[name="password"]', password)
         self.page.keyboard.press("Enter")
-        expect(self.find(".link")).to_have_attribute("data-connection", "live", timeout=PATIENCE_MS)
-        expect(self.panel("ladder")).to_have_attribute("data-quality", "live", timeout=PATIENCE_MS)
+        expect(self.find(".link")).to_have_attribute("data-connection", "live")
+        expect(self.panel("ladder")).to_have_attribute("data-quality", "live")
         return self
 
     def find(self, selector: str) -> Locator:
@@ -83,11 +84,11 @@ class Desk:
 
     def until(self, look: Callable[[], Any]) -> Any:
         """What `look` gives, once it gives something."""
-        for _ in range(PATIENCE_MS // 20):
-            if found := look():
-                return found
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while not (found := look()):
+            assert time.monotonic() < deadline, "it did not come"
             self.page.wait_for_timeout(20)
-        raise AssertionError("it did not come")
+        return found
 
     def violations(self) -> list[str]:
         found: list[str] = self.page.evaluate("window.violations")

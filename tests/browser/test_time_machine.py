@@ -51,7 +51,7 @@ def test_the_slider_moves_over_the_tape_and_playing_goes_on_to_its_end(desk: Des
     desk.find('.timebar input[type="range"]').fill(str(last - 3))
     expect(bar).to_have_attribute("data-shown", str(last - 3))
     desk.find("body").press(" ")
-    expect(bar).to_have_attribute("data-shown", str(last), timeout=8000)
+    expect(bar).to_have_attribute("data-shown", str(last))
     expect(desk.panel("ladder")).to_have_attribute("data-best-bid", "62002.00")
     desk.press("t")
 

@@ -100,7 +100,7 @@ def test_the_kill_switch_asks_stops_and_says_how_long_it_took(desk: Desk) -> Non
     desk.find('[data-dialog="kill"] [data-field="reason"]').fill("drill")
     desk.find('[data-action="kill"]').click()
     flat = desk.find("[data-flat-ns]")
-    assert 0 < int(flat.get_attribute("data-flat-ns") or 0) < 5_000_000_000
+    assert 0 < int(flat.get_attribute("data-flat-ns") or 0) < 60_000_000_000
     expect(flat).to_have_text(re.compile(r"^[\d.]+ (µs|ms|s)$"))
     desk.press("Enter")
     expect(row).to_have_attribute("data-status", "cancelled")

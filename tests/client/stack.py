@@ -15,8 +15,9 @@ from tapewire import messages as m
 from tapewire.connection import Connection
 from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
+from tests.api.stack import ANSWERED_S
 from tests.engine_process import PATIENCE_S, ROOT, EngineProcess
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 PRODUCERS = (
     'producers = [{ name = "operator", role = "operator" }, { name = "traders" }, { name = "api" }, '
@@ -58,7 +59,11 @@ class BusStack:
         self.nats = NatsServer(folder / "nats", port=free_port(), strict_port=True, config=nats_config)
         self.nats_port = self.nats.wanted_port
         own = nats.format(port=self.nats_port) or f'url = "{self.nats.url}"'
-        tables = f"[nats]\n{own}\n[api]\nport = {free_port()}\nanswer_timeout = 1.0\nbus_door = true\n{api}\n"
+        if "answer_timeout" not in api:
+            api += f"\nanswer_timeout = {ANSWERED_S}"
+        if "stream_port" not in api:
+            api += f"\nstream_port = {free_port()}"
+        tables = f"[nats]\n{own}\n[api]\nport = {free_port()}\nbus_door = true\n{api}\n"
         self.engine = EngineProcess(
             folder, engine=f'{PRODUCERS}\ndurability = "memory"\n{engine}', more=tables + INSTRUMENTS + ACCOUNTS + more
         )
@@ -71,6 +76,7 @@ class BusStack:
         try:
             self.nats.start()
             self.engine.start()
+            self.engine.wait_until_configured()
             if self._journal:
                 self.start("journal", '"publishing"')
             self.start("api", '"open"')
@@ -110,7 +116,7 @@ class BusStack:
     def log(self, service: str) -> Path:
         return self.folder / f"{service}.log"
 
-    def connect(self, account: int = 1, *, answer_timeout: float = 2.0) -> Connection:
+    def connect(self, account: int = 1, *, answer_timeout: float = ANSWERED_S) -> Connection:
         return tapewire.connect(self.nats.url, env=self.env, account=account, answer_timeout=answer_timeout)
 
     def records(self) -> list[m.Message]:

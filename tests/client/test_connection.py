@@ -15,7 +15,7 @@ from tapewire.connection import Gap, OrderStatus, Trade, TradeBusted, TradeCorre
 from tapewire.errors import OrderRefused, TransportError
 from tests.client.stack import BusStack
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 @pytest.fixture(scope="module")

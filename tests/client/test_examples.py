@@ -16,7 +16,7 @@ EXAMPLE = "examples/enter_order_by_bus.py"
 
 def run(stack: BusStack, *arguments: str) -> str:
     command = [sys.executable, EXAMPLE, stack.env, *arguments, stack.nats.url]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=90).stdout.strip()
 
 
 def test_an_order_can_be_entered_without_our_library(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_that_takes_twenty_lines() -> None:
 def test_the_library_s_example_enters_follows_and_cancels(tmp_path: Path) -> None:
     with BusStack(tmp_path) as stack:
         command = [sys.executable, "examples/connect.py", stack.nats.url, stack.env, "1", "ACME"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=90)
         assert done.returncode == 0, done.stderr
         assert "accepted" in done.stdout
         assert "cancelled" in done.stdout

@@ -10,10 +10,12 @@ from pathlib import Path
 import msgspec
 import nats
 from nats.aio.client import Client
+from structlog.testing import capture_logs
 
 from tapewire import messages as m
 from tapewire import order_bus, subjects
 from tests.client.stack import BusStack
+from tests.engine_process import PATIENCE_S
 from tests.stopped import stopped
 
 
@@ -26,7 +28,7 @@ class Sender:
     async def ask(self, kind: str, account: int, payload: bytes, **headers: str) -> dict[str, str]:
         subject = subjects.subject(self._env, order_bus.FEED, kind, account)
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = await self._connection.request(subject, payload, timeout=5.0, headers=given or None)
+        answer = await self._connection.request(subject, payload, timeout=PATIENCE_S, headers=given or None)
         return dict(answer.headers or {})
 
     async def order(self, account: int, text: str, **headers: str) -> str:
@@ -52,7 +54,7 @@ def sent(stack: BusStack, text: str) -> int:
 
 async def test_asking_for_the_history_sends_nothing(tmp_path: Path) -> None:
     """Not even when the ClOrdID of an order that was answered late has been forgotten since."""
-    with BusStack(tmp_path, api="remember = 3", journal=False) as stack:
+    with BusStack(tmp_path, api="remember = 3\nanswer_timeout = 3.0", journal=False) as stack:
         async with sender(stack) as client:
             assert await client.order(2, "first") == "201"
             assert stack.engine.process is not None
@@ -69,13 +71,15 @@ async def test_asking_for_the_history_sends_nothing(tmp_path: Path) -> None:
 
 async def test_a_mass_cancel_without_an_answer_is_asked_about_and_carried_out_once(tmp_path: Path) -> None:
     with BusStack(tmp_path) as stack:
-        async with stack.connect(1, answer_timeout=0.5) as tw:
+        async with stack.connect(1, answer_timeout=2.5) as tw:
             for number in range(3):
                 await (await tw.buy("ACME", 1, f"9{number}.00")).ack()
             assert stack.engine.process is not None
-            with stopped(stack.engine.process.pid):
+            with stopped(stack.engine.process.pid), capture_logs() as said:
                 asking = asyncio.create_task(tw.cancel_all())
-                await asyncio.sleep(1.0)  # twice the time in which an answer was wanted
+                async with asyncio.timeout(PATIENCE_S):
+                    while not any(line["event"] == "order_in_doubt" for line in said):
+                        await asyncio.sleep(0.01)
                 assert not asking.done()
             count, report = await asking
         assert (count, report.kind) == (3, "completed")

@@ -13,22 +13,28 @@ from tapewire import messages as m
 from tapewire.connection import Connection, Gap, Order, OrderStatus
 from tapewire.errors import OrderRefused
 from tapewire.nats_server import NatsServer
+from tests.api.stack import ANSWERED_S
 from tests.client.stack import BusStack
 
 PATIENCE_S = 30.0
 
 
-async def flow(tw: Connection, pick: random.Random, count: int, orders: list[Order]) -> None:
-    """Orders of both sides around one price, and cancels of some; never waits for an answer."""
+async def flow(
+    tw: Connection, pick: random.Random, count: int, orders: list[Order], enough: asyncio.Event | None = None
+) -> None:
+    """So many orders of both sides around one price, or more until it is `enough`, and cancels of some; never waits
+    for an answer."""
     cancels: list[asyncio.Task[object]] = []
-    for _ in range(count):
+    done = 0
+    while done < count or (enough is not None and not enough.is_set()):
+        done += 1
         with contextlib.suppress(OrderRefused):  # not connected: it was never an order
             side, price = pick.choice(("buy", "sell")), 95 + pick.randint(0, 9)
             orders.append(await tw.submit("ACME", side, pick.randint(1, 9), price))
         if orders and pick.random() < 0.3:
             cancels.append(asyncio.create_task(cancelled(pick.choice(orders))))
         await asyncio.sleep(pick.random() * 0.004)
-    await asyncio.wait_for(asyncio.gather(*cancels), PATIENCE_S)
+    await asyncio.wait_for(asyncio.gather(*cancels), 2 * PATIENCE_S)
 
 
 async def cancelled(order: Order) -> object:
@@ -119,9 +125,15 @@ async def test_the_api_killed_while_orders_are_under_way_leaves_none_in_doubt(tm
             for order in resting:
                 await order.ack()
             for _ in range(3):
-                running = asyncio.create_task(flow(tw, pick, 60, orders))
+                hit = asyncio.Event()
+                running = asyncio.create_task(flow(tw, pick, 60, orders, hit))
                 await asyncio.sleep(0.05 + pick.random() * 0.15)
                 await asyncio.to_thread(stack.kill, "api")
+                before = len(orders)
+                async with asyncio.timeout(PATIENCE_S):
+                    while len(orders) < before + 3:
+                        await asyncio.sleep(0.001)
+                hit.set()
                 await asyncio.sleep(pick.random() * 0.2)
                 await asyncio.to_thread(stack.start, "api", '"open"')
                 await running
@@ -139,7 +151,7 @@ async def test_the_bus_away_loses_no_report_and_doubles_none(tmp_path: Path) -> 
     orders: list[Order] = []
     gaps: list[Gap] = []
     with BusStack(tmp_path) as stack:
-        async with stack.connect(1, answer_timeout=0.5) as tw, tw.book("house", "ACME", on_gap=gaps.append) as book:
+        async with stack.connect(1, answer_timeout=3.0) as tw, tw.book("house", "ACME", on_gap=gaps.append) as book:
             await flow(tw, pick, 40, orders)
             running = asyncio.create_task(flow(tw, pick, 150, orders))
             await asyncio.sleep(0.1)
@@ -180,5 +192,5 @@ async def test_an_order_that_nobody_takes_is_refused_at_once(tmp_path: Path) -> 
             await asyncio.to_thread(stack.kill, "api")
             order = await tw.buy("ACME", 1, "90.00")
             with pytest.raises(OrderRefused, match="nobody takes orders"):
-                await asyncio.wait_for(order.ack(), 1.0)
+                await asyncio.wait_for(order.ack(), ANSWERED_S / 2)
             assert (order.status, (await order.done()).status) == (OrderStatus.not_taken, OrderStatus.not_taken)

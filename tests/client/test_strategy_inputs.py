@@ -17,7 +17,7 @@ from tapewire.strategy.local import LocalRun
 from tapewire.strategy.relived import Relived, relive
 from tapewire.strategy.report import RunReport
 from tests.client.stack import BusStack
-from tests.client.test_strategy_live import ACCOUNT, MAKER, traders
+from tests.client.test_strategy_live import ACCOUNT, MAKER, fills, lived, lived_beside, traders
 
 MAKER_PATH = "examples/market_maker.py:MarketMaker"
 
@@ -82,7 +82,8 @@ async def test_a_market_maker_over_the_bus_decides_every_command_again(tmp_path:
     with BusStack(tmp_path / "stack") as stack:
         async with stack.connect(ACCOUNT) as tw:
             with traders(stack):
-                report = await LiveRun(load(MAKER_PATH, MAKER), tw, inputs=tmp_path).run(2.5)
+                run = LiveRun(load(MAKER_PATH, MAKER), tw, inputs=tmp_path)
+                report = await lived(run, 2.5, lambda: fills(run) > 3)
         assert report.instruments[0].fills > 3
         again = relive(load(MAKER_PATH, MAKER), stack.engine.tape, path_of(tmp_path, report.name))
     same_to_the_last(report, again)
@@ -93,7 +94,8 @@ async def test_whatever_order_things_come_in_it_is_the_order_of_the_replay(tmp_p
         live, then = Restless(), Restless()
         async with stack.connect(ACCOUNT) as tw:
             with traders(stack):
-                running = asyncio.create_task(LiveRun(live, tw, inputs=tmp_path, seed=5, name="restless").run(2.5))
+                run = LiveRun(live, tw, inputs=tmp_path, seed=5, name="restless")
+                running = asyncio.create_task(lived(run, 2.5, lambda: run.trader.commands > 20))
                 await asyncio.sleep(1.0)
                 # The bus is away for a moment: gaps, a broken book, and orders that nobody takes.
                 tw.on_disconnected()
@@ -121,7 +123,7 @@ def test_by_a_ring_of_the_engine_too(tmp_path: Path) -> None:
         live, then = Restless(), Restless()
         data = stack.engine.folders.data
         run = LocalRun(live, data, account=ACCOUNT, producer="strategy", name="near", inputs=tmp_path)
-        report = run.run(1.5)
+        report = lived_beside(run, 1.5, lambda: run.trader.commands > 20)
         again = relive(then, stack.engine.tape, path_of(tmp_path, "near"))
     assert report.commands > 20
     assert then.heard == live.heard
@@ -132,7 +134,8 @@ async def test_another_strategy_is_refused_and_another_way_is_told_where_it_part
     with BusStack(tmp_path / "stack") as stack:
         async with stack.connect(ACCOUNT) as tw:
             with traders(stack):
-                report = await LiveRun(load(MAKER_PATH, MAKER), tw, inputs=tmp_path, name="mm").run(1.5)
+                run = LiveRun(load(MAKER_PATH, MAKER), tw, inputs=tmp_path, name="mm")
+                report = await lived(run, 1.5, lambda: run.trader.commands > 3)
         kept = path_of(tmp_path, "mm")
         with pytest.raises(StrategyError, match="of a MarketMaker, not a Restless"):
             relive(Restless(), stack.engine.tape, kept)

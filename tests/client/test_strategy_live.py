@@ -8,25 +8,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from services.engine.simulation import SimulationSettings, simulate
-from services.simulator.traders import TraderModel
+from services.simulator.traders import Command, TraderModel
 from tapewire import messages as m
 from tapewire import times
-from tapewire.client import OrderClient
+from tapewire.client import OrderClient, RingFull
 from tapewire.strategy import Strategy
 from tapewire.strategy.live import LiveRun
 from tapewire.strategy.loading import load
 from tapewire.strategy.local import LocalRun
 from tapewire.strategy.replaying import Replayed
+from tapewire.strategy.report import RunReport
 from tests.client.stack import BusStack
-from tests.engine_process import ROOT
+from tests.engine_process import PATIENCE_S, ROOT
 
 ACCOUNT = 6
 TRADERS = (2, 3, 4, 5)
@@ -42,10 +43,13 @@ def traders(stack: BusStack) -> Iterator[None]:
         with OrderClient.open(stack.engine.folders.data, producer="traders") as client:
             acme = client.instruments()["ACME"]
             model = TraderModel(7, [acme], TRADERS, time.time_ns())
+            command: Command | None = None
             while not stop.is_set():
-                command = model.decide(time.time_ns())
-                if command is not None:
-                    client.submit(command)
+                command = command or model.decide(time.time_ns())
+                with suppress(RingFull):  # the engine stands still: once more in a moment
+                    if command is not None:
+                        client.submit(command)
+                    command = None
                 for event in client.poll():
                     model.take(event)
                 time.sleep(0.004)
@@ -57,6 +61,40 @@ def traders(stack: BusStack) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+
+
+def fills(run: LiveRun | LocalRun) -> int:
+    """So far. `metrics` would do for a run on this thread alone: it reckons up to now."""
+    return sum(one.fills for one in list(run.trader._tallies.values()))
+
+
+async def lived(run: LiveRun, seconds: float, enough: Callable[[], bool]) -> RunReport:
+    """The report of so many seconds, and of more on a machine that is slow: of as many as are `enough`."""
+    running = asyncio.create_task(run.run(seconds + PATIENCE_S))
+    await asyncio.wait([running], timeout=seconds)
+    while not running.done() and not enough():
+        await asyncio.wait([running], timeout=0.05)
+    run.stop()
+    return await running
+
+
+def lived_beside(run: LocalRun, seconds: float, enough: Callable[[], bool]) -> RunReport:
+    """The same beside the engine."""
+
+    def watch() -> None:
+        until = time.monotonic() + seconds
+        while not ended.is_set() and (time.monotonic() < until or not enough()):
+            ended.wait(0.05)
+        run.stop()
+
+    ended = threading.Event()
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        return run.run(seconds + PATIENCE_S)
+    finally:
+        ended.set()
+        watching.join()
 
 
 def net(records: list[m.Message], account: int) -> tuple[int, int]:
@@ -77,7 +115,7 @@ async def test_a_market_maker_live_then_on_the_tape_of_that_by_the_same_code(tmp
         async with stack.connect(ACCOUNT) as tw:
             with traders(stack):
                 run = LiveRun(load("examples/market_maker.py:MarketMaker", MAKER), tw)
-                report = await run.run(3.0)
+                report = await lived(run, 3.0, lambda: fills(run) > 5)
         records, tape = stack.records(), stack.engine.tape
         assert report.stopped == ""
         acme = report.instruments[0]
@@ -113,14 +151,15 @@ async def test_a_market_maker_that_hears_nothing_pulls_its_quotes_and_ends(tmp_p
         async with stack.connect(ACCOUNT) as tw, stack.connect(2) as other:
             for side, price in (("buy", "99.00"), ("sell", "101.00")):
                 await (await other.submit("ACME", side, 5, price)).ack()
-            strategy = load("examples/market_maker.py:MarketMaker", {**MAKER, "stale_seconds": "1"})
+            strategy = load("examples/market_maker.py:MarketMaker", {**MAKER, "stale_seconds": "3"})
             run = LiveRun(strategy, tw)
-            running = asyncio.create_task(run.run(20.0))
+            running = asyncio.create_task(run.run(2 * PATIENCE_S))
             while len([order for order in run.trader.orders.live if order.is_live]) < 2:
+                assert not running.done(), "it ended before it quoted"
                 await asyncio.sleep(0.02)
             await asyncio.to_thread(stack.kill, "journal")
             report = await running
-            assert report.stopped == "no live book for 1 s"
+            assert report.stopped == "no live book for 3 s"
             assert run.trader.orders.live == []
         ended = [record for record in stack.records() if isinstance(record, m.OrderCancelled)]
         assert {record.account for record in ended} == {ACCOUNT}
@@ -132,9 +171,14 @@ async def test_a_twap_takes_its_quantity_in_slices(tmp_path: Path) -> None:
             await (await other.sell("ACME", 100, "100.00")).ack()
             await (await other.buy("ACME", 5, "99.00")).ack()
             params = {"ticker": "ACME", "lots": "10", "seconds": "1", "slices": "5", "limit": "100.00"}
-            report = await LiveRun(load("examples/twap.py:Twap", params), tw).run(10.0)
+            report = await LiveRun(load("examples/twap.py:Twap", params), tw).run(PATIENCE_S)
         acme = report.instruments[0]
-        assert (report.stopped, acme.position, acme.fills, acme.qty_taker) == ("done", Decimal(10), 5, Decimal(10))
+        assert (report.stopped, acme.position, acme.qty_taker) == ("done", Decimal(10), Decimal(10))
+        # Two lots a slice; of slices that come while the one before is under way, the next one takes what they left.
+        slices = [record.qty for record in stack.records() if isinstance(record, m.OrderExecuted)]
+        assert (len(slices), sum(slices)) == (acme.fills, 10)
+        assert 2 <= len(slices) <= 5
+        assert not any(qty % 2 for qty in slices)
         assert (acme.slippage, acme.spread_capture) == (Decimal("5.000"), Decimal(0))  # half the spread, ten times
 
 
@@ -146,7 +190,7 @@ def test_the_same_code_beside_the_engine_without_a_bus(tmp_path: Path) -> None:
             account=ACCOUNT,
             producer="strategy",
         )
-        report = run.run(2.0)
+        report = lived_beside(run, 2.0, lambda: fills(run) > 5)
         records = stack.records()
     acme = report.instruments[0]
     position, cash = net(records, ACCOUNT)
@@ -167,7 +211,7 @@ async def test_what_a_strategy_raises_ends_the_run_and_is_raised_by_it(tmp_path:
     with BusStack(tmp_path) as stack:
         async with stack.connect(ACCOUNT) as tw:
             with pytest.raises(RuntimeError, match="what a strategy raises"):
-                await asyncio.wait_for(LiveRun(Failing(), tw).run(10.0), 10.0)
+                await asyncio.wait_for(LiveRun(Failing(), tw).run(2 * PATIENCE_S), PATIENCE_S)
 
 
 def test_the_command_runs_a_strategy_and_reports_as_json(tmp_path: Path) -> None:

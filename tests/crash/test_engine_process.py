@@ -19,6 +19,7 @@ from tapewire.tape import TapeReader
 from tests.engine_process import PATIENCE_S, EngineProcess, order
 
 KILLS = 15
+LEAST = 150  # commands between two kills: recovery is to begin from snapshots, on a machine that is busy as well
 ANSWERS = (m.OrderAccepted, m.OrderRejected, m.OrderReplaced, m.OrderCancelled, m.CancelRejected, m.CommandCompleted)
 COMMANDS = (m.NewOrder, m.CancelOrder, m.ReplaceOrder, m.MassCancel)
 S = m.InstrumentStatus
@@ -87,8 +88,10 @@ def test_killed_under_load_it_answers_every_command_once_and_never_otherwise(tmp
         process.start()
         load = Load(process.client(), process.tape, seed)
         for _ in range(KILLS):
-            until = time.monotonic() + pick.uniform(0.02, 0.2)
-            while time.monotonic() < until:
+            until, least = time.monotonic() + pick.uniform(0.02, 0.2), len(load.sent) + LEAST
+            latest = until + PATIENCE_S
+            while time.monotonic() < until or len(load.sent) < least:
+                assert time.monotonic() < latest, process.log.read_text()
                 load.step()
             process.kill()
             load.step()  # nobody listens

@@ -18,7 +18,7 @@ def test_nothing_acknowledged_is_lost_to_a_kill(tmp_path: Path, durability: str)
         [sys.executable, "-m", "tests.crash.tape_killer", str(tmp_path), durability, str(KILLS), "1"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
@@ -32,12 +32,12 @@ def test_the_checker_itself_notices_a_lost_record(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from tests.crash import tape_killer as t
-def lose(tape, durability, seed):
+def lose(tape, durability, seed, longest):
     with t.TapeWriter(tape, "t", t.SEGMENT, durability, helper=False) as w:
         w.append(t.record(w.next_seq))
     return 5
 t.one_round = lose
 sys.exit(t.main(Path({str(tmp_path)!r}), "disk", 1, 1))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)
     assert (done.returncode, json.loads(done.stdout)["acknowledged"]) == (1, 5)

@@ -136,6 +136,25 @@ def secrets(documents: list[Document]) -> list[str]:
     return wrong
 
 
+def nothing_optional(documents: list[Document]) -> list[str]:
+    """No pod starts without a Secret, a ConfigMap or a key of one that it names: the kubelet says which is missing."""
+    wrong = []
+    for workload in workloads(documents):
+        for volume in pod_of(workload)["spec"].get("volumes", ()):
+            for one in (volume, *volume.get("projected", {}).get("sources", ())):
+                wrong += [
+                    f"{workload['kind']}/{workload['metadata']['name']}: {volume['name']}: an optional {kind}"
+                    for kind in ("secret", "configMap")
+                    if one.get(kind, {}).get("optional")
+                ]
+    for container in containers(documents):
+        named = [*container.spec.get("envFrom", ()), *(it.get("valueFrom", {}) for it in container.spec.get("env", ()))]
+        wrong += [
+            f"{container.where}: {source}" for source in named if any(it.get("optional") for it in source.values())
+        ]
+    return wrong
+
+
 def no_rights(documents: list[Document]) -> list[str]:
     """Nobody may do anything at the API server: no roles, no tokens, an account of its own for each."""
     wrong = [name for name, one in _named(documents) if one["kind"].endswith(("Role", "RoleBinding"))]
@@ -362,8 +381,17 @@ def no_gate_on_what_follows(documents: list[Document]) -> list[str]:
 
 
 POLICIES: Final[tuple[Policy, ...]] = (
-    *(probes, limits, restricted, nothing_of_the_node, images, secrets, no_rights, default_deny, disruption_budgets),
-    *(priorities, spread, one_says_how_many, memory_volumes, lasting, drained, no_gate_on_what_follows),
+    *(probes, limits, restricted, nothing_of_the_node, images, secrets, nothing_optional, no_rights, default_deny),
+    *(
+        disruption_budgets,
+        priorities,
+        spread,
+        one_says_how_many,
+        memory_volumes,
+        lasting,
+        drained,
+        no_gate_on_what_follows,
+    ),
 )
 """Those that hold everywhere."""
 FOR_MACHINES_OF_THEIR_OWN: Final[tuple[Policy, ...]] = (whole_cpus,)

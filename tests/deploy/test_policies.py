@@ -135,6 +135,10 @@ def spec(documents: list[Document]) -> dict[str, Any]:
     return found
 
 
+def volume(documents: list[Document], name: str) -> dict[str, Any]:
+    return next(it for it in pod(documents)["volumes"] if it["name"] == name)
+
+
 PROBE = {"httpGet": {"path": "/ready", "port": 8104}}
 CREDENTIAL = "SUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4"
 PLANTED: list[tuple[policies.Policy, Plant]] = [
@@ -167,6 +171,16 @@ PLANTED: list[tuple[policies.Policy, Plant]] = [
     (
         policies.secrets,
         lambda all_: all_.append({"kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"a": CREDENTIAL}}),
+    ),
+    (policies.nothing_optional, lambda all_: volume(all_, "bus-ca")["secret"].update(optional=True)),
+    (policies.nothing_optional, lambda all_: volume(all_, "config")["configMap"].update(optional=True)),
+    (
+        policies.nothing_optional,
+        lambda all_: volume(all_, "secrets")["projected"]["sources"][0]["secret"].update(optional=True),
+    ),
+    (
+        policies.nothing_optional,
+        lambda all_: main(all_)["envFrom"].append({"configMapRef": {"name": "x", "optional": True}}),
     ),
     (policies.no_rights, role),
     (policies.no_rights, namespaced_role),

@@ -10,18 +10,13 @@ from typing import Final
 import click
 import pytest
 
-from tapewire.bus import permissions
 from tapewire.cli import SERVICES, cli
-from tapewire.config import Config, load
-from tapewire.relay import name as rings
+from tests.deploy.needs import certificates_of, secrets_of, service_of, settings_of, with_settings
 from tests.deploy.policies import selected
 from tests.deploy.rendering import (
     OVERLAYS,
-    Container,
-    Document,
     command_of,
     containers,
-    environment_of,
     labels_of,
     named_ports,
     pod_of,
@@ -30,35 +25,8 @@ from tests.deploy.rendering import (
     workloads,
 )
 
-SETTINGS: Final = "/etc/tapewire/tapewire.toml"
 WRITABLE: Final = {"/data", "/dev/shm/tapewire", "/tmp", "/run/tapewire/keys"}
-NO_HEALTH: Final = {"simulator"}
-"""Answers GET /_sim/status, on the ports of its venues."""
 CASES: Final = [pytest.param(folder, id=folder) for folder in OVERLAYS]
-
-
-def settings_of(container: Container, documents: list[Document], folder: Path) -> Config:
-    """As the process would read them. Raises ConfigError."""
-    environment = environment_of(container, documents)
-    assert environment.pop("TAPEWIRE_CONFIG") == SETTINGS
-    mount = next(one for one in container.spec["volumeMounts"] if one["mountPath"] == "/etc/tapewire")
-    volume = next(one for one in pod_of(container.workload)["spec"]["volumes"] if one["name"] == mount["name"])
-    source = next(one for one in documents if one["metadata"]["name"] == volume["configMap"]["name"])
-    path = folder / "tapewire.toml"
-    path.write_text(source["data"]["tapewire.toml"])
-    return load(path, environment)
-
-
-def with_settings(documents: list[Document]) -> list[Container]:
-    return [one for one in services(documents) if one.spec["name"] not in NO_HEALTH]
-
-
-def service_of(container: Container, documents: list[Document]) -> str:
-    """The module of `services` that it runs."""
-    command = command_of(container, documents)
-    if command[:2] == ["python", "-m"]:
-        return command[2].removeprefix("services.")
-    return {"venue": "gateway.initiator"}.get(command[1], command[1])
 
 
 @pytest.mark.parametrize("folder", CASES)
@@ -128,22 +96,6 @@ def test_a_command_line_that_is_none_is_found() -> None:
             parse(wrong)
 
 
-def users_of(container: Container, name: str, settings: Config, documents: list[Document]) -> set[str]:
-    """Those of the bus as which a container speaks; each is one that `tapewire bus keys` makes."""
-    if name == "connector":
-        found = {f"connector-{environment_of(container, documents)['FEED']}"}
-    elif name == "relay":
-        found = {ring.user for ring in rings.names(settings, settings.relay.out)}
-        found |= {"relay"} if settings.relay.inward else set()
-    elif name == "engine":
-        found = {"engine"} if settings.engine.topology == "split" else set()
-    else:
-        found = {settings.nats.user or name} if name in permissions.SERVICES else set()
-    of_rings = [(ring.kind, f"{ring.number}-{ring.producer}") for ring in rings.names(settings, settings.relay.out)]
-    assert found <= set(dict(permissions.users(settings.env, settings.feeds, (), of_rings)))
-    return found
-
-
 @pytest.mark.parametrize("folder", CASES)
 def test_every_user_of_the_bus_has_its_key_where_it_looks_for_it(folder: str, tmp_path: Path) -> None:
     """`keys` copies exactly what the containers of the pod need, and each is a user that `tapewire bus keys` makes."""
@@ -158,18 +110,7 @@ def test_every_user_of_the_bus_has_its_key_where_it_looks_for_it(folder: str, tm
                 assert command[:5] == ["install", "-m", "0400", "-D", "-t"], one.where
                 copied |= {f"{command[5]}/{Path(path).name}" for path in command[6:]}
         for one in of_pod:
-            settings, name = settings_of(one, documents, tmp_path), service_of(one, documents)
-            needed |= {f"{settings.nats.keys}/{user}.nk" for user in users_of(one, name, settings, documents)}
-            if name == "gateway.front":
-                needed |= {str(it.secret_file) for it in settings.gateway.sessions if it.auth == "hmac"}
-            if name == "api":
-                needed |= {str(it.secret_file) for it in settings.api.keys if it.auth == "hmac"}
-            if name == "sink":
-                store = command_of(one, documents)[3]
-                assert settings.sinks.configured == [store]
-                needed |= {str(getattr(settings.sinks, store).password_file)}
-            if name == "gateway.initiator":
-                needed |= {str(it.secret_file) for it in settings.venues if it.name == command_of(one, documents)[2]}
+            needed |= set(map(str, secrets_of(one, settings_of(one, documents, tmp_path), documents)))
         assert copied == needed, workload["metadata"]["name"]
 
 
@@ -193,12 +134,7 @@ def test_what_is_copied_comes_from_the_secrets_and_nothing_is_there_in_vain(fold
 def test_every_file_that_the_settings_name_is_mounted(folder: str, tmp_path: Path) -> None:
     documents = rendered(folder)
     for one in with_settings(documents):
-        settings, name = settings_of(one, documents, tmp_path), service_of(one, documents)
-        files = [settings.nats.ca]
-        if name == "gateway.front":
-            files += [settings.gateway.certificate, settings.gateway.private_key]
-        if name == "api":
-            files += [settings.api.certificate, settings.api.private_key]
+        files = certificates_of(one, settings_of(one, documents, tmp_path), documents)
         mounts = {it["mountPath"]: it["name"] for it in one.spec["volumeMounts"]}
         volumes = {it["name"]: it for it in pod_of(one.workload)["spec"]["volumes"]}
         for file in files:

@@ -22,7 +22,7 @@ VARIABLE: Final = re.compile(
     r"(?<=\|)(9|10|34|52|60|122|126|369|45|17|37|19|83|322|7|36|789|880|1003|8033|272|273|278)=[^|]*"
 )
 """Fields that differ from one run to the next."""
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 60.0
 T: Final = "20261121-12:00:00.000"
 
 
@@ -74,7 +74,7 @@ def unsettled(client: FixClient, mark: int) -> list[Sent]:
 
 
 def session(notes: Notes, stack: Stack) -> None:
-    client = FixClient("127.0.0.1", stack.port, stack.login("ORDERS-44"))
+    client = FixClient("127.0.0.1", stack.port, stack.login("ORDERS-44"), timeout=PATIENCE_S)
     client.logon(timeout=PATIENCE_S)
     one = Speaker(notes, client)
     notes.keep("Logon", "`A` in both directions; 96 is the signature, left out here.", client.transcript[:])
@@ -167,7 +167,7 @@ def data(notes: Notes, stack: Stack) -> None:
 
 def versions(notes: Notes, stack: Stack) -> None:
     for version, name in (("42", "FIX 4.2"), ("50", "FIXT 1.1 with FIX 5.0 SP2")):
-        client = FixClient("127.0.0.1", stack.port, stack.login(f"ORDERS-{version}"))
+        client = FixClient("127.0.0.1", stack.port, stack.login(f"ORDERS-{version}"), timeout=PATIENCE_S)
         client.logon(timeout=PATIENCE_S)
         one = Speaker(notes, client)
         one.send(f"35=D|11=v1|55=ETHUSDT|54=1|60={T}|38=2|40=2|44=10.00|7928=A|", "8")
@@ -182,7 +182,7 @@ def shutdown(notes: Notes, stack: Stack) -> None:
     client = stack.client("ORDERS-44", reset=True)
     mark = len(client.transcript)
     stack.stop_gateway()
-    client.expect("5", timeout=30.0)
+    client.expect("5", timeout=PATIENCE_S)
     client.send("5")
     kept = [one for one in client.transcript[mark:] if not one.outgoing or b"\x0135=5\x01" in one.raw]
     seen: set[bytes] = set()

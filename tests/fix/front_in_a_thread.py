@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tapewire.fix.client import Login
 from tapewire.fix.framing import Framer
 from tapewire.fix.message import Message, build, fields_of
 from tapewire.logs import get
+from tests.engine_process import PATIENCE_S
 
 SECRET = bytes(range(32))
 
@@ -66,12 +68,13 @@ class FrontInAThread:
             name="acme", number=1, comp_id="ACME", username="key-1", auth="hmac", secret_file=secret, accounts=(7,)
         )
         self._settings = msgspec.structs.replace(
-            Gateway(sessions=sessions or (one,), refusal_delay=0.3, drain_timeout=1.0), **settings
+            Gateway(sessions=sessions or (one,), refusal_delay=0.3, drain_timeout=1.0, logon_timeout=60.0), **settings
         )
         self._folder = folder
         self._backend = backend
         self.backends: list[EchoingSessionLayer] = []
-        self.backlog: dict[str, int] = {}
+        self.most_waiting: Counter[str] = Counter()
+        """By session: the most bytes that its client had not read."""
         self._thread = threading.Thread(target=self._run)
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -80,7 +83,7 @@ class FrontInAThread:
 
     def __enter__(self) -> FrontInAThread:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_S)
         return self
 
     def stop(self) -> None:
@@ -91,7 +94,7 @@ class FrontInAThread:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
         if self.front.failure is not None:
             raise self.front.failure
@@ -108,7 +111,7 @@ class FrontInAThread:
         self.admission = Admission(settings)
         self.front = Front(
             settings, self.admission, self._folder / "front.token", SystemClock(), get("front"),
-            lambda session, waiting: self.backlog.__setitem__(session.name, waiting),
+            self._wait_for_client,
         )  # fmt: skip
         await self.front.start()
         self.port = self.front.port
@@ -121,6 +124,9 @@ class FrontInAThread:
         server.close()
         await asyncio.sleep(0)
 
+    def _wait_for_client(self, session: GatewaySession, waiting: int) -> None:
+        self.most_waiting[session.name] = max(self.most_waiting[session.name], waiting)
+
     def on_loop(self, function: Callable[[], object]) -> None:
         self._loop.call_soon_threadsafe(function)
 
@@ -132,4 +138,4 @@ class FrontInAThread:
         return Login(sender, "TAPEWIRE", "key-1", "hmac", secret)
 
     def socket(self, source: str = "127.0.0.1") -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), 5, (source, 0))
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE_S, (source, 0))

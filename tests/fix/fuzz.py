@@ -33,7 +33,7 @@ LONGEST = 16_000
 MOST_GAPS = 5
 FILLERS = 160
 """Heartbeats, together longer than what a message that was cut off may claim to be."""
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 SESSIONS = ("ORDERS-44", "ORDERS-42", "ORDERS-50", "DATA-44")
 NUMBER = re.compile(rb"\x0134=(\d{1,18})\x01")
 EXPECTING = re.compile(r"expecting (\d+)")

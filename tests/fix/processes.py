@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import queue
-import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from tapewire import messages as m
 from tapewire.fix.message import fields_of
 from tapewire.tape import TapeReader
 from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT, EngineProcess
+from tools.services.ports import free_port
 
 PRODUCERS = 'producers = [{ name = "operator", role = "operator" }, { name = "traders" }, { name = "gateway" }]'
 SESSIONS = """
@@ -39,14 +37,6 @@ public_key = "MCowBQYDK2VwAyEAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 accounts = [2]
 """
 Fields = dict[int, str]
-
-
-def free_port() -> int:
-    """Below the ports that the system gives to outgoing connections: one of those may be taken before it is used."""
-    while True:
-        with socket.socket() as one, suppress(OSError):
-            one.bind(("", port := random.randrange(15_000, 30_000)))
-            return port
 
 
 class Exchange:
@@ -79,7 +69,7 @@ class Exchange:
 
     def start(self) -> None:
         self.engine.start()
-        self.engine.wait_for_line("recovered")
+        self.engine.wait_until_configured()
         self.start_gateway()
 
     def start_gateway(self) -> None:

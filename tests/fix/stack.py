@@ -11,7 +11,8 @@ from pathlib import Path
 from tapewire.fix.auth import write_secret
 from tapewire.fix.client import FixClient, Login
 from tests.engine_process import PATIENCE_S, ROOT, EngineProcess
-from tests.fix.processes import PRODUCERS, free_port
+from tests.fix.processes import PRODUCERS
+from tools.services.ports import free_port
 
 SECRET = bytes(range(32))
 INSTRUMENTS = """
@@ -89,6 +90,7 @@ class Stack:
     def __enter__(self) -> Stack:
         try:
             self.engine.start()
+            self.engine.wait_until_configured()
             self.gateway = self._process("services.gateway", '"listening"', 1)
             self.front = self._process("services.gateway.front", '"listening"', 2)
         except BaseException:
@@ -117,7 +119,7 @@ class Stack:
 
     def client(self, comp_id: str, *, reset: bool = False) -> FixClient:
         """A client that is logged on; `reset`: with numbers from 1 on, whatever was before."""
-        client = FixClient("127.0.0.1", self.port, self.login(comp_id))
+        client = FixClient("127.0.0.1", self.port, self.login(comp_id), timeout=PATIENCE_S)
         self._clients.append(client)
         answer = client.logon(reset=reset, timeout=PATIENCE_S)
         assert answer.type == "A", answer.get(58)

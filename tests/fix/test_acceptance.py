@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.engine_process import ROOT
-from tests.fix.processes import free_port, skip_reason
+from tests.fix.processes import skip_reason
 from tests.fix.scenarios import Disagrees, play
 from tests.recorded_captures import FOLDER
+from tools.services.ports import free_port
 
 DATA = FOLDER / "fix"
 SCENARIOS = DATA / "quickfix_acceptance"

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from tapewire.config import GatewaySession
 from tapewire.fix.auth import hash_password, is_front
 from tapewire.fix.client import Disconnected, FixClient, Login
 from tapewire.fix.message import build, parse
+from tests.engine_process import PATIENCE_S
 from tests.fix.front_in_a_thread import SECRET, FrontInAThread
 
 FLOOD = 10_000
@@ -29,18 +30,18 @@ def client_of() -> Iterator[ClientOf]:
     """Makes clients, and closes them at the end."""
     with ExitStack() as stack:
         yield lambda front, login, **more: stack.enter_context(
-            closing(FixClient("127.0.0.1", front.port, login, **more))
+            closing(FixClient("127.0.0.1", front.port, login, timeout=PATIENCE_S, **more))
         )
 
 
-def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
+def until(true: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.005)
 
 
-def answer(sock: socket.socket, seconds: float = 5.0) -> bytes:
+def answer(sock: socket.socket, seconds: float = PATIENCE_S) -> bytes:
     """Everything until the other side closes."""
     sock.settimeout(seconds)
     data = b""
@@ -87,7 +88,7 @@ def test_bytes_that_follow_the_logon_at_once_are_not_lost_nor_out_of_order(tmp_p
         for at in range(0, len(stream), 1111):
             sock.sendall(stream[at : at + 1111])
         expected, data = b"".join(messages), b""
-        sock.settimeout(5)
+        sock.settimeout(PATIENCE_S)
         while not data.endswith(messages[-1]):
             data += sock.recv(65536)
         assert data.endswith(expected)
@@ -130,28 +131,30 @@ def test_refusals_are_honest_and_take_the_same_time(tmp_path: Path) -> None:
         name="acme", number=1, comp_id="ACME", username="key-1", auth="hmac", secret_file=secret, accounts=(1,)
     )
     with FrontInAThread(tmp_path, (fast, slow)) as front:
-        now = time.time_ns()
         login = front.login()
         wrong = "Logon refused: CompIDs, Username or credentials are not right"
         cases = {
-            "unknown": (front.login(sender="NOBODY").logon(1, now), wrong),
-            "wrong key": (front.login(bytes(32)).logon(1, now), wrong),
-            "wrong password": (Login("PW", "TAPEWIRE", "u", "password", b"y").logon(1, now), wrong),
-            "skew": (login.logon(1, now - 3600 * 10**9), "Logon refused: SendingTime (52) is 3600"),
-            "version": (Login("A", "B", "", "none", b"", "FIX.4.3").logon(1, now), "Logon refused: expected FIX.4.2"),
+            "unknown": (front.login(sender="NOBODY"), 0, wrong),
+            "wrong key": (front.login(bytes(32)), 0, wrong),
+            "wrong password": (Login("PW", "TAPEWIRE", "u", "password", b"y"), 0, wrong),
+            "skew": (login, 3600, "Logon refused: SendingTime (52) is 36"),
+            "version": (Login("A", "B", "", "none", b"", "FIX.4.3"), 0, "Logon refused: expected FIX.4.2"),
         }
-        times = []
-        for logon, text in cases.values():
-            found, took = refused(front, logon)
-            assert found.startswith(text)
-            times.append(took)
-        assert min(times) >= 0.3
-        assert max(times) - min(times) < 0.2, times
+        # Whatever else the machine does makes one of them late now and then; what a refusal itself takes is its least.
+        times = dict.fromkeys(cases, PATIENCE_S)
+        until_s = time.monotonic() + PATIENCE_S
+        while max(times.values()) - min(times.values()) >= 0.2:
+            assert time.monotonic() < until_s, times
+            for name, (login, ago, text) in cases.items():
+                found, took = refused(front, login.logon(1, time.time_ns() - ago * 10**9))
+                assert found.startswith(text)
+                assert took >= 0.3
+                times[name] = min(times[name], took)
 
 
 def test_a_replayed_logon_is_refused(tmp_path: Path) -> None:
     with FrontInAThread(tmp_path) as front:
-        recorded = front.login().logon(1, time.time_ns())
+        recorded = front.login().logon(1, time.time_ns(), extra=[(8015, 60_000)])
         with front.socket() as sock:
             sock.sendall(recorded)
             assert parse(sock.recv(4096)).type == "A"
@@ -199,21 +202,21 @@ def test_an_oversize_message_ends_a_session(tmp_path: Path, client_of: ClientOf)
         client.send("B", [(58, "x" * 1800)])
         client.expect("B")
         client.send_raw(b"8=FIX.4.4\x019=100000\x0135=B\x01")
-        assert client.is_closed(5)
+        assert client.is_closed(PATIENCE_S)
         assert front.counts == {"logged_on": 1, "oversize": 1}
         assert front.backends[0].received < 4000
 
 
 def test_a_slow_loris_has_until_the_logon_timeout(tmp_path: Path) -> None:
-    with FrontInAThread(tmp_path, logon_timeout=0.5) as front, front.socket() as sock:
-        began, logon = time.monotonic(), front.login().logon(1, time.time_ns())
-        try:
+    with FrontInAThread(tmp_path, logon_timeout=0.5) as front:
+        began, logon, sent = time.monotonic(), front.login().logon(1, time.time_ns()), 0
+        with front.socket() as sock, suppress(ConnectionResetError, BrokenPipeError):
             for byte in logon:
                 sock.sendall(bytes([byte]))
+                sent += 1
                 time.sleep(0.02)
-        except (ConnectionResetError, BrokenPipeError):
-            pass
-        assert 0.4 < time.monotonic() - began < 1.5
+        assert time.monotonic() - began > 0.4
+        assert sent < len(logon)
         assert front.counts == {"timed_out": 1}
 
 
@@ -255,15 +258,13 @@ def test_a_reader_that_is_too_slow_is_let_go_and_was_seen_coming(tmp_path: Path)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         sock.sendall(front.login().logon(1, time.time_ns()))
         until(lambda: bool(front.backends) and front.backends[0].logon is not None)
-        seen = []
         for _ in range(400):
             front.on_loop(lambda: front.backends[0].transport.write(b"x" * 65536))
-            seen.append(front.backlog.get("acme", 0))
             time.sleep(0.001)
             if front.counts.get("slow_reader"):
                 break
         until(lambda: front.counts.get("slow_reader") == 1)
-        assert max(seen) > 100_000
+        assert front.most_waiting["acme"] > 100_000
         until(lambda: not front.admission.live)
 
 
@@ -295,7 +296,7 @@ def test_without_a_session_layer_the_client_is_told_to_try_again(tmp_path: Path,
 
 
 def test_at_the_end_sessions_may_log_out_and_the_rest_is_closed(tmp_path: Path, client_of: ClientOf) -> None:
-    with FrontInAThread(tmp_path) as front:
+    with FrontInAThread(tmp_path, drain_timeout=PATIENCE_S / 2) as front:
         client = client_of(front, front.login())
         client.logon()
         idle = front.socket()

@@ -35,7 +35,7 @@ def test_an_address_that_is_not_allowed_is_closed_before_anything_is_read(tmp_pa
         assert refusal(front, front.login(bytes(32)).logon(1, time.time_ns()), "127.9.0.1").endswith("are not right")
 
 
-@pytest.mark.parametrize("seconds", [-6, 6, -3600])
+@pytest.mark.parametrize("seconds", [-6, 15, -3600])
 def test_a_logon_out_of_its_window_is_told_the_difference_and_our_time(tmp_path: Path, seconds: int) -> None:
     with FrontInAThread(tmp_path) as front:
         text = refusal(front, front.login().logon(1, time.time_ns() + seconds * SECOND))

@@ -23,7 +23,7 @@ from tests.fix.stack import Stack
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")]
 FLOOD_S = 2.0
 MOST_GROWTH = 64 << 20
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
 NEW = [(54, 1), (60, "20261121-12:00:00.000"), (38, "1"), (40, 2), (44, "60.00"), (59, 1)]
 _names = itertools.count()
 
@@ -42,7 +42,7 @@ def hostile(stack: Stack) -> Iterator[Callable[[str], FixClient]]:
 
     def client(comp_id: str) -> FixClient:
         for _ in range(50):
-            one = FixClient("127.0.0.1", stack.port, stack.login(comp_id))
+            one = FixClient("127.0.0.1", stack.port, stack.login(comp_id), timeout=PATIENCE_S)
             made.append(one)
             with suppress(Disconnected):
                 if one.logon(reset=True).type == "A":

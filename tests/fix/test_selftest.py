@@ -17,9 +17,10 @@ from tapewire.fix.auth import write_secret
 from tapewire.fix.dictionary import load
 from tapewire.fix.message import Message
 from tapewire.fix.selftest import Report, Target, run
-from tests.fix.processes import free_port, skip_reason
+from tests.fix.processes import skip_reason
 from tests.fix.stack import BEGINS, SECRET, Stack
 from tests.fix.tampering import Tamper, Tampering, with_value, without
+from tools.services.ports import free_port
 
 pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")
 
@@ -28,6 +29,12 @@ pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-"
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("stack")) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is late here is not the gateway's fault."""
+    monkeypatch.setattr("tapewire.fix.selftest.TIMEOUT_S", 30.0)
 
 
 def certify(stack: Stack, version: str, port: int = 0, *, slow: bool = False) -> Report:

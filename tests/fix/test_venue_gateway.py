@@ -15,8 +15,9 @@ from tapewire import messages as m
 from tapewire.fix.auth import hash_password
 from tapewire.tape import TapeReader
 from tests.engine_process import PATIENCE_S, ROOT
-from tests.fix.processes import Exchange, free_port, order, skip_reason
+from tests.fix.processes import Exchange, order, skip_reason
 from tests.fix.venue_process import Desk, adds_up
+from tools.services.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")]
 BUY, SELL = m.Side.buy, m.Side.sell

@@ -21,8 +21,8 @@ from tapewire.demo.supervisor import Supervisor
 from tapewire.folders import Folders, default_rings
 from tapewire.metrics.definitions import GROUPS, METRICS, series
 from tapewire.nats_server import NatsServer
-from tests.fix.processes import free_port
 from tests.stopped import go_on, stop
+from tools.services.ports import free_port
 
 pytestmark = [
     pytest.mark.slow,

@@ -27,14 +27,13 @@ from tapewire import config as configuration
 from tapewire import logs, snapshots
 from tapewire import messages as m
 from tapewire.client import OrderClient
-from tapewire.config import Nats
 from tapewire.nats_server import NatsServer
 from tapewire.subjects import subject
 from tapewire.tape import TapeReader, cut
 from tapewire.transports.nats import NatsTransport
 from tapewire.views import Views
-from tests.engine_process import ACCOUNTS, INSTRUMENT, EngineProcess, order
-from tests.integration.test_transport_contract import until
+from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, EngineProcess, order
+from tests.integration.test_transport_contract import patient, until
 from tests.sections import sections
 
 LIMITED = "[[account]]\naccount = 3\nmax_position = 500\n"
@@ -85,7 +84,9 @@ def trade(client: OrderClient, seed: int, orders: int) -> None:
                 price = price * 5
             last = client.new_order(side=side, qty=pick.randint(1, 9), price=price, client_text=f"n{number}", **what)
         if number % 20 == 0 or number == orders:
-            live += [(e.order_id, e.account) for e in client.answers(last) if isinstance(e, m.OrderAccepted)]
+            live += [
+                (e.order_id, e.account) for e in client.answers(last, PATIENCE_S) if isinstance(e, m.OrderAccepted)
+            ]
 
 
 def folded(tape: Path, seq: int) -> Views:
@@ -190,7 +191,7 @@ async def test_a_command_that_ends_with_a_full_batch_is_told_as_ended(engine: En
     client = engine.client()
     for number in range(BATCH // 2):  # each is a NewOrder and an OrderAccepted
         last = order(client, BUY, 900 + number)
-    list(client.answers(last))
+    list(client.answers(last, PATIENCE_S))
     assert not hub.poll()
     assert told == [(BATCH, True)]
     assert len(heard) == BATCH // 2
@@ -203,7 +204,7 @@ async def test_kill_mass_cancel_status_and_bust_show_at_once(engine: EngineProce
         heard: list[Event] = []
         hub.listen(heard.append, ["risk", "status", "positions"])
         order(client, BUY, 1000, 10, 1)
-        list(client.answers(order(client, SELL, 1000, 4, 2)))
+        list(client.answers(order(client, SELL, 1000, 4, 2), PATIENCE_S))
         operator.send(m.KillSwitch(account=1, engaged=True, cancel_open=True, reason="drill"))
         operator.send(m.SetInstrumentStatus(instrument=1, status=m.InstrumentStatus.halted))
         await until(lambda: hub.status("ACME").status == "halted")
@@ -274,7 +275,7 @@ async def test_a_tape_that_lost_its_tail_is_folded_anew_and_listeners_are_told(e
         engine.start()
         client = engine.client()
         await asyncio.to_thread(trade, client, 4, 60)
-        await until(lambda: hub.seq == client_end(engine) and any(e.channel == "reset" for e in heard), 20)
+        await until(lambda: hub.seq == client_end(engine) and any(e.channel == "reset" for e in heard))
         views = folded(engine.tape, hub.seq)
         shown = msgspec.json.encode(picture.as_of(hub.views, None, {}, []))
         assert shown == msgspec.json.encode(picture.as_of(views, None, {}, []))
@@ -303,8 +304,8 @@ async def test_venues_and_services_are_what_the_bus_tells(engine: EngineProcess,
     )
     env, transport, venue = (
         f"t{os.getpid()}",
-        NatsTransport(Nats(url=nats_server.url)),
-        NatsTransport(Nats(url=nats_server.url)),
+        NatsTransport(patient(nats_server.url)),
+        NatsTransport(patient(nats_server.url)),
     )
     await transport.connect()
     await venue.connect()

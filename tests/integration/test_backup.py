@@ -22,7 +22,7 @@ from tapewire.client import OrderClient
 from tapewire.errors import BackupError, TapeDamaged
 from tapewire.folders import Folders
 from tapewire.tape import TapeReader, TapeWriter, inspect, retention
-from tests.engine_process import ROOT, EngineProcess, order
+from tests.engine_process import PATIENCE_S, ROOT, EngineProcess, order
 
 ENGINE = "snapshot_every = 300"
 
@@ -50,7 +50,7 @@ def trade(client: OrderClient, count: int) -> None:
     """Pairs that trade with each other, each answered."""
     for _ in range(count):
         for account, side in ((1, m.Side.buy), (2, m.Side.sell)):
-            assert list(client.answers(order(client, side, 100, account=account)))
+            assert list(client.answers(order(client, side, 100, account=account), PATIENCE_S))
 
 
 def records(tape: Path) -> list[bytes]:

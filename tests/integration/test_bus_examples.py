@@ -24,7 +24,7 @@ from tests.integration.test_journal_process import journal
 
 EXAMPLES = ROOT / "examples"
 BUILD_S = 300
-START_S = 20.0
+START_S = 60.0
 TRADES = 5
 NO_NETWORK = ("no such host", "dial tcp", "ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT")
 
@@ -91,7 +91,7 @@ async def test_trades_as_other_programs_see_them(
                     assert program.returncode is None
                     order(client, m.Side.buy, 1000, 3, 1)
                     last = order(client, m.Side.sell, 1000, 3, 2)
-                    assert list(client.answers(last))
+                    assert list(client.answers(last, START_S))
                     await asyncio.sleep(0.05)
             reading.cancel()
     finally:

@@ -22,8 +22,10 @@ from tapewire.nats_server import NatsServer
 from tapewire.replication import names
 from tapewire.replication.part import Part
 from tapewire.transports.nats import NatsTransport
+from tests.engine_process import PATIENCE_S
 from tests.fix.certificates import self_signed
 from tests.integration.test_bus_security import Secured, shipped
+from tests.integration.test_transport_contract import until
 
 TAPE, OTHER = "orders.0", "orders.9"
 OURS, ANOTHER = names.stream("t", TAPE), names.stream("t", OTHER)
@@ -124,6 +126,7 @@ async def connected(secured: Secured, user: str) -> AsyncIterator[tuple[Client, 
         inbox_prefix=f"_INBOX.{user}".encode(),
         error_cb=on_error,
         allow_reconnect=False,
+        connect_timeout=int(PATIENCE_S),
     )
     try:
         yield client, refused
@@ -142,8 +145,8 @@ async def test_what_a_user_must_not_publish_the_server_refuses(secured: Secured,
     async with connected(secured, user) as (client, refused):
         for subject in wanted:
             await client.publish(subject, b"{}")
-        await client.flush()
-        await asyncio.sleep(0.05)
+        await until(lambda: len(refused) >= len(wanted))
+        await client.flush(int(PATIENCE_S))
         assert subjects_of(refused) == sorted(subject.lower() for subject in wanted)
 
 
@@ -153,8 +156,8 @@ async def test_what_a_user_must_not_hear_the_server_refuses(secured: Secured, us
     async with connected(secured, user) as (client, refused):
         for subject in wanted:
             await client.subscribe(subject)
-        await client.flush()
-        await asyncio.sleep(0.05)
+        await until(lambda: len(refused) >= len(wanted))
+        await client.flush(int(PATIENCE_S))
         assert subjects_of(refused) == sorted(subject.lower() for subject in wanted)
 
 
@@ -169,20 +172,20 @@ async def test_what_replica_and_relays_need_is_let_through(secured: Secured) -> 
         part = Part(kind="claim", mark="m", holder="h", epoch=1, position=0, end=0)
         stored = asyncio.get_running_loop().create_future()
         stream.publish(part, b"", 0, lambda sequence, why: stored.set_result((sequence, why)))
-        assert await asyncio.wait_for(stored, 5) == (1, "")
+        assert await asyncio.wait_for(stored, PATIENCE_S) == (1, "")
         heard = asyncio.Event()
         deliver = transport.new_inbox()
         await transport.subscribe(deliver, lambda message: heard.set())
         await stream.consume(1, "mirror-x", deliver)
-        await asyncio.wait_for(heard.wait(), 5)
+        await asyncio.wait_for(heard.wait(), PATIENCE_S)
         await stream.unconsume("mirror-x")
     finally:
         await transport.close()
     async with connected(secured, RING) as (carries, refused), connected(secured, "relay") as (takes, also):
         taken = await takes.subscribe("t.orders.ring.0-gateway")
-        await takes.flush()
-        asked = asyncio.create_task(carries.request("t.orders.ring.0-gateway", b"records", timeout=5))
-        await (await taken.next_msg(5)).respond(b"taken")
+        await takes.flush(int(PATIENCE_S))
+        asked = asyncio.create_task(carries.request("t.orders.ring.0-gateway", b"records", timeout=PATIENCE_S))
+        await (await taken.next_msg(PATIENCE_S)).respond(b"taken")
         assert (await asked).data == b"taken"
         assert refused == also == []
 
@@ -191,13 +194,13 @@ async def test_the_stream_of_a_tape_is_still_there_after_everybody_tried_to_remo
     """The server's word, not that of the list above."""
     async with connected(secured, "replica") as (replica, _):
         config = {"name": OURS, "subjects": [names.claim("t", TAPE)], "deny_delete": True, "deny_purge": True}
-        await replica.request(f"$JS.API.STREAM.CREATE.{OURS}", json.dumps(config).encode(), timeout=5)
+        await replica.request(f"$JS.API.STREAM.CREATE.{OURS}", json.dumps(config).encode(), timeout=PATIENCE_S)
         for user in sorted(NOT_PUBLISHED):
             async with connected(secured, user) as (client, _):
                 for verb in ("DELETE", "PURGE"):
                     await client.publish(f"$JS.API.STREAM.{verb}.{OURS}", b"")
-                await client.flush()
-        said = json.loads((await replica.request(f"$JS.API.STREAM.INFO.{OURS}", b"", timeout=5)).data)
+                await client.flush(int(PATIENCE_S))
+        said = json.loads((await replica.request(f"$JS.API.STREAM.INFO.{OURS}", b"", timeout=PATIENCE_S)).data)
         assert said["config"]["name"] == OURS
 
 

@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 
 from tapewire.nats_server import NatsServer
-from tests.fix.processes import free_port
 from tests.services import own
 from tools.compose import prepare
 from tools.services import Postgres
+from tools.services.ports import free_port
 from tools.services.server import of_distribution
 
 ROOT = Path(__file__).resolve().parents[2]

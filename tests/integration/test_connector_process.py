@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from tapewire import messages as m
-from tapewire.config import Nats
 from tapewire.histogram import StatsPage
 from tapewire.interfaces import Received
 from tapewire.nats_server import NatsServer
@@ -22,8 +21,9 @@ from tapewire.ring import RingConsumer
 from tapewire.tape import TapeWriter
 from tapewire.transports.nats import NatsTransport
 from tests.integration.test_connector_shell import Answers, Venue, flows, rest  # noqa: F401
+from tests.integration.test_transport_contract import patient
 
-START_S = 20
+START_S = 60
 
 
 def configured(folder: Path, venue: Venue, rest_url: str, server: NatsServer) -> Path:
@@ -62,7 +62,7 @@ async def connector(path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
 
 @asynccontextmanager
 async def listening(server: NatsServer, heard: list[Received]) -> AsyncIterator[None]:
-    bus = NatsTransport(Nats(url=server.url))
+    bus = NatsTransport(patient(server.url))
     await bus.connect()
     try:
         await bus.subscribe(f"t{os.getpid()}.>", heard.append)
@@ -119,7 +119,7 @@ async def test_tape_and_bus_agree_numbers_continue_after_a_kill_and_sigterm_drai
             await flusher.until(killed_at + 50)
             page = StatsPage.open(tmp_path / "data" / "stats" / "connector.binance")
             second.send_signal(signal.SIGTERM)
-            code = await asyncio.wait_for(second.wait(), 10)
+            code = await asyncio.wait_for(second.wait(), START_S)
         await flusher.until(len(flusher.records) + 1)
     assert code == 0
     assert [record.seq for record in flusher.records] == list(range(1, len(flusher.records) + 1))

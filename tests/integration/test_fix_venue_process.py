@@ -22,7 +22,7 @@ from services.simulator.fix_venue.running import RunningVenue
 from services.simulator.fix_venue.server import tls_context
 from tapewire.errors import ConfigError
 from tapewire.fix.client import Disconnected
-from tests.engine_process import ACCOUNTS, INSTRUMENT, ROOT, EngineProcess
+from tests.engine_process import ACCOUNTS, INSTRUMENT, PATIENCE_S, ROOT, EngineProcess
 from tests.fix_venue import LOGINS, Trader
 
 
@@ -142,7 +142,7 @@ def process(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[byte
     with (folder / "log").open("wb") as log:
         child = subprocess.Popen([*command, "--ports-file", str(ports), *options], cwd=ROOT, stderr=log)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while not ports.exists():
             assert child.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < deadline
@@ -151,13 +151,13 @@ def process(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[byte
     finally:
         if child.poll() is None:
             child.send_signal(signal.SIGTERM)
-        child.wait(20)
+        child.wait(PATIENCE_S)
 
 
 def http(port: int, path: str, method: str = "GET") -> tuple[int, Any]:
     request = urllib.request.Request(f"http://127.0.0.1:{port}/_sim/{path}", method=method)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -180,12 +180,12 @@ def test_the_command_serves_a_market_and_tells_its_truth_by_http(tmp_path: Path)
         assert http(control, "elsewhere")[0] == 404
         (order,) = http(control, "orders?client=CLIENT")[1]
         assert (order["cl_ord_id"], order["status"], order["price"]) == (name, "0", "90.00")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while (status := http(control, "status")[1])["live"] != 1 or not status["sessions"]["CLIENT"]["on"]:
             assert time.monotonic() < deadline
         trader.fix.logout()
         child.send_signal(signal.SIGTERM)
-        assert child.wait(20) == 0
+        assert child.wait(PATIENCE_S) == 0
 
 
 @pytest.mark.parametrize(
@@ -198,6 +198,6 @@ def test_the_command_serves_a_market_and_tells_its_truth_by_http(tmp_path: Path)
 )
 def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: list[str], said: str) -> None:
     command = [sys.executable, "-m", "services.simulator", "fix", "--engine", "--data", str(tmp_path / "data")]
-    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 1
     assert said in done.stderr.splitlines()[-1]

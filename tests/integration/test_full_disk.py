@@ -40,14 +40,16 @@ def test_an_engine_holds_commands_back_while_the_disk_is_full_and_goes_on_by_its
                 load = Load(client)
                 load.send(10)
                 until(load.all_answered, engine.log.read_text)
-                assert health(engine.folders.data, "engine")[0] == 0
+                until(lambda: health(engine.folders.data, "engine")[0] == 0, engine.log.read_text)
                 filler = fill(disk)
                 with pytest.raises(AssertionError, match="found no room"):
                     load.send(100_000, within_s=3.0)
                 until(lambda: "commands held back" in engine.log.read_text(), engine.log.read_text)
+                until(
+                    lambda: load.collect() and on_tape(engine.tape).keys() == load.answers.keys(), engine.log.read_text
+                )
                 held = load.collect()
                 assert 10 < held < len(load.sent)
-                assert on_tape(engine.tape).keys() == load.answers.keys()
                 status, said = health(engine.folders.data, "engine")
                 assert status == 1
                 assert "degraded" in said
@@ -57,7 +59,7 @@ def test_an_engine_holds_commands_back_while_the_disk_is_full_and_goes_on_by_its
                 assert load.collect() == held
                 filler.unlink()
                 until(load.all_answered, engine.log.read_text)
-                assert health(engine.folders.data, "engine")[0] == 0
+                until(lambda: health(engine.folders.data, "engine")[0] == 0, engine.log.read_text)
                 load.send(10)
                 until(load.all_answered, engine.log.read_text)
             assert engine.end() == 0

@@ -16,16 +16,15 @@ from services.matcher import Matcher
 from tapewire import messages as m
 from tapewire import snapshots
 from tapewire.client import OrderClient
-from tapewire.config import Nats
 from tapewire.interfaces import Received
 from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
 from tapewire.transports.nats import NatsTransport
 from tests.engine_process import ACCOUNTS, INSTRUMENT, ROOT, EngineProcess, order
-from tests.integration.test_transport_contract import until
+from tests.integration.test_transport_contract import patient, until
 from tests.sections import sections
 
-START_S = 20.0
+START_S = 60.0
 Levels = dict[tuple[m.Side, int], tuple[int, int]]
 
 
@@ -52,7 +51,7 @@ def trade(client: OrderClient, pick: random.Random, orders: int) -> None:
             side = pick.choice((m.Side.buy, m.Side.sell))
             last = order(client, side, pick.randint(990, 1010), pick.randint(1, 9), pick.choice((1, 2)))
         if number % 20 == 0 or number == orders:
-            live += [(e.order_id, e.account) for e in client.answers(last) if isinstance(e, m.OrderAccepted)]
+            live += [(e.order_id, e.account) for e in client.answers(last, START_S) if isinstance(e, m.OrderAccepted)]
 
 
 def rebuilt(deltas: Iterable[m.Message]) -> Levels:
@@ -85,7 +84,7 @@ async def test_trades_and_books_on_the_bus_are_the_matchers_through_kills_of_bot
     bus = f'[nats]\nurl = "{nats_server.url}"\n[publisher]\nhealth_interval = 0.05\n'
     engine, pick = EngineProcess(tmp_path, more=INSTRUMENT + ACCOUNTS + bus), random.Random(3)
     env, heard = f"t{os.getpid()}", list[Received]()
-    listening = NatsTransport(Nats(url=nats_server.url))
+    listening = NatsTransport(patient(nats_server.url))
     await listening.connect()
     await listening.subscribe(f"{env}.house.>", heard.append)
     try:

@@ -16,7 +16,6 @@ from services.journal.checkpoint import RESTART, Checkpoint
 from services.journal.publisher import Publisher
 from tapewire import logs, snapshots
 from tapewire import messages as m
-from tapewire.config import Nats
 from tapewire.config import Publisher as Settings
 from tapewire.consumers import positions, take_back
 from tapewire.errors import TapeError
@@ -27,7 +26,8 @@ from tapewire.order_bus import unframed
 from tapewire.snapshots import Snapshot
 from tapewire.transports.memory import MemoryBus, MemoryTransport
 from tapewire.transports.nats import NatsTransport
-from tests.integration.test_transport_contract import until
+from tests.engine_process import PATIENCE_S
+from tests.integration.test_transport_contract import patient, until
 from tests.oracle.naive_market import TICKERS, NaiveMarket
 
 
@@ -111,7 +111,7 @@ async def test_everything_on_the_tape_is_published_and_snapshots_are_answered(
     bus, env = MemoryBus(), f"j-{kind}"
 
     def new() -> Transport:
-        return MemoryTransport(bus) if kind == "memory" else NatsTransport(Nats(url=nats_server.url))
+        return MemoryTransport(bus) if kind == "memory" else NatsTransport(patient(nats_server.url))
 
     publishing, watching = new(), new()
     await publishing.connect()
@@ -130,13 +130,13 @@ async def test_everything_on_the_tape_is_published_and_snapshots_are_answered(
             await asyncio.sleep(0.005)
         await until(lambda: len(raw) == len(market.records))
         await until(lambda: checkpoint.published.seq == len(market.records))
-        answer = m.decode((await watching.request(f"{env}.house.snapshot.BTC=2FUSD", b"")).data)
+        answer = m.decode((await watching.request(f"{env}.house.snapshot.BTC=2FUSD", b"", timeout=PATIENCE_S)).data)
         subject = f"{env}.house.snapshot.BTC=2FUSD"
         words = (b"book", b"status", b"limit", b"auction", b"\xff" * 99)
-        asked = [m.decode((await watching.request(subject, word)).data) for word in words]
-        defined = m.decode((await watching.request(subject, b"instrument")).data)
-        every = unframed((await watching.request(f"{env}.house.snapshot.=", b"instruments")).data)
-        unknown = m.decode((await watching.request(f"{env}.house.snapshot.XYZ", b"")).data)
+        asked = [m.decode((await watching.request(subject, word, timeout=PATIENCE_S)).data) for word in words]
+        defined = m.decode((await watching.request(subject, b"instrument", timeout=PATIENCE_S)).data)
+        every = unframed((await watching.request(f"{env}.house.snapshot.=", b"instruments", timeout=PATIENCE_S)).data)
+        unknown = m.decode((await watching.request(f"{env}.house.snapshot.XYZ", b"", timeout=PATIENCE_S)).data)
         stop.set()
         await running
     assert raw == market.records
@@ -250,7 +250,7 @@ async def test_a_tape_that_lost_what_was_published_while_it_was_read_ends_the_se
             tape.records, tape.released = [*other.records, *again(9, 300).records], len(one.records) + 100
             tape.epoch = 2
             with pytest.raises(TapeError, match=f"record {len(one.records)} of the orders tape .* is gone"):
-                await asyncio.wait_for(asyncio.shield(running), 5)
+                await asyncio.wait_for(asyncio.shield(running), PATIENCE_S)
         assert checkpoint.published.seq == len(one.records)
     assert shared < len(one.records)
 
@@ -293,7 +293,7 @@ async def test_a_request_that_names_no_ticker_is_answered_and_ends_nothing(marke
     with checkpoint_of(tmp_path) as checkpoint:
         running = asyncio.create_task(publisher_on(tape, checkpoint, publishing, "demo").run(stop))
         await until(lambda: checkpoint.published.seq == len(market.records))
-        answer = m.decode((await asking.request("demo.house.snapshot.==", b"")).data)
+        answer = m.decode((await asking.request("demo.house.snapshot.==", b"", timeout=PATIENCE_S)).data)
         stop.set()
         await running
     assert isinstance(answer, m.FeedStatus)
@@ -326,7 +326,7 @@ async def test_without_room_on_the_bus_it_waits_and_stops_without_moving_its_pos
         running = asyncio.create_task(publisher.run(stop))
         await until(lambda: len(heard) == 10)
         stop.set()
-        await asyncio.wait_for(running, 2)
+        await asyncio.wait_for(running, PATIENCE_S)
         assert checkpoint.published.seq == 0
         assert 0 < publisher.seq < len(market.records)
     await transport.close()

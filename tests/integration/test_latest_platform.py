@@ -21,8 +21,9 @@ from tests.integration.test_connector_process import Flusher, configured, connec
 from tests.integration.test_connector_shell import Answers, Venue, flows, rest  # noqa: F401
 from tests.integration.test_journal_process import journal, trade
 from tests.integration.test_transport_contract import until
+from tools.services.ports import free_port
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 OWN = {"updates", "gaps", "seq", "ts", "ts_event", "ts_recv"}
 """What each side has of its own: how it came to the value, and of which message. What came anew comes as a snapshot."""
 SNAPSHOT = {"quote_seq", "quote_ts", "top_seq", "top_ts"}
@@ -30,7 +31,7 @@ SNAPSHOT = {"quote_seq", "quote_ts", "top_seq", "top_ts"}
 
 @pytest.fixture
 def bus(tmp_path: Path) -> Iterator[NatsServer]:
-    with NatsServer(tmp_path / "nats", port=0) as server:
+    with NatsServer(tmp_path / "nats", port=free_port()) as server:
         yield server
 
 

@@ -13,6 +13,8 @@ import pytest
 from tapewire import nats_server
 from tapewire.errors import TransportError
 from tapewire.nats_server import NatsServer, find_binary, read_info
+from tests.engine_process import PATIENCE_S
+from tools.services.ports import free_port
 
 
 def test_it_starts_with_jetstream_stops_at_once_and_starts_again_on_its_store(tmp_path: Path) -> None:
@@ -45,7 +47,7 @@ def test_a_store_in_use_is_refused(tmp_path: Path) -> None:
 
 
 def test_it_comes_back_on_its_port_after_it_was_killed(tmp_path: Path) -> None:
-    with NatsServer(tmp_path, port=0) as server:
+    with NatsServer(tmp_path, port=free_port()) as server:
         port, pid = server.port, server.pid
         os.kill(pid, signal.SIGKILL)
         server.restart()
@@ -82,7 +84,7 @@ def test_it_dies_with_its_parent_even_when_that_is_killed(tmp_path: Path) -> Non
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_S
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not alive(pid)

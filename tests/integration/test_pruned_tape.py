@@ -18,7 +18,6 @@ from tapewire import messages as m
 from tapewire.cli.tape import command as tape_command
 from tapewire.cli.verify import command as verify_command
 from tapewire.cli.verify import line
-from tapewire.config import Nats
 from tapewire.consumers import positions
 from tapewire.interfaces import Received
 from tapewire.nats_server import NatsServer
@@ -27,7 +26,7 @@ from tapewire.tape import TapeReader, inspect
 from tapewire.transports.nats import NatsTransport
 from tests.engine_process import ACCOUNTS, INSTRUMENT, EngineProcess
 from tests.integration.test_journal_process import START_S, journal, of_kind, of_matcher, rebuilt, trade
-from tests.integration.test_transport_contract import until
+from tests.integration.test_transport_contract import patient, until
 
 SEGMENT = 1 << 17
 OTHER = INSTRUMENT.replace("ACME", "BETA")
@@ -55,7 +54,7 @@ async def test_it_goes_on_is_verified_and_holds_the_same_books_and_positions(
     more = INSTRUMENT + OTHER + ACCOUNTS + more
     engine = EngineProcess(tmp_path, engine="snapshot_every = 400", more=more, segment_bytes=SEGMENT)
     data, tape, removed = engine.folders.data, engine.tape, tmp_path / "removed"
-    listening = NatsTransport(Nats(url=nats_server.url))
+    listening = NatsTransport(patient(nats_server.url))
     await listening.connect()
     await listening.subscribe(f"{env}.house.>", heard.append)
     try:
@@ -117,7 +116,7 @@ def test_without_a_snapshot_to_begin_with_a_pruned_tape_is_refused_by_name(tmp_p
         assert engine.end() == 0
         retain(engine.folders.data, "--yes")
         shutil.rmtree(engine.tape / "snapshots")
-        assert engine.begin().wait(20) == 1
+        assert engine.begin().wait(START_S) == 1
         first = inspect.inspect(engine.tape).first_seq
         assert first > 1
         said = engine.log.read_text().splitlines()[-1]
@@ -139,7 +138,7 @@ async def test_a_journal_that_is_first_started_there_publishes_the_books_that_st
     engine = EngineProcess(
         tmp_path, engine="snapshot_every = 300", more=INSTRUMENT + ACCOUNTS + more, segment_bytes=SEGMENT
     )
-    listening = NatsTransport(Nats(url=nats_server.url))
+    listening = NatsTransport(patient(nats_server.url))
     await listening.connect()
     await listening.subscribe(f"{env}.house.>", heard.append)
     try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ from tapewire.histogram import StatsPage
 from tapewire.nats_server import NatsServer
 from tapewire.tape import TapeReader
 from tapewire.tape.retention import Policy, carry_out, plan
-from tests.engine_process import ROOT
 from tests.replica_hosts import (
     MIRROR,
     SEND,
@@ -26,40 +23,38 @@ from tests.replica_hosts import (
     a_pair,
     claim_for,
     delete_stream,
+    ended,
     on_tape,
     promote,
     same_bytes,
+    tell_replica,
     until,
     verified,
 )
 from tests.stopped import go_on, stop
 
+OF_FEW_BYTES: dict[str, Any] = {
+    "more": "max_bytes = 1048576", "segment_bytes": 1 << 18, "engine": "snapshot_every = 1000"
+}  # fmt: skip
+"""A stream that soon lets its oldest go, and a tape that can be pruned."""
+
 
 def test_a_mirror_has_every_byte_of_the_tape(pair: Pair) -> None:
-    primary, standby = pair
-    primary.engine.start()
-    primary.start_replica()
-    standby.start_replica()
-    with primary.engine.client() as client:
-        load = Load(client)
-        load.send(6000)
-        until(load.all_answered, primary, standby)
-    until(lambda: standby.released() == primary.released(), primary, standby)
+    primary, _ = pair
+    with pair.trading(6000):
+        pass
+    pair.until_both_have_it()
     stored = StatsPage.open(primary.engine.folders.stats / f"replica.{primary.tape.name}").histogram("stored")
     assert stored.count > 0
     assert stored.max > 10_000  # ns: a server on this machine synced it
     primary.engine.end(signal.SIGTERM)
-    until(lambda: standby.released() == primary.released(), primary, standby)
-    same_bytes(primary.tape, standby.tape)
+    pair.have_the_same()
 
 
 def test_a_killed_primary_is_taken_over_without_a_loss(pair: Pair) -> None:
     """kill -9 under load: every order that was answered stands on the standby's tape once, and both have one past."""
     primary, standby = pair
-    primary.engine.start()
-    primary.start_replica()
-    standby.start_replica()
-    standby.start_standby()
+    pair.start(standing_by=True)
     with primary.engine.client() as client:
         load = Load(client)
         load.send(1000)
@@ -86,15 +81,8 @@ def test_a_killed_primary_is_taken_over_without_a_loss(pair: Pair) -> None:
 
 def test_a_paused_primary_that_wakes_after_a_promotion_releases_nothing(pair: Pair) -> None:
     primary, standby = pair
-    primary.engine.start()
-    primary.start_replica()
-    standby.start_replica()
-    standby.start_standby()
-    with primary.engine.client() as client:
-        load = Load(client)
-        load.send(500)
-        until(load.all_answered, primary, standby)
-        until(lambda: standby.released() == primary.released(), primary, standby)
+    with pair.trading(500, standing_by=True) as load:
+        pair.until_both_have_it()
         assert primary.engine.process is not None
         assert primary.replica is not None
         for process in (primary.engine.process, primary.replica):
@@ -105,8 +93,8 @@ def test_a_paused_primary_that_wakes_after_a_promotion_releases_nothing(pair: Pa
         load.send(50)
         for process in (primary.engine.process, primary.replica):
             go_on(process.pid)
-        assert primary.replica.wait(30) == 1
-        assert primary.engine.process.wait(30) == 1
+        assert ended(primary.replica) == 1
+        assert ended(primary.engine.process) == 1
         load.collect()
         assert not set(load.sent[before:]) & load.answers.keys()
     assert primary.released() == released
@@ -118,12 +106,9 @@ def test_a_paused_primary_that_wakes_after_a_promotion_releases_nothing(pair: Pa
     primary.start_replica()
     primary.start_standby()
     with standby.engine.client() as client:
-        load = Load(client)
-        load.send(300)
-        until(load.all_answered, primary, standby)
-    until(lambda: primary.released() == standby.released(), primary, standby)
+        pair.trade(Load(client), 300)
+    pair.have_the_same()
     assert list(primary.tape.glob("cut-*"))
-    same_bytes(primary.tape, standby.tape)
 
     # And back again.
     until(lambda: "standing by" in primary.engine.log.read_text(), primary, standby)
@@ -131,48 +116,30 @@ def test_a_paused_primary_that_wakes_after_a_promotion_releases_nothing(pair: Pa
     standby.end_replica()
     assert promote(primary)["epoch"] == 3
     with primary.engine.client() as client:
-        load = Load(client)
-        load.send(100)
-        until(load.all_answered, primary, standby)
+        pair.trade(Load(client), 100)
     assert verified(primary.tape)
 
 
 def test_while_the_bus_is_away_the_tape_goes_on_and_answers_wait(pair: Pair, bus: NatsServer) -> None:
-    primary, standby = pair
-    primary.engine.start()
-    primary.start_replica()
-    standby.start_replica()
-    with primary.engine.client() as client:
-        load = Load(client)
-        load.send(200)
-        until(load.all_answered, primary, standby)
+    with pair.trading(200) as load:
         bus.stop()
         load.send(200)
         time.sleep(1.0)
         load.collect()
         assert not load.all_answered()
         bus.restart()
-        until(load.all_answered, primary, standby)
+        until(load.all_answered, *pair)
         assert set(load.answers.values()) == {1}
-    until(lambda: standby.released() == primary.released(), primary, standby)
-    same_bytes(primary.tape, standby.tape)
+    pair.have_the_same()
 
 
 def test_a_new_mirror_gets_what_the_stream_has_no_more(tmp_path: Path, bus: NatsServer) -> None:
     """Of a pruned tape, too: its oldest records are gone, a snapshot stands for them."""
-    with a_pair(
-        tmp_path, bus.url, more="max_bytes = 1048576", segment_bytes=1 << 18, engine="snapshot_every = 1000"
-    ) as (
-        primary,
-        standby,
-    ):
-        primary.engine.start()
-        primary.start_replica()
-        with primary.engine.client() as client:
-            load = Load(client)
-            for _ in range(8):  # a snapshot comes between batches: all of them at once could be three of these
-                load.send(1000)
-                until(load.all_answered, primary)
+    with a_pair(tmp_path, bus.url, **OF_FEW_BYTES) as pair:
+        primary, standby = pair
+        with pair.trading(1000, mirror=False) as load:
+            for _ in range(7):  # a snapshot comes between batches: all of them at once could be three of these
+                pair.trade(load, 1000)
         until(lambda: len(list(primary.tape.glob("snapshots/*.snap"))) == 3, primary)
         done = carry_out(plan(primary.tape, Policy(max_bytes=2 << 20), time.time_ns()))
         assert done, "nothing was pruned"
@@ -182,7 +149,7 @@ def test_a_new_mirror_gets_what_the_stream_has_no_more(tmp_path: Path, bus: Nats
             for seq in (2000, 3000, 1 << 40):
                 snapshots.save(primary.tape / fold, snapshots.Snapshot(seq, f"{fold} {seq}".encode() * 200_000))
         standby.start_replica()
-        until(lambda: standby.released() == primary.released(), primary, standby)
+        pair.until_both_have_it()
         with TapeReader(standby.tape, from_seq=None) as reader:
             assert reader.first_seq > 1
         for fold in ("publisher", "views"):
@@ -199,58 +166,39 @@ def test_a_new_mirror_gets_what_the_stream_has_no_more(tmp_path: Path, bus: Nats
 
 def test_a_deleted_stream_is_missed_and_begun_anew_only_when_told(pair: Pair) -> None:
     primary, standby = pair
-    primary.engine.start()
-    primary.start_replica()
-    with primary.engine.client() as client:
-        load = Load(client)
-        load.send(100)
-        until(load.all_answered, primary)
+    with pair.trading(100, mirror=False) as load:
         delete_stream(primary)
         load.send(10)
-        assert primary.replica is not None
-        assert primary.replica.wait(30) == 1
+        assert ended(primary.replica) == 1
         assert "was deleted behind our back" in primary.log.read_text()
         load.collect()
         assert not load.all_answered()
-        command = [sys.executable, "-m", "tapewire.cli", "replica", "renew", "orders.0", "--yes"]
-        subprocess.run(
-            [*command, "--data", str(primary.engine.folders.data)], cwd=ROOT, check=True, capture_output=True
-        )
+        tell_replica(primary, "renew")
         primary.start_replica()
         until(load.all_answered, primary)
     standby.start_replica()
-    until(lambda: standby.released() == primary.released(), primary, standby)
-    same_bytes(primary.tape, standby.tape)
+    pair.have_the_same()
 
 
 def test_a_stream_of_another_tape_of_that_name_is_refused(pair: Pair) -> None:
     primary, standby = pair
-    primary.engine.start()
-    primary.start_replica()
+    pair.start(mirror=False)
     primary.engine.client().close()
     standby.engine.start()
     standby.set_replica(SEND)
     standby.start_replica()
-    assert standby.replica is not None
-    assert standby.replica.wait(30) == 1
+    assert ended(standby.replica) == 1
     assert "taken by" in standby.log.read_text()
-    assert standby.engine.process is not None
-    assert standby.engine.process.wait(30) == 1
+    assert ended(standby.engine.process) == 1
     assert standby.released() == 0
 
 
 def test_a_claim_that_its_host_was_killed_behind_is_carried_out_after_the_restart(pair: Pair) -> None:
     """Stored by the stream, and the mirror killed before it let the tape go: nobody else can write, so it must."""
     primary, standby = pair
-    primary.engine.start()
-    primary.start_replica()
-    standby.start_replica()
-    standby.start_standby()
-    with primary.engine.client() as client:
-        load = Load(client)
-        load.send(50)
-        until(load.all_answered, primary, standby)
-    until(lambda: standby.released() == primary.released(), primary, standby)
+    with pair.trading(50, standing_by=True):
+        pass
+    pair.until_both_have_it()
     primary.engine.kill()
     primary.end_replica()
     standby.end_replica()
@@ -298,8 +246,7 @@ def test_one_command_for_both_hosts_of_a_pair(tmp_path: Path, bus: NatsServer) -
         first.start_standby()  # it does not know yet, and begins to write
         until(lambda: len(first.engine.lines("recovered")) == 3, *hosts)
         first.start_replica()
-        assert first.engine.process is not None
-        first.engine.process.wait(30)
+        ended(first.engine.process)
         assert "fenced: epoch" in first.engine.log.read_text()
         first.start_standby()
         until(lambda: first.released() == other.released() > 0, *hosts)
@@ -310,37 +257,28 @@ def test_one_command_for_both_hosts_of_a_pair(tmp_path: Path, bus: NatsServer) -
 
 
 def test_sender_and_mirror_killed_at_random_lose_and_repeat_nothing(pair: Pair) -> None:
-    primary, standby = pair
-    rng = random.Random(7)
-    primary.engine.start()
-    primary.start_replica()
-    standby.start_replica()
+    primary, rng = pair.primary, random.Random(7)
+    pair.start()
     with primary.engine.client() as client:
         load = Load(client)
         for _ in range(6):
             load.send(300)
             time.sleep(rng.random() * 0.3)
-            host = rng.choice((primary, standby))
+            host = rng.choice(pair)
             host.end_replica(signal.SIGKILL)
             load.send(50)
             host.start_replica()
-        until(load.all_answered, primary, standby)
+        until(load.all_answered, *pair)
         assert set(load.answers.values()) == {1}
-    until(lambda: standby.released() == primary.released(), primary, standby)
-    same_bytes(primary.tape, standby.tape)
+    pair.have_the_same()
 
 
 def test_a_standby_takes_over_by_itself_after_a_silence(tmp_path: Path, bus: NatsServer) -> None:
-    with a_pair(tmp_path, bus.url, mirror="takeover_after = 1.0") as (primary, standby):
-        primary.engine.start()
-        primary.start_replica()
-        standby.start_replica()
-        standby.start_standby()
-        with primary.engine.client() as client:
-            load = Load(client)
-            load.send(100)
-            until(load.all_answered, primary, standby)
-            time.sleep(1.5)
+    with a_pair(tmp_path, bus.url, mirror="takeover_after = 2.5") as pair:
+        primary, standby = pair
+        with pair.trading(100, standing_by=True) as load:
+            pair.until_both_have_it()
+            time.sleep(3.0)
             assert primary.engine.process is not None
             assert primary.engine.process.poll() is None, "a quiet market is no silence"
             primary.engine.kill()  # its replica lives, and says no more that its writer does
@@ -350,15 +288,11 @@ def test_a_standby_takes_over_by_itself_after_a_silence(tmp_path: Path, bus: Nat
 
 def test_without_an_engine_that_stands_by_a_silence_takes_nothing_over(tmp_path: Path, bus: NatsServer) -> None:
     """A claim would fence the writer, and nobody could go on."""
-    with a_pair(tmp_path, bus.url, mirror="takeover_after = 0.5") as (primary, standby):
-        primary.engine.start()
-        primary.start_replica()
-        standby.start_replica()
-        with primary.engine.client() as client:
-            load = Load(client)
-            load.send(50)
-            until(load.all_answered, primary, standby)
-        until(lambda: standby.released() == primary.released(), primary, standby)
+    with a_pair(tmp_path, bus.url, mirror="takeover_after = 0.5") as pair:
+        primary, standby = pair
+        with pair.trading(50) as load:
+            pass
+        pair.until_both_have_it()
         primary.engine.kill()
         until(lambda: "no engine stands by on this host" in standby.log.read_text(), primary, standby)
         time.sleep(1.5)
@@ -373,29 +307,18 @@ def test_without_an_engine_that_stands_by_a_silence_takes_nothing_over(tmp_path:
 
 def test_a_mirror_that_was_away_too_long_says_so_and_begins_afresh_when_told(tmp_path: Path, bus: NatsServer) -> None:
     """Neither the stream nor the tape has what follows its end: asking for ever would not bring it back."""
-    sizes: dict[str, Any] = {"segment_bytes": 1 << 18, "engine": "snapshot_every = 1000"}
-    with a_pair(tmp_path, bus.url, more="max_bytes = 1048576", **sizes) as (primary, standby):
-        primary.engine.start()
-        primary.start_replica()
-        standby.start_replica()
-        with primary.engine.client() as client:
-            load = Load(client)
-            load.send(300)
-            until(load.all_answered, primary, standby)
-            until(lambda: standby.released() == primary.released(), primary, standby)
+    with a_pair(tmp_path, bus.url, **OF_FEW_BYTES) as pair:
+        primary, standby = pair
+        with pair.trading(300) as load:
+            pair.until_both_have_it()
             standby.end_replica(signal.SIGTERM)
             for _ in range(8):
-                load.send(1000)
-                until(load.all_answered, primary)
+                pair.trade(load, 1000)
         until(lambda: len(list(primary.tape.glob("snapshots/*.snap"))) == 3, primary)
         assert carry_out(plan(primary.tape, Policy(max_bytes=1 << 20), time.time_ns())), "nothing was pruned"
         standby.start_replica()
-        assert standby.replica is not None
-        assert standby.replica.wait(30) == 1
+        assert ended(standby.replica) == 1
         assert "tapewire replica afresh orders.0 --yes" in standby.log.read_text()
-        command = [sys.executable, "-m", "tapewire.cli", "replica", "afresh", "orders.0", "--yes"]
-        command += ["--data", str(standby.engine.folders.data)]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        tell_replica(standby, "afresh")
         standby.start_replica()
-        until(lambda: standby.released() == primary.released(), primary, standby)
-        same_bytes(primary.tape, standby.tape)
+        pair.have_the_same()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tapewire.nats_server import find_binary, read_info
 from tests.replica_hosts import Load, a_pair, on_tape, promote, until
+from tools.services.ports import free_port
 
 CONFIG = """\
 listen: "127.0.0.1:{port}"
@@ -29,27 +28,12 @@ cluster {{
   routes: [{routes}]
 }}
 """
-READY_WITHIN_S = 20.0
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        found: list[int] = []
-        port = 21_000
-        while len(found) < count:
-            port += 1
-            taken = held.enter_context(socket.socket())
-            try:
-                taken.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found.append(port)
-        return found
+READY_WITHIN_S = 60.0
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    ports = free_ports(6)
+    ports = [free_port() for _ in range(6)]
     clients, routes = ports[:3], ports[3:]
     servers: list[subprocess.Popen[bytes]] = []
     try:
@@ -84,23 +68,16 @@ def test_a_server_of_three_is_killed_and_then_the_primary(
 ) -> None:
     url, servers = cluster
     first = url.split(",")[1]
-    with a_pair(tmp_path, first, more="stream_replicas = 3") as (primary, standby):
-        primary.engine.start()
-        primary.start_replica()
-        standby.start_replica()
-        standby.start_standby()
-        with primary.engine.client() as client:
-            load = Load(client)
-            load.send(500)
-            until(load.all_answered, primary, standby)
+    with a_pair(tmp_path, first, more="stream_replicas = 3") as pair:
+        primary, standby = pair
+        with pair.trading(500, standing_by=True) as load:
             servers[0].kill()
-            load.send(500)
-            until(load.all_answered, primary, standby)
+            pair.trade(load, 500)
             assert set(load.answers.values()) == {1}
-            until(lambda: standby.released() == primary.released(), primary, standby)
+            pair.until_both_have_it()
             primary.engine.kill()
             primary.end_replica(signal.SIGKILL)
-        promote(standby, within_s=30)
+        promote(standby)
         kept = on_tape(standby.tape)
         assert load.answers.keys() <= kept.keys()
         assert set(kept.values()) == {1}

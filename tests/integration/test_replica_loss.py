@@ -25,7 +25,7 @@ from tapewire.replication import names
 from tapewire.transports.nats import NatsTransport
 from tests.engine_process import order
 from tests.integration.test_replica_cluster import cluster  # noqa: F401 - a fixture
-from tests.replica_hosts import TAPE, Host, Load, Pair, a_pair, until
+from tests.replica_hosts import TAPE, Host, a_pair
 
 PATIENCE_S = 60.0
 
@@ -67,15 +67,9 @@ class OneByOne:
 @pytest.mark.slow
 @pytest.mark.parametrize("durability", ["replicated", "disk"])
 def test_the_bus_is_lost_and_comes_back(tmp_path: Path, bus: NatsServer, durability: str) -> None:
-    with a_pair(tmp_path, bus.url, durability=durability) as (primary, standby):
-        primary.engine.start()
-        primary.start_replica()
-        standby.start_replica()
-        with primary.engine.client() as client:
-            load = Load(client)
-            load.send(100)
-            until(load.all_answered, primary, standby)
-            orders = OneByOne(client)
+    with a_pair(tmp_path, bus.url, durability=durability) as pair:
+        with pair.trading(100) as load:
+            orders = OneByOne(load.client)
             orders.run(3.0)
             lost, back = time.monotonic(), 0.0
 
@@ -93,7 +87,7 @@ def test_the_bus_is_lost_and_comes_back(tmp_path: Path, bus: NatsServer, durabil
             f"{orders.p50_ms(answered, 1e12):.2f} ms; the slowest answer took {answered - sent:.3f} s, and came "
             f"{max(0.0, answered - back):.3f} s after the server listened again"
         )
-        until(lambda: standby.released() == primary.released(), primary, standby)
+        pair.until_both_have_it()
         if durability == "disk":
             assert answered - sent < 1.0, "an order waited for the bus"
         else:
@@ -107,7 +101,9 @@ def leader(host: Host) -> str:
         settings = configuration.load(host.engine.config)
         transport = NatsTransport(settings.nats)
         await transport.connect()
-        found = await transport.request(f"{API}.STREAM.INFO.{names.stream(settings.env, TAPE)}", b"", timeout=5)
+        found = await transport.request(
+            f"{API}.STREAM.INFO.{names.stream(settings.env, TAPE)}", b"", timeout=PATIENCE_S
+        )
         await transport.close()
         return str(json.loads(found.data)["cluster"]["leader"])
 
@@ -122,18 +118,11 @@ def test_the_leader_of_the_stream_is_killed(
     connected_to: str,
 ) -> None:
     urls, servers = cluster
-    pair: Pair
     with a_pair(tmp_path, urls.split(",")[1], more="stream_replicas = 3") as pair:
-        primary, standby = pair
-        primary.engine.start()
-        primary.start_replica()
-        standby.start_replica()
-        with primary.engine.client() as client:
-            load = Load(client)
-            load.send(100)
-            until(load.all_answered, *pair)
+        primary, _ = pair
+        with pair.trading(100) as load:
             step_down(primary, until_leader=lambda name: (name == "n1") == (connected_to == "leader"))
-            orders = OneByOne(client)
+            orders = OneByOne(load.client)
             orders.run(3.0)
             name = leader(primary)
             killed = 0.0
@@ -150,7 +139,7 @@ def test_the_leader_of_the_stream_is_killed(
             f"{orders.p50_ms(0, killed):.2f} ms, after {orders.p50_ms(answered, 1e12):.2f} ms; no answer for "
             f"{answered - sent:.3f} s"
         )
-        until(lambda: standby.released() == primary.released(), *pair)
+        pair.until_both_have_it()
         assert answered - sent < 20.0
 
 
@@ -161,7 +150,9 @@ def step_down(host: Host, until_leader: Callable[[str], bool]) -> None:
         settings = configuration.load(host.engine.config)
         transport = NatsTransport(settings.nats)
         await transport.connect()
-        await transport.request(f"{API}.STREAM.LEADER.STEPDOWN.{names.stream(settings.env, TAPE)}", b"", timeout=5)
+        await transport.request(
+            f"{API}.STREAM.LEADER.STEPDOWN.{names.stream(settings.env, TAPE)}", b"", timeout=PATIENCE_S
+        )
         await transport.close()
 
     for _ in range(20):

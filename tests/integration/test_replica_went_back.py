@@ -13,7 +13,20 @@ import pytest
 
 from tapewire.nats_server import NatsServer
 from tests.engine_process import ROOT
-from tests.replica_hosts import MIRROR, TAPE, Host, Load, Pair, on_tape, promote, same_bytes, until, verified
+from tests.replica_hosts import (
+    MIRROR,
+    TAPE,
+    Host,
+    Load,
+    Pair,
+    ended,
+    on_tape,
+    promote,
+    same_bytes,
+    tell_replica,
+    until,
+    verified,
+)
 from tests.stopped import stopped
 
 
@@ -41,16 +54,6 @@ def backup(bus: NatsServer, tmp_path: Path) -> Backup:
     return Backup(bus, tmp_path / "backup")
 
 
-def trade(host: Host, load: Load, orders: int, *others: Host) -> None:
-    load.send(orders)
-    until(load.all_answered, host, *others)
-
-
-def renew(host: Host) -> None:
-    command = [sys.executable, "-m", "tapewire.cli", "replica", "renew", TAPE, "--yes"]
-    subprocess.run([*command, "--data", str(host.engine.folders.data)], cwd=ROOT, check=True, capture_output=True)
-
-
 def gone_back(host: Host) -> bool:
     state = host.state()
     return state is not None and state.back
@@ -58,24 +61,19 @@ def gone_back(host: Host) -> bool:
 
 def test_a_running_sender_sends_again_what_the_stream_has_lost(pair: Pair, backup: Backup) -> None:
     primary, standby = pair
-    primary.engine.start()
-    primary.start_replica()
-    standby.start_replica()
-    with primary.engine.client() as client:
-        load = Load(client)
-        trade(primary, load, 200)
+    with pair.trading(200) as load:
         backup.take()
-        trade(primary, load, 200)
-        until(lambda: standby.released() == primary.released(), *pair)
+        pair.trade(load, 200)
+        pair.until_both_have_it()
         released = standby.released()
         backup.put_back()
-        trade(primary, load, 100)  # waits until the stream has everything again
+        pair.trade(load, 100)  # waits until the stream has everything again
         assert set(load.answers.values()) == {1}
     until(lambda: standby.released() == primary.released() > released, *pair)
     until(lambda: not gone_back(standby), *pair)
-    assert "sending_again" in primary.log.read_text()
+    until(lambda: "sending_again" in primary.log.read_text(), *pair)
     assert "stream_went_back" in standby.log.read_text()
-    assert "stream_came_again" in standby.log.read_text()
+    until(lambda: "stream_came_again" in standby.log.read_text(), *pair)
     assert not list(standby.tape.glob("cut-*")), "what the mirror has is nobody's own"
     same_bytes(primary.tape, standby.tape)
 
@@ -84,21 +82,15 @@ def test_a_running_sender_sends_again_what_the_stream_has_lost(pair: Pair, backu
 def test_a_sender_that_was_started_since_stops_and_says_what_to_do(pair: Pair, backup: Backup) -> None:
     """Whether another host took the tape meanwhile, it has not seen: nothing is sent until somebody has looked."""
     primary, standby = pair
-    primary.engine.start()
-    primary.start_replica()
-    standby.start_replica()
-    with primary.engine.client() as client:
-        load = Load(client)
-        trade(primary, load, 200)
+    with pair.trading(200) as load:
         backup.take()
-        trade(primary, load, 200)
-        until(lambda: standby.released() == primary.released(), *pair)
+        pair.trade(load, 200)
+        pair.until_both_have_it()
         primary.end_replica(signal.SIGTERM)
         backup.put_back()
         primary.start_replica()
         load.send(10)
-        assert primary.replica is not None
-        assert primary.replica.wait(30) == 1
+        assert ended(primary.replica) == 1
         assert "was started since" in primary.log.read_text()
         assert "tapewire replica renew orders.0 --yes" in primary.log.read_text()
         load.collect()
@@ -111,25 +103,21 @@ def test_a_sender_that_was_started_since_stops_and_says_what_to_do(pair: Pair, b
         assert done.returncode == 1
         assert "went back" in done.stderr
 
-        renew(primary)
+        tell_replica(primary, "renew")
         primary.start_replica()
         until(load.all_answered, *pair)
-    until(lambda: standby.released() == primary.released() and not gone_back(standby), *pair)
-    same_bytes(primary.tape, standby.tape)
+    until(lambda: not gone_back(standby), *pair)
+    pair.have_the_same()
 
 
 @pytest.mark.slow
 def test_the_writer_claims_again_when_the_stream_goes_back_before_its_claim(pair: Pair, backup: Backup) -> None:
     primary, standby = pair
-    primary.engine.start()
-    primary.start_replica()
-    standby.start_replica()
-    standby.start_standby()
-    with primary.engine.client() as client:
-        trade(primary, Load(client), 200, standby)
-    until(lambda: standby.released() == primary.released(), *pair)
+    with pair.trading(200, standing_by=True):
+        pass
+    pair.until_both_have_it()
     backup.take()
-    until(lambda: standby.released() == primary.released(), *pair)
+    pair.until_both_have_it()
     primary.engine.kill()
     primary.end_replica()
     promote(standby)
@@ -137,14 +125,13 @@ def test_the_writer_claims_again_when_the_stream_goes_back_before_its_claim(pair
     primary.start_replica()  # it follows the standby, and knows of its claim
     with standby.engine.client() as client:
         load = Load(client)
-        trade(standby, load, 300, primary)
-        until(lambda: primary.released() == standby.released(), *pair)
+        pair.trade(load, 300)
+        pair.until_both_have_it()
         backup.put_back()
-        trade(standby, load, 100, primary)
+        pair.trade(load, 100)
         assert set(load.answers.values()) == {1}
     assert "claimed_again" in standby.log.read_text()
-    until(lambda: primary.released() == standby.released(), *pair)
-    same_bytes(primary.tape, standby.tape)
+    pair.have_the_same()
     assert standby.engine.process is not None
     assert standby.engine.process.poll() is None, "it was fenced by what the stream had forgotten"
     assert load.answers.keys() <= on_tape(primary.tape).keys()
@@ -154,28 +141,22 @@ def test_the_writer_claims_again_when_the_stream_goes_back_before_its_claim(pair
 def test_a_former_writer_that_the_stream_names_again_does_not_go_on(pair: Pair, backup: Backup) -> None:
     """It was fenced. The stream forgot that; its host did not."""
     primary, standby = pair
-    primary.engine.start()
-    primary.start_replica()
-    standby.start_replica()
-    standby.start_standby()
-    with primary.engine.client() as client:
-        trade(primary, Load(client), 100, standby)
-    until(lambda: standby.released() == primary.released(), *pair)
+    with pair.trading(100, standing_by=True):
+        pass
+    pair.until_both_have_it()
     backup.take()
     promote(standby)
-    assert primary.replica is not None
-    assert primary.replica.wait(30) == 1, "an idle sender hears that it was taken over"
-    assert primary.engine.process is not None
-    assert primary.engine.process.wait(30) == 1
+    assert ended(primary.replica) == 1, "an idle sender hears that it was taken over"
+    assert ended(primary.engine.process) == 1
     with standby.engine.client() as client:
         load = Load(client)
-        trade(standby, load, 100)
+        pair.trade(load, 100)
     standby.engine.kill()
     standby.end_replica()
     backup.put_back()
     before = primary.released()
     primary.start_replica()
-    assert primary.replica.wait(30) == 1
+    assert ended(primary.replica) == 1
     assert "fenced: epoch 2" in primary.log.read_text()
     primary.set_replica(MIRROR)
     primary.start_replica()
@@ -189,18 +170,16 @@ def test_a_former_writer_that_the_stream_names_again_does_not_go_on(pair: Pair, 
     # The one that has everything comes back: it says that the stream is not the one it wrote to.
     standby.set_replica(MIRROR)
     standby.start_replica()
-    assert standby.replica is not None
-    assert standby.replica.wait(30) == 1
+    assert ended(standby.replica) == 1
     assert "was started since" in standby.log.read_text()
-    renew(standby)
+    tell_replica(standby, "renew")
     standby.start_replica()
     standby.start_standby()
     with standby.engine.client() as client:
         again = Load(client)
-        trade(standby, again, 50)
+        pair.trade(again, 50)
     assert load.answers.keys() <= on_tape(standby.tape).keys()
-    until(lambda: primary.released() == standby.released(), *pair)
-    same_bytes(primary.tape, standby.tape)
+    pair.have_the_same()
     assert verified(primary.tape)
 
 
@@ -208,19 +187,15 @@ def test_a_former_writer_that_the_stream_names_again_does_not_go_on(pair: Pair, 
 def test_two_histories_are_told_by_the_host_that_finds_the_second(pair: Pair, backup: Backup) -> None:
     """What nobody could see: the former writer never knew of the claim, and the stream has forgotten it."""
     primary, standby = pair
-    primary.engine.start()
-    primary.start_replica()
-    standby.start_replica()
-    standby.start_standby()
-    with primary.engine.client() as client:
-        trade(primary, Load(client), 100, standby)
-    until(lambda: standby.released() == primary.released(), *pair)
+    with pair.trading(100, standing_by=True):
+        pass
+    pair.until_both_have_it()
     primary.engine.kill()
     primary.end_replica(signal.SIGTERM)
     backup.take()
     promote(standby)
     with standby.engine.client() as client:
-        trade(standby, Load(client), 100)
+        pair.trade(Load(client), 100)
     released = standby.released()
     assert standby.replica is not None
     with stopped(standby.replica.pid):
@@ -228,8 +203,8 @@ def test_two_histories_are_told_by_the_host_that_finds_the_second(pair: Pair, ba
         primary.engine.start()
         primary.start_replica()
         with primary.engine.client() as client:
-            trade(primary, Load(client), 10)
-    assert standby.replica.wait(60) == 1
+            pair.trade(Load(client), 10)
+    assert ended(standby.replica) == 1
     assert "there are two histories" in standby.log.read_text()
     assert standby.released() == released, "what was acknowledged here stays"
     state = standby.state()
@@ -239,6 +214,6 @@ def test_two_histories_are_told_by_the_host_that_finds_the_second(pair: Pair, ba
     standby.engine.kill()
     standby.set_replica(MIRROR)
     standby.start_replica()
-    assert standby.replica.wait(60) == 1
+    assert ended(standby.replica) == 1
     assert not list(standby.tape.glob("cut-*"))
     assert standby.released() == released

@@ -13,22 +13,25 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tapewire import messages as m
+from tapewire.client import RingFull
 from tapewire.fix.auth import write_secret
 from tapewire.health import ask_socket
 from tapewire.tape import TapeReader
 from tests.api.client import HttpClient, hmac_sign
 from tests.engine_process import ACCOUNTS, INSTRUMENT, ROOT
-from tests.fix.processes import SESSIONS, Client, free_port, skip_reason
+from tests.fix.processes import SESSIONS, Client, skip_reason
 from tests.hosts import Hosts, until
 from tests.market_day import PRODUCERS, SECRET, api_order, enter, fix_order
 from tests.next_version import copy_tree, make_next_version
+from tests.replica_hosts import stands_by
+from tools.services.ports import free_port
 
 TAPE = "orders.0"
 SEND, MIRROR = {"REPLICA__SEND": TAPE}, {"REPLICA__MIRROR": TAPE}
@@ -102,6 +105,7 @@ class Platform:
 
     def promote(self, host: str) -> float:
         """Returns how long it took until the engine there takes orders, seconds."""
+        until(lambda: stands_by(self.hosts.folders(host).tape(TAPE)), self.hosts.logs, PATIENCE_S)
         began, before = time.monotonic(), self.hosts.said(f"engine@{host}", '"recovered"')
         done = self.ask_promotion(host)
         assert done.returncode == 0, done.stderr + self.hosts.logs()
@@ -166,7 +170,8 @@ def test_a_promotion_under_load_loses_no_order_of_another_host_and_takes_none_tw
         with hosts.client("desk") as client:
 
             def order() -> None:
-                sent.append(client.new_order(instrument=1, side=m.Side.buy, qty=1, account=1, price=1000))
+                with suppress(RingFull):  # nobody takes orders while they are promoted, and that may last
+                    sent.append(client.new_order(instrument=1, side=m.Side.buy, qty=1, account=1, price=1000))
                 time.sleep(0.005)
 
             with in_background(order):

@@ -21,7 +21,7 @@ from tapewire.client import OrderClient
 from tapewire.nats_server import NatsServer
 from tapewire.router_client import RouterClient
 from tapewire.tape import TapeReader
-from tests.engine_process import ROOT, order
+from tests.engine_process import PATIENCE_S, ROOT, order
 from tests.router_process import RouterProcess
 
 MS = 1_000_000
@@ -46,7 +46,7 @@ def quote(maker: OrderClient, qty: int = 500) -> None:
     for step in range(5):
         order(maker, m.Side.sell, 1001 + step, qty, MAKER)
         last = order(maker, m.Side.buy, 999 - step, qty, MAKER)
-    list(maker.answers(last))
+    list(maker.answers(last, PATIENCE_S))
 
 
 def books_are_there(router: RouterProcess) -> bool:
@@ -93,7 +93,7 @@ def test_every_algorithm_trades_on_the_house_market(market: RouterProcess) -> No
             client.new(**common, side=m.Side.buy, algorithm=A.iceberg, display_qty=20, limit_price=1001),
             client.new(**common, side=m.Side.buy, algorithm=A.vwap, end_time=end),
         ]
-        answers = [client.answer(number) for number in numbers]
+        answers = [client.answer(number, PATIENCE_S) for number in numbers]
         assert [type(answer).__name__ for answer in answers] == ["ParentChanged"] * 6
         # Somebody else trades: the iceberg is taken, and there is a volume to take part in.
         for _ in range(30):
@@ -130,7 +130,7 @@ def test_a_router_killed_in_the_middle_of_a_twap_goes_on_exactly(market: RouterP
                 interval=1_000 * MS,
                 randomness=5000,
             )
-            assert client.answer(number).parent_id == 1
+            assert client.answer(number, PATIENCE_S).parent_id == 1
         for kill in range(3):
             market.until(lambda kill=kill: slices(market) >= 2 * (kill + 1))  # type: ignore[misc]
             market.kill()
@@ -200,7 +200,9 @@ def test_parents_are_entered_and_explained_by_the_command(market: RouterProcess)
     assert [child["qty"] for child in whole["children"]] == ["700"]
     assert whole["decisions"][0]["venues"][0]["qty"] == "700"
     example = [sys.executable, str(ROOT / "examples" / "parent_order.py"), str(market.folders.data), "ACME", "4", "2"]
-    followed = subprocess.run(example, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True).stdout
+    followed = subprocess.run(
+        example, cwd=ROOT, capture_output=True, text=True, timeout=2 * PATIENCE_S, check=True
+    ).stdout
     assert followed.startswith("parent 2: working")
     assert "filled: 4 done, 0 children live" in followed
     refused = run.invoke(

@@ -15,11 +15,11 @@ import pytest
 import redis.asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from tests.engine_process import PATIENCE_S
 from tests.services import Running, own
-from tools.services import Kafka, NotStarted, Postgres, Redis, Server
+from tools.services import Kafka, NotStarted, Postgres, Redis, Server, ports
 from tools.services.kafka import locked
 from tools.services.postgres import binaries
-from tools.services.server import PORTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,7 +113,7 @@ def test_jaeger_answers_its_query_api(jaeger: Running) -> None:
 
 
 def test_prometheus_scrapes_and_answers(prometheus: Running) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while not (found := get(f"{prometheus.url}/api/v1/query?query=up")["data"]["result"]):
         assert time.monotonic() < deadline, found
         time.sleep(0.1)
@@ -130,13 +130,27 @@ def test_it_listens_below_the_ports_of_the_kernel_and_ends_with_its_parent(kind:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid, port = map(int, parent.stdout.readline().split())
-        assert port in PORTS
+        assert port in ports.PORTS
         assert alive(pid)
         parent.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while alive(pid):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_port_is_given_once_here_and_to_no_other_process_until_this_one_ends() -> None:
+    own = [ports.free_port() for _ in range(100)]
+    assert len(set(own)) == len(own)
+    code = "from tools.services import ports; print(ports.free_port(), flush=True); input()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        port = int(other.stdout.readline())
+        assert port not in own
+        assert not ports._locked(port)
+        other.communicate("\n", PATIENCE_S)
+    assert ports._locked(port)
 
 
 def test_one_that_cannot_start_says_what_it_said(tmp_path: Path) -> None:
@@ -180,7 +194,7 @@ def redis_errors() -> Any:
 
 
 def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
         return json.load(answer)
 
 

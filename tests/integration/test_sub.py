@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from tapewire import messages as m
-from tapewire.config import Nats
 from tapewire.nats_server import NatsServer
 from tapewire.subjects import subject
 from tapewire.transports.nats import NatsTransport
+from tests.engine_process import PATIENCE_S
+from tests.integration.test_transport_contract import patient
 
 MAIN = "from tapewire.cli import main; main()"
 
@@ -43,7 +44,7 @@ def watching(*arguments: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 async def publish(server: NatsServer, env: str, count: int) -> None:
-    transport = NatsTransport(Nats(url=server.url))
+    transport = NatsTransport(patient(server.url))
     await transport.connect()
     for n in range(count):
         trade = m.Trade(ticker="BTC/USD", price=6_400_000 + n, qty=1, price_exponent=-2, ts=n)
@@ -55,7 +56,7 @@ async def publish(server: NatsServer, env: str, count: int) -> None:
 async def test_it_prints_decoded_messages_and_stops_at_the_count(nats_server: NatsServer, tmp_path: Path) -> None:
     with watching("s1.kraken.trade.BTC/USD", "--count", "2", "--url", nats_server.url, cwd=tmp_path) as process:
         await publish(nats_server, "s1", 3)
-        out, _ = process.communicate(timeout=5)
+        out, _ = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out.splitlines()) == (
         0,
         [
@@ -71,7 +72,7 @@ async def test_json_lines_are_for_machines_and_ctrl_c_ends_it_cleanly(nats_serve
         await publish(nats_server, "s2", 1)
         row = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=5)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert (row["subject"], row["type"], row["price"], row["price_exponent"]) == (
         "s2.kraken.trade.BTC=2FUSD",
         "trade",
@@ -90,7 +91,7 @@ async def test_it_finds_the_running_demo_whatever_port_that_got(tmp_path: Path) 
         watching("demo.>", "--count", "1", cwd=tmp_path) as process,
     ):
         await publish(server, "demo", 1)
-        out, _ = process.communicate(timeout=5)
+        out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert "price=64000.00" in out
 
@@ -100,7 +101,7 @@ async def test_a_reader_that_goes_away_ends_it_without_noise(nats_server: NatsSe
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE_S
         while process.poll() is None and time.monotonic() < deadline:
             await publish(nats_server, "s3", 1)
         assert process.poll() is not None

@@ -45,12 +45,12 @@ def tail(tape: Path, limit: str, out: list[bytes], deadline: float) -> None:
 
 @pytest.mark.parametrize("durability", ["memory", "disk"])
 def test_readers_follow_a_writer_in_another_process(tmp_path: Path, durability: str) -> None:
-    tape, deadline = tmp_path / "t", time.monotonic() + 30
+    tape, deadline = tmp_path / "t", time.monotonic() + 90
     seen: dict[str, list[bytes]] = {"written": [], "released": []}
     readers = [threading.Thread(target=tail, args=(tape, limit, out, deadline)) for limit, out in seen.items()]
     for thread in readers:
         thread.start()
-    subprocess.run([sys.executable, "-c", WRITER, str(tape), durability, str(RECORDS)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", WRITER, str(tape), durability, str(RECORDS)], check=True, timeout=80)
     for thread in readers:
         thread.join()
     expected = [any_record(seq) for seq in range(1, RECORDS + 1)]

@@ -33,7 +33,7 @@ def test_an_order_over_http_is_one_trace_whose_root_the_answer_names(tmp_path: P
         headers = client.headers("POST", "/v1/orders", body) | {"traceparent": f"00-{TRACE}-{SPAN}-01"}
         answer = client.send("POST", "/v1/orders", body, headers)
         assert answer.status == 201
-        spans = collector.wait(lambda all: "ack" in by_name(all, TRACE))
+        spans = collector.wait(lambda all: len(by_name(all, TRACE)) == 5)
     found = by_name(spans, TRACE)
     root = found["order"]
     assert answer.headers["traceparent"] == f"00-{TRACE}-{root.span_id}-01"

@@ -15,7 +15,6 @@ import pytest
 
 from services.simulator.fix_venue.running import RunningVenue
 from tapewire import messages as m
-from tapewire.config import Nats
 from tapewire.interfaces import Received
 from tapewire.nats_server import NatsServer
 from tapewire.ring import RingConsumer
@@ -24,9 +23,10 @@ from tapewire.transports.nats import NatsTransport
 from tests.fix.processes import skip_reason
 from tests.fix.test_venue_crypto import KEY
 from tests.fix_venue import Trader
+from tests.integration.test_transport_contract import patient
 
 pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason() or "-")
-START_S = 30
+START_S = 60
 FEED = "binance-fix"
 
 
@@ -149,7 +149,7 @@ async def simulated(folder: Path) -> AsyncIterator[tuple[RunningVenue, Trader, T
 
 async def test_a_market_by_fix_is_a_feed_as_any_other(tmp_path: Path, nats_server: NatsServer) -> None:
     heard: list[Received] = []
-    bus = NatsTransport(Nats(url=nats_server.url))
+    bus = NatsTransport(patient(nats_server.url))
     await bus.connect()
     await bus.subscribe(f"t{os.getpid()}.>", heard.append)
     async with simulated(tmp_path) as (venue, trader, tape):
@@ -169,7 +169,7 @@ async def test_a_market_by_fix_is_a_feed_as_any_other(tmp_path: Path, nats_serve
             assert tape.states("ETHUSDT").count("live") == 1
             await tape.until(lambda: tape.book() == truth(venue), "the venue's book after a gap")
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 10) == 0
+            assert await asyncio.wait_for(process.wait(), START_S) == 0
         tape.take()
     await bus.drain()
     assert [one.seq for one in tape.records] == list(range(1, len(tape.records) + 1))
@@ -216,7 +216,7 @@ async def test_it_comes_back_after_a_kill_a_gap_and_a_disconnect(tmp_path: Path,
             trader.rest(price="49995.00")
             await tape.until(lambda: tape.book() == truth(venue), "the venue's book after a disconnect")
             second.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(second.wait(), 10) == 0
+            assert await asyncio.wait_for(second.wait(), START_S) == 0
         tape.take()
     assert [one.seq for one in tape.records] == list(range(1, len(tape.records) + 1))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tapewire import messages as m
+from tools import native
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = ROOT / "include" / "tapewire" / "book.h"
@@ -72,6 +73,11 @@ STRUCTS = {
 }
 
 Told = tuple[Any, ...]
+
+
+def sanitized() -> Path:
+    flags = ("-shared", "-fPIC", "-DTAPEWIRE_CHECK", '-DTAPEWIRE_VERSION="checked"')
+    return native.build("services/matcher/abi.cpp", *native.SANITIZED, *flags)
 
 
 def load(path: Path) -> ctypes.CDLL:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 from tools.native import SANITIZED, build
 
+FLAGS = {"core_check": ("-D_GLIBCXX_ASSERTIONS",), "matcher_check": ("-DTAPEWIRE_CHECK",)}
+
+
+def program(name: str) -> Path:
+    return build(f"tests/native/{name}.cpp", *FLAGS[name], *SANITIZED)
+
 
 class RandomCommands:
-    """`tests/native/<source>`: takes a seed and how many commands, and ends with 0 if everything held."""
+    """`tests/native/<name>.cpp`: takes a seed and how many commands, and ends with 0 if everything held."""
 
-    def __init__(self, source: str, *flags: str) -> None:
-        self._program = build(f"tests/native/{source}", *flags, *SANITIZED)
+    def __init__(self, name: str) -> None:
+        self._program = program(name)
 
     def run(self, *arguments: object) -> tuple[int, str]:
         """The exit status, and what was printed."""

@@ -191,8 +191,8 @@ def test_no_read_is_torn_while_a_writer_at_full_speed_is_killed_at_random(tmp_pa
                 reader = LatestReader(page)
                 while not reader.get("X").trade_seq:
                     time.sleep(0.001)
-            until = time.monotonic() + chance.uniform(0.02, 0.15)
-            while time.monotonic() < until:
+            until, enough = time.monotonic() + chance.uniform(0.02, 0.15), reads + 11
+            while time.monotonic() < until or reads < enough:
                 last = max(last, check_whole(reader))
                 check_logs(reader)
                 reads += 1

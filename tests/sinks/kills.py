@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from tapewire import messages as m
 from tapewire.client import OrderClient, RingFull
+from tapewire.ring import ring_state
 from tapewire.tape import TapeReader
 from tests.engine_process import EngineProcess
 from tests.services import own
@@ -132,15 +133,22 @@ async def kill(
     return running
 
 
+def all_taken(engine: EngineProcess) -> bool:
+    """Whether nothing of the trader waits for the engine."""
+    ring = engine.folders.find_inbound_ring(0, "traders")
+    assert ring is not None
+    state = ring_state(ring[0])
+    return state.head == state.tail
+
+
 async def everything_taken(engine: EngineProcess, store: Store, sink: SinkProcess) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while True:
+        # An engine that has just begun still answers what is in its ring, and takes it from there afterwards.
+        drained = all_taken(engine)
         with TapeReader(engine.tape) as reader:
             released = reader.positions.released_seq
-        if released and await store.seq() == released:
-            await asyncio.sleep(0.2)  # an engine that has just begun may still answer what was in its rings
-            with TapeReader(engine.tape) as reader:
-                if reader.positions.released_seq == released:
-                    return
+        if drained and released and await store.seq() == released:
+            return
         assert time.monotonic() < deadline, sink.log.read_text()[-4000:]
         await asyncio.sleep(0.05)

@@ -30,7 +30,7 @@ from tests.oracle.naive_market import NaiveMarket
 from tests.oracle.naive_sink_rows import rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 _numbers = itertools.count(1)
 
 

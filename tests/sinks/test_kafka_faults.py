@@ -12,7 +12,7 @@ from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tapewire import messages as m
-from tests.services import own
+from tests.services import Running, own
 from tests.sinks.broker import Broker
 from tests.sinks.stack import World, market_records
 from tools.services import Kafka
@@ -44,24 +44,23 @@ def real(server: Kafka) -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_what_happens_to_topics_is_said_and_mended(tmp_path: Path) -> None:
-    """One broker for all of it: a start of it takes longer than the tests."""
+async def test_a_broker_that_is_killed_is_waited_for(tmp_path: Path) -> None:
     with own(Kafka) as server:
         real(server)
-        broker = Broker(server.url, True)
-        world = World(tmp_path, broker)
-        await deleted(world)
-        await away(world, server)
-    with own(Kafka) as server:
-        await too_large(World(tmp_path / "large", Broker(server.url, True)))
-        await strange(World(tmp_path / "strange", Broker(server.url, True)))
-        await partitioned(World(tmp_path / "parts", Broker(server.url, True)))
-        await compacted(World(tmp_path / "compacted", Broker(server.url, True)))
-        await ahead(World(tmp_path / "ahead", Broker(server.url, True)))
+        await away(World(tmp_path, Broker(server.url, True)), server)
 
 
-async def deleted(world: World[Broker]) -> None:
-    """A topic deleted behind its back is made anew, and filled from the first record."""
+@pytest.fixture
+def world(tmp_path: Path, kafka: Running) -> World[Broker]:
+    """Topics of its own on the broker of all: a start of one takes longer than a test."""
+    if kafka.server is not None:
+        assert isinstance(kafka.server, Kafka)
+        real(kafka.server)
+    return World(tmp_path, Broker(kafka.url, True))
+
+
+async def test_a_topic_deleted_behind_its_back_is_made_anew(world: World[Broker]) -> None:
+    """And filled from the first record."""
     records = market_records(81, 120)
     world.write(records[:60])
     async with world.sink(batch_records=20) as sink:
@@ -73,7 +72,8 @@ async def deleted(world: World[Broker]) -> None:
 
 
 async def away(world: World[Broker], server: Kafka) -> None:
-    before = len(world.records())
+    before = 60
+    world.write(market_records(81, 120)[:before])
     async with world.sink(batch_records=20, timeout=3.0) as sink:
         await sink.until_seq(before)
         server.kill()
@@ -84,7 +84,7 @@ async def away(world: World[Broker], server: Kafka) -> None:
     assert await world.database.records() == world.records()
 
 
-async def too_large(world: World[Broker]) -> None:
+async def test_a_record_larger_than_the_broker_takes_is_said(world: World[Broker]) -> None:
     records = market_records(82, 120)
     world.write(records[:10])
     topic = world.database.topic()
@@ -104,8 +104,7 @@ async def limit(broker: Broker, topic: str, most: int) -> None:
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, terms)])
 
 
-async def strange(world: World[Broker]) -> None:
-    """Records of somebody else, and a format newer than the sink."""
+async def test_records_of_somebody_else_and_of_a_newer_format_are_said(world: World[Broker]) -> None:
     world.write(market_records(83, 20))
     newer = [("seq", b"1"), ("epoch", b"1"), ("position", b'{"format":2,"begin":1,"seq":1,"marks":[]}')]
     for headers, said in ((newer, "written by a newer one"), ([], "was not put there by this sink")):
@@ -119,7 +118,7 @@ async def strange(world: World[Broker]) -> None:
     assert await world.database.records() == world.records()
 
 
-async def partitioned(world: World[Broker]) -> None:
+async def test_a_topic_with_more_than_one_partition_is_said(world: World[Broker]) -> None:
     world.write(market_records(84, 20))
     async with world.database.admin() as admin:
         await admin.create_topics([NewTopic(world.database.topic(), 3, 1)])
@@ -127,7 +126,7 @@ async def partitioned(world: World[Broker]) -> None:
         assert "expected 1" in await sink.until_told("has 3 partitions")
 
 
-async def ahead(world: World[Broker]) -> None:
+async def test_a_tape_whose_time_is_ahead_is_said(world: World[Broker]) -> None:
     """A sequencer whose clock is wrong by two hours."""
     late = time.time_ns() + 2 * 3600 * 10**9
     world.write([bytes(m.decode(raw).replace(ts=late)) for raw in market_records(88, 20)])
@@ -141,7 +140,7 @@ async def ahead(world: World[Broker]) -> None:
     assert await world.database.records() == world.records()
 
 
-async def compacted(world: World[Broker]) -> None:
+async def test_a_topic_that_is_compacted_is_said(world: World[Broker]) -> None:
     """A broker that keeps the last record of each key would eat the tape."""
     world.write(market_records(84, 20))
     topic = world.database.topic()

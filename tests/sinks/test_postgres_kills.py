@@ -19,6 +19,11 @@ async def killed(folder: Path, kills: int, seed: int) -> None:
     await killed_again_and_again(folder, Postgres, lambda server: Database(server.url, folder), same_rows, kills, seed)
 
 
+async def test_rows_are_the_fold_of_the_tape_after_a_few_kills(tmp_path: Path) -> None:
+    await killed(tmp_path, 4, seed=1)
+
+
+@pytest.mark.slow
 async def test_rows_are_the_fold_of_the_tape_after_ten_kills(tmp_path: Path) -> None:
     await killed(tmp_path, 10, seed=1)
 

@@ -63,7 +63,13 @@ async def test_a_schema_of_an_older_version_is_migrated_with_its_rows_however_lo
             await asyncio.sleep(1.0)
             assert reason in sink.teller.reasons(), "the bound on an answer is none on a migration"
             await before.rollback()
-            world.write(more[len(records) :])
+
+            async def migrated() -> bool:
+                return reason not in sink.teller.reasons()
+
+            await sink.until(migrated)
+        world.write(more[len(records) :])
+        async with world.sink() as sink:
             await sink.until_seq(len(more))
         assert_same(await world.database.rows(), expected_rows(more))
         old = await indexes(connection, world.database.schema)

@@ -187,7 +187,7 @@ async def test_two_depths_of_one_book_are_each_held_by_its_updates(world: World)
             world.send(world.order(BUY, price, 1, instrument=2))
             await world.settled()
         await c.say(op="ping")
-        while held[2].book_seq < world.hub.book("house", "WIDE").book_seq:
+        while min(one.book_seq for one in held.values()) < world.hub.book("house", "WIDE").book_seq:
             message = await c.next()
             if "ch" in message:
                 held[message["id"]].take(message)

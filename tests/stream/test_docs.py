@@ -84,7 +84,7 @@ async def seen(world: World, command: list[str], wanted: str) -> str:
                     return line
     finally:
         process.kill()
-        await process.wait()
+        await process.communicate()  # to the ends of its pipes: what is left open is found by another test
 
 
 async def test_the_python_client_prints_the_best_prices(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 
 from tests.api.client import HttpClient
 from tests.api.stack import PASSWORD, SECRETS, Stack
-from tests.fix.processes import free_port
 from tests.stream.world import Peer, signed
+from tools.services.ports import free_port
 
 ENDED = (1008, "the login that it was opened with has ended")
 
@@ -50,7 +50,7 @@ async def test_logging_out_ends_the_streams_of_that_login_and_no_others(tmp_path
 
 
 async def test_a_stream_ends_when_its_login_expires(tmp_path: Path) -> None:
-    with Stack(tmp_path, api=f"stream_port = {free_port()}\nsession_timeout = 1.0") as stack:
+    with Stack(tmp_path, api=f"stream_port = {free_port()}\nsession_timeout = 6.0") as stack:
         user = stack.client("")
         assert (await asyncio.to_thread(user.log_in, "ann", PASSWORD)).status == 200
         async with logged_in(user) as peer:

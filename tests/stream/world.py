@@ -37,9 +37,9 @@ from tapewire import messages as m
 from tapewire.logs import get
 from tapewire.ring import RingProducer
 from tapewire.tape import TapeReader, TapeWriter
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 SECRET = b"a secret of thirty-two bytes, so!"
 KEYS = {
     "trader": (1, '["read", "trade"]', "[1]"),

@@ -75,7 +75,7 @@ def test_an_agent_takes_everything_whatever_its_thread_does_between(
         "spin": SpinIdle(),
         "yield": YieldIdle(),
         "backoff": BackoffIdle(),
-        "futex": FutexIdle(bell, 10 * SECOND),
+        "futex": FutexIdle(bell, 100 * SECOND),
     }
     create_ring(tmp_path / "ring", 4096)
     agent = Drain(tmp_path / "ring")
@@ -87,13 +87,11 @@ def test_an_agent_takes_everything_whatever_its_thread_does_between(
             assert producer.write(record)
             if n % 50 == 0:
                 time.sleep(0.003)  # long enough for any of them to fall asleep
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while producer.head < producer.tail and time.monotonic() < deadline:
             time.sleep(0.0005)
-    started = time.monotonic()
-    runner.stop(5)
+    runner.stop(30)  # raises where a sleeper is not woken to stop
     assert agent.seen == sent
-    assert time.monotonic() - started < 1, "a sleeper was not woken to stop"
     assert not runner.running
 
 
@@ -101,10 +99,12 @@ def test_a_futex_idle_agent_costs_next_to_nothing_when_there_is_nothing_to_do(tm
     create_ring(tmp_path / "ring", 4096)
     agent = Drain(tmp_path / "ring")
     runner = AgentRunner(agent, FutexIdle(bell, 20_000_000))
+    began = time.monotonic_ns()
     runner.start()
     time.sleep(0.1)
-    runner.stop(5)
-    assert agent.cycles <= 2 * 7
+    runner.stop(30)
+    slept = (time.monotonic_ns() - began) // 20_000_000
+    assert agent.cycles <= 2 * (slept + 2)
 
 
 def test_a_backoff_sleeps_ever_longer_up_to_its_bound_and_starts_over_after_work() -> None:
@@ -116,7 +116,7 @@ def test_a_backoff_sleeps_ever_longer_up_to_its_bound_and_starts_over_after_work
         return (time.monotonic_ns() - started) // 1_000_000
 
     assert [slept_ms(0) >= expected for expected in (1, 2, 4, 4)] == [True] * 4
-    assert slept_ms(1) == 0
+    assert min(slept_ms(1) for _ in range(20)) == 0  # whoever is not let run may be away for as long
     assert slept_ms(0) >= 1
 
 
@@ -179,7 +179,7 @@ from tapewire.agent import AgentRunner, FutexIdle
 from tapewire.ring import Doorbell
 from tests.unit.test_agent import Scripted
 agent = Scripted()
-runner = AgentRunner(agent, FutexIdle(Doorbell(sys.argv[1]), 10_000_000_000))
+runner = AgentRunner(agent, FutexIdle(Doorbell(sys.argv[1]), 100_000_000_000))
 signal.signal(signal.SIGTERM, lambda *_: runner.request_stop())
 runner.start()
 print(flush=True)
@@ -193,5 +193,5 @@ print(agent.log[-1])
         child.stdout.readline()
         time.sleep(0.05)
         child.send_signal(signal.SIGTERM)
-        output, _ = child.communicate(timeout=5)
+        output, _ = child.communicate(timeout=30)
     assert (output, child.returncode) == ("close scripted\n", 0)

@@ -42,6 +42,27 @@ def test_with_debug_the_error_keeps_its_traceback(tmp_path: Path) -> None:
     assert type(result.exception).__name__ == "ConfigError"
 
 
+def test_an_option_that_stands_a_word_too_late_is_told_where_it_belongs(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["operator", "halt", "BTCUSDT", "--data", str(tmp_path)])
+    assert result.exit_code == 2
+    told = "No such option '--data'. It is one of `cli operator` and stands right behind that."
+    assert told in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("tape", "ls"), ("health",), ("top", "--json"), ("trace", "1"), ("query", "trades", "X"), ("latest", "X")],
+)
+def test_every_command_that_takes_a_data_folder_takes_a_file_of_settings(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    result = CliRunner().invoke(cli, [*command, "--config", str(tmp_path / "none.toml")])
+    assert (result.exit_code, result.output) == (
+        1,
+        f"tapewire: {tmp_path}/none.toml: no such file. Name one with --config or TAPEWIRE_CONFIG\n",
+    )
+
+
 def test_an_unknown_command_is_refused() -> None:
     result = CliRunner().invoke(cli, ["nonesuch"])
     assert result.exit_code == 2

@@ -35,7 +35,7 @@ def answered(market: Market, client: OrderClient, cl_ord_id: int) -> list[m.Mess
     """What answers(cl_ord_id) yields once the engine has worked."""
     while market.engine.do_work():
         pass
-    return list(client.answers(cl_ord_id, timeout_s=1.0))
+    return list(client.answers(cl_ord_id, timeout_s=30.0))
 
 
 PLAIN: dict[str, Any] = {"instrument": 1, "side": m.Side.buy, "qty": 8, "account": 1}

@@ -20,7 +20,7 @@ from tools.cluster.parts import (
     Part,
     Scheduler,
 )
-from tools.services.server import free_port
+from tools.services.ports import free_port
 
 KUBECTL_WITHIN_S = 180.0
 

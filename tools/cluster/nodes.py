@@ -54,6 +54,9 @@ PRODUCTION: Final = tuple(
 )
 """What docs/kubernetes.md names for overlays/prod, less what the system keeps for itself."""
 
+SECOND_MARKET: Final = tuple(Node(f"sequencer-{zone}2", zone, "7", "14Gi", sequencers=True) for zone in ("a", "b", "c"))
+"""What examples/second-shard needs besides: an engine's pod takes most of a node."""
+
 
 def add(client: Client, nodes: Sequence[Node]) -> None:
     """They are ready when kwok has seen them."""

@@ -8,7 +8,8 @@ from typing import ClassVar, Final
 
 from tools.authority import Authority
 from tools.cluster.client import Client
-from tools.services.server import HOST, Server, Unavailable, ask, free_port, said_by
+from tools.services.ports import free_port
+from tools.services.server import HOST, Server, Unavailable, ask, said_by
 
 BINARY: Final = Path(__file__).resolve().parents[2] / "build" / "cluster"
 STAGES: Final = Path(__file__).with_name("stages.yaml")
@@ -75,6 +76,20 @@ class Part(Server):
         """Those that serve /healthz say there whether they run."""
         return Client(self.port, self.authority.file, self.certificate, self.key).is_ready("/healthz")
 
+    def _serving_flags(self) -> dict[str, object]:
+        """Of the parts of Kubernetes: where they answer, and by which certificate."""
+        return {
+            "bind-address": HOST,
+            "secure-port": self.port,
+            "tls-cert-file": self.certificate,
+            "tls-private-key-file": self.key,
+            "profiling": "false",
+        }
+
+    def _working_flags(self) -> dict[str, object]:
+        """Of those that work for the API server: how they find it; there is one of each, so nobody is elected."""
+        return {**self._serving_flags(), "kubeconfig": self.kubeconfig, "leader-elect": "false"}
+
 
 class Etcd(Part):
     name, as_whom = "etcd", ("etcd", "")
@@ -118,16 +133,13 @@ class ApiServer(Part):
 
     def _flags(self) -> dict[str, object]:
         return {
+            **self._serving_flags(),
             "etcd-servers": self._etcd.url,
             "etcd-cafile": self.authority.file,
             "etcd-certfile": self._etcd.certificate,
             "etcd-keyfile": self._etcd.key,
-            "bind-address": HOST,
-            "secure-port": self.port,
             "advertise-address": ADVERTISED,
             "endpoint-reconciler-type": "none",
-            "tls-cert-file": self.certificate,
-            "tls-private-key-file": self.key,
             "client-ca-file": self.authority.file,
             "authorization-mode": "Node,RBAC",
             "enable-admission-plugins": "NodeRestriction",
@@ -137,7 +149,6 @@ class ApiServer(Part):
             "service-account-issuer": "https://kubernetes.default.svc",
             "service-account-key-file": self._accounts[0],
             "service-account-signing-key-file": self._accounts[1],
-            "profiling": "false",
         }
 
     def _is_ready(self) -> bool:
@@ -153,17 +164,11 @@ class ControllerManager(Part):
 
     def _flags(self) -> dict[str, object]:
         return {
-            "kubeconfig": self.kubeconfig,
-            "bind-address": HOST,
-            "secure-port": self.port,
-            "tls-cert-file": self.certificate,
-            "tls-private-key-file": self.key,
-            "leader-elect": "false",
+            **self._working_flags(),
             "use-service-account-credentials": "true",
             "service-account-private-key-file": self._accounts,
             "root-ca-file": self.authority.file,
             "horizontal-pod-autoscaler-sync-period": "2s",
-            "profiling": "false",
         }
 
 
@@ -171,15 +176,7 @@ class Scheduler(Part):
     name, as_whom = "kube-scheduler", ("system:kube-scheduler", "")
 
     def _flags(self) -> dict[str, object]:
-        return {
-            "kubeconfig": self.kubeconfig,
-            "bind-address": HOST,
-            "secure-port": self.port,
-            "tls-cert-file": self.certificate,
-            "tls-private-key-file": self.key,
-            "leader-elect": "false",
-            "profiling": "false",
-        }
+        return self._working_flags()
 
 
 class Kwok(Part):

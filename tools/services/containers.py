@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 
 from tools.services.kafka import API_VERSIONS
-from tools.services.server import HOST, READY_WITHIN_S, NotStarted, Unavailable, ask, free_port
+from tools.services.ports import free_port
+from tools.services.server import HOST, READY_WITHIN_S, NotStarted, Unavailable, ask
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "compose.yaml"

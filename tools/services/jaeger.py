@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.services.server import HOST, Server, Unavailable, ask, free_port, said_by
+from tools.services.ports import free_port
+from tools.services.server import HOST, Server, Unavailable, ask, said_by
 
 BINARY = Path(__file__).resolve().parents[2] / "build" / "jaeger"
 SETTINGS = """

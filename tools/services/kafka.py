@@ -15,7 +15,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tools.services.server import HOST, Server, Unavailable, ask, free_port, of_distribution, said_by
+from tools.services.ports import free_port
+from tools.services.server import HOST, Server, Unavailable, ask, of_distribution, said_by
 
 ROOT = Path(__file__).resolve().parents[2]
 POM, LOCK = Path(__file__).with_name("kafka.pom.xml"), Path(__file__).with_name("kafka.lock")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from tapewire import child
+from tools.services.ports import free_port
 
 HOST = "127.0.0.1"
-PORTS = range(15_000, 30_000)  # below those that the kernel gives to outgoing connections
 READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 20.0
 LINES_SHOWN = 12
@@ -29,14 +28,6 @@ class Unavailable(Exception):
 
 class NotStarted(Exception):
     """It ended at once or did not become ready; the text holds its last lines."""
-
-
-def free_port() -> int:
-    """One that nobody listens on now."""
-    while True:
-        with socket.socket() as one, suppress(OSError):
-            one.bind((HOST, port := random.choice(PORTS)))
-            return port
 
 
 def of_distribution(name: str, ending: str) -> Path | None:

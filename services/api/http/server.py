@@ -15,6 +15,7 @@ from services.api.http.listening import TlsListener
 from tapewire.config import Api
 from tapewire.errors import ConfigError, TransportError
 from tapewire.logs import Logger
+from tapewire.pem import unreadable
 
 SWEEP_S: Final = 0.25
 """Between two looks at what took too long."""
@@ -114,6 +115,8 @@ def tls_context(settings: Api) -> ssl.SSLContext | None:
     """TLS 1.2 or later with the certificate of the settings; None: plain. Raises ConfigError."""
     if not settings.tls:
         return None
+    if why := unreadable({"api.certificate": settings.certificate, "api.private_key": settings.private_key}):
+        raise ConfigError(why)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:

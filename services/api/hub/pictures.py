@@ -17,6 +17,7 @@ from pathlib import Path
 from services.api.hub.follower import record_at
 from tapewire import engine_state, snapshots
 from tapewire.consumers import ConsumerPosition
+from tapewire.durable import make_folder
 from tapewire.errors import TapeError, WireError
 from tapewire.logs import Logger
 from tapewire.snapshots import Snapshot
@@ -96,7 +97,7 @@ class Pictures:
     def save(self, seq: int, last: bytes, state: bytes, first_seq: int) -> None:
         """Keeps the state behind a durable record. A full disk is logged: it makes looking back slower."""
         try:
-            self._folder.mkdir(exist_ok=True)
+            make_folder(self._folder)
             snapshots.save(self._folder, Snapshot(seq, hashlib.sha256(last).digest() + state), keep=self._most + 1)
             self._thin(first_seq)
             position = ConsumerPosition(self._tape, RESTART)

@@ -23,9 +23,9 @@ WAIT_S: Final = 0.05
 class Waiter:
     """`ask` and `close` on the loop's thread; `woken` is called there."""
 
-    def __init__(self, tape: Path, woken: Callable[[], object]) -> None:
-        """Raises TapeError: there is no such tape."""
-        self._woken = woken
+    def __init__(self, tape: Path, woken: Callable[[], object], wait_s: float = WAIT_S) -> None:
+        """`wait_s`: the longest sleep. Raises TapeError: there is no such tape."""
+        self._woken, self._wait_s = woken, wait_s
         self._loop = asyncio.get_running_loop()
         self._reader = TapeReader(tape, from_seq=None)
         self._asked = threading.Semaphore(0)
@@ -35,14 +35,14 @@ class Waiter:
         self._thread.start()
 
     def ask(self, position: int) -> None:
-        """Wakes the loop once the tape is released behind `position` (bytes), or WAIT_S have passed. Does nothing while
-        it waits already, or is closed."""
+        """Wakes the loop once the tape is released behind `position` (bytes), or `wait_s` have passed. Does nothing
+        while it waits already, or is closed."""
         if not self._waits and not self._closed.is_set():
             self._waits, self._position = True, position
             self._asked.release()
 
     def close(self) -> None:
-        """Nobody is woken any more. Takes up to WAIT_S."""
+        """Nobody is woken any more. Takes up to `wait_s`."""
         self._closed.set()
         self._asked.release()
         self._thread.join()
@@ -53,7 +53,7 @@ class Waiter:
                 self._asked.acquire()
                 if self._closed.is_set():
                     return
-                self._reader.wait_past(self._position, WAIT_S)
+                self._reader.wait_past(self._position, self._wait_s)
                 if self._closed.is_set():
                     return
                 self._loop.call_soon_threadsafe(self._wake)

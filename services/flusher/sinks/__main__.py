@@ -15,6 +15,7 @@ from services.flusher.sinks import stores
 from services.flusher.sinks.sink import Rebuild, Sink
 from services.flusher.sinks.status import Teller
 from tapewire import health, lifecycle, logs
+from tapewire.believed_clock import Believed
 from tapewire.config import load
 from tapewire.errors import ConfigError
 
@@ -44,12 +45,14 @@ def main(name: str, path: Path | None, begin: int | None, since: int | None, tap
     log = logs.configure("sink")
     config.folders.prepare(config.rings)
     target = stores.target_of(config, name)
+    stores.check_password(config, name)
     teller = Teller(config.folders, name, target.where, log)
     rebuild = rebuild_of(begin, since, tape)
 
     async def run() -> None:
         stop = lifecycle.stop_on_signals()
-        sink = Sink(name, stores.settings_of(config, name), config.folders.tapes, target, teller, rebuild=rebuild)
+        settings, believed = stores.settings_of(config, name), Believed(config.folders.believed_clock)
+        sink = Sink(*(name, settings, config.folders.tapes, target, teller), rebuild=rebuild, believed=believed.now_ns)
         with health.serve(config, f"sink-{name}", ready=teller.reasons) as told:
             told.watch_loop(stop)
             log.info("started", sink=name, target=target.where, data=str(config.data))

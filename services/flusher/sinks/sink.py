@@ -69,7 +69,8 @@ def wanted(tapes: Path, patterns: Iterable[str]) -> list[Path]:
 
 
 class Sink:
-    """`name` is the sink's in settings, pages and consumers of tapes. `now` gives UTC ns."""
+    """`name` is the sink's in settings, pages and consumers of tapes. `now` gives UTC ns; `believed`, too, and records'
+    age is measured by it: a clock that runs ahead for a moment must not let go of what the store has not taken."""
 
     def __init__(
         self,
@@ -82,9 +83,10 @@ class Sink:
         rebuild: Rebuild | None = None,
         backoff: Backoff | None = None,
         now: Callable[[], int] = time.time_ns,
+        believed: Callable[[], int] = time.time_ns,
     ) -> None:
         self._name, self._settings, self._tapes = name, settings, tapes
-        self._target, self._teller, self._now = target, teller, now
+        self._target, self._teller, self._now, self._believed = target, teller, now, believed
         self._backoff = backoff or Backoff(settings.retry_max)
         self._rebuild, self._rebuilt = rebuild, set[str]()
         self._followers: dict[str, Follower] = {}
@@ -153,7 +155,7 @@ class Sink:
 
     def _bound(self, follower: Follower) -> None:
         if self._settings.keep:
-            follower.let_go_before(self._now() - int(self._settings.keep * 1e9))
+            follower.let_go_before(self._believed() - int(self._settings.keep * 1e9))
 
     def _wanted(self) -> list[Path]:
         return wanted(self._tapes, self._settings.tapes)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from services.flusher.sinks.target import Target
 from tapewire.config import Config, Sink
-from tapewire.errors import ConfigError
+from tapewire.errors import ConfigError, CredentialError, TargetError
+from tapewire.fix.auth import read_private
 
 
 class Store(NamedTuple):
@@ -56,3 +58,13 @@ def target_of(config: Config, name: str) -> Target:
 def settings_of(config: Config, name: str) -> Sink:
     found: Sink = getattr(config.sinks, name)
     return found
+
+
+def check_password(config: Config, name: str) -> None:
+    """For the start, before a tape is waited for. Raises TargetError: the password's file cannot be read."""
+    path: Path = getattr(config.sinks, name).password_file
+    if path != Path():
+        try:
+            read_private(path)
+        except CredentialError as error:
+            raise TargetError(f"sinks.{name}.password_file: {error}") from None

@@ -16,12 +16,13 @@ from services.gateway.front.pipe import Backend, Client
 from services.gateway.front.tls import Certificate
 from tapewire.clock import Clock
 from tapewire.config import Gateway, GatewaySession
-from tapewire.errors import CredentialError
+from tapewire.errors import ConfigError, CredentialError, TransportError
 from tapewire.fix.auth import for_the_backend, front_token
 from tapewire.fix.message import Message, build, printable
 from tapewire.fix.timestamps import Stamp
 from tapewire.lifecycle import Background
 from tapewire.logs import Logger
+from tapewire.pem import unreadable
 
 LOGS_A_SECOND: Final = 10  # refusals that get a line; the others are counted only
 MOST_CHECKING: Final = 16  # passwords that wait to be hashed, at 50 ms of CPU each
@@ -67,19 +68,40 @@ class Front:
         return int(self._listener.getsockname()[1])
 
     async def start(self) -> None:
-        """Listens. Raises OSError if the address cannot be bound, or the certificate cannot be read."""
-        if self.gateway.tls:
-            self._certificate = Certificate(self.gateway, self._log)
+        """Listens. Raises TransportError if the address cannot be bound, or the certificate is none;
+        ConfigError if a file of it cannot be read."""
+        own = self.gateway
+        if why := unreadable({"gateway.certificate": own.certificate, "gateway.private_key": own.private_key}):
+            raise ConfigError(why)
+        if own.tls:
+            try:
+                self._certificate = Certificate(self.gateway, self._log)
+            except OSError as error:  # of which ssl.SSLError is one
+                raise TransportError(
+                    f"gateway.certificate, gateway.private_key: {self.gateway.certificate}, {self.gateway.private_key} "
+                    f"cannot be used: {error.strerror or error}"
+                ) from error
+        try:
+            self._listener = self._listening()
+        except OSError as error:
+            at = f"{self.gateway.host}:{self.gateway.port}"
+            raise TransportError(f"gateway.host, gateway.port: cannot listen on {at}: {error.strerror}") from error
+        self._tasks.begin(self._accept(self._listener))
+
+    def _listening(self) -> socket.socket:
         infos = socket.getaddrinfo(self.gateway.host, self.gateway.port, type=socket.SOCK_STREAM)
         listener = socket.socket(infos[0][0], socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # What is read slowly waits in the kernel, megabytes of it for everybody if that is left to itself.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
-        listener.setblocking(False)
-        listener.bind(infos[0][4])
-        listener.listen(LISTEN_BACKLOG)
-        self._listener = listener
-        self._tasks.begin(self._accept(listener))
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # What is read slowly waits in the kernel, megabytes of it for everybody if that is left to itself.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+            listener.setblocking(False)
+            listener.bind(infos[0][4])
+            listener.listen(LISTEN_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+        return listener
 
     async def drain(self) -> None:
         """Takes nobody any more, waits for those that are on to log out, closes what is left after drain_timeout."""

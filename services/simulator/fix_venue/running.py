@@ -34,7 +34,8 @@ from tapewire.transports.nats import NatsTransport
 
 HOUSE_ACCOUNT = 90
 CROWD_ACCOUNTS = (91, 92, 93, 94)
-START_WAIT_S = 30.0
+START_WAIT_S = 60.0
+CALL_WAIT_S = 60.0
 T = TypeVar("T")
 
 
@@ -208,7 +209,7 @@ class RunningVenue:
         async def run() -> T:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10.0)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(CALL_WAIT_S)
 
     def fault(self, name: str, **query: object) -> dict[str, object]:
         """What `POST /_sim/<name>?…` does. Raises FaultRequestError."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.deploy.cluster.market import Market
 from tools.cluster import BINARY, Cluster
-from tools.cluster.nodes import PRODUCTION, STORAGE_CLASSES, add, provisioning, storage_class
+from tools.cluster.nodes import PRODUCTION, SECOND_MARKET, STORAGE_CLASSES, add, provisioning, remove, storage_class
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -45,6 +45,14 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             client.make(DEFINITIONS, kind_of_the_operator(kind))
         cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         yield cluster
+
+
+@pytest.fixture
+def room_for_two(control: Cluster) -> Iterator[None]:
+    """Nodes for the engines of a second market; a test asks for them before `market`, so that they go after it."""
+    add(control.client(), SECOND_MARKET)
+    yield
+    remove(control.client(), SECOND_MARKET)
 
 
 @pytest.fixture

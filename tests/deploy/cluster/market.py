@@ -53,10 +53,22 @@ class Market:
 
     def settle(self, within_s: float = 60.0) -> dict[str, Document]:
         """All pods are there and ready, and every controller and budget has seen it. Raises TimeoutError with why."""
-        wait_until("as many as autoscalers want", self._scaled, within_s)
-        wait_until("all pods ready", self._all_ready, within_s)
-        wait_until("all budgets filled", self._budgets_filled, within_s)
+        try:
+            wait_until("as many as autoscalers want", self._scaled, within_s)
+            wait_until("all pods ready", self._all_ready, within_s)
+            wait_until("all budgets filled", self._budgets_filled, within_s)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; without a node: {self.without_node()}") from None
         return self.pods()
+
+    def without_node(self) -> dict[str, str]:
+        """What the scheduler says of each pod that has no node, by the pod's name."""
+        return {
+            name: str(one.get("message", ""))
+            for name, pod in self.pods().items()
+            for one in pod["status"].get("conditions", ())
+            if (one["type"], one["status"]) == ("PodScheduled", "False")
+        }
 
     def _scaled(self) -> bool:
         wanted = {

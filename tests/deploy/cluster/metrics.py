@@ -15,7 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from tools.authority import Authority
 from tools.cluster import Client
-from tools.services.server import HOST, free_port
+from tools.services.ports import free_port
+from tools.services.server import HOST
 
 GROUP: Final = "metrics.k8s.io"
 REGISTERED: Final = "/apis/apiregistration.k8s.io/v1/apiservices"

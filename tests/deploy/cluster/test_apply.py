@@ -49,6 +49,7 @@ def lost(ours: Any, theirs: Any, where: str) -> list[str]:
     )
 
 
+@pytest.mark.usefixtures("room_for_two")
 @pytest.mark.parametrize("folder", OVERLAYS)
 def test_it_is_taken_without_a_warning_kept_whole_and_taken_again_without_a_change(market: Market, folder: str) -> None:
     done = market.apply(folder)

@@ -142,7 +142,7 @@ def test_tail_follows_a_live_tape_and_ends_quietly_on_ctrl_c(data: Path) -> None
         writer.commit()
         then = json.loads(following.stdout.readline())["seq"]
         following.send_signal(signal.SIGINT)
-        assert (first, then, following.wait(10), following.stderr.read()) == ([1, 2, 3], 4, 0, "")
+        assert (first, then, following.wait(30), following.stderr.read()) == ([1, 2, 3], 4, 0, "")
 
 
 @pytest.mark.parametrize("arguments", [("tape", "ls"), ("verify", "md.test")])

@@ -64,7 +64,7 @@ def test_keys_sort_and_end_it_and_the_terminal_is_as_before(data: Path) -> None:
 
         def until(text: bytes) -> None:
             nonlocal screen
-            ends = time.monotonic() + 20
+            ends = time.monotonic() + 30
             while text not in screen:
                 assert time.monotonic() < ends, screen[-2000:]
                 if select.select([master], [], [], 0.1)[0]:
@@ -76,6 +76,6 @@ def test_keys_sort_and_end_it_and_the_terminal_is_as_before(data: Path) -> None:
         until(b"services, by memory")
         os.write(master, b"q")
         until(b"\x1b[?1049l")  # the screen it found is shown again
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     os.close(master)
     os.close(slave)

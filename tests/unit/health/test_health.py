@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,23 +17,29 @@ from tapewire.cli import cli
 from tapewire.config import Config, load
 from tapewire.errors import ConfigError
 from tapewire.health import listener
-from tapewire.health.served import REMEMBERED_S
+from tapewire.health.served import REMEMBERED_S, Health
+from tools.services.ports import free_port
 
 
 def settings_in(folder: Path, **more: str) -> Config:
     return load(None, {"TAPEWIRE_DATA": str(folder), **more})
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+class Steered:
+    """Seconds that stand still until somebody moves them."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-def ask_later(at: Path) -> health.Answer:
-    time.sleep(1.2)
-    return health.ask_socket(at, "/live")
+def served_by(clock: Steered, settings: Config, service: str) -> Health:
+    told = Health(service, settings.health.stalled_after, clock)
+    told.check(ready=list)
+    told.listener = listener.Listener(settings.folders.health / service, "", 0, told.answer)
+    told.listener.start()
+    return told
 
 
 def test_it_starts_becomes_ready_degrades_and_drains(tmp_path: Path) -> None:
@@ -59,29 +66,34 @@ def test_it_starts_becomes_ready_degrades_and_drains(tmp_path: Path) -> None:
 def test_what_does_not_turn_is_not_live(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, TAPEWIRE_HEALTH__STALLED_AFTER="1")
     at = settings.folders.health / "journal"
-    with health.serve(settings, "journal", ready=list) as told:
+    clock = Steered()
+    with served_by(clock, settings, "journal") as told:
         pulse = told.pulse("duty cycle")
         assert health.ask_socket(at, "/live").ok
-        time.sleep(1.3)
+        clock.now += 1.3
         found = health.ask_socket(at, "/live")
         assert (found.ok, found.state) == (False, "stalled")
-        assert found.reasons[0].startswith("duty cycle: no turn for 1.")
+        assert found.reasons == ("duty cycle: no turn for 1.3 s; expected one within 1 s",)
         assert not health.ask_socket(at).ok
         pulse.beat()
-        time.sleep(REMEMBERED_S * 1.5)
+        clock.now += REMEMBERED_S * 1.5
         assert health.ask_socket(at, "/live").ok
 
 
 async def test_a_loop_that_is_blocked_is_not_live(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, TAPEWIRE_HEALTH__STALLED_AFTER="1")
     at = settings.folders.health / "api"
-    with health.serve(settings, "api", ready=list) as told:
+    clock = Steered()
+    with served_by(clock, settings, "api") as told, ThreadPoolExecutor(1) as beside:
         told.watch_loop(asyncio.Event())
-        await asyncio.sleep(1.3)
-        assert (await asyncio.to_thread(health.ask_socket, at, "/live")).ok
-        asking = asyncio.get_running_loop().run_in_executor(None, ask_later, at)
-        time.sleep(1.5)  # noqa: ASYNC251 - this is the fault: somebody blocks the loop
-        assert (await asking).state == "stalled"
+        clock.now += 1.3
+        async with asyncio.timeout(30):  # until the loop has turned once more
+            while not (await asyncio.to_thread(health.ask_socket, at, "/live")).ok:
+                clock.now += REMEMBERED_S * 1.5
+                await asyncio.sleep(0.05)
+        clock.now += 1.3
+        # This is the fault: somebody blocks the loop.
+        assert beside.submit(health.ask_socket, at, "/live").result(30).state == "stalled"
 
 
 def test_a_check_that_fails_is_a_reason(tmp_path: Path) -> None:

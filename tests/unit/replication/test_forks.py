@@ -18,7 +18,7 @@ from services.replica.stream import Info, Stored, Stream
 from tapewire.config import Replica
 from tapewire.errors import TapeError
 from tapewire.logs import configure
-from tapewire.replication.copying import Fetch, Mirror
+from tapewire.replication.copying import Mirror
 from tapewire.replication.part import HEADER, Part, decode
 from tapewire.replication.sender import Sender, State
 from tapewire.tape import TapeFrames, TapeWriter
@@ -74,7 +74,7 @@ def fetch_all(ours: Path, theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None
     mirroring._mirror = Mirror(copy, "us", MARK, 1)
     try:
         while copy.end < end[0]:
-            asyncio.run(mirroring._fetch(Fetch(copy.end, end[0])))
+            asyncio.run(mirroring._fetch())
     finally:
         copy.close()
 

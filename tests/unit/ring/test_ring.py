@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -297,6 +298,7 @@ def test_two_threads_of_one_process_exchange_records_in_order(path: Path) -> Non
                 number += producer.write_many(
                     n.to_bytes(4, "little") * (n % 9) for n in range(number, min(number + 50, count))
                 )
+                time.sleep(0)  # the other thread would wait for the interpreter as long as it is not given away
 
     thread = threading.Thread(target=produce)
     seen: list[bytes] = []
@@ -305,5 +307,6 @@ def test_two_threads_of_one_process_exchange_records_in_order(path: Path) -> Non
         while len(seen) < count:
             seen += consumer.poll(64)
             consumer.release()
+            time.sleep(0)
     thread.join()
     assert seen == [n.to_bytes(4, "little") * (n % 9) for n in range(count)]

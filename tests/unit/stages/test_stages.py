@@ -47,6 +47,14 @@ def writing(path: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.stdout.close()
 
 
+def until_written(path: Path, count: int) -> None:
+    deadline = time.monotonic() + 30
+    with StageReader(path) as reader:
+        while reader.count < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+
 def test_a_batch_is_read_as_it_was_written(tmp_path: Path) -> None:
     with StageWriter(tmp_path / "log") as writer, StageReader(tmp_path / "log") as reader:
         assert reader.poll() == []
@@ -121,10 +129,10 @@ def test_a_reader_beside_a_writer_that_overtakes_it_gets_only_whole_batches(tmp_
 
 
 def test_after_a_kill_the_next_writer_goes_on_where_the_last_stopped(tmp_path: Path) -> None:
-    path = tmp_path / "log"
+    path, before = tmp_path / "log", 0
     for _ in range(3):
         with writing(path) as process:
-            time.sleep(0.05)
+            until_written(path, before + 64)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
         with StageReader(path) as reader:
@@ -132,5 +140,6 @@ def test_after_a_kill_the_next_writer_goes_on_where_the_last_stopped(tmp_path: P
             assert not reader.writer_alive
             assert batches == [derived(at) for at in range(count - len(batches), count)]
             assert len(batches) >= 63, "at most the slot that was being written is lost"
+            before = count
     with StageWriter(path, slots=64) as writer:
         assert writer.count == count

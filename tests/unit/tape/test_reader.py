@@ -119,12 +119,12 @@ def test_a_reader_sleeps_until_there_is_more(tmp_path: Path) -> None:
         thread = threading.Thread(target=later)
         thread.start()
         began = time.monotonic()
-        something = reader.wait(10)
+        something = reader.wait(60)
         woke = time.monotonic() - began
         thread.join()
         assert (nothing, something, reader.poll()) == (False, True, [kill(1)])
         assert waited >= 0.05
-        assert woke < 5
+        assert woke < 30
         assert not reader.wait(0)
 
 

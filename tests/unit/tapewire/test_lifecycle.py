@@ -24,7 +24,8 @@ def test_what_a_task_raises_is_told_and_a_cancelled_one_is_no_failure() -> None:
         tasks.begin(fail("two"), lambda error: told.append(f"own: {error}"))
         tasks.begin(asyncio.sleep(60))
         assert len(tasks) == 3
-        await asyncio.sleep(0.01)
+        for _ in range(20):
+            await asyncio.sleep(0)
         assert len(tasks) == 1
         tasks.cancel()
         await tasks.ended()
@@ -50,7 +51,7 @@ def test_a_task_that_nobody_holds_is_not_collected_under_way() -> None:
         tasks.begin(wait_long())
         await asyncio.sleep(0)
         gc.collect()
-        await tasks.ended(1.0)
+        await tasks.ended(30.0)
 
     asyncio.run(main())
     assert done == [1]

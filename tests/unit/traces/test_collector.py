@@ -99,6 +99,22 @@ def test_an_order_is_whole_once_its_batch_and_its_answer_are_known() -> None:
     assert {spans[name].parent_id for name in spans if name != "order"} == {spans["order"].span_id}
 
 
+def test_what_is_answered_before_its_writer_has_noted_the_release_was_released_by_then() -> None:
+    """A gateway reads the batch on another core. At durability memory nothing else was noted of it."""
+    world = World()
+    world.received(1)
+    seq = world.order(1, 11)
+    at = T + seq * 1000
+    world.collector.stages([Batch(seq, seq + 1, at - 50, 0, 0, 0, at + 700)])
+    world.sent(seq + 1, at + 400)
+    (work,) = world.collector.whole(T)
+    spans = world.spans([work])
+    assert (spans["risk, sequence, match"].start, spans["risk, sequence, match"].end) == (at, at + 400)
+    assert (spans["ack"].start, spans["ack"].end) == (at + 400, at + 400)
+    assert [event.ts for event in spans["order"].events if event.name == "released"] == [at + 400]
+    assert spans["order"].end == at + 400
+
+
 def test_without_an_answer_it_waits_for_a_time_and_then_comes_as_it_is() -> None:
     world = World()
     world.received(1)

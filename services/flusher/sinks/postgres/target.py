@@ -61,6 +61,11 @@ class _Tape:
         self.states = states
         """Records that a state is kept of, or will be with a batch that is prepared; ascending."""
 
+    def kept(self, seq: int) -> None:
+        """The state of record `seq` is stored, and the server keeps STATES_KEPT. More may be prepared behind it."""
+        stored = self.states.index(seq) + 1
+        del self.states[: max(0, stored - STATES_KEPT)]
+
 
 class PostgresTarget:
     def __init__(self, settings: PostgresSink, today: Any = None) -> None:
@@ -239,7 +244,7 @@ class PostgresTarget:
             except asyncpg.UniqueViolationError:
                 await self._store(tape.number, batch, prepared, staged=True)
         if prepared.state is not None:
-            del tape.states[: tape.states.index(batch.position.seq) + 1 - STATES_KEPT]
+            tape.kept(batch.position.seq)
         hold = tape.states[0] if tape.states else batch.position.begin - 1
         return Committed(sum(count for count, _ in prepared.rows.values()), min(hold, batch.position.seq))
 

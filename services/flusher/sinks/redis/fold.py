@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tapewire import messages as m
+from tapewire import snapshots
 from tapewire.engine_state import EngineState
-from tapewire.errors import EngineStopped, SinkError, WireError
+from tapewire.errors import EngineStopped, SinkError
 from tapewire.fixed import to_text
 from tapewire.house import HouseMarket, Publication
 from tapewire.subjects import subject
@@ -198,12 +199,7 @@ class Fold:
 
     def restore(self, state: bytes) -> None:
         """Raises WireError for other bytes."""
-        try:
-            kept = msgspec.msgpack.decode(state, type=_State)
-        except msgspec.DecodeError as error:
-            raise WireError(f"not the state of a cache: {error}") from error
-        if kept.version != VERSION:
-            raise WireError(f"state of a cache: version {kept.version}, expected {VERSION}")
+        kept = snapshots.decode(state, _State, VERSION, "a cache")
         if self._orders:
             self._take_house(HouseMarket.restored(self._env, kept.house))
         self.seq, self._latest, self.known_from = kept.seq, kept.latest, kept.known_from

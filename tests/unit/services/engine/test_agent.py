@@ -18,7 +18,7 @@ from tapewire.snapshots import Snapshot
 from tests.unit.services.engine.conftest import Market
 from tests.unit.services.engine.test_full_disk import SEGMENT_BYTES, no_room_for_a_segment
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_retention_may_have_what_lies_before_the_oldest_snapshot_that_a_restart_
     stood: list[int] = []
 
     def trade(agent: EngineAgent) -> bool:
-        market.producer.write(bytes(market.order(1, 100, 5)))
+        market.producer.write_many([bytes(market.order(1, 100, 5)) for _ in range(10)])
         stood.append(positions(market.tape)["engine"])
         return len(set(stood)) == 4
 

@@ -54,7 +54,7 @@ def traded(client: OrderClient) -> m.OrderExecuted:
     """Account 2 sells 5 to account 1 at 1.00."""
     order(client, m.Side.sell, 100, 5, account=2)
     order(client, m.Side.buy, 100, 5)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         for event in client.poll():
             if isinstance(event, m.OrderExecuted):
@@ -77,15 +77,14 @@ def test_a_halt_stops_an_instrument_and_a_resume_lets_it_trade_again(
 
 def test_an_auction_collects_and_trading_resumes_by_itself(process: EngineProcess, client: OrderClient) -> None:
     """Nobody sends anything: the engine wakes for it."""
-    assert (
-        said(process, "auction", "ACME", "--kind", "opening", "--resume-in", "0.4")[0]
-        == "ACME: trading -> opening_auction"
-    )
+    assert said(process, "auction", "ACME", "--kind", "opening")[0] == "ACME: trading -> opening_auction"
     order(client, m.Side.sell, 100, 5, account=2)
     buy = order(client, m.Side.buy, 101, 5)
     assert answers(client, buy)[-1] == "OrderAccepted"
-    deadline, seen = time.monotonic() + 10, list[m.Message]()
+    deadline, seen = time.monotonic() + 30, list[m.Message]()
     with Operator(process.folders.data) as operator:
+        # Its end is set only now: both orders are in it, however late they came.
+        assert said(process, "auction", "ACME", "--kind", "opening", "--resume-in", "0.2") == ["count 0"]
         while time.monotonic() < deadline and not any(isinstance(e, m.OrderExecuted) for e in seen):
             seen += [m.decode(raw) for raw in operator._reader.poll(1000)]
     (clock,) = [event for event in seen if isinstance(event, m.AdvanceClock)]

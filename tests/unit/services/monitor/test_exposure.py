@@ -54,11 +54,10 @@ async def test_the_share_of_the_limit_that_an_account_could_come_to_use(engine: 
     settings = configuration.load(engine.config)
     exposure, stop, reading = Exposure(settings, configure("test")), asyncio.Event(), Reading()
     running = asyncio.create_task(exposure.run(stop))
-    for _ in range(200):
-        await asyncio.sleep(0.02)
-        exposure.put(reading)
-        if reading.values:
-            break
+    async with asyncio.timeout(30):
+        while not reading.values:
+            await asyncio.sleep(0.02)
+            exposure.put(reading)
     stop.set()
     await running
     assert list(reading.of("tapewire_risk_limit_used_ratio")) == [({"shard": "0", "account": "7"}, 0.25)]
@@ -90,7 +89,7 @@ async def test_without_a_tape_it_says_why_and_ends_when_told(tmp_path: Path) -> 
     running = asyncio.create_task(exposure.run(stop))
     await asyncio.sleep(0.05)
     stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
     reading = Reading()
     exposure.put(reading)
     assert reading.values == {}

@@ -17,7 +17,7 @@ from tapewire.errors import ConfigError
 from tapewire.histogram import StatsPage
 from tapewire.logs import configure
 from tapewire.metrics.exemplars import Exemplars
-from tests.fix.processes import free_port
+from tools.services.ports import free_port
 
 
 @pytest.fixture

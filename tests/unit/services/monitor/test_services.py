@@ -49,7 +49,7 @@ async def test_the_same_service_of_two_hosts_is_shown_twice(tmp_path: Path) -> N
         served.append(health.serve(settings, "engine"))
         running.append(Services(settings, lambda: MemoryTransport(bus), configure("monitor")).run(stop))
     tasks = [asyncio.create_task(one) for one in running]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(shown.shown(0).services) < 2:
             await asyncio.sleep(0.01)
     stop.set()

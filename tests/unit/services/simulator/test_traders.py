@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 import pytest
@@ -237,14 +236,17 @@ def test_too_little_to_trade_with_is_refused() -> None:
 
 def test_the_loop_keeps_its_rate_and_resends_what_did_not_fit() -> None:
     house = House()
-    began = time.monotonic()
+    elapsed = 0.0
 
     def stopped() -> bool:
-        elapsed = time.monotonic() - began
         house.full = 0.1 < elapsed < 0.2
         return elapsed > 0.5
 
-    model = trading.trade(house, 1, ACCOUNTS, 2000, stopped, Full)
+    def pause(seconds: float) -> None:
+        nonlocal elapsed
+        elapsed += seconds
+
+    model = trading.trade(house, 1, ACCOUNTS, 2000, stopped, Full, lambda: elapsed, pause)
     sent = sum(model.sent.values())
     assert 800 <= sent <= 1050
     assert sent - len(house.commands) in (0, 1)

@@ -49,7 +49,7 @@ async def test_after_a_power_loss_no_number_is_given_before_the_flusher_has_reco
     assert not asked.done()
     with TapeWriter(tape, "t") as flusher:
         assert flusher.next_seq == 51
-        assert await asyncio.wait_for(asked, 5) == 51
+        assert await asyncio.wait_for(asked, 30) == 51
 
 
 async def test_whoever_is_stopped_meanwhile_gets_none(tmp_path: Path, ring: Path) -> None:

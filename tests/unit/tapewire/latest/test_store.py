@@ -133,7 +133,7 @@ async def test_within_a_loop_subscribers_are_called_by_themselves(data: Path) ->
         async with Latest.local(data) as store:
             store.subscribe("X", lambda value: came.set())
             page.put(quote(1))
-            await asyncio.wait_for(came.wait(), 2)
+            await asyncio.wait_for(came.wait(), 30)
 
 
 def test_a_closed_store_says_so(data: Path) -> None:

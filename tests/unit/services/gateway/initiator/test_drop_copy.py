@@ -234,8 +234,9 @@ def test_a_gap_where_nothing_is_sent_again_ends_the_session(world: Beside) -> No
     assert world.state()[0] == "down"
 
 
-def test_every_beginning_of_a_tape_can_be_gone_on_from(tmp_path: Path) -> None:
-    """As if the process had been killed after each of its records."""
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_every_beginning_of_a_tape_can_be_gone_on_from(tmp_path: Path, every: int) -> None:
+    """As if the process had been killed after each of its records; by default after each fourth."""
     world = Beside(tmp_path)
     world.begin()
     world.copy_fill("e1", 40, 40)
@@ -255,7 +256,7 @@ def test_every_beginning_of_a_tape_can_be_gone_on_from(tmp_path: Path) -> None:
         (10_00, 40, 10_00, 41, "e1"), (10_00, 10, 0, 0, "e3"),
     ])  # fmt: skip
     world.close()
-    for end in range(1, len(whole)):
+    for end in range(1, len(whole), every):
         folder = tmp_path / f"cut{end}"
         folder.mkdir()
         (folder / "router.0").symlink_to(tmp_path / "router.0")

@@ -18,6 +18,8 @@ from tapewire.config.venues import Venue
 from tapewire.errors import ConfigError
 from tests.fix.certificates import self_signed
 
+PATIENCE_S = 30.0
+
 
 @contextmanager
 def echo(context: ssl.SSLContext | None) -> Iterator[int]:
@@ -25,9 +27,11 @@ def echo(context: ssl.SSLContext | None) -> Iterator[int]:
     loop = asyncio.new_event_loop()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        last = b""
         while data := await reader.read(4096):
             writer.write(data)
-            if data.endswith(b"end"):
+            last = (last + data)[-3:]  # the word may come in two parts
+            if last == b"end":
                 break
         writer.close()
 
@@ -73,6 +77,13 @@ def until_closed(sock: socket.socket) -> bytes:
     return found
 
 
+def until_told(told: list[str]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not told:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("tls", [True, False])
 def test_bytes_go_both_ways_until_one_side_ends(tmp_path: Path, tls: bool) -> None:
     certificate, key = self_signed(tmp_path, "venue.example")
@@ -83,10 +94,12 @@ def test_bytes_go_both_ways_until_one_side_ends(tmp_path: Path, tls: bool) -> No
     keys = {"ca_file": certificate, "server_name": "venue.example"} if tls else {"tls": False}
     with echo(context if tls else None) as port, relay(port, **keys) as (made, troubles):
         for _ in range(2):  # it serves again and again
-            with socket.create_connection(("127.0.0.1", made.port), 10) as sock:
+            with socket.create_connection(("127.0.0.1", made.port), PATIENCE_S) as sock:
                 sent = bytes(range(256)) * 2000
-                threading.Thread(target=sock.sendall, args=(sent + b"end",)).start()
+                sending = threading.Thread(target=sock.sendall, args=(sent + b"end",))
+                sending.start()
                 assert until_closed(sock) == sent + b"end"
+                sending.join()
     assert troubles == []
     assert names == (["venue.example"] * 2 if tls else [])
 
@@ -102,25 +115,19 @@ def test_a_certificate_of_somebody_else_ends_it(tmp_path: Path, name: str, trust
         echo(context) as port,
         relay(port, ca_file=certificate if trusted else other, server_name=name) as (made, told),
     ):
-        with socket.create_connection(("127.0.0.1", made.port), 10) as sock:
+        with socket.create_connection(("127.0.0.1", made.port), PATIENCE_S) as sock:
             assert until_closed(sock) == b""
-        deadline = time.monotonic() + 10
-        while not told:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until_told(told)
     assert "certificate verify failed" in told[0]
 
 
 def test_nobody_there_is_told() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with relay(port, tls=False) as (made, told):
-        with socket.create_connection(("127.0.0.1", made.port), 10) as sock:
-            assert until_closed(sock) == b""
-        deadline = time.monotonic() + 10
-        while not told:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+    with socket.socket() as held:  # nobody else is given its port, and nobody listens there
+        held.bind(("127.0.0.1", 0))
+        with relay(held.getsockname()[1], tls=False) as (made, told):
+            with socket.create_connection(("127.0.0.1", made.port), PATIENCE_S) as sock:
+                assert until_closed(sock) == b""
+            until_told(told)
     assert "cannot be reached" in told[0]
 
 
