@@ -27,7 +27,7 @@ from tapewire.config.sections import Nats
 from tapewire.errors import TransportError
 from tapewire.interfaces import Handler, OnFailure, Received, TransportStats
 from tapewire.subjects import check_subject
-from tapewire.transports import MAX_PAYLOAD_BYTES, nats_access
+from tapewire.transports import MAX_PAYLOAD_BYTES, nats_access, nats_closing
 from tapewire.transports import headers as header_blocks
 from tapewire.transports.bounded import within
 
@@ -38,8 +38,6 @@ RECONNECT_WAIT_S = 0.1
 RECONNECT_FOR_S = 3600.0
 PING_INTERVAL_S = 20
 SOCKET_BROKEN_WAIT_S = 0.01
-CLOSE_TRIES = 50
-CLOSE_AGAIN_S = 0.03  # no multiple of RECONNECT_WAIT_S: the next cancellation meets another turn of the attempts
 SAID = "nats: "  # how nats-py begins what the server said
 
 
@@ -203,7 +201,7 @@ class NatsTransport:
             )
         except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
             self.closed = True
-            await self._close_client()
+            await nats_closing.close(self._client, self.log, without_secret(self.settings.url))
             why = self._last_error or str(error) or type(error).__name__
             if "authorization" in why.lower():
                 raise TransportError(
@@ -369,37 +367,13 @@ class NatsTransport:
         except (TransportError, nats.errors.Error, OSError) as error:
             self._end()
             self.log.warning("drain_incomplete", error=str(error), unsent=len(self._out))
-            await self._close_client()
+            await nats_closing.close(self._client, self.log, without_secret(self.settings.url))
 
     async def close(self) -> None:
         if not self.closed:
             self._write()
         self._end()
-        await self._close_client()
-
-    async def _close_client(self) -> None:
-        """nats-py cancels its reconnecting once. An attempt that is refused in that turn of the loop loses the
-        cancellation (asyncio.wait_for before Python 3.12), and tries for ever: so it is cancelled until it ends, and
-        what it connected meanwhile is closed."""
-        for _ in range(CLOSE_TRIES):
-            await self._close_once()
-            trying = self._client._reconnection_task
-            if trying is None or trying is asyncio.current_task() or (trying.done() and self._client.is_closed):
-                return
-            trying.cancel()
-            await asyncio.wait((trying,), timeout=CLOSE_AGAIN_S)
-        self.log.error("reconnecting_goes_on", url=without_secret(self.settings.url), tries=CLOSE_TRIES)
-
-    async def _close_once(self) -> None:
-        """nats-py that is closed as it begins to reconnect cancels its own task, with it the socket's end that this
-        waits for, and then waits for that itself: who closes would be told of a cancellation that nobody asked for."""
-        try:
-            await self._client.close()
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            self.log.debug("closed_while_reconnecting", url=without_secret(self.settings.url))
+        await nats_closing.close(self._client, self.log, without_secret(self.settings.url))
 
     def _end(self) -> None:
         """From here on `publish` raises: who waits for room must get to it."""
