@@ -254,8 +254,8 @@ def ended(process: subprocess.Popen[bytes] | None) -> int:
 
 def stands_by(tape: Path) -> bool:
     """Whether an engine on its host could go on with it now."""
-    state, now = states.read(tape), time.time_ns()
-    return state is not None and not state.stale(now) and not standing.why_not(tape, state.seq, now)
+    state, steady = states.read(tape), time.monotonic_ns()
+    return state is not None and not state.stale(time.time_ns()) and not standing.why_not(tape, state.seq, steady)
 
 
 def promote(host: Host, within_s: float = PATIENCE_S) -> dict[str, Any]:
