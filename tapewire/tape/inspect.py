@@ -94,29 +94,35 @@ def base_position(segment: Path) -> int:
 def epoch_before(tape: Path, seq: int) -> int:
     """The epoch that last began before record `seq`, as EpochStarted and the headers of segments say; 0: none has.
 
-    It is the same whatever retention removed before. Raises TapeError; TapeGone if that record was removed.
+    It is the same whatever retention removed before. Only the record's segment is read for it, and that only where a
+    writer took over within it. Raises TapeError; TapeGone if that record was removed.
     """
     found = segments(tape)
-    held = [one for one in found if one.first_seq <= seq]
+    held = sum(one.first_seq <= seq for one in found)
     if not held:
         if found:
             raise TapeGone(f"{tape}: record {seq} was removed by retention; the first is {found[0].first_seq}")
         return 0
-    epoch = _header(held[-1].path).epoch
-    with TapeReader(tape, from_seq=held[-1].first_seq, limit="written") as reader:
-        while records := reader.poll_type(m.MessageType.epoch_started, 64):
-            for raw in records:
-                started = m.EpochStarted.decode(raw)
-                if started.seq >= seq:
-                    return epoch
-                epoch = started.epoch
+    epoch = _header(found[held - 1].path).epoch
+    if held < len(found) and _header(found[held].path).epoch == epoch:
+        return epoch
+    with TapeReader(tape, from_seq=found[held - 1].first_seq, limit="written") as reader:
+        # One at a time: for more it would read on to the tape's end.
+        while records := reader.poll_type(m.MessageType.epoch_started, 1):
+            started = m.EpochStarted.decode(records[0])
+            if started.seq >= seq:
+                break
+            epoch = started.epoch
     return epoch
 
 
 def _header(segment: Path) -> m.SegmentHeader:
-    with segment.open("rb") as file:
-        head = file.read(_FRAME_HEAD)
-        return m.SegmentHeader.decode(file.read(int.from_bytes(head[:4], "little")))
+    try:
+        with segment.open("rb") as file:
+            head = file.read(_FRAME_HEAD)
+            return m.SegmentHeader.decode(file.read(int.from_bytes(head[:4], "little")))
+    except FileNotFoundError:
+        raise TapeGone(f"{segment}: removed by retention just now") from None
 
 
 def inspect(tape: Path) -> TapeInfo:

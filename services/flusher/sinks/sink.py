@@ -311,7 +311,7 @@ class Sink:
                 await self._hand_over(follower.batch())
             except TargetError:
                 raise
-            except (SinkError, WireError) as error:  # nothing of this batch was handed over
+            except (SinkError, WireError, TapeError) as error:  # nothing of this batch was handed over
                 self._drop(name)
                 self._stop_tape(name, State.stopped, f"tape {follower.folder}: {error}")
         if not worked:

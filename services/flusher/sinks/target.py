@@ -124,7 +124,8 @@ class Target(Protocol):
     async def prepare(self, batch: Batch) -> Any:
         """Turns records into what `commit` takes: all the computing. The next batch is prepared while one commits.
 
-        One is prepared at a time. What takes long and needs no GIL is done in a thread, so that both go on.
+        One is prepared at a time. What takes long and needs no GIL is done in a thread, so that both go on. Raises
+        SinkError, WireError or, where it looks at the tape again, TapeError: the tape stops, and the others go on.
         """
 
     async def commit(self, batch: Batch, prepared: Any) -> Committed:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tapewire import messages as m
+from tapewire.errors import TapeGone
 from tapewire.tape import TapeReader
 from tapewire.tape.inspect import epoch_before
 from tapewire.trace_context import FIX_TAG, SAMPLED, TraceContext, parse
@@ -87,8 +88,11 @@ class Contexts:
         with TapeReader(self._tape, None) as reader:
             if not reader.first_seq <= seq <= reader.positions.released_seq:
                 return None
-            reader.seek_seq(seq)
-            return reader.poll(1)[0]
+            try:
+                reader.seek_seq(seq)
+            except TapeGone:  # just now
+                return None
+            return next(iter(reader.poll(1)), None)
 
     def _begin(self, raw: bytes, seq: int, kind: int, epoch: int | None = None) -> None:
         self._command, self._header = seq, None
