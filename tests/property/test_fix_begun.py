@@ -18,11 +18,12 @@ from services.gateway.state import Place
 from services.gateway.tape import GatewayTape
 from tapewire import engine_state, snapshots
 from tapewire import messages as m
-from tapewire.errors import TapeGone
+from tapewire.errors import TapeError, TapeGone
 from tapewire.fix.message import fields_of
 from tapewire.logs import Logger, configure
 from tapewire.tape import TapeWriter, inspect
 from tests.engine_states import snapshot_of
+from tests.full_disk import fill, small_disk
 from tests.oracle.naive_market import NaiveMarket
 from tests.property.test_fix_gateway_state import TERMS
 
@@ -201,3 +202,19 @@ def test_a_first_start_keeps_its_own_snapshot_and_only_the_first_does(
         GatewayTape(writer, lambda: 1).changed(1, m.FixSessionState.known, 1, 1)
     begin(own, orders, TERMS, 0, 0, log)
     assert restore(own, orders, TERMS, 0, 0, log).at.seq == 0
+
+
+def test_without_room_for_its_first_snapshot_it_has_not_begun(tmp_path: Path, log: Logger) -> None:
+    market, orders = played(5, 2000), tmp_path / "orders.0"
+    at, _ = pruned(orders, market)
+    snapshots.save(orders, snapshot_of(market.records[:at]))
+    with small_disk(tmp_path / "disk", 4) as disk:
+        own = disk / "fix.gateway"
+        TapeWriter(own, own.name, durability="memory", segment_bytes=1 << 16, helper=False).close()
+        filler = fill(disk)
+        with pytest.raises(TapeError, match=r"fix\.gateway: the snapshot cannot be written: No space left"):
+            begin(own, orders, TERMS, 0, 0, log)
+        assert restore(own, orders, TERMS, 0, 0, log).at.seq == 0
+        filler.unlink()
+        begin(own, orders, TERMS, 0, 0, log)
+        assert restore(own, orders, TERMS, 0, 0, log).at.seq == at
