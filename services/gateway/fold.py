@@ -97,7 +97,7 @@ def begin(
 ) -> None:
     """Before a gateway's first start: where the orders tape was pruned, its first snapshot is made of the engine's.
 
-    Nothing is done if the gateway has a record of its own, or a snapshot that holds. Raises TapeError, OSError.
+    Nothing is done if the gateway has a record of its own, or a snapshot that holds. Raises TapeError.
     """
     with TapeReader(str(own_tape), from_seq=None, limit="written") as own:
         if own.positions.written_seq:
@@ -116,7 +116,7 @@ def begin(
             log.warning("snapshot_passed_over", reason=str(error))
             refused.append(str(error))
             continue
-        snapshots.save(own_tape, Snapshot(0, fold.state()))
+        keep(own_tape, fold)
         log.warning("begun_from_the_engines_snapshot", snapshot=found.seq, tape_begins=first)
         return
     raise TapeGone(
@@ -124,6 +124,14 @@ def begin(
         f"({'; '.join(refused) or 'there is none'}). Let the engine take one (its end does, and `snapshot_every`), "
         f"or put one of a backup into {snapshots.folder(orders_tape)}"
     )
+
+
+def keep(own_tape: Path, fold: Fold) -> None:
+    """Takes a snapshot of it, durably. Raises TapeError."""
+    try:
+        snapshots.save(own_tape, Snapshot(fold.own.seq, fold.state()))
+    except OSError as error:
+        raise TapeError(f"{own_tape}: the snapshot cannot be written: {error.strerror}") from error
 
 
 def _place(tape: Path, seq: int) -> Place:

@@ -67,6 +67,8 @@ class Orders:
         self._definition: m.InstrumentDefinition | None = None
         self._asked = 0
         self.trades = array("q")  # by match from the first: seq, maker's and taker's order, price, qty as they stand
+        self.corrected: dict[int, tuple[int, int]] = {}
+        """By match before the first: the orders, maker's and taker's, that count it as it was corrected; 0: none."""
         self._command: m.Message | None = None
         self._request: Request | None = None
         self._repeated = False
@@ -235,17 +237,20 @@ class Orders:
         happened: list[Happened] = []
         bust = isinstance(e, m.TradeBusted)
         price, qty = (0, 0) if bust else (e.price, e.qty)
+        counted = e.match_id in self.corrected
         seq, sides, old_price, old_qty = self._amended(e, price, qty)
+        of = dict[str, int]()
         for side, order_id in sides:
             order = self.order(order_id)
             if order is None:
                 continue  # done so long ago that it was let go
-            if seq:
+            if seq or counted:
                 order.cost -= old_price * old_qty
             elif order.account == (e.maker_account if side == "m" else e.taker_account) and old_qty <= order.unpriced:
                 order.unpriced -= old_qty
             else:
                 continue  # not what is known to have filled before
+            of[side] = order_id
             order.cum += qty - old_qty
             order.cost += price * qty
             report = Exec(order, "H" if bust else "G", f"{self.prefix}{e.seq}-{side}", e.ts, order.cl_ord_id)
@@ -257,6 +262,8 @@ class Orders:
             report.match_id = e.match_id
             report.ref = f"{self.prefix}{seq}-{side}" if seq else ""
             happened.append(report)
+        if not (seq or bust):
+            self.corrected[e.match_id] = of.get("m", 0), of.get("t", 0)
         return happened
 
     def _amended(
@@ -265,7 +272,8 @@ class Orders:
         """The trade's record, its orders, its price and quantity until now; it stands with these from now on."""
         if e.match_id < self.first_match:  # its record is gone: what the operator named is all there is
             was = (e.price, e.qty) if isinstance(e, m.TradeBusted) else (e.old_price, e.old_qty)
-            return 0, (("m", e.maker_order_id), ("t", e.taker_order_id)), *was
+            maker, taker = self.corrected.get(e.match_id, (e.maker_order_id, e.taker_order_id))
+            return 0, (("m", maker), ("t", taker)), *was
         # Whose trade it was, and how it stood, says its record, not what the operator named: no core checks that.
         at = TRADE * (e.match_id - self.first_match)
         seq, maker, taker, old_price, old_qty = self.trades[at : at + TRADE]

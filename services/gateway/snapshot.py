@@ -14,14 +14,13 @@ from pathlib import Path
 import click
 
 from services.gateway import state
-from services.gateway.fold import BATCH, Fold, restore
+from services.gateway.fold import BATCH, Fold, keep, restore
 from tapewire import config as configuration
 from tapewire import lifecycle, snapshots
 from tapewire.config.gateway import GatewaySession
 from tapewire.consumers import ConsumerPosition
-from tapewire.errors import RingError, TapeError
+from tapewire.errors import RingError
 from tapewire.logs import Logger, configure
-from tapewire.snapshots import Snapshot
 from tapewire.tape import TapeReader
 
 NICENESS = 10
@@ -58,10 +57,7 @@ def advance(
                 fold.fold_own(raws)
         while fold.at.seq < settled and (raws := orders.poll(min(BATCH, settled - fold.at.seq))):
             fold.fold_orders(raws)
-    try:
-        snapshots.save(own_tape, Snapshot(fold.own.seq, fold.state()))
-    except OSError as error:
-        raise TapeError(f"{error.filename}: the snapshot cannot be written: {error.strerror}") from error
+    keep(own_tape, fold)
     _keep(own_tape, orders_tape, fold)
     return fold
 

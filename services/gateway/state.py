@@ -111,6 +111,7 @@ class _State(_Struct):
     house: bytes
     known_from: int = 0
     first_match: int = 1
+    corrected: list[tuple[int, int, int]] = []
 
 
 def places(state: bytes) -> tuple[Place, Place]:
@@ -147,6 +148,7 @@ def encode(sessions: Sessions, orders: Orders, house: bytes, own: Place, at: Pla
         house,
         orders.known_from,
         orders.first_match,
+        [(match, *sides) for match, sides in sorted(orders.corrected.items())],
     )
     return HEAD.pack(MAGIC, *own, *at) + msgspec.msgpack.encode(state)
 
@@ -195,6 +197,7 @@ def _restore_sessions(kept: _State, sessions: Sessions) -> None:
 def _restore_orders(kept: _State, orders: Orders) -> None:
     orders.last_cl_ord_id = kept.orders_last
     orders.known_from, orders.first_match = kept.known_from, kept.first_match
+    orders.corrected = {match: (maker, taker) for match, maker, taker in kept.corrected}
     instruments = []
     for given in kept.instruments:
         i = Instrument(m.InstrumentDefinition.decode(given.definition))

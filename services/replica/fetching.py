@@ -24,9 +24,10 @@ from services.replica.asked import Asked
 from services.replica.context import Context
 from tapewire import snapshots
 from tapewire.durable import make_folder
-from tapewire.errors import TapeError, TapeGone, TransportError
+from tapewire.errors import TapeError, TapeFull, TapeGone, TransportError
 from tapewire.interfaces import Received
 from tapewire.replication import names
+from tapewire.replication.host import NO_ROOM
 from tapewire.replication.part import HEADER, MAX_FRAMES, Part, decode, encode
 from tapewire.replication.sender import Sender, State
 from tapewire.tape import TapeFrames, inspect
@@ -133,7 +134,10 @@ def gone(context: Context, first: int | str) -> TapeGone:
 
 
 async def fetch_snapshots(context: Context) -> int:
-    """Puts the sender's snapshots beside the tape, durable and whole; returns their bytes. Raises TransportError."""
+    """Puts the sender's snapshots beside the tape, durable and whole; returns their bytes.
+
+    Raises TransportError, TapeFull where there is no room for them, TapeError.
+    """
     total = await _fetch(context, Request(snapshots=True))
     try:
         return total + await _fetch(context, Request(folds=True))
@@ -157,10 +161,20 @@ async def _fetch(context: Context, which: Request) -> int:
             fold, _, file = name.rpartition("/")
             if fold not in ("", *FOLDS):
                 raise TransportError(f"{context.name}: {name!r} is no snapshot that was asked for")
-            await asyncio.to_thread(make_folder, context.tape / fold)
-            await asyncio.to_thread(snapshots.put, context.tape / fold, file, bytes(raw))
+            await asyncio.to_thread(_put, context.tape / fold, file, bytes(raw))
             total += size
     return total
+
+
+def _put(tape: Path, file: str, raw: bytes) -> None:
+    try:
+        make_folder(tape)
+        snapshots.put(tape, file, raw)
+    except OSError as error:
+        kind = TapeFull if error.errno in NO_ROOM else TapeError
+        raise kind(f"{tape}: the sender's snapshot {file} cannot be written: {error.strerror}") from error
+    except ValueError as error:
+        raise TransportError(f"what the sender gave as its snapshot does not hold: {error}") from error
 
 
 async def _ask(context: Context, request: Request) -> Received:

@@ -56,18 +56,24 @@ class Mirroring:
         context = self._of
         await context.once_there(stop, self._claiming.start)
         try:
-            self._copy = await asyncio.to_thread(MirrorCopy, str(context.tape), context.name)
             while not stop.is_set() and not self._epoch:
                 try:
+                    if not self._is_open:
+                        self._copy = await asyncio.to_thread(MirrorCopy, str(context.tape), context.name)
                     await self._step()
                 except TransportError as error:
                     self._say("waiting", why=str(error))
                     await asyncio.sleep(RETRY_S)
                     self._mirror = None  # the bus is asked anew where the copy stands in the stream
                 except TapeFull as error:
-                    self._say("mirror", why=str(error))
+                    if self._is_open:
+                        self._say("mirror", why=str(error))
+                    else:
+                        context.say("waiting", why=str(error))
                     await asyncio.sleep(RETRY_S)
                 except (TapeError, WireError) as error:
+                    if self._copy is None:
+                        raise  # a writer has it, or it does not hold: nothing was compared yet
                     context.say(
                         "differs", at_once=True, why=str(error), position=self._copy.end, seq=self._copy.last_seq
                     )
@@ -85,6 +91,8 @@ class Mirroring:
         if self._mirror is None:
             await self._begin()
             if self._mirror is None:
+                if not self._is_open:
+                    return
                 if self._back:
                     self._say("waiting")
                     await asyncio.sleep(RETRY_S)
@@ -125,9 +133,9 @@ class Mirroring:
         info = await stream.info()
         if info is None or not info.messages:
             return
-        if await cut_own_tail(context, self._live(), info.first):
-            self._copy = await asyncio.to_thread(MirrorCopy, str(context.tape), context.name)
         copy = self._live()
+        if await cut_own_tail(context, copy, info.first):
+            return  # it is opened anew first
         sequence = await first_reaching(stream, copy.end, info.first, info.last)
         self._created, self._pending = info.created, []
         self._fetch_from = None
@@ -266,6 +274,11 @@ class Mirroring:
             why=why or self._back or self._claiming.unmanned,
             back=bool(self._back),
         )
+
+    @property
+    def _is_open(self) -> bool:
+        """Not before the first time, nor behind a cut."""
+        return self._copy is not None and self._copy.tape.is_open
 
     def _live(self) -> MirrorCopy:
         if self._copy is None:

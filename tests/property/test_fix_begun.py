@@ -18,11 +18,12 @@ from services.gateway.state import Place
 from services.gateway.tape import GatewayTape
 from tapewire import engine_state, snapshots
 from tapewire import messages as m
-from tapewire.errors import TapeGone
+from tapewire.errors import TapeError, TapeGone
 from tapewire.fix.message import fields_of
 from tapewire.logs import Logger, configure
 from tapewire.tape import TapeWriter, inspect
 from tests.engine_states import snapshot_of
+from tests.full_disk import fill, small_disk
 from tests.oracle.naive_market import NaiveMarket
 from tests.property.test_fix_gateway_state import TERMS
 
@@ -126,6 +127,32 @@ def test_a_bust_of_a_trade_from_before_takes_what_is_known_to_have_filled(seed: 
     assert met
 
 
+def test_a_trade_from_before_that_is_corrected_twice_is_counted_once() -> None:
+    """Else the rest of what filled before would pass for known, and its average be made up."""
+    market = played(1, 1500)
+    folds = (begun(market.records[:at]) for at in market.ends[100:])
+    fold, order = next((fold, one) for fold in folds for one in fold.orders.live.values() if one.unpriced > 4)
+    was = order.unpriced
+    first = m.TradeCorrected(
+        seq=fold.at.seq + 1, ts=1, match_id=1, maker_order_id=order.order_id, maker_account=order.account,
+        old_price=7, old_qty=2, price=8, qty=2,
+    )  # fmt: skip
+    assert len(fold.orders.fold(first)) == 1
+    fold = Fold.restored(fold.state(), TERMS, 0, 0)
+    order = fold.orders.live[order.order_id]
+    assert len(fold.orders.fold(first.replace(old_price=8, price=9))) == 1
+    assert (order.cum, order.unpriced, order.cost) == (was, was - 2, 18)
+    bust = m.TradeBusted(
+        seq=fold.at.seq + 1, ts=1, match_id=2, maker_order_id=order.order_id, maker_account=order.account,
+        price=7, qty=was - 2,
+    )  # fmt: skip
+    (report,) = fold.orders.fold(bust)
+    assert isinstance(report, Exec)
+    assert fields(Reports("FIX.4.4", 0).execution(report))[6] == order.instrument.average(18, 2)  # type: ignore[union-attr]
+    (report,) = fold.orders.fold(bust.replace(match_id=1, price=9, qty=2))
+    assert (order.cum, order.unpriced, order.cost) == (0, 0, 0)
+
+
 @pytest.fixture
 def log() -> Logger:
     return configure("test")
@@ -175,3 +202,19 @@ def test_a_first_start_keeps_its_own_snapshot_and_only_the_first_does(
         GatewayTape(writer, lambda: 1).changed(1, m.FixSessionState.known, 1, 1)
     begin(own, orders, TERMS, 0, 0, log)
     assert restore(own, orders, TERMS, 0, 0, log).at.seq == 0
+
+
+def test_without_room_for_its_first_snapshot_it_has_not_begun(tmp_path: Path, log: Logger) -> None:
+    market, orders = played(5, 2000), tmp_path / "orders.0"
+    at, _ = pruned(orders, market)
+    snapshots.save(orders, snapshot_of(market.records[:at]))
+    with small_disk(tmp_path / "disk", 4) as disk:
+        own = disk / "fix.gateway"
+        TapeWriter(own, own.name, durability="memory", segment_bytes=1 << 16, helper=False).close()
+        filler = fill(disk)
+        with pytest.raises(TapeError, match=r"fix\.gateway: the snapshot cannot be written: No space left"):
+            begin(own, orders, TERMS, 0, 0, log)
+        assert restore(own, orders, TERMS, 0, 0, log).at.seq == 0
+        filler.unlink()
+        begin(own, orders, TERMS, 0, 0, log)
+        assert restore(own, orders, TERMS, 0, 0, log).at.seq == at
