@@ -18,7 +18,7 @@ def core() -> RandomCommands:
 def test_random_and_hostile_commands_are_decided_and_replayed_alike(core: RandomCommands, seed: int) -> None:
     # The check is tested itself: it refused, matched, and had orders to match.
     words = core.hold(seed, 8_000).replace(",", "").split()
-    assert min(int(words[at]) for at in (2, 4, 6)) > 200
+    assert min(int(words[at]) for at in (2, 4, 6)) > 50
 
 
 def test_an_event_of_which_one_bit_differs_is_found_out(core: RandomCommands) -> None:

@@ -67,7 +67,9 @@ def anything(pick: random.Random, kind: type[m.Message], seq: int) -> m.Message:
         elif isinstance(value, IntEnum):
             terms[name] = pick.choice(list(type(value)))
         else:
-            terms[name] = number(pick) % 100 if name in ("venue", "fee_exponent") else number(pick) & 0x7FFF_FFFF
+            terms[name] = (
+                number(pick) % 100 if name in ("venue", "fee_exponent", "trace_flags") else number(pick) & 0x7FFF_FFFF
+            )
     exponents = {"price_exponent": pick.randint(-9, 2), "qty_exponent": pick.randint(-9, 2)}
     return plain.replace(**terms, **(exponents if "price_exponent" in kind.FIELDS else {}))
 
