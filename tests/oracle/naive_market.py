@@ -6,6 +6,7 @@ What the public may know is asked of the matcher itself: its displayed depth, it
 from __future__ import annotations
 
 import random
+from typing import Self
 
 from tapewire import messages as m
 from tests.oracle.naive_book import NaiveMatcher
@@ -28,6 +29,14 @@ class NaiveMarket:
         self._put(m.EpochStarted(epoch=1))
         for definition in self.flow.definitions():
             self._sequence(m.decode(definition))
+
+    @classmethod
+    def played(cls, seed: int, steps: int) -> Self:
+        """One that has taken so many commands."""
+        market = cls(seed)
+        for _ in range(steps):
+            market.step()
+        return market
 
     def step(self) -> None:
         """One random command and all its events."""

@@ -23,13 +23,6 @@ SEEDS = st.integers(0, 1 << 32)
 AMENDED = (m.TradeBusted, m.TradeCorrected)
 
 
-def played(seed: int, steps: int) -> NaiveMarket:
-    market = NaiveMarket(seed)
-    for _ in range(steps):
-        market.step()
-    return market
-
-
 def begun(records: list[bytes]) -> HouseMarket:
     return HouseMarket.of_engine("demo", engine_state.decode(snapshot_of(records)))
 
@@ -61,7 +54,7 @@ def less(message: bytes, ahead: dict[str, int]) -> bytes:
 def test_what_is_published_of_the_records_behind_a_snapshot_is_the_same_to_the_byte(
     seed: int, steps: int, part: float
 ) -> None:
-    market = played(seed, steps)
+    market = NaiveMarket.played(seed, steps)
     at = market.ends[int(part * (len(market.ends) - 1))]
     one, other = folded(market.records[:at]), begun(market.records[:at])
     assert (other.seq, other.live_orders) == (at, one.live_orders)
@@ -87,7 +80,7 @@ def test_what_is_published_of_the_records_behind_a_snapshot_is_the_same_to_the_b
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_long_day_goes_on_from_any_place(seed: int) -> None:
-    market = played(seed, 3000)
+    market = NaiveMarket.played(seed, 3000)
     for at in random.Random(seed).sample(market.ends, 3):
         one, other = folded(market.records[:at]), begun(market.records[:at])
         assert one._orders.kept() == other._orders.kept()
@@ -99,7 +92,7 @@ def test_a_long_day_goes_on_from_any_place(seed: int) -> None:
 def test_what_holds_is_told_as_of_the_snapshot() -> None:
     """Status, limit state and auction as they stand; what the status was before is not known."""
     for seed in range(40):
-        market = played(seed, 120)
+        market = NaiveMarket.played(seed, 120)
         one, other = folded(market.records), begun(market.records)
         for ticker in one.tickers:
             was, now = one.book(ticker), other.book(ticker)
@@ -115,7 +108,7 @@ def test_what_holds_is_told_as_of_the_snapshot() -> None:
 
 
 def test_other_bytes_are_no_state() -> None:
-    good = snapshot_of(played(1, 50).records)
+    good = snapshot_of(NaiveMarket.played(1, 50).records)
     engine_state.decode(good)
     for state in (b"", good.state[:-8], good.state + bytes(8), b"TWSTATE3" + good.state[8:]):
         with pytest.raises(WireError, match=f"snapshot of record {good.seq}: not the state of an engine"):
@@ -134,7 +127,7 @@ def viewed(records: list[bytes], views: Views) -> Views:
 @given(SEEDS, st.integers(1, 250), st.floats(0, 1))
 @settings(max_examples=40, deadline=None)
 def test_views_begun_there_know_what_stands_and_what_comes(seed: int, steps: int, part: float) -> None:
-    market = played(seed, steps)
+    market = NaiveMarket.played(seed, steps)
     at = market.ends[int(part * (len(market.ends) - 1))]
     whole = viewed(market.records, Views("demo"))
     begun_at = Views.of_engine("demo", engine_state.decode(snapshot_of(market.records[:at])))
@@ -179,7 +172,7 @@ def test_views_begun_there_know_what_stands_and_what_comes(seed: int, steps: int
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_cannot_be_known_is_left_out_of_answers_and_never_zero(seed: int) -> None:
-    market = played(seed, 2000)
+    market = NaiveMarket.played(seed, 2000)
     at = market.ends[1500]
     views = Views.of_engine("demo", engine_state.decode(snapshot_of(market.records[:at])))
     shown = msgspec.json.decode(msgspec.json.encode(picture.as_of(views, None, {1: "traders"}, ["house"])))

@@ -32,13 +32,6 @@ UNKNOWN = {11, 41, 6, 110, 111, 99, 453, 448, 447, 452, 528}
 AMENDED = (m.TradeBusted, m.TradeCorrected)
 
 
-def played(seed: int, steps: int) -> NaiveMarket:
-    market = NaiveMarket(seed)
-    for _ in range(steps):
-        market.step()
-    return market
-
-
 def begun(records: list[bytes]) -> Fold:
     engine = engine_state.decode(snapshot_of(records))
     return Fold.of_engine(engine, Place.at(engine.seq, records[-1]), TERMS, 0, 0)
@@ -70,7 +63,7 @@ def stands(order: Order) -> dict[str, Any]:
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 2**32), steps=st.integers(1, 200), part=st.floats(0, 1))
 def test_what_stands_and_what_is_reported_since_is_the_same(seed: int, steps: int, part: float) -> None:
-    market = played(seed, steps)
+    market = NaiveMarket.played(seed, steps)
     at = market.ends[int(part * (len(market.ends) - 1))]
     before, rest = market.records[:at], market.records[at:]
     whole, first = Fold(TERMS, 0, 0), begun(before)
@@ -106,7 +99,7 @@ def test_what_stands_and_what_is_reported_since_is_the_same(seed: int, steps: in
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_bust_of_a_trade_from_before_takes_what_is_known_to_have_filled(seed: int) -> None:
-    market = played(seed, 1500)
+    market = NaiveMarket.played(seed, 1500)
     pick = random.Random(seed)
     met = 0
     for at in pick.sample(market.ends, 12):
@@ -129,7 +122,7 @@ def test_a_bust_of_a_trade_from_before_takes_what_is_known_to_have_filled(seed: 
 
 def test_a_trade_from_before_that_is_corrected_twice_is_counted_once() -> None:
     """Else the rest of what filled before would pass for known, and its average be made up."""
-    market = played(1, 1500)
+    market = NaiveMarket.played(1, 1500)
     folds = (begun(market.records[:at]) for at in market.ends[100:])
     fold, order = next((fold, one) for fold in folds for one in fold.orders.live.values() if one.unpriced > 4)
     was = order.unpriced
@@ -177,7 +170,7 @@ def test_a_first_start_keeps_its_own_snapshot_and_only_the_first_does(
     tmp_path: Path, log: Logger, right_behind: bool
 ) -> None:
     """Also where the tape begins right behind the engine's, so that its record is gone."""
-    market, own, orders = played(5, 2000), tmp_path / "fix.gateway", tmp_path / "orders.0"
+    market, own, orders = NaiveMarket.played(5, 2000), tmp_path / "fix.gateway", tmp_path / "orders.0"
     places = pruned(orders, market)
     TapeWriter(own, own.name, durability="memory", helper=False).close()
     with pytest.raises(TapeGone, match=r"begins with record \d+, and no snapshot of the engine .*there is none"):
@@ -205,7 +198,7 @@ def test_a_first_start_keeps_its_own_snapshot_and_only_the_first_does(
 
 
 def test_without_room_for_its_first_snapshot_it_has_not_begun(tmp_path: Path, log: Logger) -> None:
-    market, orders = played(5, 2000), tmp_path / "orders.0"
+    market, orders = NaiveMarket.played(5, 2000), tmp_path / "orders.0"
     at, _ = pruned(orders, market)
     snapshots.save(orders, snapshot_of(market.records[:at]))
     with small_disk(tmp_path / "disk", 4) as disk:
