@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -23,6 +24,8 @@ class Tampering:
         self.port = int(self._listener.getsockname()[1])
         self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
+        self._clients: list[tuple[socket.socket, threading.Thread]] = []
+        """With the thread that passes on what they say."""
 
     def __enter__(self) -> Tampering:
         self._threads[0].start()
@@ -42,6 +45,7 @@ class Tampering:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self._pass_on_what_ended()
             server = socket.create_connection(("127.0.0.1", self._upstream))
             for one in (client, server):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -50,6 +54,14 @@ class Tampering:
                 thread = threading.Thread(target=self._carry, args=(source, target, changes))
                 self._threads.append(thread)
                 thread.start()
+                if not changes:
+                    self._clients.append((client, thread))
+
+    def _pass_on_what_ended(self) -> None:
+        """A client that is back had ended its connection before: its counterparty must hear that first, too."""
+        for client, thread in self._clients:
+            while thread.is_alive() and has_something(client):
+                time.sleep(0.001)
 
     def _carry(self, source: socket.socket, target: socket.socket, changes: bool) -> None:
         framer = Framer(1 << 20)
@@ -63,6 +75,17 @@ class Tampering:
         message = fields_of(raw)
         body = raw[raw.index(b"\x0135=") + 1 : -7].decode("latin-1")
         return frame(message[8], self._tamper(message, body))
+
+
+def has_something(one: socket.socket) -> bool:
+    """Whether bytes, or the end, wait to be read."""
+    try:
+        one.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def without(body: str, tag: int) -> str:
