@@ -6,7 +6,6 @@ import fnmatch
 import functools
 import importlib
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from tapewire.cli import SERVICES
 from tapewire.cli._document import commands
+from tests.tracked import names
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.M | re.S)
@@ -31,14 +31,7 @@ FILE = re.compile(r"[\w./-]*\w\.(?:py|pyi|pyx|pxi|hpp|cpp|capnp|sh|md|sql|yaml|s
 @functools.cache
 def tracked() -> frozenset[str]:
     """Files and folders that git knows or would know."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    files = [name for name in listed if (ROOT / name).exists()]
+    files = [name for name in names() if (ROOT / name).exists()]
     return frozenset({*files, *(parent.as_posix() for name in files for parent in Path(name).parents)})
 
 

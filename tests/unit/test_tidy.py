@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.tracked import names
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = {".py": 450, ".hpp": 420, ".pyx": 420, ".pxi": 420}
@@ -18,14 +19,7 @@ GENERATED = {"tapewire/messages.py", "tapewire/wire/layout.hpp"}
 
 def tracked(*endings: str) -> list[Path]:
     """Files that git knows or would know, generated ones left out."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [ROOT / name for name in listed.stdout.splitlines() if name.endswith(endings) and name not in GENERATED]
+    return [ROOT / name for name in names() if name.endswith(endings) and name not in GENERATED]
 
 
 def services() -> list[Path]:
