@@ -201,7 +201,7 @@ class NatsTransport:
             )
         except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
             self.closed = True
-            await nats_closing.close(self._client, self.log, without_secret(self.settings.url))
+            await self._close_client()
             why = self._last_error or str(error) or type(error).__name__
             if "authorization" in why.lower():
                 raise TransportError(
@@ -367,12 +367,15 @@ class NatsTransport:
         except (TransportError, nats.errors.Error, OSError) as error:
             self._end()
             self.log.warning("drain_incomplete", error=str(error), unsent=len(self._out))
-            await nats_closing.close(self._client, self.log, without_secret(self.settings.url))
+            await self._close_client()
 
     async def close(self) -> None:
         if not self.closed:
             self._write()
         self._end()
+        await self._close_client()
+
+    async def _close_client(self) -> None:
         await nats_closing.close(self._client, self.log, without_secret(self.settings.url))
 
     def _end(self) -> None:
